@@ -1,0 +1,99 @@
+"""Commands: each asks one service to do one thing, once, however often it is sent."""
+
+from dataclasses import dataclass
+
+from domain.ids import OrderId
+from domain.order import Order, OrderRequest, Reason, SagaStyle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder:
+    """`fingerprint` is a digest of the caller's request: the same order id with another one is a reused key."""
+
+    request: OrderRequest
+    style: SagaStyle
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOrder:
+    order: OrderRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmOrder:
+    order_id: OrderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    order_id: OrderId
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCancellation:
+    order_id: OrderId
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePayment:
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlePayment:
+    order_id: OrderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbortPayment:
+    """Stop waiting for money: it expired, or its charge ran out of attempts."""
+
+    order_id: OrderId
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundPayment:
+    """`asked_by_operator`: somebody looked at a refund that kept failing and asks for it again."""
+
+    order_id: OrderId
+    reason: Reason
+    asked_by_operator: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveInventory:
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SellInventory:
+    order_id: OrderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseInventory:
+    order_id: OrderId
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleShipping:
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelShipping:
+    order_id: OrderId
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawShipping:
+    """Cancel the shipment unless it is already scheduled: scheduling is the pivot, no customer goes back behind it."""
+
+    order_id: OrderId
+    reason: Reason

@@ -1,0 +1,151 @@
+"""Events: each says what one service did, or why it refused.
+
+The `type` is the tag by which a union of events decodes. Its first word names the service that speaks.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from domain.ids import EventId, OrderId
+from domain.order import Order, OrderRequest, Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequested:
+    order_id: OrderId
+    request: OrderRequest
+    type: Literal["order.requested"] = "order.requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCreated:
+    order_id: OrderId
+    order: Order
+    type: Literal["order.created"] = "order.created"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderConfirmed:
+    order_id: OrderId
+    type: Literal["order.confirmed"] = "order.confirmed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCancelled:
+    order_id: OrderId
+    reason: Reason
+    type: Literal["order.cancelled"] = "order.cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCancellationRequested:
+    order_id: OrderId
+    reason: Reason
+    type: Literal["order.cancellation_requested"] = "order.cancellation_requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentPending:
+    """The customer has until `expires_at` to pay."""
+
+    order_id: OrderId
+    order: Order
+    expires_at: datetime
+    type: Literal["payment.pending"] = "payment.pending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentCompleted:
+    order_id: OrderId
+    order: Order
+    charge_id: str
+    type: Literal["payment.completed"] = "payment.completed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFailed:
+    order_id: OrderId
+    reason: Reason
+    type: Literal["payment.failed"] = "payment.failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRefunded:
+    """The order holds no money of the customer's: it was given back, or never taken."""
+
+    order_id: OrderId
+    reason: Reason
+    type: Literal["payment.refunded"] = "payment.refunded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryReserved:
+    order_id: OrderId
+    order: Order
+    type: Literal["inventory.reserved"] = "inventory.reserved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryFailed:
+    order_id: OrderId
+    reason: Reason
+    type: Literal["inventory.failed"] = "inventory.failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryReleased:
+    order_id: OrderId
+    reason: Reason
+    type: Literal["inventory.released"] = "inventory.released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippingScheduled:
+    order_id: OrderId
+    tracking_number: str
+    type: Literal["shipping.scheduled"] = "shipping.scheduled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippingFailed:
+    order_id: OrderId
+    reason: Reason
+    type: Literal["shipping.failed"] = "shipping.failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippingCancelled:
+    order_id: OrderId
+    reason: Reason
+    type: Literal["shipping.cancelled"] = "shipping.cancelled"
+
+
+Event = (
+    OrderRequested
+    | OrderCreated
+    | OrderConfirmed
+    | OrderCancelled
+    | OrderCancellationRequested
+    | PaymentPending
+    | PaymentCompleted
+    | PaymentFailed
+    | PaymentRefunded
+    | InventoryReserved
+    | InventoryFailed
+    | InventoryReleased
+    | ShippingScheduled
+    | ShippingFailed
+    | ShippingCancelled
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEvent:
+    """An event as it stands in a service's event log. `at` is when it was recorded; `caused_by` the event before it."""
+
+    event_id: EventId
+    event: Event
+    service: str
+    at: datetime
+    caused_by: EventId | None

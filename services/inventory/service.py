@@ -1,0 +1,114 @@
+"""The Inventory service: reserves all lines of an order or none, and never more than there is."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from domain.commands import ReleaseInventory, ReserveInventory, SellInventory
+from domain.errors import ImpossibleState
+from domain.events import InventoryFailed, InventoryReleased, InventoryReserved
+from domain.ids import OrderId, Sku
+from domain.order import Order, PricedLine, Reason, Step
+from services.inventory.store import InventoryStore, Reservation, ReservationStatus, Stock
+from services.journal import Journal, read_journal
+from services.unit_of_work import StepStatus, UnitsOfWork
+
+
+class InventoryService:
+    def __init__(self, units: UnitsOfWork[InventoryStore]) -> None:
+        self._units = units
+
+    def reserve(self, command: ReserveInventory) -> InventoryReserved | InventoryFailed:
+        """Reserve every line, or refuse and reserve nothing."""
+        order = command.order
+        with self._units.begin() as unit:
+            found = unit.store.find(order.order_id)
+            if found is not None:
+                return _answer(found, order)
+            refusal = _reserve_lines(order, unit.store)
+            reservation = Reservation(
+                order_id=order.order_id,
+                status=ReservationStatus.REFUSED if refusal else ReservationStatus.RESERVED,
+                order=order,
+                reason=refusal,
+            )
+            event = _answer(reservation, order)
+            unit.store.save(reservation)
+            unit.record(event)
+            status = StepStatus.REFUSED if refusal else StepStatus.DONE
+            unit.tried(order.order_id, Step.RESERVE_INVENTORY, status)
+            unit.commit()
+        return event
+
+    def sell(self, command: SellInventory) -> None:
+        """Count the reserved pieces as sold. It follows the pivot, so it has no refusal and needs no event."""
+        with self._units.begin() as unit:
+            found = unit.store.find(command.order_id)
+            if found is None or found.order is None or found.status is ReservationStatus.RELEASED:
+                msg = f"order {command.order_id} holds no reservation that could be sold"
+                raise ImpossibleState(msg)
+            if found.status is ReservationStatus.RESERVED:
+                for line in _in_lock_order(found.order.lines):
+                    unit.store.sell(line.sku, line.quantity)
+                unit.store.save(replace(found, status=ReservationStatus.SOLD))
+                unit.commit()
+
+    def release(self, command: ReleaseInventory) -> InventoryReleased:
+        """Put the pieces back. Before the reservation it leaves a tombstone, and the reservation is refused."""
+        with self._units.begin() as unit:
+            found = unit.store.find(command.order_id)
+            if found is not None and found.status is ReservationStatus.SOLD:
+                msg = f"order {command.order_id} is sold and cannot be released"
+                raise ImpossibleState(msg)
+            if found is not None and found.status is ReservationStatus.RELEASED:
+                return InventoryReleased(order_id=command.order_id, reason=found.reason or command.reason)
+            if found is not None and found.status is ReservationStatus.RESERVED and found.order is not None:
+                for line in _in_lock_order(found.order.lines):
+                    unit.store.release(line.sku, line.quantity)
+            reason = (found and found.reason) or command.reason
+            event = InventoryReleased(order_id=command.order_id, reason=reason)
+            undone = found or Reservation(order_id=command.order_id, status=ReservationStatus.RELEASED)
+            unit.store.save(replace(undone, status=ReservationStatus.RELEASED, reason=reason))
+            unit.record(event)
+            unit.tried(command.order_id, Step.RELEASE_INVENTORY, StepStatus.DONE)
+            unit.commit()
+        return event
+
+    def restock(self, sku: Sku, name: str, on_hand: int) -> None:
+        """Set how many pieces are on hand."""
+        with self._units.begin() as unit:
+            unit.store.restock(sku, name, on_hand)
+            unit.commit()
+
+    def stock_of(self, sku: Sku) -> Stock | None:
+        with self._units.look() as unit:
+            return unit.store.stock_of(sku)
+
+    def find(self, order_id: OrderId) -> Reservation | None:
+        with self._units.look() as unit:
+            return unit.store.find(order_id)
+
+    def journal(self, order_id: OrderId) -> Journal:
+        return read_journal(self._units, order_id)
+
+
+def _answer(found: Reservation, order: Order) -> InventoryReserved | InventoryFailed:
+    if found.status in {ReservationStatus.RESERVED, ReservationStatus.SOLD}:
+        return InventoryReserved(order_id=found.order_id, order=order)
+    return InventoryFailed(order_id=found.order_id, reason=found.reason or Reason.TIMED_OUT)
+
+
+def _reserve_lines(order: Order, store: InventoryStore) -> Reason | None:
+    reserved: list[PricedLine] = []
+    for line in _in_lock_order(order.lines):
+        if store.reserve(line.sku, line.quantity):
+            reserved.append(line)
+            continue
+        for earlier in reserved:
+            store.release(earlier.sku, earlier.quantity)
+        return Reason.OUT_OF_STOCK if store.stock_of(line.sku) else Reason.UNKNOWN_SKU
+    return None
+
+
+def _in_lock_order(lines: Sequence[PricedLine]) -> list[PricedLine]:
+    """Two orders that share SKUs lock them in the same order, so that neither waits for the other in a circle."""
+    return sorted(lines, key=lambda line: line.sku)

@@ -1,0 +1,183 @@
+"""The Order service: takes orders in, prices them, and says how they ended."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder, RequestCancellation
+from domain.errors import ImpossibleState, KeyReused, UnknownOrder
+from domain.events import (
+    OrderCancellationRequested,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderRequested,
+)
+from domain.ids import OrderId, Sku
+from domain.money import Money
+from domain.order import Order, OrderRequest, PricedLine, Reason, SagaStyle, Step
+from services.journal import Journal, read_journal
+from services.orders.store import OrderFilter, OrderRecord, OrderStore, Stage
+from services.unit_of_work import Clock, StepStatus, UnitOfWork, UnitsOfWork
+
+
+class OrderService:
+    def __init__(self, units: UnitsOfWork[OrderStore], clock: Clock) -> None:
+        self._units = units
+        self._clock = clock
+
+    def place(self, command: PlaceOrder) -> OrderRequested:
+        """Take an order in. Placing it again answers the same.
+
+        Raises:
+            KeyReused: the order id was placed before with another request.
+        """
+        request = command.request
+        placed = OrderRequested(order_id=request.order_id, request=request)
+        with self._units.begin() as unit:
+            found = unit.store.find(request.order_id)
+            if found is None:
+                unit.store.add(
+                    OrderRecord(
+                        request=request,
+                        style=command.style,
+                        fingerprint=command.fingerprint,
+                        stage=Stage.REQUESTED,
+                        placed_at=self._clock(),
+                    )
+                )
+                unit.record(placed)
+                unit.commit()
+            elif found.fingerprint != command.fingerprint:
+                raise KeyReused(request.order_id)
+        return placed
+
+    def create(self, command: CreateOrder) -> OrderCreated | OrderCancelled:
+        """Price the lines. Lines that the catalogue cannot price are refused, and the order ends there."""
+        order_id = command.order.order_id
+        with self._units.begin() as unit:
+            record = _existing(unit, order_id)
+            if record.stage is Stage.CANCELLED:
+                return _cancelled(record)
+            if record.order is not None:
+                return OrderCreated(order_id=order_id, order=record.order)
+            priced = _priced(record.request, unit.store)
+            event: OrderCreated | OrderCancelled
+            if isinstance(priced, Reason):
+                event = self._cancel(unit, record, priced)
+                unit.tried(order_id, Step.CREATE_ORDER, StepStatus.REFUSED)
+            else:
+                event = OrderCreated(order_id=order_id, order=priced)
+                unit.store.save(replace(record, stage=Stage.CREATED, order=priced))
+                unit.record(event)
+                unit.tried(order_id, Step.CREATE_ORDER, StepStatus.DONE)
+            unit.commit()
+        return event
+
+    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
+        """Finish the order well. Shipping is scheduled by now, so this step can only succeed."""
+        event = OrderConfirmed(order_id=command.order_id)
+        with self._units.begin() as unit:
+            record = _existing(unit, command.order_id)
+            if record.stage is Stage.CONFIRMED:
+                return event
+            if record.stage is Stage.CANCELLED:
+                msg = f"order {command.order_id} is cancelled and cannot be confirmed"
+                raise ImpossibleState(msg)
+            unit.store.save(replace(record, stage=Stage.CONFIRMED, attention=None, finished_at=self._clock()))
+            unit.record(event)
+            unit.tried(command.order_id, Step.CONFIRM_ORDER, StepStatus.DONE)
+            unit.commit()
+        return event
+
+    def cancel(self, command: CancelOrder) -> OrderCancelled | OrderConfirmed:
+        """Undo the order. A confirmed order stays confirmed: a late or repeated message never cancels it."""
+        with self._units.begin() as unit:
+            record = _existing(unit, command.order_id)
+            if record.stage is Stage.CONFIRMED:
+                return OrderConfirmed(order_id=command.order_id)
+            if record.stage is Stage.CANCELLED:
+                return _cancelled(record)
+            event = self._cancel(unit, record, command.reason)
+            unit.tried(command.order_id, Step.CANCEL_ORDER, StepStatus.DONE)
+            unit.commit()
+        return event
+
+    def request_cancellation(self, command: RequestCancellation) -> OrderCancellationRequested:
+        """Say that the order is no longer wanted. The owner of the pivot decides whether it is too late."""
+        event = OrderCancellationRequested(order_id=command.order_id, reason=command.reason)
+        with self._units.begin() as unit:
+            _existing(unit, command.order_id)
+            unit.record(event)
+            unit.commit()
+        return event
+
+    def set_attention(self, order_id: OrderId, why: str | None) -> None:
+        """Mark that an operator has to mend the order, or with None that it was mended."""
+        with self._units.begin() as unit:
+            record = _existing(unit, order_id)
+            if record.attention != why:
+                unit.store.save(replace(record, attention=why))
+                unit.commit()
+
+    def set_price(self, sku: Sku, price: Money) -> None:
+        """Price a product in the catalogue. Orders that are already created keep the price that they had."""
+        with self._units.begin() as unit:
+            unit.store.set_price(sku, price)
+            unit.commit()
+
+    def price_of(self, sku: Sku) -> Money | None:
+        with self._units.look() as unit:
+            return unit.store.prices_of([sku]).get(sku)
+
+    def find(self, order_id: OrderId) -> OrderRecord:
+        with self._units.look() as unit:
+            return _existing(unit, order_id)
+
+    def journal(self, order_id: OrderId) -> Journal:
+        return read_journal(self._units, order_id)
+
+    def page(self, wanted: OrderFilter) -> Sequence[OrderRecord]:
+        with self._units.look() as unit:
+            return unit.store.page(wanted)
+
+    def never_created(self, style: SagaStyle, placed_before: datetime, limit: int) -> Sequence[OrderRecord]:
+        """Orders that were placed but whose saga has not begun, the oldest first."""
+        with self._units.look() as unit:
+            return unit.store.never_created(style, placed_before, limit)
+
+    def _cancel(self, unit: UnitOfWork[OrderStore], record: OrderRecord, reason: Reason) -> OrderCancelled:
+        event = OrderCancelled(order_id=record.request.order_id, reason=reason)
+        unit.store.save(
+            replace(record, stage=Stage.CANCELLED, reason=reason, attention=None, finished_at=self._clock())
+        )
+        unit.record(event)
+        return event
+
+
+def _existing(unit: UnitOfWork[OrderStore], order_id: OrderId) -> OrderRecord:
+    record = unit.store.find(order_id)
+    if record is None:
+        raise UnknownOrder(order_id)
+    return record
+
+
+def _cancelled(record: OrderRecord) -> OrderCancelled:
+    return OrderCancelled(order_id=record.request.order_id, reason=record.reason or Reason.CANCELLED_BY_CUSTOMER)
+
+
+def _priced(request: OrderRequest, store: OrderStore) -> Order | Reason:
+    prices = store.prices_of([line.sku for line in request.lines])
+    if any(line.sku not in prices for line in request.lines):
+        return Reason.UNKNOWN_SKU
+    if len({price.currency for price in prices.values()}) > 1:
+        return Reason.MIXED_CURRENCIES
+    return Order(
+        order_id=request.order_id,
+        customer_id=request.customer_id,
+        lines=tuple(
+            PricedLine(sku=line.sku, quantity=line.quantity, unit_price=prices[line.sku]) for line in request.lines
+        ),
+        payment=request.payment,
+        shipping_address=request.shipping_address,
+    )

@@ -1,0 +1,73 @@
+"""What the Order service keeps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from domain.ids import OrderId, Sku
+from domain.money import Money
+from domain.order import Order, OrderRequest, OrderStatus, Reason, SagaStyle
+
+
+class Stage(StrEnum):
+    """Where an order stands. `requested` and `created` are both `pending` to a customer."""
+
+    REQUESTED = "requested"
+    CREATED = "created"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRecord:
+    """`order` is there once the lines are priced. `attention` says what an operator has to mend, if anything."""
+
+    request: OrderRequest
+    style: SagaStyle
+    fingerprint: str
+    stage: Stage
+    placed_at: datetime
+    order: Order | None = None
+    reason: Reason | None = None
+    attention: str | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def status(self) -> OrderStatus:
+        if self.stage is Stage.CONFIRMED:
+            return OrderStatus.CONFIRMED
+        if self.stage is Stage.CANCELLED:
+            return OrderStatus.CANCELLED
+        return OrderStatus.NEEDS_ATTENTION if self.attention else OrderStatus.PENDING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter:
+    """A page of orders, the newest first. `before` is the place where the page before this one ended."""
+
+    limit: int
+    style: SagaStyle | None = None
+    status: OrderStatus | None = None
+    before: tuple[datetime, OrderId] | None = None
+
+
+class OrderStore(Protocol):
+    def find(self, order_id: OrderId) -> OrderRecord | None: ...
+
+    def add(self, record: OrderRecord) -> None: ...
+
+    def save(self, record: OrderRecord) -> None: ...
+
+    def page(self, wanted: OrderFilter) -> Sequence[OrderRecord]: ...
+
+    def never_created(self, style: SagaStyle, placed_before: datetime, limit: int) -> Sequence[OrderRecord]:
+        """Orders that still stand at `requested`, the oldest first."""
+        ...
+
+    def prices_of(self, skus: Sequence[Sku]) -> Mapping[Sku, Money]:
+        """Return the catalogue's prices; a SKU that it does not know is left out."""
+        ...
+
+    def set_price(self, sku: Sku, price: Money) -> None: ...

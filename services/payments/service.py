@@ -1,0 +1,205 @@
+"""The Payment service: takes an order's money once, and gives it back once.
+
+The gateway is called outside of any transaction, since it may be slow; a crash between its answer and our record is
+mended by the repetition, which bears the same idempotency key.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
+from domain.errors import GatewayFault, ImpossibleState
+from domain.events import PaymentCompleted, PaymentFailed, PaymentPending, PaymentRefunded
+from domain.ids import OrderId
+from domain.order import Card, Order, Reason, Step
+from services.journal import Journal, read_journal
+from services.payments.gateway import AwaitingCustomer, Charged, Declined, PaymentGateway
+from services.payments.store import Payment, PaymentStatus, PaymentStore
+from services.unit_of_work import Clock, StepStatus, UnitsOfWork
+
+PIX_EXPIRY = timedelta(minutes=30)
+
+Charge = PaymentCompleted | PaymentPending | PaymentFailed
+
+
+class PaymentService:
+    def __init__(self, units: UnitsOfWork[PaymentStore], gateway: PaymentGateway, clock: Clock) -> None:
+        self._units = units
+        self._gateway = gateway
+        self._clock = clock
+
+    def charge(self, command: ChargePayment) -> Charge:
+        """Charge the order's total, or ask the customer for it.
+
+        Raises:
+            GatewayFault: whether money was taken is unknown; repeat the command, or refund.
+        """
+        order = command.order
+        with self._units.look() as unit:
+            found = unit.store.find(order.order_id)
+        if found is not None:
+            return _answer(found)
+        try:
+            outcome = self._ask_gateway(order)
+        except GatewayFault as fault:
+            self._note(order.order_id, Step.CHARGE_PAYMENT, fault)
+            raise
+        with self._units.begin() as unit:
+            found = unit.store.find(order.order_id)
+            if found is not None:
+                return _answer(found)
+            payment = self._payment(order, outcome)
+            event = _answer(payment)
+            unit.store.save(payment)
+            unit.record(event)
+            unit.tried(order.order_id, Step.CHARGE_PAYMENT, _status_of(event))
+            unit.commit()
+        return event
+
+    def settle(self, command: SettlePayment) -> PaymentCompleted | PaymentRefunded | None:
+        """Book money that the customer paid. What comes too late goes back; an order without a payment is None."""
+        with self._units.look() as unit:
+            found = unit.store.find(command.order_id)
+        if found is None:
+            return None
+        if found.status is PaymentStatus.CAPTURED:
+            return _completed(found)
+        key = _key(command.order_id)
+        captured = self._gateway.settle(key)
+        with self._units.begin() as unit:
+            payment = unit.store.find(command.order_id) or found
+            if payment.status is PaymentStatus.PENDING:
+                payment = replace(payment, status=PaymentStatus.CAPTURED, captured=captured)
+                unit.store.save(payment)
+                unit.record(_completed(payment))
+                unit.tried(command.order_id, Step.CHARGE_PAYMENT, StepStatus.DONE)
+                unit.commit()
+        if payment.status is PaymentStatus.CAPTURED:
+            return _completed(payment)
+        return self.refund(RefundPayment(order_id=command.order_id, reason=payment.reason or Reason.PAYMENT_EXPIRED))
+
+    def abort(self, command: AbortPayment) -> Charge:
+        """Refuse a payment that has not come, and see to it that it cannot come any more."""
+        with self._units.look() as unit:
+            found = unit.store.find(command.order_id)
+        if found is not None and found.status is not PaymentStatus.PENDING:
+            return _answer(found)
+        refunded = self._gateway.refund(_key(command.order_id), asked_by_operator=False)
+        with self._units.begin() as unit:
+            payment = unit.store.find(command.order_id) or Payment(
+                order_id=command.order_id, status=PaymentStatus.PENDING
+            )
+            if payment.status is not PaymentStatus.PENDING:
+                return _answer(payment)
+            event = PaymentFailed(order_id=command.order_id, reason=command.reason)
+            unit.store.save(
+                replace(
+                    payment,
+                    status=PaymentStatus.FAILED,
+                    reason=command.reason,
+                    captured=refunded,
+                    refunded=refunded,
+                )
+            )
+            unit.record(event)
+            unit.tried(command.order_id, Step.CHARGE_PAYMENT, StepStatus.REFUSED)
+            unit.commit()
+        return event
+
+    def refund(self, command: RefundPayment) -> PaymentRefunded:
+        """Give back whatever was taken. Before the charge it leaves a tombstone, and the charge is refused.
+
+        Raises:
+            GatewayFault: repeat the command.
+        """
+        try:
+            refunded = self._gateway.refund(_key(command.order_id), asked_by_operator=command.asked_by_operator)
+        except GatewayFault as fault:
+            self._note(command.order_id, Step.REFUND_PAYMENT, fault)
+            raise
+        with self._units.begin() as unit:
+            found = unit.store.find(command.order_id)
+            payment = found or Payment(order_id=command.order_id, status=PaymentStatus.PENDING)
+            event = PaymentRefunded(order_id=command.order_id, reason=payment.reason or command.reason)
+            settled = replace(
+                payment,
+                status=_status_after_refund(payment, refunded),
+                captured=max(payment.captured, refunded),
+                refunded=refunded,
+                reason=event.reason,
+            )
+            if settled != found:
+                unit.store.save(settled)
+                unit.record(event)
+                unit.tried(command.order_id, Step.REFUND_PAYMENT, StepStatus.DONE)
+                unit.commit()
+        return event
+
+    def find(self, order_id: OrderId) -> Payment | None:
+        with self._units.look() as unit:
+            return unit.store.find(order_id)
+
+    def journal(self, order_id: OrderId) -> Journal:
+        return read_journal(self._units, order_id)
+
+    def expired(self, limit: int) -> Sequence[Payment]:
+        """Payments that the customer no longer may pay, the longest overdue first."""
+        with self._units.look() as unit:
+            return unit.store.expired(self._clock(), limit)
+
+    def _ask_gateway(self, order: Order) -> Charged | AwaitingCustomer | Declined:
+        key = _key(order.order_id)
+        if isinstance(order.payment, Card):
+            return self._gateway.charge(key, order.total, order.payment.token)
+        return self._gateway.expect(key, order.total)
+
+    def _payment(self, order: Order, outcome: Charged | AwaitingCustomer | Declined) -> Payment:
+        payment = Payment(order_id=order.order_id, order=order, status=PaymentStatus.PENDING)
+        match outcome:
+            case Charged(charge_id=charge_id):
+                return replace(payment, status=PaymentStatus.CAPTURED, charge_id=charge_id, captured=order.total.amount)
+            case AwaitingCustomer(charge_id=charge_id):
+                return replace(payment, charge_id=charge_id, expires_at=self._clock() + PIX_EXPIRY)
+            case Declined(reason=reason):
+                return replace(payment, status=PaymentStatus.FAILED, reason=reason)
+
+    def _note(self, order_id: OrderId, step: Step, fault: GatewayFault) -> None:
+        with self._units.begin() as unit:
+            unit.tried(order_id, step, StepStatus.RETRYING, error=str(fault))
+            unit.commit()
+
+
+def _key(order_id: OrderId) -> str:
+    return f"{order_id}/{Step.CHARGE_PAYMENT}"
+
+
+def _answer(payment: Payment) -> Charge:
+    if payment.status is PaymentStatus.CAPTURED:
+        return _completed(payment)
+    if payment.status is PaymentStatus.PENDING and payment.order and payment.expires_at:
+        return PaymentPending(order_id=payment.order_id, order=payment.order, expires_at=payment.expires_at)
+    return PaymentFailed(order_id=payment.order_id, reason=payment.reason or Reason.TIMED_OUT)
+
+
+def _completed(payment: Payment) -> PaymentCompleted:
+    if payment.order is None or payment.charge_id is None:
+        msg = f"payment of order {payment.order_id} is captured but knows no charge"
+        raise ImpossibleState(msg)
+    return PaymentCompleted(order_id=payment.order_id, order=payment.order, charge_id=payment.charge_id)
+
+
+def _status_of(event: Charge) -> StepStatus:
+    match event:
+        case PaymentCompleted():
+            return StepStatus.DONE
+        case PaymentPending():
+            return StepStatus.WAITING
+        case PaymentFailed():
+            return StepStatus.REFUSED
+
+
+def _status_after_refund(payment: Payment, refunded: int) -> PaymentStatus:
+    if payment.status is PaymentStatus.FAILED:
+        return PaymentStatus.FAILED
+    return PaymentStatus.REFUNDED if refunded else PaymentStatus.VOIDED

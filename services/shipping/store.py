@@ -1,0 +1,32 @@
+"""What the Shipping service keeps."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from domain.ids import OrderId
+from domain.order import Reason
+
+
+class ShipmentStatus(StrEnum):
+    """`cancelled` without a tracking number is the tombstone: undone before it was done."""
+
+    SCHEDULED = "scheduled"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipment:
+    order_id: OrderId
+    status: ShipmentStatus
+    tracking_number: str | None = None
+    reason: Reason | None = None
+
+
+class ShippingStore(Protocol):
+    def find(self, order_id: OrderId) -> Shipment | None: ...
+
+    def save(self, shipment: Shipment) -> None:
+        """Add the shipment, or replace what is known of it."""
+        ...

@@ -1,0 +1,29 @@
+"""One embedded stack for all spec tests. After each of them the books have to be right."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.shop import Shop
+from tests.stack import Stack, running_stack
+
+STYLES = ("orchestrated", "choreographed")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def shop(stack: Stack) -> Iterator[Shop]:
+    with stack.client() as client:
+        shop = Shop(client)
+        yield shop
+        shop.assert_books_right()
+
+
+@pytest.fixture(params=STYLES)
+def style(request: pytest.FixtureRequest) -> str:
+    return str(request.param)

@@ -1,0 +1,95 @@
+"""The embedded stack as a user runs it: one `twinsaga up`, seen through its ready file and its HTTP API."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+TWINSAGA = Path(sys.executable).with_name("twinsaga")
+READY_DEADLINE_S = 90.0
+STOP_DEADLINE_S = 40.0
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+
+def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0) -> T:
+    """Return the first answer of `look` that is neither None nor False; say what was awaited when none comes."""
+    end = time.monotonic() + deadline_s
+    while True:
+        found = look()
+        if found is not None and found is not False:
+            return found
+        if time.monotonic() > end:
+            message = f"not within {deadline_s:.0f} s: {what}"
+            raise AssertionError(message)
+        time.sleep(0.02)
+
+
+class Stack:
+    def __init__(self, process: "subprocess.Popen[bytes]", ready_file: Path, log: Path) -> None:
+        self._process = process
+        self._ready_file = ready_file
+        self._log = log
+
+    @property
+    def ready(self) -> Json:
+        content: Json = json.loads(self._ready_file.read_text())
+        return content
+
+    @property
+    def data(self) -> Path:
+        return Path(self.ready["data"])
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.ready["api"], timeout=20.0)
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """Kill a process of the stack and wait until the supervisor has another one running in its place."""
+        before = self.ready["processes"][name]
+        os.kill(before, how)
+        eventually(lambda: self.ready["processes"].get(name, before) != before, f"{name} is restarted")
+
+    def await_ready(self) -> None:
+        def look() -> bool:
+            if self._process.poll() is not None:
+                message = f"twinsaga up ended with {self._process.returncode}:\n{self._log.read_text()[-4000:]}"
+                raise AssertionError(message)
+            return self._ready_file.exists()
+
+        eventually(look, f"the stack is ready; its output is in {self._log}", READY_DEADLINE_S)
+
+    def stop(self) -> int:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+
+
+@contextmanager
+def running_stack(folder: Path, *options: str, **settings: str) -> Iterator[Stack]:
+    """`settings` become TWINSAGA_* variables."""
+    ready_file, log = folder / "ready.json", folder / "up.log"
+    command = [str(TWINSAGA), "up", "--free-ports", "--data", str(folder / "data"), "--ready-file", str(ready_file)]
+    environment = os.environ | {f"TWINSAGA_{name.upper()}": value for name, value in settings.items()}
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [*command, *options], stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+    stack = Stack(process, ready_file, log)
+    try:
+        stack.await_ready()
+        yield stack
+    finally:
+        if process.poll() is None:
+            stack.stop()
