@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,6 +33,18 @@ def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0
             message = f"not within {deadline_s:.0f} s: {what}"
             raise AssertionError(message)
         time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as connection:
+        connection.settimeout(1.0)
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Stack:

@@ -1,0 +1,87 @@
+"""Looks at topics and groups from outside, with clients of its own."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from tests.stack import eventually
+
+SAGA_TOPICS = ("orders", "payments", "inventory", "shipping")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+    @property
+    def event_id(self) -> str:
+        return dict(self.headers).get("ce_id", b"").decode()
+
+    @property
+    def event_type(self) -> str:
+        return dict(self.headers).get("ce_type", b"").decode()
+
+
+@contextmanager
+def reading(bootstrap: str, *topics: str) -> Iterator[KafkaConsumer]:
+    with closing(
+        KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=20)
+    ) as consumer:
+        consumer.assign(
+            [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
+        )
+        consumer.seek_to_beginning()
+        yield consumer
+
+
+def messages_of(bootstrap: str, order_id: str, *topics: str) -> list[Message]:
+    """All records with the order's key, read from the beginning until the topics stay silent."""
+    found: list[Message] = []
+    with reading(bootstrap, *(topics or SAGA_TOPICS)) as consumer:
+        silent = 0
+        while silent < 3:
+            batches = consumer.poll(timeout_ms=300)
+            silent = 0 if batches else silent + 1
+            found += [
+                Message(
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                    key=record.key,
+                    value=record.value,
+                    headers=list(record.headers),
+                )
+                for records in batches.values()
+                for record in records
+                if record.key == order_id.encode()
+            ]
+    return found
+
+
+def send_again(bootstrap: str, messages: list[Message]) -> dict[TopicPartition, int]:
+    """Publish the same records once more; return the offset behind the last of them by partition."""
+    ends: dict[TopicPartition, int] = {}
+    with closing(KafkaProducer(bootstrap_servers=bootstrap, acks="all")) as producer:
+        for message in messages:
+            sent = producer.send(message.topic, value=message.value, key=message.key, headers=message.headers)
+            stored = sent.get(timeout=20)
+            ends[TopicPartition(stored.topic, stored.partition)] = stored.offset + 1
+    return ends
+
+
+def await_committed(bootstrap: str, group: str, ends: dict[TopicPartition, int]) -> None:
+    """Wait until the group has committed everything before these offsets, of the partitions that it reads."""
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
+
+        def look() -> bool:
+            committed = admin.list_group_offsets(group)[group]
+            return all(committed[partition].offset >= end for partition, end in ends.items() if partition in committed)
+
+        eventually(look, f"{group} has committed {ends}")
