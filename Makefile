@@ -1,0 +1,40 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup lock lint test demo up clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.made
+
+help: ## say what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make or update .venv from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("twinsaga needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: $(STAMP) ## resolve pyproject.toml into requirements.lock again
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 \
+	    --custom-compile-command 'make lock' --group dev --output-file requirements.lock pyproject.toml
+
+lint: $(STAMP) ## ruff, mypy and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## every check: lint, then all tests
+	$(BIN)/pytest
+
+demo: $(STAMP) ## run the example orders both ways and compare them
+	$(BIN)/twinsaga demo
+
+up: $(STAMP) ## start the embedded stack and keep it running
+	$(BIN)/twinsaga up
+
+clean: ## remove the environment and everything that runs have left
+	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,118 @@
+"""Every setting, and the only reader of the environment.
+
+A setting `topic_partitions` is the variable `TWINSAGA_TOPIC_PARTITIONS`. The addresses below are also where the
+embedded stack listens, so a port is changed by changing its address.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.errors import CannotRun
+
+PREFIX = "TWINSAGA_"
+SERVICES = ("orders", "payments", "inventory", "shipping", "gateway")
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
+Bootstrap = Annotated[str, Field(pattern=r"^[^\s:/,]+:\d{1,5}(,[^\s:/,]+:\d{1,5})*$")]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+[^\s/]$")]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    data_dir: Path = Path("var/stack")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
+
+    api_host: str = "127.0.0.1"
+    api_port: Port = 8000
+
+    temporal_address: HostAndPort = "127.0.0.1:7233"
+    temporal_ui_url: HttpUrl = "http://127.0.0.1:8233"
+    temporal_namespace: str = "default"
+    temporal_task_queue: str = "order-sagas"
+    temporal_profile: str | None = None  # of the Temporal configuration file, for TLS and API keys
+
+    kafka_bootstrap: Bootstrap = "127.0.0.1:9092"
+    topic_partitions: Annotated[int, Field(ge=1, le=256)] = 4
+    fetch_max_wait_ms: Annotated[int, Field(ge=1, le=10_000)] = 10  # the embedded broker waits it out at every fetch
+    session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 6_000
+
+    # A message whose handling faults is parked: tried so often, after delays that double from the first to the longest.
+    parked_attempts: Annotated[int, Field(ge=1, le=1000)] = 8
+    parked_first_delay_seconds: Seconds = 0.2
+    parked_longest_delay_seconds: Seconds = 30.0
+    expiry_sweep_seconds: Seconds = 1.0
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379")  # without a database: there are three, see below
+
+    orders_database_url: SecretStr | None = None
+    payments_database_url: SecretStr | None = None
+    inventory_database_url: SecretStr | None = None
+    shipping_database_url: SecretStr | None = None
+    gateway_database_url: SecretStr | None = None
+
+    # Only the embedded stack reads these.
+    temporal_binary: Path | None = None
+    kafka_binary: Path | None = None
+    redis_binary: Path | None = None
+    start_deadline_seconds: Seconds = 60.0
+    stop_deadline_seconds: Seconds = 10.0
+    max_log_bytes: Annotated[int, Field(ge=4096)] = 10_000_000
+    serve_ready_file: Path | None = None  # set by the supervisor: `serve` creates it when it is ready
+
+    @model_validator(mode="after")
+    def _redis_url_names_no_database(self) -> Self:
+        if self.redis_url.get_secret_value().rstrip("/").count("/") != 2:  # noqa: PLR2004 - those of the scheme
+            message = "redis_url must not name a database: 0 is the Celery broker, 1 holds its results, 2 is ours"
+            raise ValueError(message)
+        return self
+
+    @property
+    def celery_broker_url(self) -> str:
+        return self._redis_database(0)
+
+    @property
+    def celery_results_url(self) -> str:
+        return self._redis_database(1)
+
+    @property
+    def own_redis_url(self) -> str:
+        return self._redis_database(2)
+
+    def database_url(self, service: str) -> str:
+        """`service` is one of SERVICES. SQLite files in the data folder where no URL is set."""
+        configured: SecretStr | None = getattr(self, f"{service}_database_url")
+        if configured is not None:
+            return configured.get_secret_value()
+        return f"sqlite:///{self.data_dir.absolute() / service}.db"
+
+    def with_changes(self, **changes: object) -> Self:
+        return self.model_copy(update=changes)
+
+    def as_environment(self) -> dict[str, str]:
+        """This process's environment, with everything that was set here, so that another process has these settings."""
+        mine = {f"{PREFIX}{name}".upper(): _plain(getattr(self, name)) for name in self.model_fields_set}
+        return os.environ | mine | {f"{PREFIX}DATA_DIR": str(self.data_dir.absolute())}
+
+    def _redis_database(self, number: int) -> str:
+        return f"{self.redis_url.get_secret_value().rstrip('/')}/{number}"
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def load_settings() -> Settings:
+    """Raises CannotRun that names each variable and what is wrong with it."""
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        wrong = [f"{PREFIX}{'_'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in invalid.errors()]
+        raise CannotRun("These settings cannot be used:\n  " + "\n  ".join(wrong)) from None

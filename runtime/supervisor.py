@@ -1,0 +1,157 @@
+"""Keeps programs running: starts them, awaits their answer, starts them again when they die, stops them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from runtime.errors import CannotRun
+from runtime.process_log import ProcessLog
+from runtime.program import Child, Program, wait_until
+
+DEATHS_ALLOWED = 5
+DEATHS_WINDOW_SECONDS = 60.0
+FIRST_PAUSE_SECONDS = 0.2
+SHOWN_LINES = 12
+LOGS_CHECKED_EVERY_SECONDS = 5.0
+
+
+class ProgramFailed(CannotRun):
+    def __init__(self, name: str, what: str, last_lines: Iterable[str]) -> None:
+        shown = "".join(f"\n    {line}" for line in last_lines) or " nothing"
+        super().__init__(f"{name} {what}. Its last log lines:{shown}")
+        self.name = name
+
+
+class Reporter(Protocol):
+    def died(self, name: str, how: str, last_lines: list[str], pause_seconds: float) -> None: ...
+    def restarted(self, name: str, pid: int) -> None: ...
+    def had_to_be_killed(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    start_deadline_seconds: float
+    stop_deadline_seconds: float
+    max_log_bytes: int
+
+
+class Supervisor:
+    """`changed` is called with name and pid of every running program whenever one begins to answer."""
+
+    def __init__(
+        self, logs: Path, limits: Limits, reporter: Reporter, changed: Callable[[dict[str, int]], None]
+    ) -> None:
+        self._logs = logs
+        self._limits = limits
+        self._reporter = reporter
+        self._changed = changed
+        self._pids: dict[str, int] = {}
+        self._groups: list[list[asyncio.Task[None]]] = []
+        self._log_files: list[ProcessLog] = []
+
+    async def start(self, programs: list[Program]) -> None:
+        """Start a group side by side; return when all of them answer.
+
+        Raises:
+            ProgramFailed: one of them does not answer in time, or keeps dying.
+        """
+        answering = [asyncio.Event() for _ in programs]
+        group = [asyncio.create_task(self._keep(*pair)) for pair in zip(programs, answering, strict=True)]
+        self._groups.append(group)
+        await _before_any_ends(self._tasks, asyncio.gather(*(event.wait() for event in answering)))
+
+    async def watch(self) -> None:
+        """Run until a program keeps dying, then raise ProgramFailed."""
+        await _before_any_ends(self._tasks, self._keep_logs_bounded())
+
+    async def stop(self) -> None:
+        """Stop the groups, the last one first. Called a second time meanwhile, it kills."""
+        for group in reversed(self._groups):
+            for task in group:
+                task.cancel()
+            await asyncio.gather(*group, return_exceptions=True)
+
+    @property
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [task for group in self._groups for task in group]
+
+    async def _keep(self, program: Program, answering: asyncio.Event) -> None:
+        log = ProcessLog(self._logs / f"{program.name}.log", self._limits.max_log_bytes)
+        log.begin()
+        self._log_files.append(log)
+        deaths: deque[float] = deque(maxlen=DEATHS_ALLOWED)
+        clock = asyncio.get_running_loop().time
+        while True:
+            how = await self._run_once(program, log, answering)
+            deaths.append(clock())
+            lately = [at for at in deaths if deaths[-1] - at <= DEATHS_WINDOW_SECONDS]
+            lines = log.last_lines(SHOWN_LINES)
+            if len(lately) == DEATHS_ALLOWED:
+                raise ProgramFailed(program.name, f"died {DEATHS_ALLOWED} times in a minute, at last by {how}", lines)
+            pause = FIRST_PAUSE_SECONDS * 2 ** (len(lately) - 1)
+            self._reporter.died(program.name, how, lines, pause)
+            await asyncio.sleep(pause)
+
+    async def _run_once(self, program: Program, log: ProcessLog, answering: asyncio.Event) -> str:
+        child = await Child.start(program, log.open_for_append())
+        end = asyncio.create_task(child.end())
+        try:
+            if await self._answers_before(end, program, restarted=answering.is_set()):
+                if answering.is_set():
+                    self._reporter.restarted(program.name, child.pid)
+                self._pids[program.name] = child.pid
+                answering.set()
+                self._changed(dict(self._pids))
+                return await end
+            if end.done():
+                return end.result()
+            what = f"no answer within {self._limits.start_deadline_seconds:g} s"
+            if not answering.is_set():
+                raise ProgramFailed(program.name, f"gave {what}", log.last_lines(SHOWN_LINES))
+            return what
+        finally:
+            if not await child.stop(self._limits.stop_deadline_seconds):
+                self._reporter.had_to_be_killed(program.name)
+            end.cancel()
+
+    async def _answers_before(self, end: asyncio.Task[str], program: Program, *, restarted: bool) -> bool:
+        async def answer() -> None:
+            await wait_until(program.answers)
+            if restarted:
+                await program.after_restart()
+
+        answers = asyncio.create_task(answer())
+        try:
+            await asyncio.wait(
+                {end, answers}, timeout=self._limits.start_deadline_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if end.done() or not answers.done():
+                return False
+            answers.result()
+            return True
+        finally:
+            answers.cancel()
+            await asyncio.gather(answers, return_exceptions=True)
+
+    async def _keep_logs_bounded(self) -> None:
+        while True:
+            await asyncio.sleep(LOGS_CHECKED_EVERY_SECONDS)
+            for log in self._log_files:
+                log.keep_bounded()
+
+
+async def _before_any_ends(tasks: list[asyncio.Task[None]], work: Awaitable[Any]) -> None:
+    """Await `work`, unless one of `tasks` ends first: then raise what that one raised."""
+    wanted = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({wanted, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
+        await wanted
+    finally:
+        wanted.cancel()
+        await asyncio.gather(wanted, return_exceptions=True)
