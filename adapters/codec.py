@@ -1,0 +1,78 @@
+"""JSON of events and order snapshots. The `type` tag decides which event it is; fields alone never do."""
+
+from functools import cache
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from domain.events import Event
+from domain.order import Order, OrderRequest
+
+_TAG_MISSING_FROM_UNION = "union_tag_invalid"
+
+
+class UndecodableEvent(ValueError):
+    """The bytes are no event: not JSON, without a tag, or with fields that are missing or wrong."""
+
+
+class UnknownEventType(UndecodableEvent):
+    """The bytes are an event of a type that this version does not know."""
+
+
+def encode_event(event: Event) -> bytes:
+    return _events().dump_json(event)
+
+
+def decode_event(value: bytes | str) -> Event:
+    """Read one event.
+
+    Raises:
+        UnknownEventType: the tag names no event of ours.
+        UndecodableEvent: anything else is wrong with it.
+    """
+    try:
+        return _events().validate_json(value)
+    except ValidationError as error:
+        kinds = {problem["type"] for problem in error.errors(include_url=False, include_input=False)}
+        kind = UnknownEventType if _TAG_MISSING_FROM_UNION in kinds else UndecodableEvent
+        raise kind(_without_input(error)) from error
+
+
+def encode_order(order: Order) -> bytes:
+    return _orders().dump_json(order)
+
+
+def decode_order(value: bytes | str) -> Order:
+    return _orders().validate_json(value)
+
+
+def encode_request(request: OrderRequest) -> bytes:
+    return _requests().dump_json(request)
+
+
+def decode_request(value: bytes | str) -> OrderRequest:
+    return _requests().validate_json(value)
+
+
+def _without_input(error: ValidationError) -> str:
+    """What was wrong and where. The input stays out: it holds names, addresses and card tokens."""
+    problems = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'event'}: {problem['msg']}" for problem in problems)
+
+
+# Built at first use: a process that decodes nothing does not pay for the adapters.
+
+
+@cache
+def _events() -> TypeAdapter[Event]:
+    return TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+@cache
+def _orders() -> TypeAdapter[Order]:
+    return TypeAdapter(Order)
+
+
+@cache
+def _requests() -> TypeAdapter[OrderRequest]:
+    return TypeAdapter(OrderRequest)

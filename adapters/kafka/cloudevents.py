@@ -1,0 +1,137 @@
+"""Events as CloudEvents 1.0 in Kafka's binary mode: attributes in headers, data in the value, order id as key.
+
+The library invents what a message lacks, a fresh id above all, and duplicates would pass as new: so the raw headers are
+looked at before it may read them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cloudevents.core.base import BaseCloudEvent, EventFactory
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
+from cloudevents.core.exceptions import BaseCloudEventException
+from cloudevents.core.v1.event import CloudEvent
+
+from adapters.codec import decode_event, encode_event
+from adapters.kafka.connection import Headers
+from domain.events import RecordedEvent
+from domain.ids import EventId
+
+REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time")
+LARGEST_VALUE = 256 * 1024
+"""Bytes. The largest order that the API takes is far below it."""
+
+_SOURCE = "/twinsaga/"
+
+
+class NotACloudEvent(ValueError):
+    """A message that lacks what every event carries, or carries what contradicts itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingMessage:
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedEvent:
+    recorded: RecordedEvent
+    traceparent: str | None
+
+
+class _JsonAlready:
+    """Data passes as it is: the codec of the events writes and reads it, not the library."""
+
+    def read(self, event_factory: EventFactory | None, data: str | bytes) -> BaseCloudEvent:
+        raise NotImplementedError("events travel in binary mode only")
+
+    def write(self, event: BaseCloudEvent) -> bytes:
+        raise NotImplementedError("events travel in binary mode only")
+
+    def write_data(self, data: dict[str, Any] | str | bytes | None, datacontenttype: str | None) -> bytes:
+        if not isinstance(data, bytes):
+            raise TypeError(f"{datacontenttype} is encoded before it comes here")
+        return data
+
+    def read_data(self, body: bytes, datacontenttype: str | None) -> bytes:  # noqa: ARG002 - part of the protocol
+        return body
+
+    def get_content_type(self) -> str:
+        return "application/cloudevents+json"
+
+
+def to_message(recorded: RecordedEvent, traceparent: str | None) -> OutgoingMessage:
+    order_id = recorded.event.order_id
+    attributes: dict[str, Any] = {
+        "id": recorded.event_id,
+        "source": f"{_SOURCE}{recorded.service}",
+        "type": recorded.event.type,
+        "specversion": "1.0",
+        "time": recorded.at,
+        "subject": order_id,
+        "datacontenttype": "application/json",
+        "partitionkey": order_id,
+    }
+    if recorded.caused_by is not None:
+        attributes["causationid"] = recorded.caused_by
+    if traceparent is not None:
+        attributes["traceparent"] = traceparent
+    message = to_binary(CloudEvent(attributes, encode_event(recorded.event)), _JsonAlready())
+    return OutgoingMessage(key=order_id.encode(), value=message.value, headers=list(message.headers.items()))
+
+
+def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> ReceivedEvent:
+    """Read an event.
+
+    Raises:
+        NotACloudEvent: the message around the event is wrong, or too large.
+        UndecodableEvent: the event in it is.
+        UnknownEventType: it is one of which this program does not know.
+    """
+    cloud_event = _read(key, value, dict(headers))
+    data = cloud_event.get_data()
+    event = decode_event(data if isinstance(data, bytes) else b"")
+    if event.type != cloud_event.get_type():
+        raise NotACloudEvent(f"the header says {cloud_event.get_type()}, the data {event.type}")
+    if key != event.order_id.encode():
+        raise NotACloudEvent(f"the key is not the id of the order, {event.order_id}")
+    causation, traceparent = cloud_event.get_extension("causationid"), cloud_event.get_extension("traceparent")
+    at = cloud_event.get_time()
+    if at is None:
+        raise NotACloudEvent("no time")
+    recorded = RecordedEvent(
+        event_id=EventId(cloud_event.get_id()),
+        event=event,
+        service=cloud_event.get_source().removeprefix(_SOURCE),
+        at=at,
+        caused_by=EventId(causation) if causation else None,
+    )
+    return ReceivedEvent(recorded=recorded, traceparent=traceparent)
+
+
+def type_header(headers: Headers) -> str | None:
+    """Return the event's type as the headers tell it, without reading the event. None if they do not tell."""
+    for name, value in headers:
+        if name == "ce_type":
+            return value.decode("utf-8", errors="replace")
+    return None
+
+
+def _read(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> BaseCloudEvent:
+    if key is None or value is None:
+        raise NotACloudEvent("a message without a key or without a value is no event")
+    if len(value) > LARGEST_VALUE:
+        raise NotACloudEvent(f"{len(value)} bytes are more than any event has")
+    missing = [name for name in REQUIRED if not headers.get(name)]
+    if missing:
+        raise NotACloudEvent(f"headers are missing: {', '.join(missing)}")
+    if headers["ce_specversion"] != b"1.0":
+        raise NotACloudEvent(f"CloudEvents {headers['ce_specversion']!r} is a version that nobody here speaks")
+    message = KafkaMessage(headers=dict(headers), key=key, value=value)
+    try:
+        return from_binary(message, _JsonAlready(), CloudEvent)
+    except (BaseCloudEventException, ValueError, AttributeError) as error:
+        raise NotACloudEvent(f"headers are unreadable: {error}") from error

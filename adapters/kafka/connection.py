@@ -1,0 +1,72 @@
+"""How we connect to Kafka: the few options that matter, and why they have these values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import KafkaError
+
+DELIVERY_TIMEOUT_S = 4.0
+"""A record that has no acknowledgement by then has failed, and its producer is given up. Short, because a process that
+is asked to stop may be waiting for it."""
+
+Headers = Sequence[tuple[str, bytes]]
+
+_CONNECT_MS = 3_000
+_RECONNECT_MAX_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaConnection:
+    """`fetch_max_wait_ms`: Tansu waits it out at every fetch, so keep it at 5 to 20 there; Apache does not."""
+
+    bootstrap: str
+    session_timeout_ms: int = 6_000
+    fetch_max_wait_ms: int = 10
+
+    def producer(self) -> KafkaProducer:
+        """Idempotent, so that a retry inside of it neither doubles nor reorders."""
+        return KafkaProducer(
+            bootstrap_servers=self.bootstrap,
+            bootstrap_timeout_ms=_CONNECT_MS,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_block_ms=_CONNECT_MS,
+            request_timeout_ms=int(DELIVERY_TIMEOUT_S * 500),
+            delivery_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
+            max_request_size=4 * 1024 * 1024,
+            reconnect_backoff_max_ms=_RECONNECT_MAX_MS,
+            metrics_enabled=False,
+        )
+
+    def consumer(self, group: str) -> KafkaConsumer:
+        """A member of the group that commits by hand and begins with the oldest message."""
+        return KafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            bootstrap_timeout_ms=_CONNECT_MS,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            # A poll that leaves a fetched batch half delivered can stall its partition for ever once it is paused.
+            max_poll_records=100_000,
+            fetch_max_bytes=1024 * 1024,
+            max_partition_fetch_bytes=256 * 1024,
+            fetch_max_wait_ms=self.fetch_max_wait_ms,
+            # With as many partitions in each topic, all messages of one order reach the same member.
+            partition_assignment_strategy=[RangePartitionAssignor],
+            session_timeout_ms=self.session_timeout_ms,
+            heartbeat_interval_ms=self.session_timeout_ms // 4,
+            reconnect_backoff_max_ms=_RECONNECT_MAX_MS,
+            metrics_enabled=False,
+        )
+
+
+def give_up(producer: KafkaProducer) -> None:
+    """Close a producer and drop what it has not sent, so that none of it goes out later."""
+    try:
+        producer.close(timeout=0.5)
+    except KafkaError:
+        # With records left, close() raises before it comes to stop the sender, which would go on for ever.
+        producer._sender.force_close()  # noqa: SLF001

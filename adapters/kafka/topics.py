@@ -1,0 +1,70 @@
+"""The topics: one for each service that speaks, keyed by order id, and beside each one its dead letters."""
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
+
+TOPICS = ("orders", "payments", "inventory", "shipping")
+_TOPIC_OF_SPEAKER = {"order": "orders", "payment": "payments", "inventory": "inventory", "shipping": "shipping"}
+_DEAD_LETTERS = ".dlq"
+
+
+def topic_of(event_type: str) -> str:
+    """`event_type` is a tag such as `payment.completed`: its first word names the service that speaks."""
+    return _TOPIC_OF_SPEAKER[event_type.partition(".")[0]]
+
+
+def dead_letters_of(topic: str) -> str:
+    return f"{topic}{_DEAD_LETTERS}"
+
+
+ALL_TOPICS = (*TOPICS, *map(dead_letters_of, TOPICS))
+
+
+def ensure_topics(bootstrap: str, partitions: int, deadline_s: float, topics: Iterable[str] = ALL_TOPICS) -> None:
+    """Make the topics that are missing. All have the same number of partitions, so that one consumer gets all of a key.
+
+    Raises:
+        kafka.errors.KafkaError: the broker did not answer in time, or refused.
+    """
+    milliseconds = int(deadline_s * 1000)
+    admin = KafkaAdminClient(
+        bootstrap_servers=bootstrap, bootstrap_timeout_ms=milliseconds, request_timeout_ms=milliseconds
+    )
+    try:
+        for topic in topics:
+            with suppress(TopicAlreadyExistsError):
+                admin.create_topics(
+                    [NewTopic(topic, num_partitions=partitions, replication_factor=1)], timeout_ms=milliseconds
+                )
+    finally:
+        admin.close()
+
+
+def await_settled(bootstrap: str, deadline_s: float, *, quiet_s: float = 1.0) -> None:
+    """Return once no topic was made anew for `quiet_s`.
+
+    Tansu makes a topic at any client's metadata request. After a restart several clients ask at once, a topic is made
+    more than once, and the last one replaces the others with all that was acknowledged in them: so publish again only
+    after this.
+
+    Raises:
+        kafka.errors.KafkaError: they did not settle in time, or the broker does not answer.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=int(deadline_s * 1000))
+    try:
+        end = time.monotonic() + deadline_s
+        seen, since = None, time.monotonic()
+        while time.monotonic() - since < quiet_s:
+            if time.monotonic() > end:
+                raise KafkaTimeoutError(f"the topics change for longer than {deadline_s} s")
+            found = {topic["name"]: topic["topic_id"] for topic in admin.describe_topics(list(TOPICS))}
+            if found != seen:
+                seen, since = found, time.monotonic()
+            time.sleep(quiet_s / 10)
+    finally:
+        admin.close()

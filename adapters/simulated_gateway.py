@@ -1,0 +1,146 @@
+"""A payment gateway with books of its own, which does what the card's token says, in the manner of Stripe's test cards.
+
+Design section 3 has the tokens. A key stands for one charge: every call that bears it finds what the first one did.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Final
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from adapters.sql.database import Database
+from adapters.sql.faults import DatabaseFault
+from adapters.sql.tables import charges
+from domain.errors import GatewayFault, ImpossibleState
+from domain.money import Money
+from domain.order import Reason
+from services.payments.gateway import AwaitingCustomer, Charged, Declined
+
+_REFUSALS: Final = {
+    "tok_chargeDeclined": Reason.PAYMENT_DECLINED,
+    "tok_insufficientFunds": Reason.INSUFFICIENT_FUNDS,
+}
+_CHARGED: Final = frozenset(
+    {"tok_visa", "tok_gatewayFlaky", "tok_chargedThenTimeout", "tok_refundFlaky", "tok_refundFails"}
+)
+_CHARGE_FAULTS: Final = {"tok_gatewayFlaky": 2}
+_REFUND_FAULTS: Final = {"tok_refundFlaky": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """What the gateway holds under one key. `amount` is None for a key that was refunded before any charge."""
+
+    key: str
+    charge_id: str
+    instant: bool = False
+    token: str | None = None
+    amount: int | None = None
+    currency: str | None = None
+    captured: int = 0
+    refunded: int = 0
+    refund_asked: bool = False
+    charge_faults: int = 0
+    refund_faults: int = 0
+
+
+class SimulatedGateway:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def charge(self, key: str, amount: Money, token: str) -> Charged | Declined:
+        if token not in _CHARGED:
+            return Declined(reason=_REFUSALS.get(token, Reason.PAYMENT_DECLINED))
+        with self._books("charge", key) as (connection, book):
+            if book is not None and book.refund_asked:
+                return Declined(reason=Reason.PAYMENT_DECLINED)
+            charge = _of_this_amount(book, key, amount, Book(key=key, charge_id=_charge_id(key), token=token))
+            if charge.captured:
+                return Charged(charge_id=charge.charge_id)
+            if charge.charge_faults < _CHARGE_FAULTS.get(token, 0):
+                _write(connection, replace(charge, charge_faults=charge.charge_faults + 1))
+                raise GatewayFault("charge", "503 from the card network")
+            _write(connection, replace(charge, captured=amount.amount))
+            if token == "tok_chargedThenTimeout":  # noqa: S105 - a test card
+                raise GatewayFault("charge", "no answer in time")
+        return Charged(charge_id=charge.charge_id)
+
+    def expect(self, key: str, amount: Money) -> AwaitingCustomer | Declined:
+        with self._books("expect", key) as (connection, book):
+            if book is not None and book.refund_asked:
+                return Declined(reason=Reason.PAYMENT_DECLINED)
+            expected = _of_this_amount(book, key, amount, Book(key=key, charge_id=_charge_id(key), instant=True))
+            if expected != book:
+                _write(connection, expected)
+        return AwaitingCustomer(charge_id=expected.charge_id)
+
+    def settle(self, key: str) -> int:
+        with self._books("settle", key) as (connection, book):
+            if book is None or book.amount is None:
+                return 0
+            if book.captured or not book.instant:
+                return book.captured
+            refunded = book.amount if book.refund_asked else 0
+            _write(connection, replace(book, captured=book.amount, refunded=refunded))
+        return book.amount
+
+    def refund(self, key: str, *, asked_by_operator: bool) -> int:
+        with self._books("refund", key) as (connection, book):
+            found = book or Book(key=key, charge_id=_charge_id(key))
+            if found.captured > found.refunded and _refund_faults(found, asked_by_operator=asked_by_operator):
+                _write(connection, replace(found, refund_faults=found.refund_faults + 1))
+                raise GatewayFault("refund", "503 from the card network")
+            given_back = replace(found, refund_asked=True, refunded=found.captured)
+            if given_back != book:
+                _write(connection, given_back)
+        return given_back.refunded
+
+    def books(self) -> Iterator[Book]:
+        """Every key that it ever saw, in the order of the keys."""
+        with self._database.reading() as connection:
+            for row in connection.execution_options(yield_per=500).execute(select(charges).order_by(charges.c.key)):
+                yield _book(row)
+
+    @contextmanager
+    def _books(self, operation: str, key: str) -> "Iterator[tuple[Connection, Book | None]]":
+        """Hold what is booked under the key. Whatever goes wrong with the books is a fault of the gateway to us."""
+        try:
+            with self._database.writing() as connection:
+                row = connection.execute(select(charges).where(charges.c.key == key).with_for_update()).first()
+                yield connection, _book(row) if row else None
+        except DatabaseFault as away:
+            raise GatewayFault(operation, str(away)) from away
+
+
+def _of_this_amount(book: Book | None, key: str, amount: Money, new: Book) -> Book:
+    if book is None:
+        return replace(new, amount=amount.amount, currency=amount.currency)
+    if (book.amount, book.currency) != (amount.amount, amount.currency):
+        raise ImpossibleState(f"key {key} was used for {book.amount} {book.currency}, not for {amount}")
+    return book
+
+
+def _refund_faults(book: Book, *, asked_by_operator: bool) -> bool:
+    if book.token == "tok_refundFails":  # noqa: S105 - a test card
+        return not asked_by_operator
+    return book.refund_faults < _REFUND_FAULTS.get(book.token or "", 0)
+
+
+def _write(connection: Connection, book: Book) -> None:
+    """Insert or update, and commit: a fault that follows must not undo what the gateway did."""
+    row = {column.name: getattr(book, column.name) for column in charges.c if column.name != "account"}
+    changed = connection.execute(update(charges).where(charges.c.key == book.key).values(row))
+    if not changed.rowcount:
+        connection.execute(insert(charges), row | {"account": book.key.partition("/")[0]})
+    connection.commit()
+
+
+def _book(row: Row[tuple[object, ...]]) -> Book:
+    return Book(**{name: value for name, value in row._mapping.items() if name != "account"})  # noqa: SLF001
+
+
+def _charge_id(key: str) -> str:
+    return f"ch_{blake2b(key.encode(), digest_size=10).hexdigest()}"

@@ -1,0 +1,1 @@
+"""The services' databases: SQLite or PostgreSQL, one for each service."""

@@ -1,0 +1,174 @@
+"""Reads over all the databases for the audit. Each statement stays within one database."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, Text, case, cast, func, select, true
+from sqlalchemy.dialects.postgresql import JSONB
+
+from adapters.sql.chunks import CHUNK, chunked
+from adapters.sql.database import Database
+from adapters.sql.stores.inventory import reservation, stock_item
+from adapters.sql.stores.orders import order_record
+from adapters.sql.stores.payments import payment
+from adapters.sql.stores.shipping import shipment
+from adapters.sql.tables import (
+    charges,
+    event_log,
+    orders,
+    payments,
+    reservations,
+    shipments,
+    stock,
+    waits_in_outbox,
+)
+from domain.ids import EventId, OrderId
+from services.inventory.store import Reservation, ReservationStatus, Stock
+from services.orders.store import OrderRecord
+from services.payments.store import Payment
+from services.shipping.store import Shipment
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedDatabases:
+    orders: Database
+    payments: Database
+    inventory: Database
+    shipping: Database
+    gateway: Database
+
+    @property
+    def journals(self) -> Sequence[Database]:
+        return (self.orders, self.payments, self.inventory, self.shipping)
+
+
+class AuditReads:
+    def __init__(self, databases: AuditedDatabases) -> None:
+        self._databases = databases
+
+    def orders(self) -> Iterator[Sequence[OrderRecord]]:
+        for rows in _in_chunks(self._databases.orders, select(orders), orders.c.order_id):
+            yield [order_record(row) for row in rows]
+
+    def payments(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Payment]:
+        return _by_order(self._databases.payments, payments, order_ids, payment)
+
+    def reservations(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Reservation]:
+        return _by_order(self._databases.inventory, reservations, order_ids, reservation)
+
+    def shipments(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Shipment]:
+        return _by_order(self._databases.shipping, shipments, order_ids, shipment)
+
+    def charges(self, order_ids: Sequence[OrderId]) -> Iterator[tuple[OrderId, int, int]]:
+        """Order, captured, refunded, of every key of these orders."""
+        wanted = select(charges.c.account, charges.c.captured, charges.c.refunded)
+        with self._databases.gateway.reading() as connection:
+            for some in chunked(order_ids):
+                for account, captured, refunded in connection.execute(wanted.where(charges.c.account.in_(some))):
+                    yield OrderId(account), captured, refunded
+
+    def strangers(self) -> Iterator[tuple[str, OrderId]]:
+        """An order is written before anything that belongs to it, so it is looked for after that was read."""
+        for database, column in (
+            (self._databases.payments, payments.c.order_id),
+            (self._databases.inventory, reservations.c.order_id),
+            (self._databases.shipping, shipments.c.order_id),
+            (self._databases.gateway, charges.c.account),
+        ):
+            for rows in _in_chunks(database, select(column.label("order_id")).distinct(), column):
+                held = [row["order_id"] for row in rows]
+                known = self._known(held)
+                yield from ((database.service, OrderId(order_id)) for order_id in held if order_id not in known)
+
+    def stock(self) -> Iterator[tuple[Stock, int, int]]:
+        """Each SKU, with the pieces that its reservations say are reserved and sold, all of one instant."""
+        for rows in _streamed(self._databases.inventory, _stock_with_reservations(self._databases.inventory)):
+            for row in rows:
+                yield stock_item(row), row["counted_reserved"], row["counted_sold"]
+
+    def outbox_waiting(self, before: datetime) -> Iterator[tuple[str, OrderId]]:
+        waiting = select(event_log.c.order_id).where(waits_in_outbox, event_log.c.at < before)
+        for database in self._databases.journals:
+            for rows in _streamed(database, waiting.order_by(event_log.c.seq)):
+                yield from ((database.service, OrderId(row["order_id"])) for row in rows)
+
+    def handled_twice(self) -> Iterator[tuple[str, OrderId, EventId]]:
+        """Messages that caused more than one event in one service."""
+        twice = (
+            select(func.min(event_log.c.order_id).label("order_id"), event_log.c.caused_by)
+            .where(event_log.c.caused_by.is_not(None))
+            .group_by(event_log.c.caused_by)
+            .having(func.count() > 1)
+        )
+        for database in self._databases.journals:
+            for rows in _streamed(database, twice):
+                yield from ((database.service, OrderId(row["order_id"]), EventId(row["caused_by"])) for row in rows)
+
+    def _known(self, order_ids: Sequence[str]) -> set[str]:
+        with self._databases.orders.reading() as connection:
+            return set(connection.execute(select(orders.c.order_id).where(orders.c.order_id.in_(order_ids))).scalars())
+
+
+def _in_chunks(database: Database, wanted: Select[Any], key: ColumnElement[str]) -> Iterator[Sequence[RowMapping]]:
+    """Page by key, with a transaction for each page: a long audit must not hold back the databases' housekeeping."""
+    after: str | None = None
+    while True:
+        page = wanted.order_by(key).limit(CHUNK)
+        with database.reading() as connection:
+            rows = connection.execute(page if after is None else page.where(key > after)).mappings().all()
+        if not rows:
+            return
+        yield rows
+        after = rows[-1]["order_id"]
+
+
+def _streamed(database: Database, wanted: Select[Any]) -> Iterator[Sequence[RowMapping]]:
+    with database.reading() as connection:
+        yield from connection.execution_options(yield_per=CHUNK).execute(wanted).mappings().partitions()
+
+
+def _by_order(
+    database: Database, table: FromClause, order_ids: Sequence[OrderId], read: Callable[[RowMapping], T]
+) -> Mapping[OrderId, T]:
+    found: dict[OrderId, T] = {}
+    with database.reading() as connection:
+        for some in chunked(order_ids):
+            rows = connection.execute(select(table).where(table.c.order_id.in_(some))).mappings()
+            found |= {row["order_id"]: read(row) for row in rows}
+    return found
+
+
+def _stock_with_reservations(database: Database) -> Select[Any]:
+    """The lines are counted where the reservation keeps them, in its order; a second copy could be wrong by itself."""
+    sku: ColumnElement[str]
+    quantity: ColumnElement[int]
+    if database.is_postgres:
+        lines = func.jsonb_array_elements(cast(reservations.c.priced_order, JSONB)["lines"]).table_valued("value")
+        sku, quantity = lines.c.value.op("->>")("sku"), cast(lines.c.value.op("->>")("quantity"), stock.c.sold.type)
+    else:
+        lines = func.json_each(reservations.c.priced_order, "$.lines").table_valued("value")
+        sku, quantity = func.json_extract(lines.c.value, "$.sku"), func.json_extract(lines.c.value, "$.quantity")
+    counted = (
+        select(
+            cast(sku, Text).label("sku"),
+            _sum_of(quantity, ReservationStatus.RESERVED).label("reserved"),
+            _sum_of(quantity, ReservationStatus.SOLD).label("sold"),
+        )
+        .select_from(reservations.join(lines, true()))
+        .where(reservations.c.status.in_([ReservationStatus.RESERVED, ReservationStatus.SOLD]))
+        .group_by(sku)
+        .subquery("counted")
+    )
+    return select(
+        stock,
+        func.coalesce(counted.c.reserved, 0).label("counted_reserved"),
+        func.coalesce(counted.c.sold, 0).label("counted_sold"),
+    ).select_from(stock.outerjoin(counted, counted.c.sku == stock.c.sku))
+
+
+def _sum_of(quantity: ColumnElement[int], status: ReservationStatus) -> ColumnElement[int]:
+    return cast(func.sum(case((reservations.c.status == status, quantity), else_=0)), stock.c.sold.type)

@@ -1,0 +1,150 @@
+"""One service's database, on SQLite (embedded) or PostgreSQL."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event, exc, make_url
+
+from adapters.sql.faults import DatabaseAway, fault_of
+
+WAIT_S: Final = 5.0
+"""Longest wait for a connection, a lock or another writer."""
+
+_WRITES: Final = "twinsaga_writes"
+
+_SQLITE_PRAGMAS: Final = ("synchronous=FULL", f"busy_timeout={WAIT_S * 1000:.0f}", "foreign_keys=ON")
+
+# idle_in_transaction: a unit that hangs must not hold its row locks for ever. Keepalives: the advisory lock of a relay
+# whose machine is gone is free after about 20 s.
+_POSTGRES_OPTIONS: Final = " ".join(
+    f"-c {option}"
+    for option in (
+        f"lock_timeout={WAIT_S * 1000:.0f}",
+        "statement_timeout=30s",
+        "idle_in_transaction_session_timeout=30s",
+        "timezone=UTC",
+        "tcp_keepalives_idle=10",
+        "tcp_keepalives_interval=3",
+        "tcp_keepalives_count=3",
+    )
+)
+
+
+class Database:
+    """Opens connections. None is opened before the first is asked for."""
+
+    def __init__(self, engine: Engine, service: str) -> None:
+        self.service = service
+        self._engine = engine
+        self._writer = engine.execution_options(**{_WRITES: True})
+        self._reader = engine
+        self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
+        if engine.dialect.name == "postgresql":
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @classmethod
+    def open(cls, url: str, *, service: str) -> Self:
+        """`url` is SQLAlchemy's: `sqlite:////absolute/path.db`, or `postgresql://user@host/name`."""
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return cls(_sqlite(parsed), service)
+        return cls(_postgres(parsed.set(drivername="postgresql+psycopg")), service)
+
+    @property
+    def url(self) -> URL:
+        return self._engine.url
+
+    @property
+    def is_postgres(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
+
+    @property
+    def file(self) -> Path:
+        """The file of a SQLite database."""
+        return Path(str(self.url.database))
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that may write. It is undone at the end of the block, unless it was committed.
+
+        Raises:
+            DatabaseFault: from here and from every statement.
+        """
+        # SQLite has one writer. Threads queue here, where they wake at once, rather than in its sleeping busy handler.
+        if self._one_writer is not None and not self._one_writer.acquire(timeout=WAIT_S):
+            raise DatabaseAway(f"{self.service}: another thread has been writing for {WAIT_S} s")
+        try:
+            with self._connect(self._writer) as connection:
+                yield connection
+        finally:
+            if self._one_writer is not None:
+                self._one_writer.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that reads one moment's state, and neither waits for writers nor makes one wait."""
+        with self._connect(self._reader) as connection:
+            yield connection
+
+    def own_connection(self) -> PoolProxiedConnection:
+        """Open a connection outside the pool, for whoever keeps one open for long and closes it."""
+        connection = self._engine.raw_connection()
+        connection.detach()
+        return connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _connect(self, engine: Engine) -> Connection:
+        try:
+            return engine.connect()
+        except exc.TimeoutError as full:
+            raise DatabaseAway(f"{self.service}: no free connection within {WAIT_S} s") from full
+
+
+def writes(connection: Connection) -> bool:
+    """Whether the connection was opened for writing, so that what it finds has to be locked."""
+    return bool(connection.get_execution_options().get(_WRITES, False))
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=5,
+        max_overflow=20,
+        pool_timeout=WAIT_S,
+        connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", fault_of, retval=True)
+    return engine
+
+
+def _postgres(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=5,
+        max_overflow=20,
+        pool_timeout=WAIT_S,
+        pool_recycle=1800,
+        connect_args={"connect_timeout": int(WAIT_S), "options": _POSTGRES_OPTIONS},
+    )
+    event.listen(engine, "handle_error", fault_of, retval=True)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection has no common type
+    # Asked first: turning WAL on needs the whole database for itself, and it is only needed once in the file's life.
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        connection.execute("PRAGMA journal_mode=WAL")
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE: a unit that reads first and writes later would otherwise fail when another writer came in between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes(connection) else "BEGIN")

@@ -1,0 +1,102 @@
+"""The event log and the journal of steps, within a transaction that somebody else opened."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, case, func, select
+
+from adapters.codec import decode_event, encode_event
+from adapters.sql.dialects import inserting
+from adapters.sql.tables import event_log, steps
+from domain.events import Event, RecordedEvent
+from domain.ids import EventId, OrderId, event_id_of
+from domain.order import Step
+from services.unit_of_work import Clock, StepRecord, StepStatus
+
+OUTBOX_CHANNEL = "outbox"
+"""PostgreSQL's NOTIFY channel. A channel belongs to its database, and a database to one service."""
+
+_STEP_ORDER = {step: place for place, step in enumerate(Step)}
+_ENDED = (StepStatus.DONE, StepStatus.REFUSED)
+
+_EVENTS_OF = select(event_log).where(event_log.c.order_id == bindparam("order_id")).order_by(event_log.c.seq)
+_STEPS_OF = select(steps).where(steps.c.order_id == bindparam("order_id"))
+
+
+class EventLog:
+    def __init__(self, service: str, clock: Clock, *, publish: bool) -> None:
+        self._service = service
+        self._clock = clock
+        self._publish = publish
+
+    def record(
+        self, connection: Connection, event: Event, *, caused_by: EventId | None, traceparent: str | None
+    ) -> None:
+        row = {
+            "event_id": event_id_of(event.order_id, event.type),
+            "order_id": event.order_id,
+            "type": event.type,
+            "event": encode_event(event).decode(),
+            "at": self._clock(),
+            "caused_by": caused_by,
+            "traceparent": traceparent,
+            "publish": self._publish,
+            "waits": self._publish,
+        }
+        statement = inserting(connection, event_log).on_conflict_do_nothing(index_elements=["event_id"])
+        if self._publish and connection.dialect.name == "postgresql":
+            # Wakes the relay at the commit, without a round trip of its own.
+            connection.execute(statement.returning(func.pg_notify(OUTBOX_CHANNEL, "")), row).close()
+        else:
+            connection.execute(statement, row)
+
+    def events_of(self, connection: Connection, order_id: OrderId) -> Sequence[RecordedEvent]:
+        rows = connection.execute(_EVENTS_OF, {"order_id": order_id}).mappings()
+        return [recorded_event(row, self._service) for row in rows]
+
+
+def recorded_event(row: RowMapping, service: str) -> RecordedEvent:
+    return RecordedEvent(
+        event_id=row["event_id"],
+        event=decode_event(row["event"]),
+        service=service,
+        at=row["at"],
+        caused_by=row["caused_by"],
+    )
+
+
+def count_attempt(connection: Connection, tried: StepRecord, order_id: OrderId) -> None:
+    """Add one attempt. A step that has ended stays ended: an attempt that outlived its successor only counts."""
+    row: dict[str, Any] = {
+        "order_id": order_id,
+        "step": tried.step,
+        "status": tried.status,
+        "attempts": tried.attempts,
+        "last_error": tried.last_error,
+        "at": tried.at,
+    }
+    statement = inserting(connection, steps)
+    new = statement.excluded
+    outlived = steps.c.status.in_(_ENDED) & (new.status == StepStatus.RETRYING)
+    changes = {
+        "status": case((outlived, steps.c.status), else_=new.status),
+        "attempts": steps.c.attempts + new.attempts,
+        "last_error": func.coalesce(new.last_error, steps.c.last_error),
+        "at": new.at,
+    }
+    connection.execute(statement.on_conflict_do_update(index_elements=["order_id", "step"], set_=changes), row)
+
+
+def steps_of(connection: Connection, order_id: OrderId) -> Sequence[StepRecord]:
+    rows = connection.execute(_STEPS_OF, {"order_id": order_id}).mappings()
+    found = [
+        StepRecord(
+            step=Step(row["step"]),
+            status=StepStatus(row["status"]),
+            attempts=row["attempts"],
+            last_error=row["last_error"],
+            at=row["at"],
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda record: _STEP_ORDER[record.step])

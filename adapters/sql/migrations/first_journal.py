@@ -1,0 +1,77 @@
+"""The journal as the first revision of every service makes it. Later changes are revisions, never edits of this."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from adapters.sql.dialects import Instant, Sequence
+
+
+def create_journal() -> None:
+    _create_event_log()
+    op.create_table(
+        "steps",
+        sa.Column("order_id", sa.Text(), nullable=False),
+        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.Text()),
+        sa.Column("at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("order_id", "step", name="pk_steps"),
+    )
+    op.create_table(
+        "inbox",
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("handled_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("message_id", name="pk_inbox"),
+    )
+    _create_parked()
+
+
+def _create_event_log() -> None:
+    op.create_table(
+        "event_log",
+        sa.Column("seq", Sequence, nullable=False, autoincrement=True),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("order_id", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("caused_by", sa.Text()),
+        sa.Column("traceparent", sa.Text()),
+        sa.Column("publish", sa.Boolean(), nullable=False),
+        sa.Column("waits", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name="pk_event_log"),
+        sa.UniqueConstraint("event_id", name="uq_event_log_event_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_event_log_order_id_seq", "event_log", ["order_id", "seq"])
+    op.create_index(
+        "ix_event_log_outbox",
+        "event_log",
+        ["seq"],
+        sqlite_where=sa.text("waits IS 1"),
+        postgresql_where=sa.text("waits IS true"),
+    )
+
+
+def _create_parked() -> None:
+    op.create_table(
+        "parked",
+        sa.Column("seq", Sequence, nullable=False, autoincrement=True),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("timestamp_ms", sa.BigInteger(), nullable=False),
+        sa.Column("headers", sa.Text(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", Instant(), nullable=False),
+        sa.Column("last_error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name="pk_parked"),
+        sa.UniqueConstraint("message_id", name="uq_parked_message_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_parked_key_seq", "parked", ["key", "seq"])
+    op.create_index("ix_parked_next_attempt_at", "parked", ["next_attempt_at"])

@@ -1,0 +1,49 @@
+"""Orders and the price list."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from adapters.sql.dialects import Instant
+from adapters.sql.migrations.first_journal import create_journal
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    create_journal()
+    op.create_table(
+        "orders",
+        sa.Column("order_id", sa.Text(), nullable=False),
+        sa.Column("style", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("priced_order", sa.Text()),
+        sa.Column("reason", sa.Text()),
+        sa.Column("attention", sa.Text()),
+        sa.Column("placed_at", Instant(), nullable=False),
+        sa.Column("finished_at", Instant()),
+        sa.PrimaryKeyConstraint("order_id", name="pk_orders"),
+    )
+    place = ["placed_at", "order_id"]
+    op.create_index("ix_orders_place", "orders", place)
+    op.create_index("ix_orders_style_place", "orders", ["style", *place])
+    op.create_index("ix_orders_status_place", "orders", ["status", *place])
+    op.create_index("ix_orders_style_status_place", "orders", ["style", "status", *place])
+    never_created = sa.text("stage = 'requested'")
+    op.create_index(
+        "ix_orders_never_created",
+        "orders",
+        ["style", "placed_at"],
+        sqlite_where=never_created,
+        postgresql_where=never_created,
+    )
+    op.create_table(
+        "prices",
+        sa.Column("sku", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("sku", name="pk_prices"),
+    )

@@ -1,0 +1,113 @@
+"""How a relay learns of a commit, and how it is the only one."""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, cast
+
+from sqlalchemy import PoolProxiedConnection
+
+from adapters.sql.database import Database
+from adapters.sql.faults import DatabaseAway
+from adapters.sql.journal import OUTBOX_CHANNEL
+
+if TYPE_CHECKING:  # at run time only whoever uses PostgreSQL loads its driver
+    import psycopg
+
+_LOOK_EVERY_S: Final = 0.005
+_ADVISORY_LOCK: Final = 0x7477696E73616761
+"""Any number that everybody who wants this lock takes. This one spells `twinsaga`."""
+
+
+class SqliteWatch:
+    """`PRAGMA data_version` changes on a connection when any other one has committed; asking costs microseconds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: PoolProxiedConnection | None = None
+        self._seen: int | None = None
+
+    def wait(self, timeout_s: float) -> bool:
+        end = time.monotonic() + timeout_s
+        while True:
+            version = self._version()
+            if version != self._seen:
+                self._seen = version
+                return True
+            left_s = end - time.monotonic()
+            if left_s <= 0:
+                return False
+            time.sleep(min(_LOOK_EVERY_S, left_s))
+
+    @contextmanager
+    def lock(self) -> Iterator[bool]:
+        file = self._database.file
+        # Never deleted: a lock on a file that somebody else deleted and made anew would be held twice.
+        with file.with_name(f"{file.name}.relay-lock").open("ab") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _version(self) -> int:
+        if self._connection is None:
+            self._connection = self._database.own_connection()
+            self._seen = None
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("PRAGMA data_version")
+            (version,) = cursor.fetchone() or (0,)
+        finally:
+            cursor.close()
+        return int(version)
+
+
+class PostgresWatch:
+    """One connection, outside the pool, both listens and holds the lock: when it is lost, the relay is told."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: PoolProxiedConnection | None = None
+
+    def wait(self, timeout_s: float) -> bool:
+        first = self._connection is None
+        with self._or_away() as connection:
+            connection.execute(f"LISTEN {OUTBOX_CHANNEL}")
+            if first:
+                return True
+            return any(True for _ in connection.notifies(timeout=timeout_s, stop_after=1))
+
+    @contextmanager
+    def lock(self) -> Iterator[bool]:
+        with self._or_away() as connection:
+            (held,) = connection.execute("SELECT pg_try_advisory_lock(%s)", (_ADVISORY_LOCK,)).fetchone() or (False,)
+        try:
+            yield bool(held)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _or_away(self) -> "Iterator[psycopg.Connection]":
+        from psycopg import OperationalError  # noqa: PLC0415 - see above
+
+        if self._connection is None:
+            self._connection = self._database.own_connection()
+            cast("psycopg.Connection", self._connection.dbapi_connection).autocommit = True
+        try:
+            yield cast("psycopg.Connection", self._connection.dbapi_connection)
+        except OperationalError as lost:
+            self.close()
+            raise DatabaseAway(f"{self._database.service}: the relay's connection is lost") from lost

@@ -1,0 +1,120 @@
+"""Messages that wait for their next attempt, so that all others can pass."""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, exists, func, select, tuple_, update
+
+from adapters.sql.database import Database
+from adapters.sql.dialects import inserting
+from adapters.sql.tables import parked
+from domain.ids import EventId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedMessage:
+    """A message as it came from its topic. `timestamp_ms` is the broker's, in milliseconds since 1970."""
+
+    message_id: EventId
+    key: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    headers: Sequence[tuple[str, bytes]]
+    value: bytes
+    attempts: int
+    next_attempt_at: datetime
+    last_error: str
+
+
+_earlier = parked.alias("earlier")
+_FIRST_OF_ITS_KEY = ~exists().where(_earlier.c.key == parked.c.key, _earlier.c.seq < parked.c.seq)
+_DUE = (
+    select(parked)
+    .where(parked.c.next_attempt_at <= bindparam("now"), _FIRST_OF_ITS_KEY)
+    .order_by(parked.c.seq)
+    .limit(bindparam("at_most"))
+)
+_KEY_IS_PARKED = select(exists().where(parked.c.key == bindparam("key")))
+_COUNT = select(func.count()).select_from(parked)
+
+
+class ParkedMessages:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def park(self, message: ParkedMessage) -> None:
+        """Keep the message. One that is parked already stays as it is."""
+        row = {
+            "message_id": message.message_id,
+            "key": message.key,
+            "topic": message.topic,
+            "partition": message.partition,
+            "offset": message.offset,
+            "timestamp_ms": message.timestamp_ms,
+            "headers": json.dumps([(name, b64encode(value).decode()) for name, value in message.headers]),
+            "value": message.value,
+            "attempts": message.attempts,
+            "next_attempt_at": message.next_attempt_at,
+            "last_error": message.last_error,
+        }
+        with self._database.writing() as connection:
+            statement = inserting(connection, parked).on_conflict_do_nothing(index_elements=["message_id"])
+            connection.execute(statement, row)
+            connection.commit()
+
+    def key_is_parked(self, key: str) -> bool:
+        with self._database.reading() as connection:
+            return bool(connection.execute(_KEY_IS_PARKED, {"key": key}).scalar())
+
+    def due(
+        self, now: datetime, limit: int, partitions: Collection[tuple[str, int]] | None = None
+    ) -> Sequence[ParkedMessage]:
+        """Messages whose time has come, as they arrived; of each key only the first.
+
+        `partitions` (topic, number) leaves out what other members of the group have to try.
+        """
+        due = _DUE if partitions is None else _DUE.where(_in(partitions))
+        with self._database.reading() as connection:
+            rows = connection.execute(due, {"now": now, "at_most": limit}).mappings().all()
+        return [_message(row) for row in rows]
+
+    def reschedule(self, message_id: EventId, attempts: int, next_attempt_at: datetime, error: str) -> None:
+        changes = {"attempts": attempts, "next_attempt_at": next_attempt_at, "last_error": error}
+        with self._database.writing() as connection:
+            connection.execute(update(parked).where(parked.c.message_id == message_id).values(changes))
+            connection.commit()
+
+    def remove(self, message_id: EventId) -> None:
+        with self._database.writing() as connection:
+            connection.execute(delete(parked).where(parked.c.message_id == message_id))
+            connection.commit()
+
+    def count(self) -> int:
+        with self._database.reading() as connection:
+            found: int = connection.execute(_COUNT).scalar_one()
+            return found
+
+
+def _in(partitions: Collection[tuple[str, int]]) -> ColumnElement[bool]:
+    return tuple_(parked.c.topic, parked.c.partition).in_(list(partitions))
+
+
+def _message(row: RowMapping) -> ParkedMessage:
+    return ParkedMessage(
+        message_id=row["message_id"],
+        key=row["key"],
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        timestamp_ms=row["timestamp_ms"],
+        headers=tuple((name, b64decode(value)) for name, value in json.loads(row["headers"])),
+        value=row["value"],
+        attempts=row["attempts"],
+        next_attempt_at=row["next_attempt_at"],
+        last_error=row["last_error"],
+    )

@@ -1,0 +1,83 @@
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
+
+from adapters.codec import decode_order, encode_order
+from adapters.sql.dialects import inserting
+from adapters.sql.stores.order_rows import OrderRows
+from adapters.sql.tables import reservations, stock
+from domain.errors import ImpossibleState
+from domain.ids import OrderId, Sku
+from domain.order import Reason
+from services.inventory.store import Reservation, ReservationStatus, Stock
+
+
+class SqlInventoryStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows = OrderRows(connection, reservations)
+
+    def find(self, order_id: OrderId) -> Reservation | None:
+        row = self._rows.find(order_id)
+        return reservation(row) if row else None
+
+    def save(self, reservation: Reservation) -> None:
+        row = {
+            "status": reservation.status,
+            "priced_order": encode_order(reservation.order).decode() if reservation.order else None,
+            "reason": reservation.reason,
+        }
+        self._rows.save(reservation.order_id, row)
+
+    def stock_of(self, sku: Sku) -> Stock | None:
+        row = self._connection.execute(select(stock).where(stock.c.sku == sku)).mappings().first()
+        return stock_item(row) if row else None
+
+    def restock(self, sku: Sku, name: str, on_hand: int) -> None:
+        statement = inserting(self._connection, stock)
+        new = statement.excluded
+        changes = {
+            "name": new.name,
+            "on_hand": new.on_hand,
+            "restocked": stock.c.restocked + new.on_hand - stock.c.on_hand,
+        }
+        row = {"sku": sku, "name": name, "on_hand": on_hand, "reserved": 0, "sold": 0, "restocked": on_hand}
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["sku"], set_=changes), row)
+
+    def reserve(self, sku: Sku, quantity: int) -> bool:
+        moved = {"on_hand": stock.c.on_hand - quantity, "reserved": stock.c.reserved + quantity}
+        return self._move(sku, stock.c.on_hand >= quantity, moved)
+
+    def release(self, sku: Sku, quantity: int) -> None:
+        moved = {"on_hand": stock.c.on_hand + quantity, "reserved": stock.c.reserved - quantity}
+        if not self._move(sku, stock.c.reserved >= quantity, moved):
+            raise ImpossibleState(f"fewer than {quantity} pieces of {sku} are reserved")
+
+    def sell(self, sku: Sku, quantity: int) -> None:
+        moved = {"reserved": stock.c.reserved - quantity, "sold": stock.c.sold + quantity}
+        if not self._move(sku, stock.c.reserved >= quantity, moved):
+            raise ImpossibleState(f"fewer than {quantity} pieces of {sku} are reserved")
+
+    def _move(self, sku: Sku, enough: ColumnElement[bool], moved: dict[str, Any]) -> bool:
+        statement = update(stock).where(stock.c.sku == sku, enough).values(moved)
+        return self._connection.execute(statement).rowcount == 1
+
+
+def reservation(row: RowMapping) -> Reservation:
+    return Reservation(
+        order_id=row["order_id"],
+        status=ReservationStatus(row["status"]),
+        order=decode_order(row["priced_order"]) if row["priced_order"] else None,
+        reason=Reason(row["reason"]) if row["reason"] else None,
+    )
+
+
+def stock_item(row: RowMapping) -> Stock:
+    return Stock(
+        sku=row["sku"],
+        name=row["name"],
+        on_hand=row["on_hand"],
+        reserved=row["reserved"],
+        sold=row["sold"],
+        restocked=row["restocked"],
+    )

@@ -1,0 +1,91 @@
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, select, tuple_
+
+from adapters.codec import decode_order, decode_request, encode_order, encode_request
+from adapters.sql.dialects import inserting
+from adapters.sql.stores.order_rows import OrderRows
+from adapters.sql.tables import never_created, orders, prices
+from domain.ids import OrderId, Sku
+from domain.money import Money
+from domain.order import Reason, SagaStyle
+from services.orders.store import OrderFilter, OrderRecord, Stage
+
+
+class SqlOrderStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows = OrderRows(connection, orders)
+
+    def find(self, order_id: OrderId) -> OrderRecord | None:
+        row = self._rows.find(order_id)
+        return order_record(row) if row else None
+
+    def add(self, record: OrderRecord) -> None:
+        self._rows.add(record.request.order_id, _row(record))
+
+    def save(self, record: OrderRecord) -> None:
+        self._rows.save(record.request.order_id, _row(record))
+
+    def page(self, wanted: OrderFilter) -> Sequence[OrderRecord]:
+        page = select(orders).order_by(orders.c.placed_at.desc(), orders.c.order_id.desc()).limit(wanted.limit)
+        if wanted.style is not None:
+            page = page.where(orders.c.style == wanted.style)
+        if wanted.status is not None:
+            page = page.where(orders.c.status == wanted.status)
+        if wanted.before is not None:
+            page = page.where(tuple_(orders.c.placed_at, orders.c.order_id) < tuple_(*_place(wanted.before)))
+        return [order_record(row) for row in self._connection.execute(page).mappings()]
+
+    def never_created(self, style: SagaStyle, placed_before: datetime, limit: int) -> Sequence[OrderRecord]:
+        found = select(orders).where(never_created, orders.c.style == style, orders.c.placed_at < placed_before)
+        rows = self._connection.execute(found.order_by(orders.c.placed_at).limit(limit)).mappings()
+        return [order_record(row) for row in rows]
+
+    def prices_of(self, skus: Sequence[Sku]) -> Mapping[Sku, Money]:
+        rows = self._connection.execute(select(prices).where(prices.c.sku.in_(skus)))
+        return {row.sku: Money(amount=row.amount, currency=row.currency) for row in rows}
+
+    def set_price(self, sku: Sku, price: Money) -> None:
+        statement = inserting(self._connection, prices)
+        new = {"amount": statement.excluded.amount, "currency": statement.excluded.currency}
+        self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["sku"], set_=new),
+            {"sku": sku, "amount": price.amount, "currency": price.currency},
+        )
+
+
+def order_record(row: RowMapping) -> OrderRecord:
+    return OrderRecord(
+        request=decode_request(row["request"]),
+        style=SagaStyle(row["style"]),
+        fingerprint=row["fingerprint"],
+        stage=Stage(row["stage"]),
+        placed_at=row["placed_at"],
+        order=decode_order(row["priced_order"]) if row["priced_order"] else None,
+        reason=Reason(row["reason"]) if row["reason"] else None,
+        attention=row["attention"],
+        finished_at=row["finished_at"],
+    )
+
+
+def _row(record: OrderRecord) -> dict[str, Any]:
+    return {
+        "style": record.style,
+        "stage": record.stage,
+        "status": record.status,
+        "fingerprint": record.fingerprint,
+        "request": encode_request(record.request).decode(),
+        "priced_order": encode_order(record.order).decode() if record.order else None,
+        "reason": record.reason,
+        "attention": record.attention,
+        "placed_at": record.placed_at,
+        "finished_at": record.finished_at,
+    }
+
+
+def _place(before: tuple[datetime, OrderId]) -> tuple[BindParameter[datetime], BindParameter[str]]:
+    placed_at, order_id = before
+    return bindparam(None, placed_at, type_=orders.c.placed_at.type), bindparam(None, order_id)

@@ -1,0 +1,208 @@
+"""The tables. Each service has the journal's and its own in one database; the migrations make them."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    literal_column,
+)
+
+from adapters.sql.dialects import Instant, Sequence
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+
+JOURNAL: Final = MetaData(naming_convention=_NAMES)
+ORDERS: Final = MetaData(naming_convention=_NAMES)
+PAYMENTS: Final = MetaData(naming_convention=_NAMES)
+INVENTORY: Final = MetaData(naming_convention=_NAMES)
+SHIPPING: Final = MetaData(naming_convention=_NAMES)
+GATEWAY: Final = MetaData(naming_convention=_NAMES)
+
+
+def _is(column: Column[str], value: str) -> ColumnElement[bool]:
+    """A condition that is spelled the same in a partial index and in the query that is to use it: no parameter."""
+    return column == literal_column(f"'{value}'")
+
+
+event_log = Table(
+    "event_log",
+    JOURNAL,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("order_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("caused_by", Text),
+    Column("traceparent", Text),
+    Column("publish", Boolean, nullable=False),
+    Column("waits", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+waits_in_outbox: Final[ColumnElement[bool]] = event_log.c.waits.is_(True)
+Index("ix_event_log_order_id_seq", event_log.c.order_id, event_log.c.seq)
+Index("ix_event_log_outbox", event_log.c.seq, sqlite_where=waits_in_outbox, postgresql_where=waits_in_outbox)
+
+steps = Table(
+    "steps",
+    JOURNAL,
+    Column("order_id", Text, primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("at", Instant, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    JOURNAL,
+    Column("message_id", Text, primary_key=True),
+    Column("handled_at", Instant, nullable=False),
+)
+
+parked = Table(
+    "parked",
+    JOURNAL,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("key", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Instant, nullable=False, index=True),
+    Column("last_error", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_parked_key_seq", parked.c.key, parked.c.seq)
+
+orders = Table(
+    "orders",
+    ORDERS,
+    Column("order_id", Text, primary_key=True),
+    Column("style", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("priced_order", Text),
+    Column("reason", Text),
+    Column("attention", Text),
+    Column("placed_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+)
+never_created: Final = _is(orders.c.stage, "requested")
+_PLACE = (orders.c.placed_at, orders.c.order_id)
+Index("ix_orders_place", *_PLACE)
+Index("ix_orders_style_place", orders.c.style, *_PLACE)
+Index("ix_orders_status_place", orders.c.status, *_PLACE)
+Index("ix_orders_style_status_place", orders.c.style, orders.c.status, *_PLACE)
+Index(
+    "ix_orders_never_created",
+    orders.c.style,
+    orders.c.placed_at,
+    sqlite_where=never_created,
+    postgresql_where=never_created,
+)
+
+prices = Table(
+    "prices",
+    ORDERS,
+    Column("sku", Text, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+)
+
+payments = Table(
+    "payments",
+    PAYMENTS,
+    Column("order_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("priced_order", Text),
+    Column("charge_id", Text),
+    Column("captured", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("reason", Text),
+    Column("expires_at", Instant),
+)
+payment_pending: Final = _is(payments.c.status, "pending")
+Index(
+    "ix_payments_expires_at",
+    payments.c.expires_at,
+    sqlite_where=payment_pending,
+    postgresql_where=payment_pending,
+)
+
+stock = Table(
+    "stock",
+    INVENTORY,
+    Column("sku", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("on_hand", BigInteger, CheckConstraint("on_hand >= 0", name="on_hand"), nullable=False),
+    Column("reserved", BigInteger, CheckConstraint("reserved >= 0", name="reserved"), nullable=False),
+    Column("sold", BigInteger, CheckConstraint("sold >= 0", name="sold"), nullable=False),
+    Column("restocked", BigInteger, nullable=False),
+)
+
+reservations = Table(
+    "reservations",
+    INVENTORY,
+    Column("order_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("priced_order", Text),
+    Column("reason", Text),
+)
+reserved_not_sold: Final = _is(reservations.c.status, "reserved")
+Index(
+    "ix_reservations_not_sold",
+    reservations.c.order_id,
+    sqlite_where=reserved_not_sold,
+    postgresql_where=reserved_not_sold,
+)
+
+shipments = Table(
+    "shipments",
+    SHIPPING,
+    Column("order_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("tracking_number", Text),
+    Column("reason", Text),
+)
+
+# `account` is what an idempotency key says before its first slash: whom the charge belongs to. `amount` is unknown to a
+# key that was refunded before it was ever charged.
+charges = Table(
+    "charges",
+    GATEWAY,
+    Column("key", Text, primary_key=True),
+    Column("account", Text, nullable=False, index=True),
+    Column("charge_id", Text, nullable=False),
+    Column("instant", Boolean, nullable=False),
+    Column("token", Text),
+    Column("amount", BigInteger),
+    Column("currency", Text),
+    Column("captured", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("refund_asked", Boolean, nullable=False),
+    Column("charge_faults", Integer, nullable=False),
+    Column("refund_faults", Integer, nullable=False),
+)

@@ -1,0 +1,79 @@
+"""The same contracts on SQLite and on PostgreSQL.
+
+PostgreSQL runs where TWINSAGA_TEST_POSTGRES_URL names a server and a role that may create databases.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from runtime.wiring import Databases, Services, services_over
+from tests.examples import SettableClock
+from tests.service_databases import Urls, copied, emptied, migrated, postgres_databases, sqlite_urls
+
+POSTGRES_URL = "TWINSAGA_TEST_POSTGRES_URL"
+_left_out = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get(POSTGRES_URL):
+        return
+    left_out = [item for item in items if _needs_postgres(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _needs_postgres(item)]
+        config.stash[_left_out] = len(left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left_out = config.stash.get(_left_out, 0)
+    if left_out:
+        terminalreporter.section("PostgreSQL WAS NOT TESTED", red=True, bold=True)
+        terminalreporter.line(f"{left_out} contract tests are left out: {POSTGRES_URL} is not set", red=True)
+
+
+def _needs_postgres(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "postgres" in getattr(item, "callspec", _NoParams).params.values()
+
+
+class _NoParams:
+    params: dict[str, Sequence[object]] = {}  # noqa: RUF012 - never written
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("migrated")
+    migrated(sqlite_urls(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Urls]:
+    with postgres_databases(os.environ[POSTGRES_URL]) as urls:
+        yield urls
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Urls:
+    if request.param == "postgres":
+        return emptied(request.getfixturevalue("postgres"))
+    return copied(request.getfixturevalue("sqlite_template"), tmp_path)
+
+
+@pytest.fixture
+def databases(urls: Urls) -> Iterator[Databases]:
+    databases = Databases.open(urls)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def services(databases: Databases, clock: SettableClock) -> Services:
+    return services_over(databases, clock, publish=True)

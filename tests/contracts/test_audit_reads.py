@@ -1,0 +1,190 @@
+"""The audit over real databases: silent when the books are right, and naming each thing that is not."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, insert, text, update
+
+from adapters.sql import tables
+from adapters.sql.database import Database
+from adapters.sql.outbox import Outbox
+from domain.commands import (
+    ChargePayment,
+    ConfirmOrder,
+    CreateOrder,
+    PlaceOrder,
+    RefundPayment,
+    ReserveInventory,
+    ScheduleShipping,
+    SellInventory,
+)
+from domain.events import OrderCreated
+from domain.ids import OrderId
+from domain.order import Order, Reason, SagaStyle
+from runtime.republish import publish_unfinished_again
+from runtime.wiring import Databases, Services, audit_of
+from tests.examples import BOOK, LAMP, PRICE, SettableClock, a_request
+
+Break = Callable[[Databases, OrderId], None]
+
+
+def placed(services: Services) -> Order:
+    for sku in (BOOK, LAMP):
+        services.orders.set_price(sku, PRICE)
+        services.inventory.restock(sku, "thing", 100)
+    request = a_request((BOOK, 2), (LAMP, 1))
+    services.orders.place(PlaceOrder(request=request, style=SagaStyle.CHOREOGRAPHED, fingerprint="f"))
+    created = services.orders.create(CreateOrder(order=request))
+    assert isinstance(created, OrderCreated)
+    return created.order
+
+
+def confirmed(services: Services, databases: Databases) -> OrderId:
+    order = placed(services)
+    services.payments.charge(ChargePayment(order=order))
+    services.inventory.reserve(ReserveInventory(order=order))
+    services.shipping.schedule(ScheduleShipping(order=order))
+    services.orders.confirm(ConfirmOrder(order_id=order.order_id))
+    services.inventory.sell(SellInventory(order_id=order.order_id))
+    publish(databases)
+    return order.order_id
+
+
+def publish(databases: Databases) -> None:
+    for database in databases.journals:
+        outbox = Outbox(database)
+        outbox.mark_published([row.seq for row in outbox.unpublished(100)])
+
+
+def change(database: Database, *statements: str) -> None:
+    with database.writing() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+        connection.commit()
+
+
+def broken(databases: Databases, clock: SettableClock) -> set[tuple[OrderId | None, str]]:
+    return {(violation.order_id, violation.invariant) for violation in audit_of(databases, clock).broken}
+
+
+def test_books_that_are_right_break_nothing(services: Services, databases: Databases, clock: SettableClock) -> None:
+    for _ in range(3):
+        confirmed(services, databases)
+
+    verdict = audit_of(databases, clock)
+
+    assert (verdict.ok, verdict.orders_checked, verdict.orders_pending) == (True, 3, 0)
+
+
+CONFIRMED_CHARGE = "a confirmed order has one captured charge of its total"
+
+
+@pytest.mark.parametrize(
+    ("room", "statement", "invariant"),
+    [
+        ("gateway", "UPDATE charges SET refunded = captured", CONFIRMED_CHARGE),
+        ("gateway", "UPDATE charges SET captured = captured + 1", CONFIRMED_CHARGE),
+        ("payments", "UPDATE payments SET captured = 0", "the gateway's books agree with ours"),
+        ("inventory", "DELETE FROM reservations", "a confirmed order has each line reserved"),
+        ("shipping", "DELETE FROM shipments", "a confirmed order has one shipment"),
+        ("orders", "UPDATE orders SET stage = 'cancelled'", "a cancelled order has nothing captured on balance"),
+        ("orders", "UPDATE orders SET stage = 'cancelled'", "a cancelled order has no live shipment"),
+    ],
+)
+def test_an_order_that_breaks_an_invariant_is_named(
+    services: Services, databases: Databases, clock: SettableClock, room: str, statement: str, invariant: str
+) -> None:
+    order_id = confirmed(services, databases)
+    assert audit_of(databases, clock).ok
+
+    change(getattr(databases, room), statement)
+
+    assert (order_id, invariant) in broken(databases, clock)
+
+
+@pytest.mark.parametrize(
+    ("statement", "invariant"),
+    [
+        ("UPDATE stock SET on_hand = on_hand + 1", "on hand + reserved + sold changes by restocking only"),
+        ("UPDATE stock SET sold = sold - 1, on_hand = on_hand + 1", "stock agrees with the reservations"),
+    ],
+)
+def test_pieces_out_of_nowhere_are_noticed(
+    services: Services, databases: Databases, clock: SettableClock, statement: str, invariant: str
+) -> None:
+    confirmed(services, databases)
+
+    change(databases.inventory, statement)
+
+    assert broken(databases, clock) == {(None, invariant)}
+
+
+def test_a_record_of_an_unknown_order_is_noticed(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    order_id = confirmed(services, databases)
+
+    with databases.orders.writing() as connection:
+        connection.execute(delete(tables.orders))
+        connection.commit()
+
+    found = broken(databases, clock) - {(None, "stock agrees with the reservations")}
+    assert found == {(order_id, "every record belongs to an order")}
+
+
+def test_an_event_that_waits_too_long_is_noticed(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    order = placed(services)
+    assert audit_of(databases, clock).ok
+    clock.pass_time(timedelta(seconds=6))
+
+    assert broken(databases, clock) == {(order.order_id, "no event waits in an outbox")}
+
+
+def test_a_message_with_two_effects_is_noticed(services: Services, databases: Databases, clock: SettableClock) -> None:
+    order = placed(services)
+    publish(databases)
+
+    with databases.orders.writing() as connection:
+        connection.execute(update(tables.event_log).values(caused_by="m-1"))
+        connection.commit()
+
+    assert broken(databases, clock) == {(order.order_id, "no message is handled twice")}
+
+
+def test_more_records_than_fit_in_a_chunk_are_all_read(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    row = {"stage": "confirmed", "status": "confirmed", "style": "orchestrated", "fingerprint": "f"}
+    confirmed(services, databases)
+    with databases.orders.writing() as connection:
+        copied = connection.execute(text("SELECT request, priced_order FROM orders")).mappings().one()
+        rows = [row | dict(copied) | {"order_id": f"o-{n}", "placed_at": clock()} for n in range(1_203)]
+        connection.execute(insert(tables.orders), rows)
+        connection.commit()
+
+    assert audit_of(databases, clock).orders_checked == 1_204
+
+
+def test_only_unfinished_choreographed_orders_are_published_again(services: Services, databases: Databases) -> None:
+    done = confirmed(services, databases)
+    under_way = placed(services)
+    services.payments.charge(ChargePayment(order=under_way))
+    unsold = placed(services)
+    services.inventory.reserve(ReserveInventory(order=unsold))
+    services.orders.confirm(ConfirmOrder(order_id=unsold.order_id))
+    undone = placed(services)
+    services.payments.refund(RefundPayment(order_id=undone.order_id, reason=Reason.TIMED_OUT))
+    publish(databases)
+
+    again = publish_unfinished_again(databases)
+
+    waiting = [row.recorded.event for database in databases.journals for row in Outbox(database).unpublished(100)]
+    assert len(waiting) == again
+    assert {event.order_id for event in waiting} == {under_way.order_id, unsold.order_id, undone.order_id}
+    assert done not in {event.order_id for event in waiting}
+    assert {"order.requested", "order.created", "payment.completed", "inventory.reserved", "order.confirmed"} <= {
+        event.type for event in waiting
+    }

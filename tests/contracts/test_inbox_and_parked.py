@@ -1,0 +1,110 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from adapters.sql.inbox import Inbox
+from adapters.sql.parked import ParkedMessage, ParkedMessages
+from domain.ids import EventId
+from runtime.wiring import Databases
+from tests.examples import NOON, SettableClock
+
+LATER = NOON + timedelta(seconds=30)
+
+
+def a_message(message_id: str, key: str = "order-1", partition: int = 0, offset: int = 0) -> ParkedMessage:
+    return ParkedMessage(
+        message_id=EventId(message_id),
+        key=key,
+        topic="orders",
+        partition=partition,
+        offset=offset,
+        timestamp_ms=1_772_366_400_123,
+        headers=(("ce_id", message_id.encode()), ("ce_id", b"\x00\xff")),
+        value=b'{"type": "order.created", "\xc3\xa3": 1}\x00',
+        attempts=1,
+        next_attempt_at=NOON,
+        last_error="payment gateway: charge: 503",
+    )
+
+
+@pytest.fixture
+def parked(databases: Databases) -> ParkedMessages:
+    return ParkedMessages(databases.payments)
+
+
+def ids(messages: "list[ParkedMessage] | tuple[ParkedMessage, ...]") -> list[str]:
+    return [message.message_id for message in messages]
+
+
+def test_a_message_is_handled_once_it_is_marked(databases: Databases, clock: SettableClock) -> None:
+    inbox = Inbox(databases.payments, clock)
+    assert not inbox.handled(EventId("m-1"))
+
+    inbox.mark(EventId("m-1"))
+    inbox.mark(EventId("m-1"))
+
+    assert inbox.handled(EventId("m-1"))
+    assert not inbox.handled(EventId("m-2"))
+
+
+def test_a_parked_message_comes_back_as_it_was(parked: ParkedMessages) -> None:
+    parked.park(a_message("m-1"))
+
+    assert parked.due(NOON, 10) == [a_message("m-1")]
+
+
+def test_parking_twice_is_parking_once(parked: ParkedMessages) -> None:
+    parked.park(a_message("m-1"))
+    parked.park(replace(a_message("m-1"), attempts=7))
+
+    assert parked.count() == 1
+    assert parked.due(NOON, 10) == [a_message("m-1")]
+
+
+def test_a_message_is_due_when_its_time_has_come(parked: ParkedMessages) -> None:
+    parked.park(replace(a_message("m-1"), next_attempt_at=LATER))
+
+    assert parked.due(LATER - timedelta(microseconds=1), 10) == []
+    assert ids(list(parked.due(LATER, 10))) == ["m-1"]
+
+
+def test_due_messages_come_as_they_arrived_and_only_the_first_of_each_key(parked: ParkedMessages) -> None:
+    for message in (a_message("m-1"), a_message("m-2", "order-2"), a_message("m-3"), a_message("m-4", "order-3")):
+        parked.park(message)
+
+    assert ids(list(parked.due(NOON, 10))) == ["m-1", "m-2", "m-4"]
+    assert ids(list(parked.due(NOON, 2))) == ["m-1", "m-2"]
+
+
+def test_a_message_waits_behind_the_first_of_its_key_however_long_that_takes(parked: ParkedMessages) -> None:
+    parked.park(a_message("m-1"))
+    parked.park(a_message("m-2"))
+    parked.reschedule(EventId("m-1"), 5, LATER, "still 503")
+
+    assert parked.due(NOON, 10) == []
+    (again,) = parked.due(LATER, 10)
+    assert (again.message_id, again.attempts, again.last_error) == ("m-1", 5, "still 503")
+
+    parked.remove(EventId("m-1"))
+    assert ids(list(parked.due(NOON, 10))) == ["m-2"]
+
+
+def test_a_key_is_parked_until_its_last_message_is_gone(parked: ParkedMessages) -> None:
+    parked.park(a_message("m-1"))
+    parked.park(a_message("m-2"))
+    parked.remove(EventId("m-1"))
+    assert parked.key_is_parked("order-1")
+    assert not parked.key_is_parked("order-2")
+
+    parked.remove(EventId("m-2"))
+    assert not parked.key_is_parked("order-1")
+    assert parked.count() == 0
+
+
+def test_a_member_sees_only_what_came_from_its_partitions(parked: ParkedMessages) -> None:
+    parked.park(a_message("m-1", "order-1", partition=0))
+    parked.park(a_message("m-2", "order-2", partition=3))
+
+    assert ids(list(parked.due(NOON, 10, {("orders", 3), ("payments", 0)}))) == ["m-2"]
+    assert parked.due(NOON, 10, set()) == []

@@ -1,0 +1,143 @@
+"""The migrations make the tables that the code uses, and the indexes serve the queries that they are there for."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, event, text
+
+from adapters.sql import migrations, outbox, parked, tables
+from adapters.sql.database import Database
+from adapters.sql.migrations import SERVICES, migrate, newest_revision, revisions_of
+from adapters.sql.stores.orders import SqlOrderStore
+from adapters.sql.stores.payments import SqlPaymentStore
+from domain.ids import new_order_id
+from domain.order import OrderStatus, SagaStyle
+from runtime.wiring import Databases
+from services.orders.store import OrderFilter
+from tests.examples import NOON
+from tests.service_databases import Urls, sqlite_urls
+
+METADATA = {
+    "orders": [tables.JOURNAL, tables.ORDERS],
+    "payments": [tables.JOURNAL, tables.PAYMENTS],
+    "inventory": [tables.JOURNAL, tables.INVENTORY],
+    "shipping": [tables.JOURNAL, tables.SHIPPING],
+    "gateway": [tables.GATEWAY],
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_migrated_tables_are_those_of_the_code(urls: Urls, service: str) -> None:
+    database = Database.open(urls.database_url(service), service=service)
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection)
+        differences = compare_metadata(context, METADATA[service])
+    database.close()
+
+    assert differences == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_newest_revision_is_told_without_alembic_and_rightly(service: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("version_locations", str(revisions_of(service)))
+    config.set_main_option("path_separator", "newline")
+
+    assert ScriptDirectory.from_config(config).get_heads() == [newest_revision(service)]
+
+
+def test_processes_that_migrate_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    url = sqlite_urls(tmp_path / "not" / "there").database_url("orders")
+
+    with ThreadPoolExecutor(4) as processes:
+        list(processes.map(lambda _: migrate(url, "orders"), range(4)))
+
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+    engine.dispose()
+
+
+def test_a_sqlite_commit_is_on_disk_when_it_returns(sqlite_template: Path) -> None:
+    database = Database.open(sqlite_urls(sqlite_template).database_url("orders"), service="order-service")
+    with database.writing() as connection:
+        pragmas = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    database.close()
+
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+
+
+@contextmanager
+def plans_of(database: Database) -> Iterator[list[str]]:
+    """Collect how the database would find the rows of each query of the block."""
+    plans: list[str] = []
+
+    def explain(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:  # noqa: ANN401 - as the driver takes them
+        if statement.startswith("SELECT"):
+            prefix = "EXPLAIN " if database.is_postgres else "EXPLAIN QUERY PLAN "
+            cursor = connection.connection.cursor()
+            if database.is_postgres:
+                cursor.execute("SET LOCAL enable_seqscan = off")
+                cursor.execute("SET LOCAL enable_sort = off")
+            cursor.execute(prefix + statement, parameters)
+            plans.append(" / ".join(str(row[-1]) for row in cursor.fetchall()))
+            cursor.close()
+
+    event.listen(database._engine, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        event.remove(database._engine, "before_cursor_execute", explain)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (OrderFilter(limit=5), "ix_orders_place"),
+        (OrderFilter(limit=5, style=SagaStyle.ORCHESTRATED), "ix_orders_style_place"),
+        (OrderFilter(limit=5, status=OrderStatus.PENDING), "ix_orders_status_place"),
+        (
+            OrderFilter(limit=5, style=SagaStyle.ORCHESTRATED, status=OrderStatus.PENDING),
+            "ix_orders_style_status_place",
+        ),
+    ],
+)
+@pytest.mark.parametrize("first_page", [True, False])
+def test_a_page_of_orders_is_read_off_an_index(
+    databases: Databases, wanted: OrderFilter, index: str, first_page: bool
+) -> None:
+    before = None if first_page else (NOON, new_order_id())
+    wanted = OrderFilter(limit=wanted.limit, style=wanted.style, status=wanted.status, before=before)
+
+    with plans_of(databases.orders) as plans, databases.orders.reading() as connection:
+        SqlOrderStore(connection).page(wanted)
+
+    assert index in plans[0]
+    assert "TEMP B-TREE" not in plans[0]
+
+
+def test_the_small_indexes_serve_their_queries(databases: Databases) -> None:
+    with plans_of(databases.orders) as of_orders, databases.orders.reading() as connection:
+        SqlOrderStore(connection).never_created(SagaStyle.ORCHESTRATED, NOON, 5)
+    with plans_of(databases.payments) as of_payments, databases.payments.reading() as connection:
+        SqlPaymentStore(connection).expired(NOON, 5)
+    with plans_of(databases.shipping) as of_shipping:
+        outbox.Outbox(databases.shipping).unpublished(5)
+        parked.ParkedMessages(databases.shipping).key_is_parked("key")
+
+    assert "ix_orders_never_created" in of_orders[0]
+    assert "ix_payments_expires_at" in of_payments[0]
+    assert "ix_event_log_outbox" in of_shipping[0]
+    assert "ix_parked_key_seq" in of_shipping[1]

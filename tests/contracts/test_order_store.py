@@ -1,0 +1,121 @@
+from datetime import datetime, timedelta
+
+import pytest
+
+from adapters.sql.stores.orders import SqlOrderStore
+from domain.ids import Sku
+from domain.money import Money
+from domain.order import OrderStatus, Reason, SagaStyle
+from runtime.wiring import Databases
+from services.orders.store import OrderFilter, OrderRecord, Stage
+from tests.examples import BOOK, LAMP, NOON, a_request, an_order
+
+
+def a_record(
+    placed_at: datetime = NOON,
+    style: SagaStyle = SagaStyle.ORCHESTRATED,
+    stage: Stage = Stage.REQUESTED,
+    attention: str | None = None,
+) -> OrderRecord:
+    return OrderRecord(
+        request=a_request(),
+        style=style,
+        fingerprint="f",
+        stage=stage,
+        placed_at=placed_at,
+        attention=attention,
+    )
+
+
+def saved(databases: Databases, *records: OrderRecord) -> None:
+    with databases.orders.writing() as connection:
+        for record in records:
+            SqlOrderStore(connection).add(record)
+        connection.commit()
+
+
+def page(databases: Databases, wanted: OrderFilter) -> list[OrderRecord]:
+    with databases.orders.reading() as connection:
+        return list(SqlOrderStore(connection).page(wanted))
+
+
+def test_a_record_comes_back_as_it_went_in(databases: Databases) -> None:
+    request = a_request((BOOK, 2), (LAMP, 1))
+    record = OrderRecord(
+        request=request,
+        style=SagaStyle.CHOREOGRAPHED,
+        fingerprint="0f3a",
+        stage=Stage.CANCELLED,
+        placed_at=NOON,
+        order=an_order((BOOK, 2), (LAMP, 1), order_id=request.order_id),
+        reason=Reason.OUT_OF_STOCK,
+        attention="the refund keeps failing",
+        finished_at=NOON + timedelta(microseconds=1),
+    )
+    saved(databases, record)
+
+    with databases.orders.reading() as connection:
+        found = SqlOrderStore(connection).find(request.order_id)
+
+    assert found == record
+    assert found.placed_at.utcoffset() == timedelta(0)
+
+
+def test_a_page_begins_with_the_newest_and_ends_where_the_next_begins(databases: Databases) -> None:
+    records = [a_record(NOON + timedelta(microseconds=age // 2)) for age in range(7)]
+    saved(databases, *records)
+
+    first = page(databases, OrderFilter(limit=4))
+    rest = page(databases, OrderFilter(limit=4, before=(first[-1].placed_at, first[-1].request.order_id)))
+
+    newest_first = sorted(records, key=lambda record: (record.placed_at, record.request.order_id), reverse=True)
+    assert first + rest == newest_first
+
+
+@pytest.mark.parametrize("style", SagaStyle)
+@pytest.mark.parametrize(
+    ("status", "stages"),
+    [
+        (OrderStatus.PENDING, [(Stage.REQUESTED, None), (Stage.CREATED, None)]),
+        (OrderStatus.NEEDS_ATTENTION, [(Stage.CREATED, "the refund keeps failing")]),
+        (OrderStatus.CONFIRMED, [(Stage.CONFIRMED, None)]),
+        (OrderStatus.CANCELLED, [(Stage.CANCELLED, None)]),
+    ],
+)
+def test_a_page_holds_one_style_and_one_status(
+    databases: Databases, style: SagaStyle, status: OrderStatus, stages: list[tuple[Stage, str | None]]
+) -> None:
+    every_stage = [*((stage, None) for stage in Stage), (Stage.CREATED, "the refund keeps failing")]
+    saved(databases, *(a_record(NOON, s, stage, attention) for s in SagaStyle for stage, attention in every_stage))
+
+    found = page(databases, OrderFilter(limit=50, style=style, status=status))
+
+    assert {(record.stage, record.attention) for record in found} == set(stages)
+    assert {record.style for record in found} == {style}
+
+
+def test_orders_that_were_never_created_come_oldest_first(databases: Databases) -> None:
+    old, older = a_record(NOON - timedelta(minutes=1)), a_record(NOON - timedelta(minutes=2))
+    others = [
+        a_record(NOON - timedelta(minutes=3), stage=Stage.CREATED),
+        a_record(NOON - timedelta(minutes=3), style=SagaStyle.CHOREOGRAPHED),
+        a_record(NOON),
+    ]
+    saved(databases, old, older, *others)
+
+    with databases.orders.reading() as connection:
+        found = SqlOrderStore(connection).never_created(SagaStyle.ORCHESTRATED, NOON, 10)
+        first = SqlOrderStore(connection).never_created(SagaStyle.ORCHESTRATED, NOON, 1)
+
+    assert found == [older, old]
+    assert first == [older]
+
+
+def test_a_price_is_the_last_one_set(databases: Databases) -> None:
+    with databases.orders.writing() as connection:
+        store = SqlOrderStore(connection)
+        store.set_price(BOOK, Money(amount=1, currency="JPY"))
+        store.set_price(BOOK, Money(amount=2**40, currency="BRL"))
+
+        assert store.prices_of([BOOK, Sku("NOTHING")]) == {BOOK: Money(amount=2**40, currency="BRL")}
+        assert store.prices_of([]) == {}

@@ -1,0 +1,191 @@
+"""One transaction for a service's change, its inbox row and its event."""
+
+import pytest
+
+from adapters.sql.faults import ConcurrentChange
+from adapters.sql.inbox import AlreadyHandled, Inbox
+from adapters.sql.outbox import Outbox
+from adapters.sql.stores.shipping import SqlShippingStore
+from adapters.sql.units import Handling, SqlUnits
+from domain.commands import CancelShipping, ScheduleShipping
+from domain.events import ShippingCancelled, ShippingFailed
+from domain.ids import EventId, OrderId, event_id_of, new_order_id
+from domain.order import Reason, Step
+from runtime.wiring import Databases
+from services.shipping.service import ShippingService
+from services.shipping.store import Shipment, ShipmentStatus
+from services.unit_of_work import StepStatus
+from tests.examples import NOON, SettableClock, an_order
+
+MESSAGE = EventId("b1a6f0b4-0000-4000-8000-000000000001")
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def units(databases: Databases, clock: SettableClock) -> SqlUnits[SqlShippingStore]:
+    return SqlUnits(databases.shipping, SqlShippingStore, clock, publish=True)
+
+
+def failed(order_id: OrderId) -> ShippingFailed:
+    return ShippingFailed(order_id=order_id, reason=Reason.UNDELIVERABLE_ADDRESS)
+
+
+def cancelled_shipment(order_id: OrderId) -> Shipment:
+    return Shipment(order_id=order_id, status=ShipmentStatus.CANCELLED, reason=Reason.TIMED_OUT)
+
+
+def test_a_unit_left_without_commit_changes_nothing(
+    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+) -> None:
+    order_id = new_order_id()
+    bound = units.handling(Handling(MESSAGE))
+
+    with pytest.raises(RuntimeError, match="the process is gone"), bound.begin() as unit:
+        unit.store.save(cancelled_shipment(order_id))
+        unit.record(failed(order_id))
+        unit.tried(order_id, Step.SCHEDULE_SHIPPING, StepStatus.REFUSED)
+        raise RuntimeError("the process is gone")
+
+    with units.look() as unit:
+        assert unit.store.find(order_id) is None
+        assert unit.events_of(order_id) == []
+        assert unit.steps_of(order_id) == []
+    assert not Inbox(databases.shipping, clock).handled(MESSAGE)
+    assert Outbox(databases.shipping).waiting() == 0
+
+
+def test_a_commit_keeps_state_step_and_event_together(units: SqlUnits[SqlShippingStore]) -> None:
+    order_id = new_order_id()
+
+    with units.begin() as unit:
+        unit.store.save(cancelled_shipment(order_id))
+        unit.record(failed(order_id))
+        unit.tried(order_id, Step.SCHEDULE_SHIPPING, StepStatus.REFUSED)
+        unit.commit()
+
+    with units.look() as unit:
+        assert unit.store.find(order_id) == cancelled_shipment(order_id)
+        (recorded,) = unit.events_of(order_id)
+        (step,) = unit.steps_of(order_id)
+    assert recorded.event == failed(order_id)
+    assert recorded.event_id == event_id_of(order_id, "shipping.failed")
+    assert (recorded.service, recorded.at, recorded.caused_by) == ("shipping-service", NOON, None)
+    assert (step.step, step.status, step.attempts, step.at) == (
+        Step.SCHEDULE_SHIPPING,
+        StepStatus.REFUSED,
+        1,
+        NOON,
+    )
+
+
+def test_an_event_that_the_log_holds_is_not_recorded_again(units: SqlUnits[SqlShippingStore]) -> None:
+    order_id = new_order_id()
+    for _ in range(2):
+        with units.begin() as unit:
+            unit.record(failed(order_id))
+            unit.commit()
+
+    with units.look() as unit:
+        assert len(unit.events_of(order_id)) == 1
+
+
+def test_a_handled_message_is_in_the_inbox_and_named_as_the_cause(
+    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+) -> None:
+    shipping = ShippingService(units.handling(Handling(MESSAGE, TRACE)))
+    order = an_order()
+
+    shipping.schedule(ScheduleShipping(order=order))
+
+    assert Inbox(databases.shipping, clock).handled(MESSAGE)
+    (recorded,) = shipping.journal(order.order_id).events
+    assert recorded.caused_by == MESSAGE
+    (row,) = Outbox(databases.shipping).unpublished(10)
+    assert row.traceparent == TRACE
+
+
+def test_a_message_handled_by_somebody_else_meanwhile_has_no_second_effect(
+    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+) -> None:
+    Inbox(databases.shipping, clock).mark(MESSAGE)
+    shipping = ShippingService(units.handling(Handling(MESSAGE)))
+    order = an_order()
+
+    with pytest.raises(AlreadyHandled):
+        shipping.schedule(ScheduleShipping(order=order))
+
+    assert shipping.find(order.order_id) is None
+    assert shipping.journal(order.order_id).events == ()
+
+
+def test_a_commit_without_an_event_leaves_the_inbox_alone(
+    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+) -> None:
+    with units.handling(Handling(MESSAGE)).begin() as unit:
+        unit.tried(new_order_id(), Step.SCHEDULE_SHIPPING, StepStatus.RETRYING, error="no carrier answers")
+        unit.commit()
+
+    assert not Inbox(databases.shipping, clock).handled(MESSAGE)
+
+
+def test_attempts_add_up_and_an_error_stays_readable(units: SqlUnits[SqlShippingStore]) -> None:
+    order_id = new_order_id()
+    tries = [(StepStatus.RETRYING, "first"), (StepStatus.RETRYING, "second"), (StepStatus.DONE, None)]
+    for status, error in tries:
+        with units.begin() as unit:
+            unit.tried(order_id, Step.SCHEDULE_SHIPPING, status, error=error)
+            unit.commit()
+
+    with units.look() as unit:
+        (step,) = unit.steps_of(order_id)
+    assert (step.status, step.attempts, step.last_error) == (StepStatus.DONE, 3, "second")
+
+
+def test_an_attempt_that_outlives_its_successor_does_not_reopen_the_step(units: SqlUnits[SqlShippingStore]) -> None:
+    order_id = new_order_id()
+    for status in (StepStatus.DONE, StepStatus.RETRYING):
+        with units.begin() as unit:
+            unit.tried(order_id, Step.SCHEDULE_SHIPPING, status)
+            unit.commit()
+
+    with units.look() as unit:
+        (step,) = unit.steps_of(order_id)
+    assert (step.status, step.attempts) == (StepStatus.DONE, 2)
+
+
+def test_steps_and_events_come_in_the_order_of_the_saga(units: SqlUnits[SqlShippingStore]) -> None:
+    order = an_order(postal_code="00000")
+    shipping = ShippingService(units)
+    shipping.schedule(ScheduleShipping(order=order))
+    shipping.cancel(CancelShipping(order_id=order.order_id, reason=Reason.TIMED_OUT))
+
+    journal = shipping.journal(order.order_id)
+
+    assert [step.step for step in journal.steps] == [Step.SCHEDULE_SHIPPING, Step.CANCEL_SHIPPING]
+    assert [type(recorded.event) for recorded in journal.events] == [ShippingFailed, ShippingCancelled]
+
+
+def test_what_is_not_to_be_published_is_recorded_and_does_not_wait(databases: Databases, clock: SettableClock) -> None:
+    shipping = ShippingService(SqlUnits(databases.shipping, SqlShippingStore, clock, publish=False))
+    order = an_order()
+
+    shipping.schedule(ScheduleShipping(order=order))
+
+    assert len(shipping.journal(order.order_id).events) == 1
+    assert Outbox(databases.shipping).unpublished(10) == []
+
+
+def test_a_row_that_came_meanwhile_is_never_overwritten(units: SqlUnits[SqlShippingStore]) -> None:
+    """As two transactions on PostgreSQL may: both find nothing, and both want to write."""
+    order_id = new_order_id()
+    with units.begin() as unit:
+        unit.store.save(cancelled_shipment(order_id))
+        unit.commit()
+
+    with units.begin() as unit:
+        unit.store._rows._there[order_id] = False
+        with pytest.raises(ConcurrentChange):
+            unit.store.save(Shipment(order_id=order_id, status=ShipmentStatus.SCHEDULED, tracking_number="TS1"))
+
+    with units.look() as unit:
+        assert unit.store.find(order_id) == cancelled_shipment(order_id)

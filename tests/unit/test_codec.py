@@ -1,0 +1,99 @@
+from typing import get_args
+
+import pytest
+
+from adapters.codec import (
+    UndecodableEvent,
+    UnknownEventType,
+    decode_event,
+    decode_order,
+    decode_request,
+    encode_event,
+    encode_order,
+    encode_request,
+)
+from domain.events import (
+    Event,
+    InventoryFailed,
+    OrderCreated,
+    OrderRequested,
+)
+from domain.order import Reason
+from tests.examples import BOOK, LAMP, NOON, a_request, an_order
+
+ORDER = an_order((BOOK, 2), (LAMP, 1))
+FIELDS = {
+    "order_id": ORDER.order_id,
+    "request": a_request(order_id=ORDER.order_id),
+    "order": ORDER,
+    "reason": Reason.OUT_OF_STOCK,
+    "expires_at": NOON,
+    "charge_id": "ch_1",
+    "tracking_number": "TS1",
+}
+
+
+@pytest.mark.parametrize("kind", get_args(Event))
+def test_every_event_comes_back_as_what_it_was(kind: type[Event]) -> None:
+    event = kind(**{name: FIELDS[name] for name in kind.__dataclass_fields__ if name != "type"})
+
+    assert decode_event(encode_event(event)) == event
+    assert type(decode_event(encode_event(event))) is kind
+
+
+def test_orders_and_requests_come_back_with_their_payment_method() -> None:
+    for order in (ORDER, an_order(pix=True)):
+        assert decode_order(encode_order(order)) == order
+    request = a_request()
+    assert decode_request(encode_request(request)) == request
+
+
+def test_two_events_with_the_same_fields_are_told_apart_by_their_type() -> None:
+    event = InventoryFailed(order_id=ORDER.order_id, reason=Reason.OUT_OF_STOCK)
+    as_another = encode_event(event).replace(b"inventory.failed", b"shipping.failed")
+
+    assert decode_event(encode_event(event)) == event
+    assert decode_event(as_another).type == "shipping.failed"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"not json",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b'{"order_id": "o-1", "reason": "out_of_stock"}',
+        b'{"type": "shipping.failed", "order_id": "o-1"}',
+        b'{"type": "shipping.failed", "order_id": 7, "reason": "out_of_stock"}',
+        b'{"type": "shipping.failed", "order_id": "o-1", "reason": "no such reason"}',
+    ],
+)
+def test_what_is_no_event_is_undecodable(value: bytes) -> None:
+    with pytest.raises(UndecodableEvent) as caught:
+        decode_event(value)
+    assert not isinstance(caught.value, UnknownEventType)
+
+
+def test_a_type_that_nobody_knows_is_named_as_such() -> None:
+    with pytest.raises(UnknownEventType):
+        decode_event(b'{"type": "order.lost", "order_id": "o-1"}')
+
+
+def test_impossible_money_is_undecodable() -> None:
+    created = OrderCreated(order_id=ORDER.order_id, order=ORDER)
+    for wrong in ((b'"amount":1250', b'"amount":-1'), (b'"BRL"', b'"XXX"')):
+        with pytest.raises(UndecodableEvent):
+            decode_event(encode_event(created).replace(*wrong))
+
+
+def test_an_error_does_not_repeat_what_the_customer_wrote() -> None:
+    request = a_request(order_id=ORDER.order_id)
+    value = encode_event(OrderRequested(order_id=ORDER.order_id, request=request))
+
+    with pytest.raises(UndecodableEvent) as caught:
+        decode_event(value.replace(b'"quantity":2', b'"quantity":"Ana Souza"'))
+
+    assert "Ana Souza" not in str(caught.value)
+    assert "quantity" in str(caught.value)

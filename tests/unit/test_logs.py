@@ -1,0 +1,65 @@
+"""Logs are set up for a whole process, so each test looks at one."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+PROGRAM = """
+import logging, structlog
+from runtime.logs import configure_logs, log_context
+from runtime.settings import Settings
+configure_logs(Settings({settings}), process="order-service")
+{code}
+"""
+
+
+def lines(code: str, settings: str = "") -> list[str]:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", PROGRAM.format(code=code, settings=settings)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == ""
+    return done.stderr.splitlines()
+
+
+def logged(code: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines(code)]
+
+
+def test_every_line_carries_the_order_and_the_trace() -> None:
+    ours, theirs, outside = logged(
+        "with log_context(order_id='o-1', trace_id='t-1'):\n"
+        "    structlog.get_logger('ours').info('charged', amount=900)\n"
+        "    logging.getLogger('a.library').warning('retrying %s', 'once')\n"
+        "logging.getLogger('a.library').warning('idle')\n"
+    )
+
+    for line in (ours, theirs):
+        assert (line["order_id"], line["trace_id"], line["process"]) == ("o-1", "t-1", "order-service")
+    assert (ours["event"], ours["amount"], ours["level"]) == ("charged", 900, "info")
+    assert (theirs["event"], theirs["logger"], theirs["level"]) == ("retrying once", "a.library", "warning")
+    assert "order_id" not in outside
+
+
+def test_secrets_are_never_logged() -> None:
+    (line,) = logged("structlog.get_logger().info('x', token='tok_visa', gateway_password='p', Authorization='b')")
+
+    assert {line["token"], line["gateway_password"], line["Authorization"]} == {"***"}
+
+
+def test_an_exception_is_on_its_line() -> None:
+    (line,) = logged("try:\n    1 / 0\nexcept ZeroDivisionError:\n    structlog.get_logger().exception('failed')\n")
+
+    assert line["event"] == "failed"
+    assert "ZeroDivisionError" in line["exception"]
+
+
+def test_text_is_for_people() -> None:
+    (line,) = lines("structlog.get_logger().info('charged', order_id='o-1')", "log_format='text'")
+
+    assert "charged" in line
+    assert "order_id=o-1" in line

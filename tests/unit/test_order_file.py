@@ -1,0 +1,87 @@
+"""A file of orders, line by line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from api.limits import BODY_LIMIT
+from api.schemas.orders import OrderPairBody
+from comparison.scenarios import SCENARIOS, scenario_of
+from runtime.commands.order_file import BadLine, OrderLine, count_orders, lines_of, orders_of
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "orders.jsonl"
+
+
+def keys(file: Path, run: str = "run") -> list[str]:
+    return [line.key for line in lines_of(orders_of(file), style=None, run=run) if isinstance(line, OrderLine)]
+
+
+def test_a_bad_line_is_told_by_number_and_the_others_go_on(file: Path) -> None:
+    long = json.dumps({"customer_id": "x" * BODY_LIMIT})
+    file.write_text(f'{{"a": 1}}\n{{"a":\n\n[1]\n{long}\n{{"b": 2}}')
+
+    lines = list(lines_of(orders_of(file), style=None, run="run"))
+
+    assert [line for line in lines if isinstance(line, BadLine)] == [
+        BadLine(number=2, reason="is not JSON"),
+        BadLine(number=4, reason="is not a JSON object"),
+        BadLine(number=5, reason=f"is longer than {BODY_LIMIT} bytes"),
+    ]
+    assert [(line.number, line.body) for line in lines if isinstance(line, OrderLine)] == [(1, {"a": 1}), (6, {"b": 2})]
+    assert count_orders(file) == len(lines)
+
+
+def test_the_same_run_gives_the_same_keys_though_a_line_is_put_before(file: Path) -> None:
+    file.write_text('{"a": 1}\n{"b": 2}\n')
+    before = keys(file)
+    file.write_text('{"c": 3}\n{"a": 1}\n{"b": 2}\n')
+
+    assert keys(file)[1:] == before
+
+
+def test_another_run_gives_other_keys(file: Path) -> None:
+    file.write_text('{"a": 1}\n')
+
+    assert keys(file, "one") != keys(file, "two")
+
+
+def test_equal_lines_are_several_orders(file: Path) -> None:
+    file.write_text('{"a": 1}\n{"a": 1}\n')
+
+    assert len(set(keys(file))) == 2
+
+
+def test_a_key_is_no_longer_than_the_api_takes(file: Path) -> None:
+    file.write_text('{"a": 1}\n')
+
+    assert len(keys(file)[0]) < 255
+
+
+@pytest.mark.parametrize(
+    ("style", "placed"),
+    [(None, {"style": "orchestrated"}), ("choreographed", {"style": "choreographed"}), ("both", {})],
+)
+def test_a_style_takes_the_place_of_the_lines_own(file: Path, style: str | None, placed: dict[str, str]) -> None:
+    file.write_text('{"style": "orchestrated"}\n')
+
+    (line,) = lines_of(orders_of(file), style=style, run="run")
+
+    assert isinstance(line, OrderLine)
+    assert line.body == placed
+
+
+def test_the_examples_are_200_orders_that_the_api_accepts_and_play_every_scenario() -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    products = [json.loads(line) for line in (examples / "products.jsonl").read_text().splitlines()]
+    on_hand = {product["sku"]: product["on_hand"] for product in products}
+
+    lines = list(lines_of(orders_of(examples / "orders.jsonl"), style=None, run="run"))
+
+    bodies = [line.body for line in lines if isinstance(line, OrderLine)]
+    assert len(bodies) == len(lines) == 200
+    assert all(OrderPairBody.model_validate(body) for body in bodies)
+    assert {scenario_of(body, on_hand).name for body in bodies} == set(SCENARIOS)

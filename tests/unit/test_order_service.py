@@ -1,0 +1,171 @@
+from datetime import timedelta
+
+import pytest
+
+from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder, RequestCancellation
+from domain.errors import ImpossibleState, KeyReused, UnknownOrder
+from domain.events import OrderCancelled, OrderConfirmed, OrderCreated
+from domain.ids import OrderId, Sku, new_order_id
+from domain.money import Money
+from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
+from runtime.wiring import Services
+from services.orders.service import OrderService
+from tests.examples import BOOK, LAMP, PRICE, SettableClock, a_request
+
+
+@pytest.fixture
+def orders(services: Services) -> OrderService:
+    services.orders.set_price(BOOK, PRICE)
+    services.orders.set_price(LAMP, Money(amount=99, currency="BRL"))
+    return services.orders
+
+
+def placed(orders: OrderService, request: OrderRequest | None = None) -> OrderRequest:
+    request = request or a_request()
+    orders.place(PlaceOrder(request=request, style=SagaStyle.CHOREOGRAPHED, fingerprint="f"))
+    return request
+
+
+def created(orders: OrderService) -> OrderId:
+    request = placed(orders)
+    orders.create(CreateOrder(order=request))
+    return request.order_id
+
+
+def types_of(orders: OrderService, order_id: OrderId) -> list[str]:
+    return [recorded.event.type for recorded in orders.journal(order_id).events]
+
+
+def test_placing_twice_is_placing_once(orders: OrderService) -> None:
+    request = placed(orders)
+
+    assert placed(orders, request) is request
+    assert types_of(orders, request.order_id) == ["order.requested"]
+    assert orders.find(request.order_id).status is OrderStatus.PENDING
+
+
+def test_another_request_under_the_same_id_is_a_reused_key(orders: OrderService) -> None:
+    request = placed(orders)
+
+    with pytest.raises(KeyReused):
+        orders.place(PlaceOrder(request=request, style=SagaStyle.CHOREOGRAPHED, fingerprint="another"))
+
+
+def test_creating_prices_the_lines_from_the_catalogue(orders: OrderService) -> None:
+    request = placed(orders, a_request((BOOK, 3), (LAMP, 2)))
+
+    answer = orders.create(CreateOrder(order=request))
+
+    assert isinstance(answer, OrderCreated)
+    assert answer.order.total == Money(amount=3 * 1_250 + 2 * 99, currency="BRL")
+
+
+def test_a_price_that_changes_later_leaves_a_created_order_as_it_was(orders: OrderService) -> None:
+    request = placed(orders)
+    first = orders.create(CreateOrder(order=request))
+    orders.set_price(BOOK, Money(amount=1, currency="BRL"))
+
+    assert orders.create(CreateOrder(order=request)) == first
+    assert types_of(orders, request.order_id) == ["order.requested", "order.created"]
+
+
+def test_an_unknown_sku_ends_the_order(orders: OrderService) -> None:
+    request = placed(orders, a_request((BOOK, 1), (Sku("NOTHING"), 1)))
+
+    answer = orders.create(CreateOrder(order=request))
+
+    assert answer == OrderCancelled(order_id=request.order_id, reason=Reason.UNKNOWN_SKU)
+    assert orders.create(CreateOrder(order=request)) == answer
+    assert orders.find(request.order_id).status is OrderStatus.CANCELLED
+
+
+def test_lines_of_two_currencies_are_refused(orders: OrderService) -> None:
+    orders.set_price(LAMP, Money(amount=5, currency="USD"))
+    request = placed(orders, a_request((BOOK, 1), (LAMP, 1)))
+
+    answer = orders.create(CreateOrder(order=request))
+
+    assert answer == OrderCancelled(order_id=request.order_id, reason=Reason.MIXED_CURRENCIES)
+
+
+def test_an_order_that_was_cancelled_before_it_was_created_stays_cancelled(orders: OrderService) -> None:
+    request = placed(orders)
+    orders.cancel(CancelOrder(order_id=request.order_id, reason=Reason.CANCELLED_BY_CUSTOMER))
+
+    answer = orders.create(CreateOrder(order=request))
+
+    assert answer == OrderCancelled(order_id=request.order_id, reason=Reason.CANCELLED_BY_CUSTOMER)
+
+
+def test_a_confirmed_order_is_never_cancelled(orders: OrderService) -> None:
+    order_id = created(orders)
+    orders.confirm(ConfirmOrder(order_id=order_id))
+
+    answer = orders.cancel(CancelOrder(order_id=order_id, reason=Reason.TIMED_OUT))
+
+    assert answer == OrderConfirmed(order_id=order_id)
+    assert orders.find(order_id).status is OrderStatus.CONFIRMED
+    assert "order.cancelled" not in types_of(orders, order_id)
+
+
+def test_confirming_twice_is_confirming_once(orders: OrderService, clock: SettableClock) -> None:
+    order_id = created(orders)
+    first = orders.confirm(ConfirmOrder(order_id=order_id))
+    finished_at = orders.find(order_id).finished_at
+    clock.pass_time(timedelta(hours=1))
+
+    assert orders.confirm(ConfirmOrder(order_id=order_id)) == first
+    assert orders.find(order_id).finished_at == finished_at
+    assert types_of(orders, order_id).count("order.confirmed") == 1
+
+
+def test_cancelling_twice_keeps_the_first_reason(orders: OrderService) -> None:
+    order_id = created(orders)
+    first = orders.cancel(CancelOrder(order_id=order_id, reason=Reason.OUT_OF_STOCK))
+
+    assert orders.cancel(CancelOrder(order_id=order_id, reason=Reason.TIMED_OUT)) == first
+
+
+def test_a_cancelled_order_cannot_be_confirmed(orders: OrderService) -> None:
+    order_id = created(orders)
+    orders.cancel(CancelOrder(order_id=order_id, reason=Reason.OUT_OF_STOCK))
+
+    with pytest.raises(ImpossibleState):
+        orders.confirm(ConfirmOrder(order_id=order_id))
+
+
+def test_attention_shows_until_it_is_taken_back(orders: OrderService) -> None:
+    order_id = created(orders)
+
+    orders.set_attention(order_id, "the refund keeps failing")
+    assert orders.find(order_id).status is OrderStatus.NEEDS_ATTENTION
+    orders.set_attention(order_id, None)
+    assert orders.find(order_id).status is OrderStatus.PENDING
+
+
+def test_asking_twice_for_cancellation_is_asking_once(orders: OrderService) -> None:
+    order_id = created(orders)
+    wish = RequestCancellation(order_id=order_id, reason=Reason.CANCELLED_BY_CUSTOMER)
+
+    assert orders.request_cancellation(wish) == orders.request_cancellation(wish)
+    assert types_of(orders, order_id).count("order.cancellation_requested") == 1
+
+
+def test_an_order_that_nobody_placed_is_unknown(orders: OrderService) -> None:
+    with pytest.raises(UnknownOrder):
+        orders.find(new_order_id())
+    with pytest.raises(UnknownOrder):
+        orders.cancel(CancelOrder(order_id=new_order_id(), reason=Reason.TIMED_OUT))
+
+
+def test_a_placed_order_waits_for_its_saga_until_it_is_created(orders: OrderService, clock: SettableClock) -> None:
+    request = placed(orders)
+    clock.pass_time(timedelta(seconds=6))
+    placed_before = clock() - timedelta(seconds=5)
+
+    waiting = orders.never_created(SagaStyle.CHOREOGRAPHED, placed_before, 10)
+    assert [record.request for record in waiting] == [request]
+    assert orders.never_created(SagaStyle.ORCHESTRATED, placed_before, 10) == []
+
+    orders.create(CreateOrder(order=request))
+    assert orders.never_created(SagaStyle.CHOREOGRAPHED, placed_before, 10) == []

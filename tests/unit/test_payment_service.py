@@ -1,0 +1,180 @@
+from datetime import timedelta
+
+import pytest
+
+from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
+from domain.errors import GatewayFault
+from domain.events import PaymentCompleted, PaymentFailed, PaymentPending, PaymentRefunded
+from domain.ids import new_order_id
+from domain.order import Order, Reason, Step
+from runtime.wiring import Services
+from services.payments.service import PIX_EXPIRY, PaymentService
+from services.payments.store import PaymentStatus
+from services.unit_of_work import StepStatus
+from tests.examples import SettableClock, an_order
+
+TOTAL = 2_500
+
+
+@pytest.fixture
+def payments(services: Services) -> PaymentService:
+    return services.payments
+
+
+def charge(payments: PaymentService, order: Order) -> PaymentCompleted | PaymentPending | PaymentFailed:
+    return payments.charge(ChargePayment(order=order))
+
+
+def settle(payments: PaymentService, order: Order) -> PaymentCompleted | PaymentRefunded | None:
+    return payments.settle(SettlePayment(order_id=order.order_id))
+
+
+def abort(payments: PaymentService, order: Order) -> PaymentCompleted | PaymentPending | PaymentFailed:
+    return payments.abort(AbortPayment(order_id=order.order_id, reason=Reason.PAYMENT_EXPIRED))
+
+
+def refund(payments: PaymentService, order: Order, *, asked_by_operator: bool = False) -> PaymentRefunded:
+    return payments.refund(
+        RefundPayment(order_id=order.order_id, reason=Reason.OUT_OF_STOCK, asked_by_operator=asked_by_operator)
+    )
+
+
+def money(payments: PaymentService, order: Order) -> tuple[PaymentStatus, int, int]:
+    payment = payments.find(order.order_id)
+    assert payment is not None
+    return payment.status, payment.captured, payment.refunded
+
+
+def test_charging_twice_is_one_charge(payments: PaymentService) -> None:
+    order = an_order()
+
+    first = charge(payments, order)
+
+    assert isinstance(first, PaymentCompleted)
+    assert charge(payments, order) == first
+    assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
+    assert len(payments.journal(order.order_id).events) == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ("tok_chargeDeclined", Reason.PAYMENT_DECLINED),
+        ("tok_insufficientFunds", Reason.INSUFFICIENT_FUNDS),
+        ("tok_nobodyKnows", Reason.PAYMENT_DECLINED),
+    ],
+)
+def test_a_card_that_is_declined_is_a_refusal(payments: PaymentService, token: str, reason: Reason) -> None:
+    order = an_order(token=token)
+
+    answer = charge(payments, order)
+
+    assert answer == PaymentFailed(order_id=order.order_id, reason=reason)
+    assert charge(payments, order) == answer
+    assert money(payments, order) == (PaymentStatus.FAILED, 0, 0)
+
+
+def test_a_faulting_charge_is_counted_and_then_succeeds(payments: PaymentService) -> None:
+    order = an_order(token="tok_gatewayFlaky")
+    for _ in range(2):
+        with pytest.raises(GatewayFault):
+            charge(payments, order)
+    (retrying,) = payments.journal(order.order_id).steps
+    assert (retrying.status, retrying.attempts) == (StepStatus.RETRYING, 2)
+
+    assert isinstance(charge(payments, order), PaymentCompleted)
+
+    (done,) = payments.journal(order.order_id).steps
+    assert (done.step, done.status, done.attempts) == (Step.CHARGE_PAYMENT, StepStatus.DONE, 3)
+    assert done.last_error is not None
+
+
+def test_a_charge_whose_answer_was_lost_is_found_by_its_repetition(payments: PaymentService) -> None:
+    order = an_order(token="tok_chargedThenTimeout")
+    with pytest.raises(GatewayFault):
+        charge(payments, order)
+
+    assert isinstance(charge(payments, order), PaymentCompleted)
+    assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
+
+
+def test_a_charge_whose_answer_was_lost_is_given_back_by_its_abort(payments: PaymentService) -> None:
+    order = an_order(token="tok_chargedThenTimeout")
+    with pytest.raises(GatewayFault):
+        charge(payments, order)
+
+    assert abort(payments, order) == PaymentFailed(order_id=order.order_id, reason=Reason.PAYMENT_EXPIRED)
+    assert money(payments, order) == (PaymentStatus.FAILED, TOTAL, TOTAL)
+    assert isinstance(charge(payments, order), PaymentFailed)
+
+
+def test_refunding_twice_gives_the_money_back_once(payments: PaymentService) -> None:
+    order = an_order()
+    charge(payments, order)
+
+    assert refund(payments, order) == refund(payments, order)
+    assert money(payments, order) == (PaymentStatus.REFUNDED, TOTAL, TOTAL)
+    assert len(payments.journal(order.order_id).events) == 2
+
+
+def test_a_refund_that_comes_first_has_the_charge_refused(payments: PaymentService) -> None:
+    order = an_order()
+    refund(payments, order)
+
+    assert charge(payments, order) == PaymentFailed(order_id=order.order_id, reason=Reason.OUT_OF_STOCK)
+    assert money(payments, order) == (PaymentStatus.VOIDED, 0, 0)
+
+
+def test_a_refund_that_keeps_failing_waits_for_an_operator(payments: PaymentService) -> None:
+    order = an_order(token="tok_refundFails")
+    charge(payments, order)
+    for _ in range(5):
+        with pytest.raises(GatewayFault):
+            refund(payments, order)
+    assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
+
+    refund(payments, order, asked_by_operator=True)
+
+    assert money(payments, order) == (PaymentStatus.REFUNDED, TOTAL, TOTAL)
+
+
+def test_pix_waits_for_the_customer_and_is_settled_once(payments: PaymentService, clock: SettableClock) -> None:
+    order = an_order(pix=True)
+    pending = charge(payments, order)
+    assert pending == PaymentPending(order_id=order.order_id, order=order, expires_at=clock() + PIX_EXPIRY)
+
+    assert isinstance(settle(payments, order), PaymentCompleted)
+    assert settle(payments, order) == charge(payments, order)
+    assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
+
+
+def test_pix_that_nobody_pays_expires(payments: PaymentService, clock: SettableClock) -> None:
+    order = an_order(pix=True)
+    charge(payments, order)
+    assert payments.expired(10) == []
+    clock.pass_time(PIX_EXPIRY + timedelta(seconds=1))
+    assert [payment.order_id for payment in payments.expired(10)] == [order.order_id]
+
+    assert abort(payments, order) == PaymentFailed(order_id=order.order_id, reason=Reason.PAYMENT_EXPIRED)
+    assert payments.expired(10) == []
+
+
+def test_pix_that_is_paid_too_late_goes_back(payments: PaymentService) -> None:
+    order = an_order(pix=True)
+    charge(payments, order)
+    abort(payments, order)
+
+    assert isinstance(settle(payments, order), PaymentRefunded)
+    assert money(payments, order) == (PaymentStatus.FAILED, TOTAL, TOTAL)
+
+
+def test_a_settlement_of_an_unknown_order_is_harmless(payments: PaymentService) -> None:
+    assert payments.settle(SettlePayment(order_id=new_order_id())) is None
+
+
+def test_money_that_came_is_not_aborted(payments: PaymentService) -> None:
+    order = an_order()
+    completed = charge(payments, order)
+
+    assert abort(payments, order) == completed
+    assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from runtime.errors import CannotRun
+from runtime.settings import SERVICES, Settings, load_settings
+
+
+def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    changed = Settings().with_changes(
+        data_dir=tmp_path,
+        api_port=15_000,
+        redis_url=SecretStr("redis://:pass@127.0.0.1:15001"),
+        orders_database_url=SecretStr("postgresql://user:pass@127.0.0.1/orders"),
+        fetch_max_wait_ms=20,
+    )
+
+    for name, value in changed.as_environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert load_settings() == changed
+
+
+def test_no_secret_is_printed() -> None:
+    settings = Settings(redis_url=SecretStr("redis://:hunter2@127.0.0.1:6379"))
+
+    assert "hunter2" not in repr(settings)
+    assert settings.celery_broker_url == "redis://:hunter2@127.0.0.1:6379/0"
+    assert settings.own_redis_url == "redis://:hunter2@127.0.0.1:6379/2"
+
+
+def test_each_service_has_a_file_of_its_own_by_default(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+
+    urls = {settings.database_url(service) for service in SERVICES}
+
+    assert urls == {f"sqlite:///{tmp_path}/{service}.db" for service in SERVICES}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("API_PORT", "70000", "less than or equal to 65535"),
+        ("KAFKA_BOOTSTRAP", "kafka", "should match pattern"),
+        ("REDIS_URL", "redis://127.0.0.1:6379/1", "must not name a database"),
+        ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO'"),
+    ],
+)
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+    monkeypatch.setenv(f"TWINSAGA_{name}", value)
+
+    with pytest.raises(CannotRun) as refused:
+        load_settings()
+
+    assert said in str(refused.value)
+    assert name in str(refused.value) or name == "REDIS_URL"
+
+
+def test_a_real_cluster_has_several_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINSAGA_KAFKA_BOOTSTRAP", "one:9092,two:9092")
+
+    assert load_settings().kafka_bootstrap == "one:9092,two:9092"

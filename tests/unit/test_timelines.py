@@ -1,0 +1,64 @@
+"""One timeline out of four logs, whatever their clocks say."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.timelines import in_causal_order
+from domain.events import OrderConfirmed, RecordedEvent
+from domain.ids import EventId, OrderId
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def recorded(name: str, second: int, caused_by: str | None = None) -> RecordedEvent:
+    return RecordedEvent(
+        event_id=EventId(name),
+        event=OrderConfirmed(order_id=OrderId("an order")),
+        service="order-service",
+        at=NOON + timedelta(seconds=second),
+        caused_by=EventId(caused_by) if caused_by else None,
+    )
+
+
+def names(events: list[RecordedEvent]) -> list[str]:
+    return [event.event_id for event in events]
+
+
+def test_events_that_nothing_links_are_told_by_time() -> None:
+    assert names(in_causal_order([recorded("b", 2), recorded("a", 1), recorded("c", 3)])) == ["a", "b", "c"]
+
+
+def test_an_effect_follows_its_cause_though_its_clock_is_behind() -> None:
+    events = [recorded("effect", 1, "cause"), recorded("cause", 5), recorded("other", 3)]
+
+    assert names(in_causal_order(events)) == ["other", "cause", "effect"]
+
+
+def test_an_event_whose_cause_no_log_holds_is_told() -> None:
+    assert names(in_causal_order([recorded("effect", 1, "lost")])) == ["effect"]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[RecordedEvent]:
+    count = draw(st.integers(0, 12))
+    events = [
+        recorded(
+            f"event {number}",
+            draw(st.integers(0, 5)),
+            draw(st.none() | st.integers(0, number - 1).map("event {}".format)) if number else None,
+        )
+        for number in range(count)
+    ]
+    return draw(st.permutations(events))
+
+
+@given(histories())
+def test_every_event_is_told_once_and_after_its_cause(events: list[RecordedEvent]) -> None:
+    told = in_causal_order(events)
+
+    place = {event.event_id: number for number, event in enumerate(told)}
+    assert sorted(place) == sorted(event.event_id for event in events)
+    assert len(told) == len(events)
+    assert all(place[event.caused_by] < place[event.event_id] for event in told if event.caused_by)
