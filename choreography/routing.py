@@ -1,0 +1,97 @@
+"""The whole choreography on one page: which service reacts to which event, and how.
+
+Nobody is in charge. An order goes on because a policy's service records an event to which the next policy reacts.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from choreography.when_charge_runs_out_of_attempts_abort_payment import when_charge_runs_out_of_attempts_abort_payment
+from choreography.when_inventory_failed_refund_payment import when_inventory_failed_refund_payment
+from choreography.when_inventory_released_refund_payment import when_inventory_released_refund_payment
+from choreography.when_inventory_reserved_schedule_shipping import when_inventory_reserved_schedule_shipping
+from choreography.when_order_cancellation_requested_withdraw_shipping import (
+    when_order_cancellation_requested_withdraw_shipping,
+)
+from choreography.when_order_created_charge_payment import when_order_created_charge_payment
+from choreography.when_order_requested_create_order import when_order_requested_create_order
+from choreography.when_payment_completed_reserve_inventory import when_payment_completed_reserve_inventory
+from choreography.when_payment_failed_cancel_order import when_payment_failed_cancel_order
+from choreography.when_payment_refunded_cancel_order import when_payment_refunded_cancel_order
+from choreography.when_shipping_cancelled_release_inventory import when_shipping_cancelled_release_inventory
+from choreography.when_shipping_failed_release_inventory import when_shipping_failed_release_inventory
+from choreography.when_shipping_scheduled_confirm_order import when_shipping_scheduled_confirm_order
+from choreography.when_shipping_scheduled_sell_inventory import when_shipping_scheduled_sell_inventory
+from domain.events import (
+    Event,
+    InventoryFailed,
+    InventoryReleased,
+    InventoryReserved,
+    OrderCancellationRequested,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderRequested,
+    PaymentCompleted,
+    PaymentFailed,
+    PaymentPending,
+    PaymentRefunded,
+    ShippingCancelled,
+    ShippingFailed,
+    ShippingScheduled,
+)
+from services.inventory.service import InventoryService
+from services.orders.service import OrderService
+from services.payments.service import PaymentService
+from services.shipping.service import ShippingService
+
+Policy = Callable[[Any, Any], None]
+"""Takes an event and the service that reacts to it; the tests hold each to the types of its row."""
+
+ORDER_SERVICE = "order-service"
+PAYMENT_SERVICE = "payment-service"
+INVENTORY_SERVICE = "inventory-service"
+SHIPPING_SERVICE = "shipping-service"
+
+_ORDERS: Mapping[type[Event], Callable[[Any, OrderService], None]] = {
+    OrderRequested: when_order_requested_create_order,
+    ShippingScheduled: when_shipping_scheduled_confirm_order,
+    PaymentFailed: when_payment_failed_cancel_order,
+    PaymentRefunded: when_payment_refunded_cancel_order,
+}
+_PAYMENTS: Mapping[type[Event], Callable[[Any, PaymentService], None]] = {
+    OrderCreated: when_order_created_charge_payment,
+    InventoryFailed: when_inventory_failed_refund_payment,
+    InventoryReleased: when_inventory_released_refund_payment,
+}
+_INVENTORY: Mapping[type[Event], Callable[[Any, InventoryService], None]] = {
+    PaymentCompleted: when_payment_completed_reserve_inventory,
+    ShippingScheduled: when_shipping_scheduled_sell_inventory,
+    ShippingFailed: when_shipping_failed_release_inventory,
+    ShippingCancelled: when_shipping_cancelled_release_inventory,
+}
+_SHIPPING: Mapping[type[Event], Callable[[Any, ShippingService], None]] = {
+    InventoryReserved: when_inventory_reserved_schedule_shipping,
+    OrderCancellationRequested: when_order_cancellation_requested_withdraw_shipping,
+}
+
+ROUTING: Mapping[str, Mapping[type[Event], Policy]] = {
+    ORDER_SERVICE: _ORDERS,
+    PAYMENT_SERVICE: _PAYMENTS,
+    INVENTORY_SERVICE: _INVENTORY,
+    SHIPPING_SERVICE: _SHIPPING,
+}
+
+OUT_OF_ATTEMPTS: Mapping[str, Mapping[type[Event], Policy]] = {
+    PAYMENT_SERVICE: {OrderCreated: when_charge_runs_out_of_attempts_abort_payment},
+}
+"""What follows when a step faulted once too often. One that is not here, as every undo, goes to the dead letters."""
+
+NOBODY_REACTS: frozenset[type[Event]] = frozenset({PaymentPending, OrderConfirmed, OrderCancelled})
+"""A pending payment waits for its customer; a confirmed or cancelled order is at its end."""
+
+
+def tag_of(event: type[Event]) -> str:
+    """The tag by which events of this class travel, such as `order.created`."""
+    return next(str(field.default) for field in fields(event) if field.name == "type")

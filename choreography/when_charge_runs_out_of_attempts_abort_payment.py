@@ -1,0 +1,9 @@
+from domain.commands import AbortPayment
+from domain.events import OrderCreated
+from domain.order import Reason
+from services.payments.service import PaymentService
+
+
+def when_charge_runs_out_of_attempts_abort_payment(event: OrderCreated, payments: PaymentService) -> None:
+    """Whether money was taken is unknown, so the payment is refused and its key closed at the gateway."""
+    payments.abort(AbortPayment(order_id=event.order_id, reason=Reason.TIMED_OUT))
