@@ -1,0 +1,137 @@
+"""The steps and the compensations as calls, each with the options that fit it."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.inventory import InventoryActivities
+    from activities.orders import Attention, OrderActivities
+    from activities.payments import PaymentActivities
+    from activities.shipping import ShippingActivities
+    from domain.commands import (
+        AbortPayment,
+        CancelOrder,
+        CancelShipping,
+        ChargePayment,
+        ConfirmOrder,
+        CreateOrder,
+        RefundPayment,
+        ReleaseInventory,
+        ReserveInventory,
+        ScheduleShipping,
+        SellInventory,
+        SettlePayment,
+    )
+    from domain.events import (
+        InventoryFailed,
+        InventoryReserved,
+        OrderCancelled,
+        OrderCreated,
+        PaymentCompleted,
+        PaymentFailed,
+        PaymentPending,
+        PaymentRefunded,
+        ShippingFailed,
+        ShippingScheduled,
+    )
+    from domain.ids import OrderId
+    from domain.order import Order, OrderRequest, Reason
+    from workflows.options import FORWARD, LOCAL_FORWARD, LOCAL_STEP, LOCAL_UNDO, STEP, UNDO
+
+
+async def create_order(request: OrderRequest) -> OrderCreated | OrderCancelled:
+    return await workflow.execute_local_activity_method(
+        OrderActivities.create, CreateOrder(order=request), summary="price the lines", **LOCAL_STEP
+    )
+
+
+async def charge_payment(order: Order) -> PaymentCompleted | PaymentPending | PaymentFailed:
+    return await workflow.execute_activity_method(
+        PaymentActivities.charge,
+        ChargePayment(order=order),
+        summary=f"charge {order.total.amount} {order.total.currency} by {order.payment.method}",
+        **STEP,
+    )
+
+
+async def settle_payment(order_id: OrderId) -> PaymentCompleted | PaymentRefunded | None:
+    return await workflow.execute_activity_method(
+        PaymentActivities.settle, SettlePayment(order_id=order_id), summary="the customer paid: book it", **FORWARD
+    )
+
+
+async def abort_payment(order_id: OrderId, reason: Reason) -> PaymentCompleted | PaymentPending | PaymentFailed:
+    return await workflow.execute_activity_method(
+        PaymentActivities.abort,
+        AbortPayment(order_id=order_id, reason=reason),
+        summary=f"stop waiting for money: {reason}",
+        **FORWARD,
+    )
+
+
+async def reserve_inventory(order: Order) -> InventoryReserved | InventoryFailed:
+    return await workflow.execute_local_activity_method(
+        InventoryActivities.reserve,
+        ReserveInventory(order=order),
+        summary=f"reserve {len(order.lines)} lines",
+        **LOCAL_STEP,
+    )
+
+
+async def schedule_shipping(order: Order) -> ShippingScheduled | ShippingFailed:
+    return await workflow.execute_activity_method(
+        ShippingActivities.schedule, ScheduleShipping(order=order), summary="schedule shipping: the pivot", **STEP
+    )
+
+
+async def sell_inventory(order_id: OrderId) -> None:
+    await workflow.execute_local_activity_method(
+        InventoryActivities.sell, SellInventory(order_id=order_id), summary="count the pieces as sold", **LOCAL_FORWARD
+    )
+
+
+async def confirm_order(order_id: OrderId) -> None:
+    await workflow.execute_local_activity_method(
+        OrderActivities.confirm, ConfirmOrder(order_id=order_id), summary="confirm the order", **LOCAL_FORWARD
+    )
+
+
+async def cancel_shipping(order_id: OrderId, reason: Reason) -> None:
+    await workflow.execute_activity_method(
+        ShippingActivities.cancel,
+        CancelShipping(order_id=order_id, reason=reason),
+        summary=f"cancel shipping: {reason}",
+        **UNDO,
+    )
+
+
+async def release_inventory(order_id: OrderId, reason: Reason) -> None:
+    await workflow.execute_local_activity_method(
+        InventoryActivities.release,
+        ReleaseInventory(order_id=order_id, reason=reason),
+        summary=f"release inventory: {reason}",
+        **LOCAL_UNDO,
+    )
+
+
+async def refund_payment(order_id: OrderId, reason: Reason, *, asked_by_operator: bool) -> None:
+    await workflow.execute_activity_method(
+        PaymentActivities.refund,
+        RefundPayment(order_id=order_id, reason=reason, asked_by_operator=asked_by_operator),
+        summary=f"refund payment: {reason}",
+        **UNDO,
+    )
+
+
+async def cancel_order(order_id: OrderId, reason: Reason) -> None:
+    await workflow.execute_local_activity_method(
+        OrderActivities.cancel,
+        CancelOrder(order_id=order_id, reason=reason),
+        summary=f"cancel the order: {reason}",
+        **LOCAL_UNDO,
+    )
+
+
+async def show_attention(order_id: OrderId, why: str | None) -> None:
+    await workflow.execute_local_activity_method(
+        OrderActivities.show_attention, Attention(order_id=order_id, why=why), **LOCAL_FORWARD
+    )
