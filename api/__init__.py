@@ -1,0 +1,1 @@
+"""The HTTP API. Everything it stands on is handed in by the composition root."""

@@ -1,0 +1,82 @@
+"""Puts an order together from what the four services say of it. No query crosses their databases."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from api.dependencies import Dependencies
+from api.schemas.order_views import (
+    InventoryView,
+    OrderSummary,
+    OrderView,
+    PaymentView,
+    ShippingView,
+    StepView,
+)
+from api.schemas.products import MoneyView
+from domain.ids import OrderId
+from domain.order import STEPS, Step
+from services.inventory.store import Reservation
+from services.journal import Journal
+from services.orders.store import OrderRecord
+from services.payments.store import Payment
+from services.shipping.store import Shipment
+from services.unit_of_work import StepRecord
+
+
+def journals_of(order_id: OrderId, services: Dependencies) -> Sequence[Journal]:
+    return (
+        services.order_records.journal(order_id),
+        services.payments.journal(order_id),
+        services.inventory.journal(order_id),
+        services.shipping.journal(order_id),
+    )
+
+
+def view_of(order_id: OrderId, services: Dependencies) -> OrderView:
+    """Raises UnknownOrder. The order is read first, so that no part is older than what it says of itself."""
+    record = services.order_records.find(order_id)
+    journals = journals_of(order_id, services)
+    return OrderView(
+        **summary_of(record).model_dump(),
+        payment=_payment(services.payments.find(order_id)),
+        inventory=_inventory(services.inventory.find(order_id)),
+        shipping=_shipping(services.shipping.find(order_id)),
+        steps=list(_steps(step for journal in journals for step in journal.steps)),
+    )
+
+
+def summary_of(record: OrderRecord) -> OrderSummary:
+    return OrderSummary(
+        order_id=record.request.order_id,
+        style=record.style.value,
+        status=record.status.value,
+        reason=record.reason or record.attention,
+        total=MoneyView.of(record.order.total) if record.order else None,
+        placed_at=record.placed_at,
+        finished_at=record.finished_at,
+    )
+
+
+def _steps(records: Iterable[StepRecord]) -> Iterable[StepView]:
+    known: Mapping[Step, StepRecord] = {record.step: record for record in records}
+    for step in Step:
+        record = known.get(step)
+        if record is not None:
+            yield StepView(name=step, status=record.status.value, attempts=record.attempts, at=record.at)
+        elif step in STEPS:
+            yield StepView(name=step, status="pending", attempts=0, at=None)
+
+
+def _payment(payment: Payment | None) -> PaymentView:
+    if payment is None:
+        return PaymentView(status="none", captured=0, refunded=0)
+    return PaymentView(status=payment.status.value, captured=payment.captured, refunded=payment.refunded)
+
+
+def _inventory(reservation: Reservation | None) -> InventoryView:
+    return InventoryView(status=reservation.status.value if reservation else "none")
+
+
+def _shipping(shipment: Shipment | None) -> ShippingView:
+    if shipment is None:
+        return ShippingView(status="none", tracking_number=None)
+    return ShippingView(status=shipment.status.value, tracking_number=shipment.tracking_number)

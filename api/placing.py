@@ -1,0 +1,67 @@
+"""Taking an order in: one write, and only when the engine that is to run it answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+
+from api.dependencies import Dependencies
+from api.errors import away
+from domain.commands import PlaceOrder
+from domain.errors import Fault, KeyReused, UnknownOrder
+from domain.order import SagaStyle
+
+log = structlog.get_logger()
+
+ATTEMPTS = 2
+"""Of a write that collides with another: the second sees what the first of them wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    dependencies: Dependencies
+
+    async def place(self, commands: Sequence[PlaceOrder]) -> None:
+        """Take all of them in, or none that is not in already.
+
+        Raises:
+            KeyReused: one of the ids was placed before with another body.
+            EngineAway: nothing was written.
+        """
+        unknown = [command for command in commands if not await run_in_threadpool(self._is_placed, command)]
+        orchestrated = [command for command in unknown if command.style is SagaStyle.ORCHESTRATED]
+        if orchestrated and not await self.dependencies.starter.answers():
+            raise away("Temporal", "nothing was written")
+        for command in unknown:
+            await run_in_threadpool(self._write, command)
+        for command in commands:
+            if command.style is SagaStyle.ORCHESTRATED:
+                await self._start(command)
+
+    def _is_placed(self, command: PlaceOrder) -> bool:
+        try:
+            found = self.dependencies.order_records.find(command.request.order_id)
+        except UnknownOrder:
+            return False
+        if found.fingerprint != command.fingerprint:
+            raise KeyReused(command.request.order_id)
+        return True
+
+    def _write(self, command: PlaceOrder) -> None:
+        orders = self.dependencies.orders[command.style]
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                orders.place(command)
+            except Fault:
+                if attempt == ATTEMPTS:
+                    raise
+            else:
+                return
+
+    async def _start(self, command: PlaceOrder) -> None:
+        """The order stands by now, so that a start that fails is no failure of the call: the sweep repeats it."""
+        try:
+            await self.dependencies.starter.start(command.request)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the order stands and its saga will be started
+            log.warning("the saga is left to the sweep", order_id=command.request.order_id, error=type(error).__name__)

@@ -1,0 +1,74 @@
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api.cursors import cursor_after, place_of
+from api.dependencies import Injected
+from api.order_views import journals_of, summary_of, view_of
+from api.problems import documented
+from api.schemas.fields import StatusName, StyleName
+from api.schemas.order_views import OrderPage, OrderView, Timeline
+from api.timelines import timeline_of
+from domain.errors import UnknownOrder
+from domain.ids import OrderId
+from domain.order import OrderStatus, SagaStyle
+from services.orders.store import OrderFilter
+
+router = APIRouter(prefix="/orders", tags=["orders"])
+
+PAGE = 50
+
+
+async def known_form(order_id: str, request: Request) -> OrderId:
+    """Spare the databases what cannot be an order's id."""
+    try:
+        plain = str(UUID(order_id))
+    except ValueError:
+        plain = ""
+    if plain != order_id:
+        raise UnknownOrder(OrderId(order_id))
+    request.state.order_ids = plain
+    return OrderId(plain)
+
+
+OrderIdInPath = Annotated[OrderId, Depends(known_form)]
+
+
+@router.get("/{order_id}", responses=documented(404, 503))
+def show_order(order_id: OrderIdInPath, services: Injected) -> OrderView:
+    return view_of(order_id, services)
+
+
+@router.get("/{order_id}/timeline", responses=documented(404, 503))
+def show_timeline(order_id: OrderIdInPath, services: Injected) -> Timeline:
+    services.order_records.find(order_id)
+    return timeline_of(event for journal in journals_of(order_id, services) for event in journal.events)
+
+
+@router.get("", responses=documented(422, 503))
+def list_orders(  # noqa: PLR0913 - one argument a query parameter
+    services: Injected,
+    request: Request,
+    response: Response,
+    *,
+    style: StyleName | None = None,
+    status: StatusName | None = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = PAGE,
+) -> OrderPage:
+    """List orders, the newest first. The header `Link` leads to the next page."""
+    wanted = OrderFilter(
+        limit=limit + 1,
+        style=SagaStyle(style) if style else None,
+        status=OrderStatus(status) if status else None,
+        before=place_of(cursor) if cursor else None,
+    )
+    found = services.order_records.page(wanted)
+    page = found[:limit]
+    following = cursor_after((page[0].placed_at, page[-1].request.order_id)) if len(found) > limit else None
+    if following:
+        query = urlencode(dict(request.query_params) | {"cursor": following})
+        response.headers["Link"] = f'</orders?{query}>; rel="next"'
+    return OrderPage(items=[summary_of(record) for record in page], next_cursor=following)

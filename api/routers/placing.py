@@ -1,0 +1,68 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request, Response
+
+from api.dependencies import Dependencies, Injected
+from api.idempotency import IdempotencyKey, fingerprint_of, one_at_a_time
+from api.placing import Placing
+from api.problems import documented
+from api.schemas.orders import Links, OrderBody, OrderPairBody, PlacedOrder, PlacedPair
+from domain.commands import PlaceOrder
+from domain.ids import OrderId, new_order_id, order_id_from_key
+from domain.order import SagaStyle
+
+router = APIRouter(tags=["orders"])
+
+ACCEPTED = 202
+
+
+@router.post("/orders", status_code=ACCEPTED, responses=documented(409, 413, 422, 503))
+async def place_order(
+    order: Annotated[OrderBody, Body()],
+    services: Injected,
+    request: Request,
+    response: Response,
+    key: IdempotencyKey = None,
+) -> PlacedOrder:
+    """Take one order in. What becomes of it is seen under the link `self`."""
+    command = _command("orders", key, order, order.saga_style())
+    request.state.order_ids = command.request.order_id
+    async with one_at_a_time(services.in_flight, "orders", key):
+        await Placing(services).place([command])
+    placed = _placed(command, services)
+    response.headers["Location"] = placed.links.self
+    return placed
+
+
+@router.post("/order-pairs", status_code=ACCEPTED, responses=documented(409, 413, 422, 503))
+async def place_order_pair(
+    order: Annotated[OrderPairBody, Body()], services: Injected, request: Request, key: IdempotencyKey = None
+) -> PlacedPair:
+    """Take the same order in twice, once in each style."""
+    commands = {style: _command(f"pairs/{style}", key, order, style) for style in SagaStyle}
+    request.state.order_ids = [command.request.order_id for command in commands.values()]
+    async with one_at_a_time(services.in_flight, "pairs", key):
+        await Placing(services).place(list(commands.values()))
+    return PlacedPair(
+        orchestrated=_placed(commands[SagaStyle.ORCHESTRATED], services),
+        choreographed=_placed(commands[SagaStyle.CHOREOGRAPHED], services),
+    )
+
+
+def _command(scope: str, key: str | None, body: OrderPairBody, style: SagaStyle) -> PlaceOrder:
+    order_id = order_id_from_key(scope, key) if key else new_order_id()
+    return PlaceOrder(request=body.to_request(order_id), style=style, fingerprint=fingerprint_of(body))
+
+
+def _placed(command: PlaceOrder, services: Dependencies) -> PlacedOrder:
+    order_id = command.request.order_id
+    return PlacedOrder(order_id=order_id, style=command.style.value, links=links_of(order_id, command.style, services))
+
+
+def links_of(order_id: OrderId, style: SagaStyle, services: Dependencies) -> Links:
+    orchestrated = style is SagaStyle.ORCHESTRATED
+    return Links(
+        self=f"/orders/{order_id}",
+        timeline=f"/orders/{order_id}/timeline",
+        temporal_ui=services.temporal_ui.workflow(f"order-saga/{order_id}") if orchestrated else None,
+    )

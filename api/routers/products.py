@@ -1,0 +1,42 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from api.dependencies import Dependencies, Injected
+from api.problems import documented
+from api.schemas.fields import SkuText
+from api.schemas.products import MoneyView, ProductBody, ProductView
+from domain.errors import UnknownProduct
+from domain.ids import Sku
+
+router = APIRouter(prefix="/products", tags=["products"])
+
+SkuInPath = Annotated[SkuText, Path()]
+
+
+@router.put("/{sku}", responses=documented(413, 422, 503))
+def stock_product(sku: SkuInPath, product: ProductBody, services: Injected) -> ProductView:
+    """Set a product's price and how many pieces are on hand. Repeating it changes nothing more."""
+    services.inventory.restock(Sku(sku), product.name, product.on_hand)
+    # priced last: what has a price can be ordered, and has its stock by then
+    services.order_records.set_price(Sku(sku), product.unit_price.to_money())
+    return _shown(Sku(sku), services)
+
+
+@router.get("/{sku}", responses=documented(404, 422, 503))
+def show_product(sku: SkuInPath, services: Injected) -> ProductView:
+    return _shown(Sku(sku), services)
+
+
+def _shown(sku: Sku, services: Dependencies) -> ProductView:
+    price, stock = services.order_records.price_of(sku), services.inventory.stock_of(sku)
+    if price is None or stock is None:
+        raise UnknownProduct(sku)
+    return ProductView(
+        sku=sku,
+        name=stock.name,
+        unit_price=MoneyView.of(price),
+        on_hand=stock.on_hand,
+        reserved=stock.reserved,
+        sold=stock.sold,
+    )

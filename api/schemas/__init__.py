@@ -1,0 +1,1 @@
+"""What goes over the wire, and nothing that does not."""

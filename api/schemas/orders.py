@@ -1,0 +1,97 @@
+"""Placing an order: what is asked for, and the answer to it."""
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from api.schemas.fields import Body, CardToken, Country, CustomerText, PostalCode, Quantity, SkuText, StyleName, Text
+from domain.ids import CustomerId, OrderId, Sku
+from domain.order import Card, OrderLine, OrderRequest, Pix, SagaStyle, ShippingAddress
+
+
+class LineBody(Body):
+    sku: SkuText
+    quantity: Quantity
+
+
+class CardBody(Body):
+    method: Literal["card"]
+    token: CardToken
+
+
+class PixBody(Body):
+    method: Literal["pix"]
+
+
+class AddressBody(Body):
+    recipient: Text
+    street: Text
+    city: Text
+    postal_code: PostalCode
+    country: Country
+
+
+class OrderPairBody(Body):
+    """An order without prices, which come from the catalogue."""
+
+    customer_id: CustomerText
+    lines: Annotated[list[LineBody], Field(min_length=1, max_length=100)]
+    payment: Annotated[CardBody | PixBody, Field(discriminator="method")]
+    shipping_address: AddressBody
+
+    @field_validator("lines")
+    @classmethod
+    def _each_sku_once(cls, lines: list[LineBody]) -> list[LineBody]:
+        for sku, times in Counter(line.sku for line in lines).items():
+            if times > 1:
+                raise PydanticCustomError(
+                    "duplicate_sku", "SKU {sku} comes {times} times", {"sku": sku, "times": times}
+                )
+        return lines
+
+    def to_request(self, order_id: OrderId) -> OrderRequest:
+        address = self.shipping_address
+        return OrderRequest(
+            order_id=order_id,
+            customer_id=CustomerId(self.customer_id),
+            lines=tuple(OrderLine(sku=Sku(line.sku), quantity=line.quantity) for line in self.lines),
+            payment=Card(token=self.payment.token) if isinstance(self.payment, CardBody) else Pix(),
+            shipping_address=ShippingAddress(
+                recipient=address.recipient,
+                street=address.street,
+                city=address.city,
+                postal_code=address.postal_code,
+                country=address.country,
+            ),
+        )
+
+
+class OrderBody(OrderPairBody):
+    style: StyleName
+
+    def saga_style(self) -> SagaStyle:
+        return SagaStyle(self.style)
+
+
+class Links(BaseModel):
+    """`temporal_ui` shows the workflow of an orchestrated order; a choreographed one has none."""
+
+    self: str
+    timeline: str
+    temporal_ui: str | None
+
+
+class PlacedOrder(BaseModel):
+    """The first answer, and the same again for a repeated call: that the order was taken in."""
+
+    order_id: str
+    style: StyleName
+    status: Literal["pending"] = "pending"
+    links: Links
+
+
+class PlacedPair(BaseModel):
+    orchestrated: PlacedOrder
+    choreographed: PlacedOrder

@@ -1,0 +1,40 @@
+"""A product: its price, which the Order service keeps, and its stock, which the Inventory service keeps."""
+
+from typing import Self
+
+from pydantic import BaseModel
+
+from api.schemas.fields import Amount, Body, Currency, OnHand, Text
+from domain.money import Money
+
+
+class PriceBody(Body):
+    amount: Amount
+    currency: Currency
+
+    def to_money(self) -> Money:
+        return Money(amount=self.amount, currency=self.currency)
+
+
+class ProductBody(Body):
+    name: Text
+    unit_price: PriceBody
+    on_hand: OnHand
+
+
+class MoneyView(BaseModel):
+    amount: int
+    currency: str
+
+    @classmethod
+    def of(cls, money: Money) -> Self:
+        return cls(amount=money.amount, currency=money.currency)
+
+
+class ProductView(BaseModel):
+    sku: str
+    name: str
+    unit_price: MoneyView
+    on_hand: int
+    reserved: int
+    sold: int
