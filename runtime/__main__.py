@@ -1,0 +1,3 @@
+from runtime.command_line import app
+
+app()

@@ -1,0 +1,73 @@
+"""Where the embedded stack listens: what the settings say, or free ports."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from runtime.errors import CannotRun
+from runtime.ports import PortReservations, is_free
+from runtime.settings import PREFIX, Settings
+
+LOCAL_HOSTS = {"127.0.0.1", "localhost", "0.0.0.0", "::1"}  # noqa: S104 - recognised, not bound
+TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API = (
+    "temporal_address",
+    "temporal_ui_url",
+    "kafka_bootstrap",
+    "redis_url",
+    "api_port",
+)
+LISTENING = {"temporal": (TEMPORAL, TEMPORAL_UI), "kafka": (KAFKA,), "redis": (REDIS,), "api": (API,)}
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def address_of(settings: Settings, setting: str) -> Address:
+    """Raises CannotRun when the setting's value carries no port."""
+    if setting == API:
+        return Address(settings.api_host, settings.api_port)
+    value = getattr(settings, setting)
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if "," in text:
+        raise CannotRun(f"{PREFIX}{setting.upper()} names several servers: leave that engine out with --only")
+    parts = urlsplit(text if "//" in text else f"//{text}")
+    if parts.hostname is None or parts.port is None:
+        raise CannotRun(f"{PREFIX}{setting.upper()} has to name a host and a port for the embedded stack")
+    return Address(parts.hostname, parts.port)
+
+
+def with_free_ports(settings: Settings, names: Iterable[str], ports: PortReservations) -> Settings:
+    def value(setting: str) -> object:
+        if setting == API:
+            return ports.take(settings.api_host)
+        local = Address("127.0.0.1", ports.take("127.0.0.1"))
+        shapes = {TEMPORAL_UI: f"http://{local}", REDIS: SecretStr(f"redis://{local}")}
+        return shapes.get(setting, str(local))
+
+    return settings.with_changes(**{setting: value(setting) for setting in _listening(names)})
+
+
+def refuse_taken_ports(settings: Settings, names: Iterable[str]) -> None:
+    """Raises CannotRun that names the setting of a port in use, or of an engine that runs elsewhere."""
+    for setting in _listening(names):
+        variable = f"{PREFIX}{setting.upper()}"
+        address = address_of(settings, setting)
+        if setting != API and address.host not in LOCAL_HOSTS:
+            raise CannotRun(f"{variable} names another machine, {address}: leave that engine out with --only")
+        if not is_free(address.host, address.port):
+            raise CannotRun(f"port {address} is in use: set {variable} to another one, or use --free-ports")
+
+
+def all_ports_free(settings: Settings, names: Iterable[str]) -> bool:
+    return all(is_free(*address_of(settings, setting)) for setting in _listening(names))
+
+
+def _listening(names: Iterable[str]) -> list[str]:
+    return [setting for name in names for setting in LISTENING.get(name, ())]

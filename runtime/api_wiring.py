@@ -1,0 +1,60 @@
+"""Puts the API on the real things."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from adapters.in_flight_keys import RedisInFlightKeys
+from api.dependencies import Dependencies, OrderConductor, TemporalUi
+from domain.order import SagaStyle
+from runtime.conductors import ChoreographedConductor, OrchestratedConductor
+from runtime.database_probes import database_probes
+from runtime.probes import Probe, ask_kafka
+from runtime.saga_starter import Temporal, TemporalStarter
+from runtime.settings import Settings
+from runtime.temporal import connect, start_saga
+from runtime.wiring import Databases, Services, audit_of, services_over
+
+
+@asynccontextmanager
+async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
+    """Nothing connects before it is first used, so that the API starts whatever is away."""
+    databases = Databases.open(settings)
+    keys = RedisInFlightKeys(settings.own_redis_url)
+    temporal = Temporal(partial(connect, settings))
+    published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
+    try:
+        yield Dependencies(
+            orders={SagaStyle.CHOREOGRAPHED: published.orders, SagaStyle.ORCHESTRATED: recorded.orders},
+            payments=published.payments,
+            inventory=published.inventory,
+            shipping=published.shipping,
+            starter=TemporalStarter(temporal, partial(start_saga, settings=settings)),
+            in_flight=keys,
+            conductors=_conductors(published, recorded, temporal),
+            probes=[
+                *database_probes(databases),
+                Probe("temporal", temporal.ask),
+                Probe("kafka", partial(ask_kafka, settings.kafka_bootstrap)),
+                Probe("redis", keys.ping),
+            ],
+            audit=partial(audit_of, databases),
+            temporal_ui=TemporalUi(
+                address=str(settings.temporal_ui_url).rstrip("/"), namespace=settings.temporal_namespace
+            ),
+        )
+    finally:
+        await keys.close()
+        databases.close()
+
+
+def _conductors(published: Services, recorded: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderConductor]:
+    return {
+        SagaStyle.ORCHESTRATED: OrchestratedConductor(temporal=temporal, payments=recorded.payments),
+        SagaStyle.CHOREOGRAPHED: ChoreographedConductor(
+            orders=published.orders,
+            payments=published.payments,
+            inventory=published.inventory,
+            shipping=published.shipping,
+        ),
+    }

@@ -1,0 +1,21 @@
+from runtime.settings import Settings
+
+
+def fill_broker(settings: Settings, *, events_again: bool) -> None:
+    """Make the missing topics and, with `events_again`, publish what unfinished orders had published once more.
+
+    The embedded broker lives in memory and is empty whenever it starts; the event log has what it lost.
+    """
+    # Imported here, so that the engines are started before the clients of Kafka and of the databases are loaded.
+    from runtime.topics import create_topics  # noqa: PLC0415
+
+    create_topics(settings)
+    if events_again:
+        from runtime.republish import publish_unfinished_again  # noqa: PLC0415
+        from runtime.wiring import Databases  # noqa: PLC0415
+
+        databases = Databases.open(settings)
+        try:
+            publish_unfinished_again(databases)
+        finally:
+            databases.close()

@@ -1,0 +1,87 @@
+"""One service of the choreography: its member of the consumer group, its relay and, for payments, the expiry of pix."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, get_args
+
+from adapters.kafka.backoff import Backoff
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.consumer import GroupMember
+from adapters.kafka.dead_letters import DeadLetters
+from adapters.kafka.deliveries import Deliveries, Reaction, Reactions
+from adapters.kafka.relay import Relay
+from adapters.kafka.topics import topic_of
+from choreography.routing import OUT_OF_ATTEMPTS, PAYMENT_SERVICE, ROUTING, Policy, tag_of
+from domain.events import Event
+from runtime.pix_expiry import PixExpiry
+from runtime.wiring import ConsumingService, utc_now
+from services.unit_of_work import Clock
+
+KNOWN_TYPES = frozenset(tag_of(event) for event in get_args(Event))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How often a parked message is tried and after which delays, and how often expired payments are looked for."""
+
+    attempts: int = 8
+    backoff: Backoff = field(default_factory=Backoff)
+    sweep_every_s: float = 1.0
+
+
+class ChoreographedService:
+    def __init__(
+        self,
+        consuming: ConsumingService[Any],
+        connection: KafkaConnection,
+        patience: Patience,
+        clock: Clock = utc_now,
+    ) -> None:
+        name = consuming.name
+        self._dead_letters = DeadLetters(connection, group=name)
+        reactions = _reactions(consuming, patience)
+        deliveries = Deliveries(reactions, consuming.inbox, consuming.parked, self._dead_letters, clock)
+        topics = {topic_of(event_type) for event_type in reactions.on}
+        self._member = GroupMember(connection, name, sorted(topics), deliveries)
+        self._relay = Relay(consuming.outbox, connection)
+        self._expiry = PixExpiry(consuming.service_for, patience.sweep_every_s) if name == PAYMENT_SERVICE else None
+
+    def run(self, stop: threading.Event, joined: threading.Event) -> None:
+        """Work until `stop` is set, then finish what is in hand and leave the group.
+
+        If one of its parts breaks, the others stop too, and its error is raised.
+        """
+        tasks: list[Callable[[], None]] = [partial(self._member.run, stop, joined), partial(self._relay.run, stop)]
+        if self._expiry is not None:
+            tasks.append(partial(self._expiry.run, stop))
+        try:
+            _run_until_one_breaks(tasks, stop)
+        finally:
+            self._dead_letters.close()
+
+
+def _reactions(consuming: ConsumingService[Any], patience: Patience) -> Reactions:
+    def bound(policy: Policy) -> Reaction:
+        return lambda handling, event: policy(event, consuming.service_for(handling))
+
+    instead = OUT_OF_ATTEMPTS.get(consuming.name, {})
+    return Reactions(
+        known=KNOWN_TYPES,
+        on={tag_of(event): bound(policy) for event, policy in ROUTING[consuming.name].items()},
+        out_of_attempts={tag_of(event): bound(policy) for event, policy in instead.items()},
+        attempts=patience.attempts,
+        backoff=patience.backoff,
+    )
+
+
+def _run_until_one_breaks(tasks: list[Callable[[], None]], stop: threading.Event) -> None:
+    with ThreadPoolExecutor(len(tasks)) as threads:
+        running = [threads.submit(task) for task in tasks]
+        for done in as_completed(running):
+            if done.exception() is not None:
+                stop.set()
+    for done in running:
+        done.result()

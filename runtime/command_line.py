@@ -1,0 +1,36 @@
+"""The `twinsaga` program: one Typer application, one module in `runtime.commands` for each sub-command."""
+
+import sys
+
+import typer
+
+from runtime.commands import audit, demo, order, serve, up
+from runtime.errors import CannotRun
+
+commands = typer.Typer(
+    name="twinsaga",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="One order saga, run two ways on real engines: orchestrated on Temporal, choreographed over Kafka.\n\n"
+    "Start with [bold]twinsaga up[/bold]. Every setting is a variable that begins with TWINSAGA_.",
+)
+commands.command("up")(up.up)
+commands.command("demo")(demo.demo)
+commands.command("audit")(audit.audit)
+commands.add_typer(order.orders, name="order")
+commands.command("serve")(serve.serve)
+
+
+def app() -> None:
+    """Run the command line; an expected failure is one message and exit code 1."""
+    try:
+        commands()
+    except CannotRun as why:
+        from rich.console import Console
+        from rich.markup import escape
+
+        Console(stderr=True, highlight=False).print(f"[red]twinsaga:[/red] {escape(str(why))}", soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,45 @@
+"""Does an engine answer yet? Each asks its protocol's smallest question, takes at most a second, and never raises."""
+
+import asyncio
+from collections.abc import Awaitable
+from pathlib import Path
+
+from runtime.probes import NoAnswer, ask_kafka
+
+TIMEOUT_SECONDS = 1.0
+NOT_YET = (NoAnswer, OSError, TimeoutError, EOFError)  # EOFError: asyncio.IncompleteReadError
+
+
+async def kafka_answers(host: str, port: int) -> bool:
+    return await _in_time(ask_kafka(f"{host}:{port}"))
+
+
+async def redis_answers(host: str, port: int) -> bool:
+    """A server that still loads its file says -LOADING, not +PONG."""
+    return await _in_time(_expect(host, port, b"PING\r\n", b"+PONG"))
+
+
+async def http_answers(host: str, port: int, path: str) -> bool:
+    return await _in_time(_expect(host, port, f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode(), b"HTTP/1.0 200"))
+
+
+async def file_exists(path: Path) -> bool:
+    return path.exists()  # noqa: ASYNC240 - a look at a local file blocks nobody
+
+
+async def _in_time(question: Awaitable[None]) -> bool:
+    try:
+        await asyncio.wait_for(question, TIMEOUT_SECONDS)
+    except NOT_YET:
+        return False
+    return True
+
+
+async def _expect(host: str, port: int, request: bytes, beginning: bytes) -> None:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(request)
+        if await reader.readexactly(len(beginning)) != beginning:
+            raise NoAnswer
+    finally:
+        writer.close()

@@ -1,0 +1,68 @@
+"""Logs as JSON lines (or text) on standard error, with the order and the trace on every line and no secret on any."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import orjson
+import structlog
+from structlog.contextvars import bound_contextvars
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from runtime.settings import Settings
+
+SECRET_WORDS = ("authorization", "cookie", "password", "secret", "token", "api_key", "database_url", "redis_url")
+NOISY = {"kafka": logging.ERROR, "httpx": logging.WARNING, "uvicorn.access": logging.WARNING}
+
+
+def configure_logs(settings: Settings, process: str) -> None:
+    """`process` is on every line, so that the lines of all processes can be read as one log."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        hide_secrets,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(settings)],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+    for name, level in NOISY.items():
+        logging.getLogger(name).setLevel(level)
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+@contextmanager
+def log_context(*, order_id: str, trace_id: str | None = None) -> Iterator[None]:
+    """Every line logged inside, by whatever library, carries these two."""
+    with bound_contextvars(order_id=order_id, trace_id=trace_id):
+        yield
+
+
+def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for key in event:
+        if any(word in key.lower() for word in SECRET_WORDS):
+            event[key] = "***"
+    return event
+
+
+def _renderers(settings: Settings) -> list[Processor]:
+    if settings.log_format == "text":
+        return [structlog.dev.ConsoleRenderer(colors=False)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
+
+
+def _json(event: object, **_options: object) -> str:
+    return orjson.dumps(event, default=repr).decode()

@@ -1,0 +1,36 @@
+"""Asks each thing that the API needs whether it answers. Whoever asks sets the deadline."""
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    name: str
+    ask: Callable[[], Awaitable[None]]
+
+
+class NoAnswer(Exception):
+    """Something listens there, but it does not speak as it should."""
+
+
+async def ask_kafka(bootstrap: str) -> None:
+    """Send the one request that every Kafka broker answers to everybody: which versions it speaks (ApiVersions, v0).
+
+    By hand, since a client would keep a connection and a thread for it.
+    """
+    host, _, port = bootstrap.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        correlation_id = uuid4().int & 0x7FFF_FFFF
+        request = struct.pack(">hhih", 18, 0, correlation_id, -1)
+        writer.write(struct.pack(">i", len(request)) + request)
+        await writer.drain()
+        _, answered = struct.unpack(">ii", await reader.readexactly(8))
+        if answered != correlation_id:
+            raise NoAnswer(f"{bootstrap} answered another question")
+    finally:
+        writer.close()

@@ -1,0 +1,37 @@
+"""The processes that `twinsaga serve` can be: one name, one module that is imported only in that process."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from runtime.errors import CannotRun
+
+if TYPE_CHECKING:  # the command line reads the names below, and need not wait for pydantic
+    from runtime.settings import Settings
+
+
+class Entry(NamedTuple):
+    """`function` is called with the settings and `arguments`; it returns when SIGTERM or SIGINT came."""
+
+    module: str
+    function: str = "main"
+    arguments: tuple[str, ...] = ()
+
+
+PROCESSES = {
+    "api": Entry("runtime.serve_api"),
+    "saga-worker": Entry("runtime.serve_saga_worker"),
+    "order-service": Entry("runtime.serve_service", arguments=("order-service",)),
+    "payment-service": Entry("runtime.serve_service", arguments=("payment-service",)),
+    "inventory-service": Entry("runtime.serve_service", arguments=("inventory-service",)),
+    "shipping-service": Entry("runtime.serve_service", arguments=("shipping-service",)),
+}
+
+
+def run_process(name: str, settings: "Settings") -> None:
+    """Raises CannotRun for a name that is not in PROCESSES."""
+    if name not in PROCESSES:
+        raise CannotRun(f"no process is called '{name}'; choose from: {', '.join(PROCESSES)}")
+    entry = PROCESSES[name]
+    main: Callable[..., None] = getattr(import_module(entry.module), entry.function)
+    main(settings, *entry.arguments)

@@ -1,0 +1,39 @@
+"""Starts the sagas of orders that were placed and then forgotten, by an API that died or a Temporal that was away."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from domain.errors import Fault
+from domain.order import SagaStyle
+from runtime.settings import Settings
+from runtime.temporal import start_saga
+from runtime.wiring import utc_now
+from services.orders.service import OrderService
+
+EVERY_S = 1.0
+OLDER_THAN = timedelta(seconds=5)
+"""A saga that is placed and started has created its order by then."""
+AT_ONCE = 200
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep(client: Client, orders: OrderService, settings: Settings) -> None:
+    """Run until cancelled. A fault is only reported: the next round tries again."""
+    while True:
+        try:
+            await _start_forgotten(client, orders, settings)
+        except (Fault, RPCError) as fault:
+            log.warning("forgotten orders could not be started", error=str(fault))
+        await asyncio.sleep(EVERY_S)
+
+
+async def _start_forgotten(client: Client, orders: OrderService, settings: Settings) -> None:
+    forgotten = await asyncio.to_thread(orders.never_created, SagaStyle.ORCHESTRATED, utc_now() - OLDER_THAN, AT_ONCE)
+    for record in forgotten:
+        await start_saga(client, record.request, settings)
+        log.info("started a forgotten order", order_id=record.request.order_id)

@@ -1,0 +1,58 @@
+"""Connections to Temporal, and the start of a saga."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from domain.order import OrderRequest, SagaStyle
+from runtime.errors import CannotRun
+from runtime.settings import Settings
+from workflows.order_saga import OrderSaga, workflow_id
+from workflows.saga_status import first_attributes
+
+CONNECT_DEADLINE_S = 5.0
+RPC_DEADLINE = timedelta(seconds=5)
+
+
+async def connect(settings: Settings) -> Client:
+    """Connect to the server of the settings; a profile of Temporal's own configuration file adds TLS and API keys.
+
+    Raises:
+        CannotRun: no Temporal server answers there in time.
+    """
+    config = {}
+    if settings.temporal_profile is not None:
+        config = dict(ClientConfig.load_client_connect_config(profile=settings.temporal_profile))
+    config = {"target_host": settings.temporal_address, "namespace": settings.temporal_namespace} | config
+    try:
+        async with asyncio.timeout(CONNECT_DEADLINE_S):
+            return await Client.connect(**config, data_converter=pydantic_data_converter)  # type: ignore[arg-type]
+    except (RuntimeError, TimeoutError) as error:
+        raise CannotRun(f"Temporal does not answer at {config['target_host']}: {error!r}") from error
+
+
+async def start_saga(client: Client, request: OrderRequest, settings: Settings) -> None:
+    """Start the order's saga. One that runs, or has ended, is left as it is.
+
+    Raises:
+        RPCError: Temporal did not take it; it may be started again.
+    """
+    try:
+        await client.start_workflow(
+            OrderSaga.run,
+            request,
+            id=workflow_id(request.order_id),
+            task_queue=settings.temporal_task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
+            static_summary=f"order of {len(request.lines)} lines, paid by {request.payment.method}",
+            rpc_timeout=RPC_DEADLINE,
+        )
+    except WorkflowAlreadyStartedError:
+        return

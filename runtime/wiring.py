@@ -1,0 +1,151 @@
+"""Puts the four services on their databases. Nothing connects before it is first used."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, Protocol, Self, TypeVar
+
+from adapters.simulated_gateway import SimulatedGateway
+from adapters.sql.audit import AuditedDatabases, AuditReads
+from adapters.sql.database import Database
+from adapters.sql.inbox import Inbox
+from adapters.sql.outbox import Outbox
+from adapters.sql.parked import ParkedMessages
+from adapters.sql.stores.inventory import SqlInventoryStore
+from adapters.sql.stores.orders import SqlOrderStore
+from adapters.sql.stores.payments import SqlPaymentStore
+from adapters.sql.stores.shipping import SqlShippingStore
+from adapters.sql.units import Handling, SqlUnits
+from comparison.invariants import Verdict, audit
+from runtime.audit_books import SqlBooks
+from services.inventory.service import InventoryService
+from services.orders.service import OrderService
+from services.payments.service import PaymentService
+from services.shipping.service import ShippingService
+from services.unit_of_work import Clock
+
+ORDER_SERVICE = "order-service"
+PAYMENT_SERVICE = "payment-service"
+INVENTORY_SERVICE = "inventory-service"
+SHIPPING_SERVICE = "shipping-service"
+
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DatabaseUrls(Protocol):
+    """The settings, as far as they are needed here."""
+
+    def database_url(self, service: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Databases(AuditedDatabases):
+    @classmethod
+    def open(cls, settings: DatabaseUrls) -> Self:
+        return cls(
+            orders=Database.open(settings.database_url("orders"), service=ORDER_SERVICE),
+            payments=Database.open(settings.database_url("payments"), service=PAYMENT_SERVICE),
+            inventory=Database.open(settings.database_url("inventory"), service=INVENTORY_SERVICE),
+            shipping=Database.open(settings.database_url("shipping"), service=SHIPPING_SERVICE),
+            gateway=Database.open(settings.database_url("gateway"), service="gateway"),
+        )
+
+    def close(self) -> None:
+        for database in (*self.journals, self.gateway):
+            database.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    orders: OrderService
+    payments: PaymentService
+    inventory: InventoryService
+    shipping: ShippingService
+    gateway: SimulatedGateway
+    databases: Databases
+
+    def close(self) -> None:
+        self.databases.close()
+
+
+def services_over(databases: Databases, clock: Clock = utc_now, *, publish: bool) -> Services:
+    """`publish` is for choreographed orders; several `Services` may share the databases."""
+    gateway = SimulatedGateway(databases.gateway)
+    return Services(
+        orders=OrderService(SqlUnits(databases.orders, SqlOrderStore, clock, publish=publish), clock),
+        payments=PaymentService(SqlUnits(databases.payments, SqlPaymentStore, clock, publish=publish), gateway, clock),
+        inventory=InventoryService(SqlUnits(databases.inventory, SqlInventoryStore, clock, publish=publish)),
+        shipping=ShippingService(SqlUnits(databases.shipping, SqlShippingStore, clock, publish=publish)),
+        gateway=gateway,
+        databases=databases,
+    )
+
+
+def open_services(settings: DatabaseUrls, *, publish: bool) -> Services:
+    return services_over(Databases.open(settings), publish=publish)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumingService(Generic[T]):
+    """A service for its consumer and its relay. `service_for` binds it to one message, inbox row and all."""
+
+    name: str
+    service_for: Callable[[Handling | None], T]
+    inbox: Inbox
+    parked: ParkedMessages
+    outbox: Outbox
+    close: Callable[[], None]
+
+
+def consuming_orders(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[OrderService]:
+    database = Database.open(settings.database_url("orders"), service=ORDER_SERVICE)
+    units = SqlUnits(database, SqlOrderStore, clock, publish=True)
+    return _consuming(database, clock, lambda handling: OrderService(units.handling(handling), clock))
+
+
+def consuming_payments(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[PaymentService]:
+    database = Database.open(settings.database_url("payments"), service=PAYMENT_SERVICE)
+    books = Database.open(settings.database_url("gateway"), service="gateway")
+    units = SqlUnits(database, SqlPaymentStore, clock, publish=True)
+    gateway = SimulatedGateway(books)
+    return _consuming(database, clock, lambda handling: PaymentService(units.handling(handling), gateway, clock), books)
+
+
+def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[InventoryService]:
+    database = Database.open(settings.database_url("inventory"), service=INVENTORY_SERVICE)
+    units = SqlUnits(database, SqlInventoryStore, clock, publish=True)
+    return _consuming(database, clock, lambda handling: InventoryService(units.handling(handling)))
+
+
+def consuming_shipping(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[ShippingService]:
+    database = Database.open(settings.database_url("shipping"), service=SHIPPING_SERVICE)
+    units = SqlUnits(database, SqlShippingStore, clock, publish=True)
+    return _consuming(database, clock, lambda handling: ShippingService(units.handling(handling)))
+
+
+def audit_of(databases: Databases, clock: Clock = utc_now) -> Verdict:
+    return audit(SqlBooks(AuditReads(databases)), clock)
+
+
+def _consuming(
+    database: Database, clock: Clock, service_for: Callable[[Handling | None], T], *others: Database
+) -> ConsumingService[T]:
+    outbox = Outbox(database)
+
+    def close() -> None:
+        outbox.close()
+        for opened in (database, *others):
+            opened.close()
+
+    return ConsumingService(
+        name=database.service,
+        service_for=service_for,
+        inbox=Inbox(database, clock),
+        parked=ParkedMessages(database),
+        outbox=outbox,
+        close=close,
+    )

@@ -1,0 +1,177 @@
+"""What cannot be right is refused with its field named, before anything is written."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.integration.api.bodies import MISSING, ORDER, PRODUCT, changed
+
+LINE = {"sku": "COFFEE", "quantity": 1}
+
+
+def fields(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == 422
+    assert all(error["message"] for error in problem["errors"])
+    return [error["field"] for error in problem["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("lines.0.quantity", 0, "lines.0.quantity"),
+        ("lines.0.quantity", 10_001, "lines.0.quantity"),
+        ("lines.0.quantity", 1.5, "lines.0.quantity"),
+        ("lines.0.quantity", "1", "lines.0.quantity"),
+        ("lines.0.quantity", True, "lines.0.quantity"),
+        ("lines.0.sku", "", "lines.0.sku"),
+        ("lines.0.sku", "x" * 65, "lines.0.sku"),
+        ("lines.0.sku", "a\u0000b", "lines.0.sku"),
+        ("lines.0.sku", "a/b", "lines.0.sku"),
+        ("lines.0.unit_price", {"amount": 1, "currency": "BRL"}, "lines.0.unit_price"),
+        ("lines", [], "lines"),
+        ("lines", [LINE, LINE], "lines"),
+        ("lines", [{"sku": f"S{number}", "quantity": 1} for number in range(101)], "lines"),
+        ("payment.token", "tok_unknown", "payment.token"),
+        ("payment.token", MISSING, "payment.token"),
+        ("payment.method", "cash", "payment.method"),
+        ("payment.method", MISSING, "payment.method"),
+        ("payment.extra", 1, "payment.extra"),
+        ("payment", {"method": "pix", "token": "tok_visa"}, "payment.token"),
+        ("payment", MISSING, "payment"),
+        ("shipping_address", MISSING, "shipping_address"),
+        ("shipping_address.recipient", MISSING, "shipping_address.recipient"),
+        ("shipping_address.street", "  ", "shipping_address.street"),
+        ("shipping_address.city", "x" * 201, "shipping_address.city"),
+        ("shipping_address.postal_code", "", "shipping_address.postal_code"),
+        ("shipping_address.country", "Brazil", "shipping_address.country"),
+        ("customer_id", MISSING, "customer_id"),
+        ("customer_id", None, "customer_id"),
+        ("customer_id", "x" * 101, "customer_id"),
+        ("style", "both", "style"),
+        ("style", MISSING, "style"),
+        ("total", {"amount": 1, "currency": "BRL"}, "total"),
+    ],
+)
+async def test_an_order_names_the_field_that_is_wrong(
+    client: httpx.AsyncClient, path: str, value: object, field: str
+) -> None:
+    answer = await client.post("/orders", json=changed(ORDER, path, value))
+
+    assert fields(answer) == [field]
+    assert (await client.get("/orders")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("unit_price.amount", -1, "unit_price.amount"),
+        ("unit_price.amount", 10**30, "unit_price.amount"),
+        ("unit_price.currency", "XYZ", "unit_price.currency"),
+        ("unit_price.currency", "brl", "unit_price.currency"),
+        ("unit_price", MISSING, "unit_price"),
+        ("on_hand", -1, "on_hand"),
+        ("on_hand", 10**9 + 1, "on_hand"),
+        ("name", "", "name"),
+        ("sku", "OTHER", "sku"),
+    ],
+)
+async def test_a_product_names_the_field_that_is_wrong(
+    client: httpx.AsyncClient, path: str, value: object, field: str
+) -> None:
+    answer = await client.put("/products/COFFEE", json=changed(PRODUCT, path, value))
+
+    assert fields(answer) == [field]
+    assert (await client.get("/products/COFFEE")).status_code == 404
+
+
+async def test_a_pair_takes_no_style(client: httpx.AsyncClient) -> None:
+    assert fields(await client.post("/order-pairs", json=ORDER)) == ["style"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[" * 60_000, b"9" * 6_000, b"[]", b"null", b'"text"'], ids=range(8)
+)
+async def test_what_is_no_json_object_is_refused(client: httpx.AsyncClient, content: bytes) -> None:
+    answer = await client.post("/orders", content=content, headers={"Content-Type": "application/json"})
+
+    assert fields(answer) == ["body"]
+
+
+async def test_half_a_character_is_refused(client: httpx.AsyncClient) -> None:
+    content = b'{"customer_id": "\\ud800"}'
+
+    answer = await client.post("/orders", content=content, headers={"Content-Type": "application/json"})
+
+    assert "customer_id" in fields(answer)
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_an_idempotency_key_has_1_to_255_characters(client: httpx.AsyncClient, key: str) -> None:
+    answer = await client.post("/orders", json=ORDER, headers={"Idempotency-Key": key})
+
+    assert fields(answer) == ["Idempotency-Key"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("cursor=nonsense", "cursor"), ("cursor=%00", "cursor"), ("style=both", "style"), ("limit=0", "limit")],
+)
+async def test_a_list_names_the_parameter_that_is_wrong(client: httpx.AsyncClient, query: str, field: str) -> None:
+    assert fields(await client.get(f"/orders?{query}")) == [field]
+
+
+async def chunks(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 1024):
+        yield b" " * 1024
+
+
+@pytest.mark.parametrize("path", ["/orders", "/order-pairs"])
+async def test_a_body_over_64_kib_is_refused_whether_it_says_its_length_or_not(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    announced = await client.post(path, content=b" " * (64 * 1024 + 1))
+    chunked = await client.post(path, content=chunks(80 * 1024))
+
+    assert [announced.status_code, chunked.status_code] == [413, 413]
+    assert announced.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_of_64_kib_is_read(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/order-pairs", content=b" " * (64 * 1024), headers={"Content-Type": "application/json"})
+
+    assert fields(answer) == ["body"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/orders/nonsense", "/orders/0b1f5e9a-3f0e-4d5e-9f6b-111111111111", "/products/NOTHING", "/nowhere"]
+)
+async def test_what_is_not_there_is_a_404_problem(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_timeline_of_an_unknown_order_is_a_404(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/orders/0b1f5e9a-3f0e-4d5e-9f6b-111111111111/timeline")
+
+    assert answer.status_code == 404
+
+
+async def test_a_method_that_no_route_has_is_a_405_problem(client: httpx.AsyncClient) -> None:
+    answer = await client.delete("/orders")
+
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_limits_themselves_are_accepted(client: httpx.AsyncClient) -> None:
+    lines = [{"sku": f"S{number}", "quantity": 10_000} for number in range(100)]
+
+    answer = await client.post("/orders", json=changed(ORDER, "lines", lines), headers={"Idempotency-Key": "k" * 255})
+
+    assert answer.status_code == 202, answer.text

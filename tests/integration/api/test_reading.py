@@ -1,0 +1,187 @@
+"""What the API shows of orders and products."""
+
+import httpx
+
+from domain.commands import (
+    ChargePayment,
+    ConfirmOrder,
+    CreateOrder,
+    RefundPayment,
+    ReleaseInventory,
+    ReserveInventory,
+    ScheduleShipping,
+)
+from domain.events import OrderCreated
+from domain.ids import OrderId
+from domain.order import Order, Reason
+from tests.integration.api.bodies import ORDER, PRODUCT, Json, changed
+from tests.integration.api.rig import Rig
+
+FIVE = ["create_order", "charge_payment", "reserve_inventory", "schedule_shipping", "confirm_order"]
+
+
+async def placed(client: httpx.AsyncClient, body: Json = ORDER) -> OrderId:
+    (await client.put("/products/COFFEE", json=PRODUCT)).raise_for_status()
+    return OrderId((await client.post("/orders", json=body)).json()["order_id"])
+
+
+def created(rig: Rig, order_id: OrderId) -> Order:
+    event = rig.services.orders.create(CreateOrder(order=rig.services.orders.find(order_id).request))
+    assert isinstance(event, OrderCreated)
+    return event.order
+
+
+async def test_a_product_is_stocked_and_shown(client: httpx.AsyncClient) -> None:
+    stocked = await client.put("/products/COFFEE", json=PRODUCT)
+
+    expected = {"sku": "COFFEE", **PRODUCT, "reserved": 0, "sold": 0}
+    assert (stocked.status_code, stocked.json()) == (200, expected)
+    assert (await client.get("/products/COFFEE")).json() == expected
+
+
+async def test_stocking_again_replaces_what_is_on_hand_and_the_price(client: httpx.AsyncClient) -> None:
+    await client.put("/products/COFFEE", json=PRODUCT)
+    again = changed(changed(PRODUCT, "on_hand", 3), "unit_price.amount", 100)
+
+    shown = await client.put("/products/COFFEE", json=again)
+
+    assert (shown.json()["on_hand"], shown.json()["unit_price"]["amount"]) == (3, 100)
+
+
+async def test_a_sku_may_hold_any_readable_character(client: httpx.AsyncClient) -> None:
+    await client.put("/products/Caf%C3%A9%20250%20g", json=PRODUCT)
+
+    assert (await client.get("/products/Caf%C3%A9%20250%20g")).json()["sku"] == "Café 250 g"
+
+
+async def test_an_order_that_nobody_began_shows_all_steps_as_pending(client: httpx.AsyncClient) -> None:
+    order_id = await placed(client)
+
+    shown = (await client.get(f"/orders/{order_id}")).json()
+
+    assert shown == {
+        "order_id": order_id,
+        "style": "choreographed",
+        "status": "pending",
+        "reason": None,
+        "total": None,
+        "payment": {"status": "none", "captured": 0, "refunded": 0},
+        "inventory": {"status": "none"},
+        "shipping": {"status": "none", "tracking_number": None},
+        "steps": [{"name": name, "status": "pending", "attempts": 0, "at": None} for name in FIVE],
+        "placed_at": shown["placed_at"],
+        "finished_at": None,
+    }
+
+
+async def test_a_confirmed_order_shows_what_each_service_did(rig: Rig, client: httpx.AsyncClient) -> None:
+    order_id = await placed(client)
+    order = created(rig, order_id)
+    rig.services.payments.charge(ChargePayment(order=order))
+    rig.services.inventory.reserve(ReserveInventory(order=order))
+    rig.services.shipping.schedule(ScheduleShipping(order=order))
+    rig.services.orders.confirm(ConfirmOrder(order_id=order_id))
+
+    shown = (await client.get(f"/orders/{order_id}")).json()
+
+    assert (shown["status"], shown["total"]) == ("confirmed", {"amount": 6980, "currency": "BRL"})
+    assert shown["payment"] == {"status": "captured", "captured": 6980, "refunded": 0}
+    assert shown["inventory"] == {"status": "reserved"}
+    assert shown["shipping"] == {"status": "scheduled", "tracking_number": shown["shipping"]["tracking_number"]}
+    assert [(step["name"], step["status"], step["attempts"]) for step in shown["steps"]] == [
+        (name, "done", 1) for name in FIVE
+    ]
+    assert shown["placed_at"] <= shown["steps"][0]["at"] <= shown["finished_at"]
+
+
+async def test_compensations_follow_the_steps_in_the_order_in_which_they_run(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
+    order_id = await placed(client, changed(ORDER, "shipping_address.postal_code", "00000"))
+    order, reason = created(rig, order_id), Reason.UNDELIVERABLE_ADDRESS
+    rig.services.payments.charge(ChargePayment(order=order))
+    rig.services.inventory.reserve(ReserveInventory(order=order))
+    rig.services.shipping.schedule(ScheduleShipping(order=order))
+    rig.services.inventory.release(ReleaseInventory(order_id=order_id, reason=reason))
+    rig.services.payments.refund(RefundPayment(order_id=order_id, reason=reason))
+
+    shown = (await client.get(f"/orders/{order_id}")).json()
+
+    assert [(step["name"], step["status"]) for step in shown["steps"]] == [
+        *zip(FIVE, ["done", "done", "done", "refused", "pending"], strict=True),
+        ("release_inventory", "done"),
+        ("refund_payment", "done"),
+    ]
+    assert shown["payment"] == {"status": "refunded", "captured": 6980, "refunded": 6980}
+    assert (shown["inventory"]["status"], shown["shipping"]["status"]) == ("released", "refused")
+
+
+async def test_an_order_that_needs_attention_says_why(rig: Rig, client: httpx.AsyncClient) -> None:
+    order_id = await placed(client)
+    rig.services.orders.set_attention(order_id, "the refund keeps failing")
+
+    shown = (await client.get(f"/orders/{order_id}")).json()
+
+    assert (shown["status"], shown["reason"]) == ("needs_attention", "the refund keeps failing")
+
+
+async def test_the_timeline_merges_the_logs_and_tells_no_token(rig: Rig, client: httpx.AsyncClient) -> None:
+    order_id = await placed(client)
+    order = created(rig, order_id)
+    rig.services.payments.charge(ChargePayment(order=order))
+    rig.services.inventory.reserve(ReserveInventory(order=order))
+
+    answer = await client.get(f"/orders/{order_id}/timeline")
+
+    events = answer.json()["events"]
+    assert [(event["service"], event["type"]) for event in events] == [
+        ("order-service", "order.requested"),
+        ("order-service", "order.created"),
+        ("payment-service", "payment.completed"),
+        ("inventory-service", "inventory.reserved"),
+    ]
+    assert set(events[0]) == {"event_id", "type", "service", "at", "caused_by", "data"}
+    assert events[0]["data"]["order_id"] == order_id
+    assert events[2]["data"]["order"]["lines"][0]["unit_price"] == PRODUCT["unit_price"]
+    assert "tok_visa" not in answer.text
+
+
+async def test_a_list_is_paged_newest_first_without_gap_or_repetition(client: httpx.AsyncClient) -> None:
+    ids = [await placed(client) for _ in range(5)]
+
+    seen: list[str] = []
+    path: str | None = "/orders?limit=2&style=choreographed"
+    pages = 0
+    while path:
+        answer = await client.get(path)
+        pages += 1
+        seen += [order["order_id"] for order in answer.json()["items"]]
+        path = answer.links["next"]["url"] if "next" in answer.links else None
+        assert (path is None) == (answer.json()["next_cursor"] is None)
+
+    assert seen == ids[::-1]
+    assert pages == 3
+
+
+async def test_orders_that_come_while_a_list_is_read_do_not_shift_its_pages(client: httpx.AsyncClient) -> None:
+    ids = [await placed(client) for _ in range(4)]
+    first = (await client.get("/orders", params={"limit": 2})).json()
+    await placed(client)
+
+    second = (await client.get("/orders", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+
+    assert [order["order_id"] for order in first["items"] + second["items"]] == ids[::-1]
+
+
+async def test_a_list_is_filtered_by_style_and_status(rig: Rig, client: httpx.AsyncClient) -> None:
+    pending, attention = await placed(client), await placed(client)
+    other = await placed(client, ORDER | {"style": "orchestrated"})
+    rig.services.orders.set_attention(attention, "look at it")
+
+    async def listed(query: str) -> list[str]:
+        return [order["order_id"] for order in (await client.get(f"/orders?{query}")).json()["items"]]
+
+    assert await listed("style=orchestrated") == [other]
+    assert await listed("style=choreographed&status=pending") == [pending]
+    assert await listed("status=needs_attention") == [attention]
+    assert await listed("status=confirmed") == []

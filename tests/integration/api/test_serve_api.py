@@ -1,0 +1,163 @@
+"""`twinsaga serve api` as a process of its own, with neither Temporal nor Kafka nor Redis there."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from adapters.sql.migrations import migrate
+from runtime.ports import PortReservations
+from runtime.settings import SERVICES, Settings
+from tests.integration.api.bodies import ORDER, PAIR, PRODUCT, Json, changed
+from tests.stack import TWINSAGA, eventually
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    url: str
+    process: "subprocess.Popen[bytes]"
+    environment: dict[str, str]
+
+    def twinsaga(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(  # noqa: S603 - our own program
+            [str(TWINSAGA), *map(str, arguments)],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    with PortReservations() as ports:
+        api, temporal, kafka, redis = (ports.take("127.0.0.1") for _ in range(4))
+        settings = {
+            "DATA_DIR": str(tmp_path),
+            "API_PORT": str(api),
+            "TEMPORAL_ADDRESS": f"127.0.0.1:{temporal}",
+            "KAFKA_BOOTSTRAP": f"127.0.0.1:{kafka}",
+            "REDIS_URL": f"redis://127.0.0.1:{redis}",
+            "SERVE_READY_FILE": str(tmp_path / "ready"),
+        }
+        for service in SERVICES:
+            migrate(Settings(data_dir=tmp_path).database_url(service), service)
+        environment = os.environ | {f"TWINSAGA_{name}": value for name, value in settings.items()}
+        with (tmp_path / "api.log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                [str(TWINSAGA), "serve", "api"], env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            eventually((tmp_path / "ready").exists, f"the API is ready; see {tmp_path}/api.log")
+            yield Api(f"http://127.0.0.1:{api}", process, environment)
+        finally:
+            process.kill()
+            process.wait(10)
+
+
+def test_it_serves_what_it_can_and_says_what_is_missing(api: Api) -> None:
+    with httpx.Client(base_url=api.url, timeout=10) as client:
+        ready = client.get("/readyz")
+        placed = client.post("/orders", json=ORDER, headers={"Idempotency-Key": "once"})
+        refused = client.post("/orders", json=ORDER | {"style": "orchestrated"})
+        pair = client.post("/order-pairs", json=PAIR)
+        listed = client.get("/orders").json()["items"]
+
+    assert ready.status_code == 503
+    answers = {name: found["answers"] for name, found in ready.json()["dependencies"].items()}
+    assert answers == {
+        "orders database": True,
+        "payments database": True,
+        "inventory database": True,
+        "shipping database": True,
+        "gateway database": True,
+        "temporal": False,
+        "kafka": False,
+        "redis": False,
+    }
+    assert placed.status_code == 202
+    assert (refused.status_code, pair.status_code) == (503, 503)
+    assert int(refused.headers["Retry-After"]) > 0
+    assert [order["order_id"] for order in listed] == [placed.json()["order_id"]]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_leaves_with_0_when_it_is_asked_to(api: Api, how: signal.Signals) -> None:
+    with httpx.Client(base_url=api.url, timeout=10) as client:
+        client.get("/healthz").raise_for_status()
+        api.process.send_signal(how)
+
+        assert api.process.wait(10) == 0
+
+
+def written(path: Path, lines: list[Json | str]) -> Path:
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+    return path
+
+
+def test_a_file_is_placed_once_and_its_bad_lines_are_told(api: Api, tmp_path: Path) -> None:
+    bad = changed(ORDER, "lines.0.quantity", 0)
+    file = written(tmp_path / "orders.jsonl", [ORDER, "{", bad, changed(ORDER, "customer_id", "another")])
+
+    first = api.twinsaga("order", "place", "--file", file, "--once")
+    second = api.twinsaga("order", "place", "--file", file, "--once")
+
+    assert (first.returncode, second.returncode) == (1, 1)
+    assert "line 2: is not JSON" in first.stderr
+    assert "line 3: lines.0.quantity: " in first.stderr
+    assert "orders: 2 placed" in first.stdout
+    assert "failed lines: 2" in first.stdout
+    with httpx.Client(base_url=api.url, timeout=10) as client:
+        assert len(client.get("/orders").json()["items"]) == 2
+
+
+def test_without_once_a_file_is_placed_again(api: Api, tmp_path: Path) -> None:
+    file = written(tmp_path / "orders.jsonl", [ORDER, ORDER])
+
+    runs = [api.twinsaga("order", "place", "--file", file) for _ in range(2)]
+
+    assert [run.returncode for run in runs] == [0, 0]
+    listed = api.twinsaga("order", "list", "--json", "--style", "choreographed")
+    assert len(json.loads(listed.stdout)) == 4
+
+
+def test_an_order_that_does_not_finish_in_time_fails_the_wait(api: Api, tmp_path: Path) -> None:
+    file = written(tmp_path / "orders.jsonl", [ORDER])
+
+    waited = api.twinsaga("order", "place", "--file", file, "--wait", "--wait-seconds", "0.3")
+
+    assert waited.returncode == 1
+    assert "1 unfinished" in waited.stdout
+    assert "line 1: order " in waited.stderr
+
+
+def test_products_are_stocked_and_an_order_is_shown(api: Api, tmp_path: Path) -> None:
+    stocked = api.twinsaga(
+        "order", "stock", "--file", written(tmp_path / "products.jsonl", [{"sku": "A B C", **PRODUCT}])
+    )
+    placed = httpx.post(f"{api.url}/orders", json=changed(ORDER, "lines.0.sku", "A B C"), timeout=10).json()
+
+    shown = api.twinsaga("order", "show", placed["order_id"])
+    as_json = api.twinsaga("order", "show", placed["order_id"], "--json")
+    unknown = api.twinsaga("order", "show", "nonsense")
+
+    assert (stocked.returncode, stocked.stdout) == (0, "1 products stocked\n")
+    assert placed["order_id"] in shown.stdout
+    assert "create_order" in shown.stdout
+    assert json.loads(as_json.stdout)["events"][0]["type"] == "order.requested"
+    assert unknown.returncode == 1
+    assert "no order has the id nonsense" in unknown.stderr
+
+
+def test_an_api_that_is_not_there_is_said_so(api: Api) -> None:
+    answer = api.twinsaga("order", "list", "--api", "http://127.0.0.1:9")
+
+    assert answer.returncode == 1
+    assert "http://127.0.0.1:9 does not answer" in answer.stderr

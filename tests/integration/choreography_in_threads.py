@@ -1,0 +1,153 @@
+"""The four services of the choreography, over real databases and a real broker, in threads that a test can stop."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from adapters.kafka.backoff import Backoff
+from adapters.kafka.connection import KafkaConnection
+from adapters.sql.migrations import migrate
+from adapters.sql.outbox import Outbox
+from domain.commands import PlaceOrder
+from domain.events import RecordedEvent
+from domain.ids import CustomerId, OrderId, Sku, new_order_id
+from domain.money import Money
+from domain.order import Card, OrderLine, OrderRequest, PaymentMethod, SagaStyle, ShippingAddress
+from runtime import wiring
+from runtime.choreographed_service import ChoreographedService, Patience
+from services.orders.store import OrderRecord, Stage
+from tests.stack import eventually
+
+STOP_DEADLINE_S = 10.0
+PLENTY = 100_000
+SKU = Sku("TEAPOT")
+OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
+    wiring.ORDER_SERVICE: wiring.consuming_orders,
+    wiring.PAYMENT_SERVICE: wiring.consuming_payments,
+    wiring.INVENTORY_SERVICE: wiring.consuming_inventory,
+    wiring.SHIPPING_SERVICE: wiring.consuming_shipping,
+}
+
+
+@dataclass(slots=True)
+class MovableClock:
+    """The real time, moved on by as much as a test says."""
+
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One running member of one service's group, with connections of its own."""
+
+    consuming: wiring.ConsumingService[Any]
+    stop: threading.Event
+    thread: threading.Thread
+
+
+class Choreography:
+    def __init__(self, folder: Path, connection: KafkaConnection) -> None:
+        self.folder = folder
+        self.connection = connection
+        self.clock = MovableClock()
+        self.patience = Patience(backoff=Backoff(first_s=0.05, longest_s=0.5), attempts=4, sweep_every_s=0.05)
+        for part in ("orders", "payments", "inventory", "shipping", "gateway"):
+            migrate(self.database_url(part), part)
+        self.databases = wiring.Databases.open(self)
+        self.services = wiring.services_over(self.databases, self.clock, publish=True)
+        self._members: dict[str, list[Member]] = {name: [] for name in OPENERS}
+
+    def database_url(self, service: str) -> str:
+        return f"sqlite:///{self.folder / service}.db"
+
+    def start(self, *names: str) -> None:
+        """Start one more member of each of these services, or of all; return when they have joined their groups."""
+        for joined in [self._start(name) for name in names or OPENERS]:
+            eventually(joined.is_set, "the member has joined its group")
+
+    def stop(self, *names: str) -> None:
+        """Stop all members of these services, or of all."""
+        leaving = [member for name in names or OPENERS for member in self._members[name]]
+        for member in leaving:
+            member.stop.set()
+        for member in leaving:
+            member.thread.join(STOP_DEADLINE_S)
+            assert not member.thread.is_alive(), "a member does not stop"
+            member.consuming.close()
+        for name in names or OPENERS:
+            self._members[name].clear()
+
+    def close(self) -> None:
+        self.stop()
+        self.databases.close()
+
+    def stock(self, on_hand: int = PLENTY, sku: Sku = SKU) -> None:
+        self.services.orders.set_price(sku, Money(amount=1_250, currency="BRL"))
+        self.services.inventory.restock(sku, "a teapot", on_hand)
+
+    def place(
+        self,
+        payment: PaymentMethod | None = None,
+        *,
+        quantity: int = 2,
+        postal_code: str = "01310-100",
+        order_id: OrderId | None = None,
+    ) -> OrderId:
+        request = OrderRequest(
+            order_id=order_id or new_order_id(),
+            customer_id=CustomerId("ana"),
+            lines=(OrderLine(sku=SKU, quantity=quantity),),
+            payment=payment or Card(token="tok_visa"),
+            shipping_address=ShippingAddress(
+                recipient="Ana", street="Avenida Paulista 1000", city="Sao Paulo", postal_code=postal_code, country="BR"
+            ),
+        )
+        self.services.orders.place(PlaceOrder(request=request, style=SagaStyle.CHOREOGRAPHED, fingerprint="-"))
+        return request.order_id
+
+    def await_end(self, order_id: OrderId, deadline_s: float = 20.0) -> OrderRecord:
+        def look() -> OrderRecord | None:
+            record = self.services.orders.find(order_id)
+            return record if record.stage in {Stage.CONFIRMED, Stage.CANCELLED} else None
+
+        return eventually(look, f"order {order_id} ends", deadline_s)
+
+    def await_books_right(self) -> None:
+        """Effects that follow the end of an order (a sale) may take a moment."""
+        eventually(lambda: self._audit().ok, "the audit finds nothing")
+
+    def timeline(self, order_id: OrderId) -> Sequence[str]:
+        return [recorded.event.type for recorded in self.recorded(order_id)]
+
+    def recorded(self, order_id: OrderId) -> Sequence[RecordedEvent]:
+        services = self.services
+        journals = [
+            service.journal(order_id)
+            for service in (services.orders, services.payments, services.inventory, services.shipping)
+        ]
+        return sorted((entry for journal in journals for entry in journal.events), key=lambda entry: entry.at)
+
+    def waiting_in_outboxes(self) -> int:
+        return sum(Outbox(database).waiting() for database in self.databases.journals)
+
+    def publish_again(self, order_ids: Sequence[OrderId]) -> None:
+        for database in self.databases.journals:
+            Outbox(database).publish_again(order_ids)
+
+    def _audit(self) -> Any:  # noqa: ANN401
+        return wiring.audit_of(self.databases, self.clock)
+
+    def _start(self, name: str) -> threading.Event:
+        consuming = OPENERS[name](self, self.clock)
+        stop, joined = threading.Event(), threading.Event()
+        service = ChoreographedService(consuming, self.connection, self.patience, self.clock)
+        thread = threading.Thread(target=service.run, args=(stop, joined), name=name)
+        thread.start()
+        self._members[name].append(Member(consuming, stop, thread))
+        return joined

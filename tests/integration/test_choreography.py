@@ -1,0 +1,137 @@
+"""An order goes through all four services, whatever comes twice, late, or while somebody joins or leaves."""
+
+from datetime import timedelta
+
+import pytest
+
+from adapters.kafka.topics import await_settled, topic_of
+from domain.order import Card, Pix, Reason
+from services.orders.store import Stage
+from tests.integration.choreography_in_threads import PLENTY, SKU, Choreography
+from tests.integration.conftest import Broker
+from tests.stack import eventually
+
+
+def test_an_order_goes_through_all_four_services(choreography: Choreography) -> None:
+    choreography.start()
+
+    order_id = choreography.place()
+
+    assert choreography.await_end(order_id).stage is Stage.CONFIRMED
+    assert choreography.timeline(order_id) == [
+        "order.requested",
+        "order.created",
+        "payment.completed",
+        "inventory.reserved",
+        "shipping.scheduled",
+        "order.confirmed",
+    ]
+    choreography.await_books_right()
+
+
+def test_every_event_names_the_one_that_caused_it(choreography: Choreography) -> None:
+    choreography.start()
+
+    order_id = choreography.place(postal_code="00000")
+    choreography.await_end(order_id)
+
+    events = choreography.recorded(order_id)
+    ids = {recorded.event.type: recorded.event_id for recorded in events}
+    causes = [recorded.caused_by for recorded in events]
+    assert causes == [None, *[ids[kind] for kind in choreography.timeline(order_id)[:-1]]]
+
+
+@pytest.mark.parametrize(
+    ("token", "postal_code", "quantity", "reason"),
+    [
+        ("tok_chargeDeclined", "01310", 1, Reason.PAYMENT_DECLINED),
+        ("tok_visa", "01310", PLENTY + 1, Reason.OUT_OF_STOCK),
+        ("tok_visa", "00000", 1, Reason.UNDELIVERABLE_ADDRESS),
+        ("tok_refundFlaky", "00000", 1, Reason.UNDELIVERABLE_ADDRESS),
+    ],
+)
+def test_a_refused_order_is_undone(
+    choreography: Choreography, token: str, postal_code: str, quantity: int, reason: Reason
+) -> None:
+    choreography.start()
+
+    end = choreography.await_end(choreography.place(Card(token=token), postal_code=postal_code, quantity=quantity))
+
+    assert (end.stage, end.reason) == (Stage.CANCELLED, reason)
+    choreography.await_books_right()
+
+
+def test_a_pix_payment_that_does_not_come_expires(choreography: Choreography) -> None:
+    choreography.start()
+    order_id = choreography.place(Pix())
+    eventually(lambda: "payment.pending" in choreography.timeline(order_id), "the payment is pending")
+
+    choreography.clock.ahead = timedelta(minutes=31)
+
+    end = choreography.await_end(order_id)
+    assert (end.stage, end.reason) == (Stage.CANCELLED, Reason.PAYMENT_EXPIRED)
+    assert choreography.timeline(order_id)[-2:] == ["payment.failed", "order.cancelled"]
+    choreography.await_books_right()
+
+
+def test_what_is_delivered_again_long_after_the_end_changes_nothing(choreography: Choreography, broker: Broker) -> None:
+    choreography.start()
+    order_id = choreography.place()
+    choreography.await_end(order_id)
+    choreography.await_books_right()
+    before = choreography.recorded(order_id)
+
+    for recorded in before:
+        for _ in range(2):
+            broker.topic(topic_of(recorded.event.type)).put_event(recorded)
+    choreography.await_end(choreography.place())  # it stands behind the repeated ones in each topic
+
+    assert choreography.recorded(order_id) == before
+    stock = choreography.services.inventory.stock_of(SKU)
+    assert stock is not None
+    assert (stock.on_hand, stock.sold) == (PLENTY - 4, 4)
+    choreography.await_books_right()
+
+
+def test_members_may_join_and_leave_while_orders_run(choreography: Choreography) -> None:
+    choreography.start()
+    orders = [choreography.place() for _ in range(20)]
+    choreography.start("payment-service", "inventory-service")
+    orders += [choreography.place() for _ in range(20)]
+    choreography.stop("payment-service")
+    orders += [choreography.place() for _ in range(5)]
+    choreography.start("payment-service")
+
+    assert {choreography.await_end(order_id, 40).stage for order_id in orders} == {Stage.CONFIRMED}
+    choreography.await_books_right()
+
+
+def test_a_service_that_was_away_takes_what_waited_for_it(choreography: Choreography) -> None:
+    choreography.start("order-service", "payment-service", "inventory-service")
+    order_id = choreography.place()
+    eventually(lambda: "inventory.reserved" in choreography.timeline(order_id), "the order waits for shipping")
+
+    choreography.start("shipping-service")
+
+    assert choreography.await_end(order_id).stage is Stage.CONFIRMED
+
+
+def test_a_broker_that_forgot_everything_gets_it_again_from_the_event_logs(
+    choreography: Choreography, broker: Broker
+) -> None:
+    choreography.start("order-service", "inventory-service", "shipping-service")
+    finished_later, lost = choreography.place(), choreography.place()
+    for order_id in (finished_later, lost):
+        eventually(lambda order_id=order_id: "order.created" in choreography.timeline(order_id), "it waits for payment")
+    eventually(lambda: not choreography.waiting_in_outboxes(), "all is published")
+
+    broker.stop()
+    placed_meanwhile = choreography.place()
+    broker.start()
+    await_settled(broker.bootstrap, 20)
+    choreography.publish_again([finished_later, lost, placed_meanwhile])
+    choreography.start("payment-service")
+
+    for order_id in (finished_later, lost, placed_meanwhile):
+        assert choreography.await_end(order_id, 40).stage is Stage.CONFIRMED
+    choreography.await_books_right()

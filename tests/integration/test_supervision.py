@@ -1,0 +1,151 @@
+"""`twinsaga up` as a user meets it: engines die, ports are taken, the supervisor itself is killed."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient
+
+from tests.stack import TWINSAGA, Stack, eventually, running_stack
+
+ENGINES = "temporal,kafka,redis"
+DEADLINE_S = 60.0
+
+
+def runs(pid: int) -> bool:
+    """A zombie runs no more; who reaps it is not our concern."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def up(*options: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a stack that is expected to end by itself."""
+    environment = os.environ | {f"TWINSAGA_{name.upper()}": value for name, value in settings.items()}
+    return subprocess.run(  # noqa: S603 - our own program
+        [str(TWINSAGA), "up", *options],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("engines"), "--only", ENGINES) as stack:
+        yield stack
+
+
+@pytest.mark.parametrize("name", ENGINES.split(","))
+def test_a_killed_engine_is_started_again_where_it_was(engines: Stack, name: str) -> None:
+    before = engines.ready
+
+    engines.kill(name)
+
+    after = engines.ready
+    assert runs(after["processes"][name])
+    assert not runs(before["processes"][name])
+    assert after | {"processes": None} == before | {"processes": None}
+    assert {other for other in before["processes"] if before["processes"][other] != after["processes"][other]} == {name}
+
+
+def test_the_broker_has_its_topics_again_when_it_answers(engines: Stack) -> None:
+    engines.kill("kafka")
+
+    admin = KafkaAdminClient(bootstrap_servers=engines.ready["kafka"])
+    try:
+        topics = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(["orders", "orders.dlq"])}
+    finally:
+        admin.close()
+    assert topics == {"orders": 4, "orders.dlq": 4}
+
+
+def test_two_stacks_do_not_meet(engines: Stack, tmp_path: Path) -> None:
+    with running_stack(tmp_path, "--only", "redis") as other:
+        assert other.ready["redis"] != engines.ready["redis"]
+        assert other.stop() == 0
+    assert all(runs(pid) for pid in engines.ready["processes"].values())
+
+
+def test_a_data_folder_has_one_stack(engines: Stack) -> None:
+    second = up("--free-ports", "--data", str(engines.data), "--only", "redis")
+
+    assert second.returncode == 1
+    assert "another stack" in second.stderr
+    assert str(engines.data) in second.stderr.replace("\n", "")
+    assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stopped_stack_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    with running_stack(tmp_path, "--only", "kafka,redis") as stack:
+        pids = stack.ready["processes"].values()
+
+        stack._process.send_signal(how)
+
+        assert stack._process.wait(DEADLINE_S) == 0
+    assert not [pid for pid in pids if runs(pid)]
+    assert not stack._ready_file.exists()
+
+
+def test_a_killed_supervisor_leaves_nothing(tmp_path: Path) -> None:
+    with running_stack(tmp_path, "--only", ENGINES) as stack:
+        pids = list(stack.ready["processes"].values())
+
+        stack._process.kill()
+        stack._process.wait(DEADLINE_S)
+
+        eventually(lambda: not [pid for pid in pids if runs(pid)], "every process has ended")
+
+    with running_stack(tmp_path, "--only", ENGINES) as again:
+        assert set(again.ready["processes"]) == set(ENGINES.split(","))
+
+
+def test_an_engine_that_keeps_dying_ends_the_stack(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\necho [no] room left\nexit 3\n")
+    broken.chmod(0o755)
+
+    ended = up(
+        "--free-ports", "--data", str(tmp_path / "data"), "--only", "kafka,redis", "--ready-file",
+        str(tmp_path / "ready.json"), kafka_binary=str(broken),
+    )  # fmt: skip
+
+    assert ended.returncode == 1
+    assert ended.stdout.count("kafka died (exit code 3)") == 4
+    assert "kafka died 5 times in a minute" in ended.stderr
+    assert "[no] room left" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "ready.json").exists()
+
+
+def test_a_port_in_use_is_named_with_its_setting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = up("--data", str(tmp_path), "--only", "redis", redis_url=f"redis://127.0.0.1:{port}")
+
+    assert ended.returncode == 1
+    assert f"port 127.0.0.1:{port} is in use: set TWINSAGA_REDIS_URL" in ended.stderr.replace("\n", " ")
+
+
+def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    ended = up("--data", str(tmp_path), "--only", "redis", api_port="many")
+
+    assert ended.returncode == 1
+    assert "TWINSAGA_API_PORT: Input should be a valid integer" in ended.stderr
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    ended = up("--data", str(tmp_path), "--only", "redis,rabbit")
+
+    assert ended.returncode == 2
+    assert "rabbit" in ended.stderr
+    assert "temporal" in ended.stderr

@@ -1,0 +1,162 @@
+"""The supervisor with small programs of its own, for what the engines do not do by themselves."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from runtime.engine_answers import file_exists
+from runtime.process_log import ProcessLog
+from runtime.program import Program, wait_until
+from runtime.supervisor import Limits, ProgramFailed, Supervisor
+from tests.integration.test_supervision import runs
+from tests.stack import eventually
+
+DEADLINE_S = 30.0
+LIMITS = Limits(start_deadline_seconds=10.0, stop_deadline_seconds=10.0, max_log_bytes=10_000)
+
+
+@dataclass
+class Told:
+    """What the supervisor reported, in order."""
+
+    lines: list[str] = field(default_factory=list)
+    running: dict[str, int] = field(default_factory=dict)
+
+    def died(self, name: str, how: str, last_lines: list[str], pause_seconds: float) -> None:
+        self.lines.append(f"{name} died: {how}, {last_lines}, {pause_seconds:g}")
+
+    def restarted(self, name: str, pid: int) -> None:
+        assert pid > 0
+        self.lines.append(f"{name} restarted")
+
+    def had_to_be_killed(self, name: str) -> None:
+        self.lines.append(f"{name} killed")
+
+    def changed(self, pids: dict[str, int]) -> None:
+        self.running = pids
+
+
+def python(name: str, code: str, ready: Path, answers: Callable[[], Awaitable[bool]] | None = None) -> Program:
+    return Program(
+        name=name,
+        command=(sys.executable, "-c", code),
+        environment={"READY": str(ready)},
+        answers=answers or partial(file_exists, ready),
+        before_start=partial(ready.unlink, missing_ok=True),
+    )
+
+
+def supervisor(folder: Path, told: Told, limits: Limits = LIMITS) -> Supervisor:
+    return Supervisor(folder / "logs", limits, told, told.changed)
+
+
+async def test_what_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, signal, subprocess, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+        "ready = pathlib.Path(os.environ['READY']); part = ready.with_suffix('.part');"
+        "part.write_text(str(child.pid)); part.rename(ready); child.wait()"
+    )
+    told, ready = Told(), tmp_path / "ready"
+    supervised = supervisor(
+        tmp_path, told, Limits(start_deadline_seconds=10, stop_deadline_seconds=0.2, max_log_bytes=10_000)
+    )
+    await asyncio.wait_for(supervised.start([python("deaf", code, ready)]), DEADLINE_S)
+
+    await asyncio.wait_for(supervised.stop(), DEADLINE_S)
+
+    assert told.lines == ["deaf killed"]
+    assert not runs(told.running["deaf"])
+    child = int(ready.read_text())
+    eventually(lambda: not runs(child), "the killed child has ended")
+
+
+async def test_groups_stop_in_reverse_order(tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped"
+    code = (
+        "import os, pathlib, signal, sys;"
+        f"signal.signal(signal.SIGTERM, lambda *_: (print('{{0}}', file=open({str(stopped)!r}, 'a')), sys.exit(0)));"
+        "pathlib.Path(os.environ['READY']).touch(); signal.pause()"
+    )
+    supervised = supervisor(tmp_path, Told())
+    for name in ("engine", "service"):
+        await asyncio.wait_for(supervised.start([python(name, code.format(name), tmp_path / name)]), DEADLINE_S)
+
+    await asyncio.wait_for(supervised.stop(), DEADLINE_S)
+
+    assert stopped.read_text().split() == ["service", "engine"]
+
+
+async def test_what_never_answers_is_a_failure_with_its_last_lines(tmp_path: Path) -> None:
+    async def never() -> bool:
+        return False
+
+    told = Told()
+    silent = python("silent", "print('waiting', flush=True); import time; time.sleep(600)", tmp_path / "x", never)
+    limits = Limits(start_deadline_seconds=1.0, stop_deadline_seconds=10, max_log_bytes=10_000)
+    supervised = supervisor(tmp_path, told, limits)
+
+    with pytest.raises(ProgramFailed, match=r"silent gave no answer within 1 s(?s:.*)waiting"):
+        await asyncio.wait_for(supervised.start([silent]), DEADLINE_S)
+    await supervised.stop()
+
+
+async def test_even_a_clean_exit_is_a_death_and_pauses_grow(tmp_path: Path) -> None:
+    told = Told()
+    supervised = supervisor(tmp_path, told)
+
+    with pytest.raises(ProgramFailed, match="brief died 5 times in a minute"):
+        await asyncio.wait_for(supervised.start([python("brief", "print('bye')", tmp_path / "ready")]), DEADLINE_S)
+    await supervised.stop()
+
+    assert [line.rpartition(" ")[2] for line in told.lines] == ["0.2", "0.4", "0.8", "1.6"]
+    assert all("brief died: exit code 0, ['bye'" in line for line in told.lines)
+
+
+async def test_a_second_stop_does_not_wait(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    code = (
+        f"import os, pathlib, signal; signal.signal(signal.SIGTERM, lambda *_: pathlib.Path({str(asked)!r}).touch());"
+        "pathlib.Path(os.environ['READY']).touch(); [signal.pause() for _ in range(99)]"
+    )
+    told = Told()
+    limits = Limits(start_deadline_seconds=10, stop_deadline_seconds=3600, max_log_bytes=10_000)
+    supervised = supervisor(tmp_path, told, limits)
+    await asyncio.wait_for(supervised.start([python("deaf", code, tmp_path / "ready")]), DEADLINE_S)
+    patient = asyncio.create_task(supervised.stop())
+    await asyncio.wait_for(wait_until(partial(file_exists, asked)), DEADLINE_S)
+
+    await asyncio.wait_for(supervised.stop(), DEADLINE_S)
+
+    await asyncio.wait_for(patient, DEADLINE_S)
+    assert not runs(told.running["deaf"])
+
+
+def test_a_log_stays_below_twice_its_limit(tmp_path: Path) -> None:
+    log = ProcessLog(tmp_path / "logs" / "chatty.log", max_bytes=1_000)
+    log.begin()
+    with open(log.open_for_append(), "wb") as chatty:  # noqa: PTH123 - a descriptor, not a path
+        for number in range(100):
+            chatty.write(b"x" * 99 + b"\n")
+            chatty.flush()
+            if number % 10 == 9:
+                log.keep_bounded()
+        chatty.write(b"the last one\n")
+
+    assert sum(file.stat().st_size for file in log.path.parent.iterdir()) < 4_000
+    assert log.last_lines(1) == ["the last one"]
+
+
+def test_the_log_of_the_run_before_is_put_aside(tmp_path: Path) -> None:
+    log = ProcessLog(tmp_path / "kept.log", max_bytes=1_000)
+    log.path.write_text("before\n")
+
+    log.begin()
+
+    assert log.last_lines(5) == []
+    assert (tmp_path / "kept.log.1").read_text() == "before\n"

@@ -1,0 +1,41 @@
+"""A topic as somebody outside of the services sees it: every message in it, and a hand that puts in another one."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+
+from adapters.kafka.cloudevents import to_message
+from domain.events import RecordedEvent
+from tests.stack import eventually
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    bootstrap: str
+    name: str
+
+    def put(self, value: bytes | None, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        with closing(KafkaProducer(bootstrap_servers=self.bootstrap)) as producer:
+            producer.send(self.name, value=value, key=key, headers=list(headers)).get(timeout=10)
+
+    def put_event(self, recorded: RecordedEvent) -> None:
+        message = to_message(recorded, None)
+        self.put(message.value, message.key, message.headers)
+
+    def await_messages(self, count: int) -> list[ConsumerRecord]:
+        """Return all messages once there are so many."""
+        with closing(KafkaConsumer(bootstrap_servers=self.bootstrap, fetch_max_wait_ms=10)) as consumer:
+            partitions = consumer.partitions_for_topic(self.name) or ()
+            consumer.assign([TopicPartition(self.name, number) for number in partitions])
+            consumer.seek_to_beginning()
+            found: list[ConsumerRecord] = []
+
+            def look() -> bool:
+                found.extend(record for some in consumer.poll(timeout_ms=50).values() for record in some)
+                return len(found) >= count
+
+            eventually(look, f"{count} messages in {self.name}")
+            return found

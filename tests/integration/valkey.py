@@ -1,0 +1,30 @@
+"""A Valkey server of the test's own."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.binaries import redis_binary
+from runtime.ports import PortReservations
+from tests.stack import eventually
+
+
+@contextmanager
+def running_valkey(folder: Path) -> Iterator[str]:
+    """Give the URL, database included."""
+    with PortReservations() as ports:
+        port = ports.take("127.0.0.1")
+        command = [redis_binary(None), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:  # noqa: S603 - our own program
+            try:
+                eventually(lambda: _listens(port), "Valkey listens")
+                yield f"redis://127.0.0.1:{port}/2"
+            finally:
+                server.terminate()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
