@@ -80,30 +80,20 @@ class PaymentService:
         return self.refund(RefundPayment(order_id=command.order_id, reason=payment.reason or Reason.PAYMENT_EXPIRED))
 
     def abort(self, command: AbortPayment) -> Charge:
-        """Refuse a payment that has not come, and see to it that it cannot come any more."""
-        with self._units.look() as unit:
-            found = unit.store.find(command.order_id)
-        if found is not None and found.status is not PaymentStatus.PENDING:
-            return _answer(found)
+        """Refuse a payment that has not come, and see to it that it cannot come any more.
+
+        The refusal is on record before the money goes back: a charge or a settlement that is under way at the same
+        time either is on record first, and stands, or finds the refusal. Both keep our books and the gateway's alike.
+        """
+        refused = self._refuse(command)
+        if refused.status is not PaymentStatus.FAILED:
+            return _answer(refused)
         refunded = self._gateway.refund(_key(command.order_id), asked_by_operator=False)
         with self._units.begin() as unit:
-            payment = unit.store.find(command.order_id) or Payment(
-                order_id=command.order_id, status=PaymentStatus.PENDING
-            )
-            if payment.status is not PaymentStatus.PENDING:
-                return _answer(payment)
-            event = PaymentFailed(order_id=command.order_id, reason=command.reason)
-            unit.store.save(
-                replace(
-                    payment,
-                    status=PaymentStatus.FAILED,
-                    reason=command.reason,
-                    captured=refunded,
-                    refunded=refunded,
-                )
-            )
+            payment = unit.store.find(command.order_id) or refused
+            event = PaymentFailed(order_id=command.order_id, reason=payment.reason or command.reason)
+            unit.store.save(_given_back(payment, refunded))
             unit.record(event)
-            unit.tried(command.order_id, Step.CHARGE_PAYMENT, StepStatus.REFUSED)
             unit.commit()
         return event
 
@@ -122,19 +112,15 @@ class PaymentService:
             found = unit.store.find(command.order_id)
             payment = found or Payment(order_id=command.order_id, status=PaymentStatus.PENDING)
             event = PaymentRefunded(order_id=command.order_id, reason=payment.reason or command.reason)
-            settled = replace(
-                payment,
-                status=_status_after_refund(payment, refunded),
-                captured=max(payment.captured, refunded),
-                refunded=refunded,
-                reason=event.reason,
-            )
-            if settled != found:
+            returned = _given_back(payment, refunded)
+            settled = replace(returned, status=_status_after_refund(returned), reason=event.reason)
+            money_came_meanwhile = settled.captured > settled.refunded
+            if settled != found and not money_came_meanwhile:
                 unit.store.save(settled)
                 unit.record(event)
                 unit.tried(command.order_id, Step.REFUND_PAYMENT, StepStatus.DONE)
                 unit.commit()
-        return event
+        return self.refund(command) if money_came_meanwhile else event
 
     def find(self, order_id: OrderId) -> Payment | None:
         with self._units.look() as unit:
@@ -147,6 +133,18 @@ class PaymentService:
         """Payments that the customer no longer may pay, the longest overdue first."""
         with self._units.look() as unit:
             return unit.store.expired(self._clock(), limit)
+
+    def _refuse(self, command: AbortPayment) -> Payment:
+        with self._units.begin() as unit:
+            found = unit.store.find(command.order_id)
+            if found is not None and found.status is not PaymentStatus.PENDING:
+                return found
+            payment = found or Payment(order_id=command.order_id, status=PaymentStatus.PENDING)
+            refused = replace(payment, status=PaymentStatus.FAILED, reason=command.reason)
+            unit.store.save(refused)
+            unit.tried(command.order_id, Step.CHARGE_PAYMENT, StepStatus.REFUSED)
+            unit.commit()
+        return refused
 
     def _ask_gateway(self, order: Order) -> Charged | AwaitingCustomer | Declined:
         key = _key(order.order_id)
@@ -199,7 +197,13 @@ def _status_of(event: Charge) -> StepStatus:
             return StepStatus.REFUSED
 
 
-def _status_after_refund(payment: Payment, refunded: int) -> PaymentStatus:
+def _given_back(payment: Payment, refunded: int) -> Payment:
+    """Another refund may have been faster and given back more than this one's answer knows of."""
+    refunded = max(payment.refunded, refunded)
+    return replace(payment, captured=max(payment.captured, refunded), refunded=refunded)
+
+
+def _status_after_refund(payment: Payment) -> PaymentStatus:
     if payment.status is PaymentStatus.FAILED:
         return PaymentStatus.FAILED
-    return PaymentStatus.REFUNDED if refunded else PaymentStatus.VOIDED
+    return PaymentStatus.REFUNDED if payment.refunded else PaymentStatus.VOIDED
