@@ -1,3 +1,5 @@
+from domain.errors import Fault
+from runtime.errors import CannotRun
 from runtime.settings import Settings
 
 
@@ -5,6 +7,9 @@ def fill_broker(settings: Settings, *, events_again: bool) -> None:
     """Make the missing topics and, with `events_again`, publish what unfinished orders had published once more.
 
     The embedded broker lives in memory and is empty whenever it starts; the event log has what it lost.
+
+    Raises:
+        CannotRun: the broker or a database does not answer.
     """
     # Imported here, so that the engines are started before the clients of Kafka and of the databases are loaded.
     from runtime.topics import create_topics  # noqa: PLC0415
@@ -17,5 +22,7 @@ def fill_broker(settings: Settings, *, events_again: bool) -> None:
         databases = Databases.open(settings)
         try:
             publish_unfinished_again(databases)
+        except Fault as fault:
+            raise CannotRun(f"the events of unfinished orders could not be published again: {fault}") from fault
         finally:
             databases.close()

@@ -1,11 +1,12 @@
 """How the API acts on an order under way: through its workflow, or through the services of the choreography."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import uuid4
 
-from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.errors import away
@@ -19,55 +20,52 @@ from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 from services.shipping.store import ShipmentStatus
-from workflows.order_saga import OrderSaga, workflow_id
+from workflows.order_saga import OrderOutcome, OrderSaga, workflow_id
 
-UPDATE_DEADLINE_S = 5.0
+DEADLINE_S = 5.0
+RPC_DEADLINE = timedelta(seconds=DEADLINE_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratedConductor:
-    """Through updates of the order's workflow. `payments` books what is paid after the workflow has ended."""
+    """Through the order's workflow. `payments` books what is paid when none runs."""
 
     temporal: Temporal
     payments: PaymentService
 
     async def cancel(self, order_id: OrderId) -> None:
-        if not await self._updated(order_id, "cancel", update_id="cancel"):
-            raise NotPossibleNow("no saga of the order is under way")
+        async with self._workflow_of(order_id) as workflow:
+            await workflow.execute_update(OrderSaga.cancel, id="cancel", rpc_timeout=RPC_DEADLINE)
 
     async def retry_compensation(self, order_id: OrderId) -> None:
-        if not await self._updated(order_id, "retry_compensation", update_id=uuid4().hex):
-            raise NotPossibleNow("no saga of the order is under way")
+        async with self._workflow_of(order_id) as workflow:
+            await workflow.execute_update(OrderSaga.retry_compensation, rpc_timeout=RPC_DEADLINE)
 
     async def payment_settled(self, order_id: OrderId) -> None:
-        """A signal, which needs no worker; what comes after the saga's end is for the Payment service alone."""
+        """A signal, which Temporal takes without a worker. What comes after the end goes back."""
         try:
-            async with asyncio.timeout(UPDATE_DEADLINE_S):
-                handle = (await self.temporal.client()).get_workflow_handle(workflow_id(order_id))
-                await handle.signal(OrderSaga.payment_settled, rpc_timeout=timedelta(seconds=UPDATE_DEADLINE_S))
-        except AWAY as error:
-            if not (isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND):
-                raise away("Temporal") from error
+            async with self._workflow_of(order_id) as workflow:
+                await workflow.signal(OrderSaga.payment_settled, rpc_timeout=RPC_DEADLINE)
+        except NotPossibleNow:
             await asyncio.to_thread(self.payments.settle, SettlePayment(order_id=order_id))
 
-    async def _updated(self, order_id: OrderId, name: str, *, update_id: str) -> bool:
-        """Return False when no such workflow runs.
+    @asynccontextmanager
+    async def _workflow_of(self, order_id: OrderId) -> AsyncIterator[WorkflowHandle[OrderSaga, OrderOutcome]]:
+        """Put what Temporal answers into the API's words.
 
         A worker answers an update. Without one, whether it was heard stays unknown, so it has to bear repetition.
         """
         try:
-            async with asyncio.timeout(UPDATE_DEADLINE_S):
-                handle = (await self.temporal.client()).get_workflow_handle(workflow_id(order_id))
-                await handle.execute_update(name, id=update_id, rpc_timeout=timedelta(seconds=UPDATE_DEADLINE_S))
+            async with asyncio.timeout(DEADLINE_S):
+                yield (await self.temporal.client()).get_workflow_handle_for(OrderSaga.run, workflow_id(order_id))
         except WorkflowUpdateFailedError as refused:
             raise NotPossibleNow(str(refused.cause)) from refused
         except WorkflowUpdateRPCTimeoutOrCancelledError as silence:
             raise away("the order's saga") from silence
         except AWAY as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-                return False
+                raise NotPossibleNow("no saga of the order is under way") from error
             raise away("Temporal") from error
-        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

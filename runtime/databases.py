@@ -1,9 +1,18 @@
+from domain.errors import Fault
+from runtime.errors import CannotRun
 from runtime.settings import SERVICES, Settings
 
 
 def migrate_databases(settings: Settings) -> None:
-    """Bring the databases of all services and of the gateway to the newest revision."""
+    """Bring the databases of all services and of the gateway to the newest revision.
+
+    Raises:
+        CannotRun: one of them does not answer.
+    """
     from adapters.sql.migrations import migrate  # noqa: PLC0415 - SQLAlchemy loads while the engines start
 
     for service in SERVICES:
-        migrate(settings.database_url(service), service)
+        try:
+            migrate(settings.database_url(service), service)
+        except Fault as fault:
+            raise CannotRun(f"the database of {service} could not be migrated: {fault}") from fault

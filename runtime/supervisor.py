@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from runtime.errors import CannotRun
 from runtime.process_log import ProcessLog
-from runtime.program import Child, Program, wait_until
+from runtime.program import Child, Program, nothing, wait_until
 
 DEATHS_ALLOWED = 5
 DEATHS_WINDOW_SECONDS = 60.0
@@ -99,39 +99,38 @@ class Supervisor:
         child = await Child.start(program, log.open_for_append())
         end = asyncio.create_task(child.end())
         try:
-            if await self._answers_before(end, program, restarted=answering.is_set()):
+            failure = await self._failure_to_answer(end, program, restarted=answering.is_set())
+            if failure is None:
                 if answering.is_set():
                     self._reporter.restarted(program.name, child.pid)
                 self._pids[program.name] = child.pid
                 answering.set()
                 self._changed(dict(self._pids))
                 return await end
-            if end.done():
-                return end.result()
-            what = f"no answer within {self._limits.start_deadline_seconds:g} s"
-            if not answering.is_set():
-                raise ProgramFailed(program.name, f"gave {what}", log.last_lines(SHOWN_LINES))
-            return what
+            if not answering.is_set() and not end.done():
+                raise ProgramFailed(program.name, f"gave {failure}", log.last_lines(SHOWN_LINES))
+            return failure
         finally:
             if not await child.stop(self._limits.stop_deadline_seconds):
                 self._reporter.had_to_be_killed(program.name)
             end.cancel()
 
-    async def _answers_before(self, end: asyncio.Task[str], program: Program, *, restarted: bool) -> bool:
-        async def answer() -> None:
+    async def _failure_to_answer(self, end: asyncio.Task[str], program: Program, *, restarted: bool) -> str | None:
+        async def answer() -> str | None:
             await wait_until(program.answers)
-            if restarted:
-                await program.after_restart()
+            try:
+                await (program.after_restart() if restarted else nothing())
+            except CannotRun as failure:
+                return str(failure)
+            return None
 
+        deadline = self._limits.start_deadline_seconds
         answers = asyncio.create_task(answer())
         try:
-            await asyncio.wait(
-                {end, answers}, timeout=self._limits.start_deadline_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            if end.done() or not answers.done():
-                return False
-            answers.result()
-            return True
+            await asyncio.wait({end, answers}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
+            if end.done():
+                return end.result()
+            return answers.result() if answers.done() else f"no answer within {deadline:g} s"
         finally:
             answers.cancel()
             await asyncio.gather(answers, return_exceptions=True)

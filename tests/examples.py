@@ -47,7 +47,7 @@ def a_request(
 
 def an_order(
     *quantities: tuple[Sku, int],
-    token: str = "tok_visa",
+    token: str = "tok_visa",  # noqa: S107 - a test card
     pix: bool = False,
     postal_code: str = "01310-100",
     order_id: OrderId | None = None,

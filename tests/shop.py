@@ -57,7 +57,7 @@ class Shop:
             shown = self.order(order_id)
             return shown if shown["status"] in FINISHED else None
 
-        return eventually(look, f"order {order_id} is finished: {self.order(order_id)}", deadline_s)
+        return eventually(look, f"order {order_id} is finished", deadline_s, every_s=0.05)
 
     def audit(self) -> Json:
         answer = self.client.get("/audit", timeout=60.0)
@@ -72,7 +72,7 @@ class Shop:
             return bool(self.audit()["ok"])
 
         try:
-            eventually(look, "the audit is clean", 15.0)
+            eventually(look, "the audit is clean", 15.0, every_s=0.25)
         except AssertionError as late:
             message = f"the audit found: {self.audit()['broken']}"
             raise AssertionError(message) from late

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from runtime import tethered
+
 TWINSAGA = Path(sys.executable).with_name("twinsaga")
 READY_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 40.0
@@ -22,7 +24,7 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 
-def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0) -> T:
+def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0, every_s: float = 0.02) -> T:
     """Return the first answer of `look` that is neither None nor False; say what was awaited when none comes."""
     end = time.monotonic() + deadline_s
     while True:
@@ -32,7 +34,7 @@ def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0
         if time.monotonic() > end:
             message = f"not within {deadline_s:.0f} s: {what}"
             raise AssertionError(message)
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def free_port() -> int:
@@ -97,7 +99,11 @@ def running_stack(folder: Path, *options: str, **settings: str) -> Iterator[Stac
     environment = os.environ | {f"TWINSAGA_{name.upper()}": value for name, value in settings.items()}
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [*command, *options], stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            [*tethered.tie(), *command, *options],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
         )
     stack = Stack(process, ready_file, log)
     try:

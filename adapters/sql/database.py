@@ -4,9 +4,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
-from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event, exc, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from adapters.sql.faults import DatabaseAway, fault_of
 
@@ -89,11 +90,11 @@ class Database:
         with self._connect(self._reader) as connection:
             yield connection
 
-    def own_connection(self) -> PoolProxiedConnection:
-        """Open a connection outside the pool, for whoever keeps one open for long and closes it."""
-        connection = self._engine.raw_connection()
-        connection.detach()
-        return connection
+    def own_connection(self) -> DBAPIConnection:
+        """Open the driver's connection, outside the pool, for whoever keeps one open for long and closes it."""
+        pooled = self._engine.raw_connection()
+        pooled.detach()
+        return cast("DBAPIConnection", pooled.dbapi_connection)
 
     def close(self) -> None:
         self._engine.dispose()

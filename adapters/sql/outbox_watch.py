@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
-from sqlalchemy import PoolProxiedConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from adapters.sql.database import Database
 from adapters.sql.faults import DatabaseAway
@@ -25,7 +25,7 @@ class SqliteWatch:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._connection: PoolProxiedConnection | None = None
+        self._connection: DBAPIConnection | None = None
         self._seen: int | None = None
 
     def wait(self, timeout_s: float) -> bool:
@@ -75,14 +75,15 @@ class PostgresWatch:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._connection: PoolProxiedConnection | None = None
+        self._connection: psycopg.Connection | None = None
+        self._listens = False
 
     def wait(self, timeout_s: float) -> bool:
-        first = self._connection is None
         with self._or_away() as connection:
-            connection.execute(f"LISTEN {OUTBOX_CHANNEL}")
-            if first:
-                return True
+            if not self._listens:
+                connection.execute(f"LISTEN {OUTBOX_CHANNEL}")
+                self._listens = True
+                return True  # whatever was committed before this moment has made no sound
             return any(True for _ in connection.notifies(timeout=timeout_s, stop_after=1))
 
     @contextmanager
@@ -92,22 +93,27 @@ class PostgresWatch:
         try:
             yield bool(held)
         finally:
+            if held and self._connection is not None:
+                # The server notices a closed connection a moment later; a standby should not have to wait for that.
+                with self._or_away() as connection:
+                    connection.execute("SELECT pg_advisory_unlock(%s)", (_ADVISORY_LOCK,))
             self.close()
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._listens = False
 
     @contextmanager
     def _or_away(self) -> "Iterator[psycopg.Connection]":
         from psycopg import OperationalError  # noqa: PLC0415 - see above
 
         if self._connection is None:
-            self._connection = self._database.own_connection()
-            cast("psycopg.Connection", self._connection.dbapi_connection).autocommit = True
+            self._connection = cast("psycopg.Connection", self._database.own_connection())
+            self._connection.autocommit = True
         try:
-            yield cast("psycopg.Connection", self._connection.dbapi_connection)
+            yield self._connection
         except OperationalError as lost:
             self.close()
             raise DatabaseAway(f"{self._database.service}: the relay's connection is lost") from lost

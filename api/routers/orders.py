@@ -67,7 +67,7 @@ def list_orders(  # noqa: PLR0913 - one argument a query parameter
     )
     found = services.order_records.page(wanted)
     page = found[:limit]
-    following = cursor_after((page[0].placed_at, page[-1].request.order_id)) if len(found) > limit else None
+    following = cursor_after((page[-1].placed_at, page[-1].request.order_id)) if len(found) > limit else None
     if following:
         query = urlencode(dict(request.query_params) | {"cursor": following})
         response.headers["Link"] = f'</orders?{query}>; rel="next"'

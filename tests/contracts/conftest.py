@@ -11,7 +11,7 @@ import pytest
 
 from runtime.wiring import Databases, Services, services_over
 from tests.examples import SettableClock
-from tests.service_databases import Urls, copied, emptied, migrated, postgres_databases, sqlite_urls
+from tests.service_databases import Urls, copied, empty, migrated, postgres_databases, sqlite_urls
 
 POSTGRES_URL = "TWINSAGA_TEST_POSTGRES_URL"
 _left_out = pytest.StashKey[int]()
@@ -50,23 +50,34 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Urls]:
+def postgres() -> Iterator[tuple[Urls, Databases]]:
     with postgres_databases(os.environ[POSTGRES_URL]) as urls:
-        yield urls
+        databases = Databases.open(urls)
+        yield urls, databases
+        databases.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Urls:
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Urls, Databases]]:
     if request.param == "postgres":
-        return emptied(request.getfixturevalue("postgres"))
-    return copied(request.getfixturevalue("sqlite_template"), tmp_path)
+        urls, databases = request.getfixturevalue("postgres")
+        empty(databases)
+        yield urls, databases
+        return
+    urls = copied(request.getfixturevalue("sqlite_template"), tmp_path)
+    databases = Databases.open(urls)
+    yield urls, databases
+    databases.close()
 
 
 @pytest.fixture
-def databases(urls: Urls) -> Iterator[Databases]:
-    databases = Databases.open(urls)
-    yield databases
-    databases.close()
+def urls(opened: tuple[Urls, Databases]) -> Urls:
+    return opened[0]
+
+
+@pytest.fixture
+def databases(opened: tuple[Urls, Databases]) -> Databases:
+    return opened[1]
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from adapters.sql.inbox import AlreadyHandled
 from adapters.sql.stores.shipping import SqlShippingStore
@@ -40,7 +41,7 @@ def at_once(acts: Sequence[Callable[[], T]]) -> list[T]:
         return list(threads.map(take_part, acts))
 
 
-def test_the_same_order_charged_by_many_is_charged_once(services: Services, databases: Databases) -> None:
+def test_the_same_order_charged_by_many_is_charged_once(services: Services) -> None:
     order = an_order()
 
     answers = at_once([lambda: services.payments.charge(ChargePayment(order=order))] * THREADS)
@@ -79,7 +80,11 @@ def test_a_charge_and_its_refund_at_once_leave_nothing_captured(services: Servic
         charge = ChargePayment(order=order)
         refund = RefundPayment(order_id=order.order_id, reason=Reason.CANCELLED_BY_CUSTOMER)
 
-        at_once([lambda c=charge: services.payments.charge(c), lambda r=refund: services.payments.refund(r)] * 2)
+        acts: list[Callable[[], Any]] = [
+            partial(services.payments.charge, charge),
+            partial(services.payments.refund, refund),
+        ]
+        at_once(acts * 2)
 
         payment = services.payments.find(order.order_id)
         assert payment is not None
@@ -93,9 +98,7 @@ def test_more_orders_than_stock_are_never_oversold(services: Services, databases
     services.inventory.restock(LAMP, "Lamp", 1_000)
     orders = [an_order(*lines) for lines in [((BOOK, 3), (LAMP, 1)), ((LAMP, 1), (BOOK, 3))] * 4]
 
-    answers = at_once(
-        [lambda order=order: services.inventory.reserve(ReserveInventory(order=order)) for order in orders]
-    )
+    answers = at_once([partial(services.inventory.reserve, ReserveInventory(order=order)) for order in orders])
 
     assert [type(answer) for answer in answers].count(InventoryReserved) == 3
     refusals = [answer for answer in answers if isinstance(answer, InventoryFailed)]
@@ -114,9 +117,11 @@ def test_scheduling_and_withdrawing_at_once_agree_on_one_of_the_two(services: Se
         schedule = ScheduleShipping(order=order)
         withdraw = WithdrawShipping(order_id=order.order_id, reason=Reason.CANCELLED_BY_CUSTOMER)
 
-        scheduled, withdrawn = at_once(
-            [lambda s=schedule: services.shipping.schedule(s), lambda w=withdraw: services.shipping.withdraw(w)]
-        )
+        acts: list[Callable[[], Any]] = [
+            partial(services.shipping.schedule, schedule),
+            partial(services.shipping.withdraw, withdraw),
+        ]
+        scheduled, withdrawn = at_once(acts)
 
         assert isinstance(scheduled, ShippingScheduled) == isinstance(withdrawn, ShippingScheduled)
         assert isinstance(withdrawn, ShippingCancelled) != isinstance(scheduled, ShippingScheduled)
@@ -135,7 +140,7 @@ def test_a_message_handled_by_two_members_at_once_has_one_effect(databases: Data
             return False
         return True
 
-    handled = at_once([lambda number=number: handle(number) for number in range(THREADS)])
+    handled = at_once([partial(handle, number) for number in range(THREADS)])
 
     assert handled.count(True) == 1
     assert len([order for order in orders if bound.find(order.order_id)]) == 1

@@ -94,6 +94,14 @@ def test_a_commit_between_the_look_and_the_wait_is_not_missed(services: Services
     assert outbox.wait_for_commit(SOON_S)
 
 
+def test_a_commit_before_the_first_wait_of_an_active_relay_is_not_missed(services: Services, outbox: Outbox) -> None:
+    with outbox.relay_lock():
+        assert outbox.unpublished(10) == []
+        schedule(services)
+
+        assert outbox.wait_for_commit(SOON_S)
+
+
 def test_a_wait_without_a_commit_ends_with_its_time(outbox: Outbox) -> None:
     while outbox.wait_for_commit(0.0):
         pass

@@ -1,5 +1,7 @@
 """One transaction for a service's change, its inbox row and its event."""
 
+from contextlib import suppress
+
 import pytest
 
 from adapters.sql.faults import ConcurrentChange
@@ -40,11 +42,11 @@ def test_a_unit_left_without_commit_changes_nothing(
     order_id = new_order_id()
     bound = units.handling(Handling(MESSAGE))
 
-    with pytest.raises(RuntimeError, match="the process is gone"), bound.begin() as unit:
+    with suppress(KeyboardInterrupt), bound.begin() as unit:
         unit.store.save(cancelled_shipment(order_id))
         unit.record(failed(order_id))
         unit.tried(order_id, Step.SCHEDULE_SHIPPING, StepStatus.REFUSED)
-        raise RuntimeError("the process is gone")
+        raise KeyboardInterrupt
 
     with units.look() as unit:
         assert unit.store.find(order_id) is None

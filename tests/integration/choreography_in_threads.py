@@ -7,13 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from adapters.kafka.backoff import Backoff
 from adapters.kafka.connection import KafkaConnection
+from adapters.sql.database import Database
 from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
+from adapters.sql.parked import ParkedMessages
+from adapters.sql.tables import inbox
 from domain.commands import PlaceOrder
-from domain.events import RecordedEvent
-from domain.ids import CustomerId, OrderId, Sku, new_order_id
+from domain.events import Event, RecordedEvent
+from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Card, OrderLine, OrderRequest, PaymentMethod, SagaStyle, ShippingAddress
 from runtime import wiring
@@ -30,6 +35,10 @@ OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
     wiring.INVENTORY_SERVICE: wiring.consuming_inventory,
     wiring.SHIPPING_SERVICE: wiring.consuming_shipping,
 }
+
+
+def impatient(*, attempts: int) -> Patience:
+    return Patience(backoff=Backoff(first_s=0.05, longest_s=0.2), attempts=attempts, sweep_every_s=0.05)
 
 
 @dataclass(slots=True)
@@ -56,7 +65,7 @@ class Choreography:
         self.folder = folder
         self.connection = connection
         self.clock = MovableClock()
-        self.patience = Patience(backoff=Backoff(first_s=0.05, longest_s=0.5), attempts=4, sweep_every_s=0.05)
+        self.patience = impatient(attempts=4)
         for part in ("orders", "payments", "inventory", "shipping", "gateway"):
             migrate(self.database_url(part), part)
         self.databases = wiring.Databases.open(self)
@@ -118,6 +127,9 @@ class Choreography:
 
         return eventually(look, f"order {order_id} ends", deadline_s)
 
+    def await_event(self, order_id: OrderId, event_type: str) -> None:
+        eventually(lambda: event_type in self.timeline(order_id), f"order {order_id} has its {event_type}")
+
     def await_books_right(self) -> None:
         """Effects that follow the end of an order (a sale) may take a moment."""
         eventually(lambda: self._audit().ok, "the audit finds nothing")
@@ -139,6 +151,23 @@ class Choreography:
     def publish_again(self, order_ids: Sequence[OrderId]) -> None:
         for database in self.databases.journals:
             Outbox(database).publish_again(order_ids)
+
+    def parked(self, name: str) -> int:
+        return ParkedMessages(self.database_of(name)).count()
+
+    def handled(self, name: str) -> Sequence[EventId]:
+        """The inbox, in the order in which it filled."""
+        with self.database_of(name).reading() as connection:
+            return list(connection.execute(select(inbox.c.message_id).order_by(inbox.c.handled_at)).scalars())
+
+    def database_of(self, name: str) -> Database:
+        return next(database for database in self.databases.journals if database.service == name)
+
+    def made_up(self, event: Event, event_id: str) -> RecordedEvent:
+        """An event that no service recorded."""
+        return RecordedEvent(
+            event_id=EventId(event_id), event=event, service="made-up", at=self.clock(), caused_by=None
+        )
 
     def _audit(self) -> Any:  # noqa: ANN401
         return wiring.audit_of(self.databases, self.clock)

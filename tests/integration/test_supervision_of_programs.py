@@ -1,15 +1,18 @@
 """The supervisor with small programs of its own, for what the engines do not do by themselves."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from runtime.engine_answers import file_exists
+from runtime.errors import CannotRun
 from runtime.process_log import ProcessLog
 from runtime.program import Program, wait_until
 from runtime.supervisor import Limits, ProgramFailed, Supervisor
@@ -36,6 +39,9 @@ class Told:
 
     def had_to_be_killed(self, name: str) -> None:
         self.lines.append(f"{name} killed")
+
+    async def says(self, line: str) -> bool:
+        return line in self.lines
 
     def changed(self, pids: dict[str, int]) -> None:
         self.running = pids
@@ -116,6 +122,33 @@ async def test_even_a_clean_exit_is_a_death_and_pauses_grow(tmp_path: Path) -> N
 
     assert [line.rpartition(" ")[2] for line in told.lines] == ["0.2", "0.4", "0.8", "1.6"]
     assert all("brief died: exit code 0, ['bye'" in line for line in told.lines)
+
+
+async def test_what_cannot_be_mended_after_a_restart_is_started_again(tmp_path: Path) -> None:
+    mended: list[str] = []
+
+    async def mend() -> None:
+        mended.append("tried")
+        if len(mended) == 1:
+            raise CannotRun("the topics could not be made")
+
+    told, ready = Told(), tmp_path / "ready"
+    code = "import os, pathlib, signal; pathlib.Path(os.environ['READY']).touch(); signal.pause()"
+    supervised = supervisor(tmp_path, told)
+    broker = replace(python("broker", code, ready), after_restart=mend)
+    await asyncio.wait_for(supervised.start([broker]), DEADLINE_S)
+    assert mended == []
+
+    os.kill(told.running["broker"], signal.SIGKILL)
+    await asyncio.wait_for(wait_until(lambda: told.says("broker restarted")), DEADLINE_S)
+    await supervised.stop()
+
+    assert len(mended) == 2
+    assert told.lines == [
+        "broker died: killed by SIGKILL, [], 0.2",
+        "broker died: the topics could not be made, [], 0.4",
+        "broker restarted",
+    ]
 
 
 async def test_a_second_stop_does_not_wait(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from comparison.scenarios import SCENARIOS
 from tests.shop import Shop
+from tests.stack import eventually
 
 
 def test_the_same_key_and_body_is_the_same_order(shop: Shop, style: str) -> None:
@@ -54,9 +55,9 @@ def test_more_orders_than_stock_never_oversell(shop: Shop, style: str) -> None:
     confirmed = [end for end in ends if end["status"] == "confirmed"]
     assert len(confirmed) == 5  # two pieces an order
     assert {end["reason"] for end in ends if end["status"] == "cancelled"} == {"out_of_stock"}
-    shop.assert_books_right()
+    eventually(lambda: shop.product(line["sku"])["sold"] == 10, "ten pieces count as sold")
     left = shop.product(line["sku"])
-    assert (left["on_hand"], left["reserved"], left["sold"]) == (0, 0, 10)
+    assert (left["on_hand"], left["reserved"]) == (0, 0)
 
 
 def test_a_long_list_is_paged_without_gap_or_repetition(shop: Shop, style: str) -> None:
@@ -67,7 +68,7 @@ def test_a_long_list_is_paged_without_gap_or_repetition(shop: Shop, style: str) 
 
     seen: list[str] = []
     cursor = ""
-    while not placed <= set(seen):
+    while not placed <= set(seen) and len(seen) < 1_000:
         page = shop.client.get(
             "/orders", params={"style": style, "limit": "2"} | ({"cursor": cursor} if cursor else {})
         )

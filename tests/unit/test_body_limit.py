@@ -22,7 +22,8 @@ async def answered(
     async def receive() -> Message:
         for message in coming:
             return message
-        return await asyncio.Event().wait() or {}
+        await asyncio.Event().wait()
+        raise AssertionError
 
     async def send(message: Message) -> None:
         sent.append(message)

@@ -108,9 +108,11 @@ async def test_an_unforeseen_error_is_a_500_problem_that_tells_no_inside(
         raise ZeroDivisionError("the inside")
 
     monkeypatch.setattr(rig.services.orders, "price_of", broken)
-    async with rig.client(raise_app_exceptions=False) as client:
-        answer = await client.get("/products/COFFEE")
+    with structlog.testing.capture_logs() as lines:
+        async with rig.client(raise_app_exceptions=False) as client:
+            answer = await client.get("/products/COFFEE")
 
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert "inside" not in answer.text
+    assert "ZeroDivisionError" in [line.get("error") for line in lines]

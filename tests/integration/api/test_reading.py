@@ -152,7 +152,7 @@ async def test_a_list_is_paged_newest_first_without_gap_or_repetition(client: ht
     seen: list[str] = []
     path: str | None = "/orders?limit=2&style=choreographed"
     pages = 0
-    while path:
+    while path and pages < 10:
         answer = await client.get(path)
         pages += 1
         seen += [order["order_id"] for order in answer.json()["items"]]

@@ -1,0 +1,57 @@
+"""A connection that is cut shows as a fault that may be tried again, and the next try has a new one."""
+
+import pytest
+from sqlalchemy import text
+
+from adapters.sql.database import Database
+from adapters.sql.faults import DatabaseAway
+from adapters.sql.outbox import Outbox
+from runtime.wiring import Databases
+
+only_postgres = pytest.mark.parametrize("opened", ["postgres"], indirect=True)
+
+
+def cut_other_connections(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+
+
+@only_postgres
+def test_a_transaction_whose_connection_is_cut_faults_and_the_next_one_works(databases: Databases) -> None:
+    with pytest.raises(DatabaseAway), databases.orders.writing() as connection:  # noqa: PT012 - the block is the transaction
+        connection.execute(text("SELECT 1"))
+        cut_other_connections(databases.orders)
+        connection.execute(text("SELECT 1"))
+
+    with databases.orders.writing() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
+@only_postgres
+def test_a_relay_whose_connection_is_cut_is_told_and_has_lost_the_lock(databases: Databases) -> None:
+    outbox, standby = Outbox(databases.orders), Outbox(databases.orders)
+
+    with pytest.raises(DatabaseAway), outbox.relay_lock() as active:  # noqa: PT012 - the block is what the lock guards
+        assert active
+        cut_other_connections(databases.orders)
+        outbox.wait_for_commit(1.0)
+
+    with standby.relay_lock() as active:
+        assert active
+    with outbox.relay_lock() as active:
+        assert active
+
+
+def test_a_database_that_is_not_there_is_away(databases: Databases) -> None:
+    there = databases.orders.url
+    nowhere = there.set(database=f"{there.database}/nowhere.db", query={"connect_timeout": "1"} if there.host else {})
+    database = Database.open(nowhere.render_as_string(hide_password=False), service="order-service")
+
+    with pytest.raises(DatabaseAway), database.reading() as connection:
+        connection.execute(text("SELECT 1"))
+    database.close()

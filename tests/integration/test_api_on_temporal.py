@@ -1,0 +1,104 @@
+"""The API's two hands on Temporal: what starts sagas, and what acts on those under way."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from adapters.sql.migrations import migrate
+from api.problems import EngineAway, NotPossibleNow
+from api.schemas.orders import OrderPairBody
+from domain.ids import OrderId, new_order_id
+from domain.order import OrderRequest
+from runtime import conductors
+from runtime.binaries import temporal_binary
+from runtime.conductors import OrchestratedConductor
+from runtime.saga_starter import Temporal, TemporalStarter
+from runtime.settings import SERVICES, Settings
+from runtime.temporal import connect, start_saga
+from runtime.wiring import open_services
+from tests.integration.api.bodies import PAIR
+from workflows.order_saga import workflow_id
+from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server() -> AsyncIterator[Client]:
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary(None),
+        data_converter=pydantic_data_converter,
+        search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
+    )
+    async with environment:
+        yield environment.client
+
+
+@pytest.fixture
+def settings(tmp_path: Path, server: Client) -> Settings:
+    settings = Settings(data_dir=tmp_path, temporal_address=server.service_client.config.target_host)
+    for service in SERVICES:
+        migrate(settings.database_url(service), service)
+    return settings
+
+
+def temporal_of(settings: Settings) -> Temporal:
+    return Temporal(lambda: connect(settings))
+
+
+def request() -> OrderRequest:
+    return OrderPairBody.model_validate(PAIR).to_request(new_order_id())
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_starting_twice_is_one_saga(server: Client, settings: Settings) -> None:
+    starter = TemporalStarter(temporal_of(settings), lambda client, order: start_saga(client, order, settings))
+    order = request()
+
+    assert await starter.answers()
+    await starter.start(order)
+    first = await server.get_workflow_handle(workflow_id(order.order_id)).describe()
+    await starter.start(order)
+    again = await server.get_workflow_handle(workflow_id(order.order_id)).describe()
+
+    assert first.run_id == again.run_id
+    await server.get_workflow_handle(workflow_id(order.order_id)).terminate()
+    await starter.start(order)
+
+
+async def test_a_temporal_that_is_not_there_does_not_answer(tmp_path: Path) -> None:
+    away = temporal_of(Settings(data_dir=tmp_path, temporal_address="127.0.0.1:9"))
+
+    assert not await TemporalStarter(away, lambda client, order: start_saga(client, order, Settings())).answers()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_order_whose_saga_does_not_run_cannot_be_cancelled(settings: Settings) -> None:
+    services = open_services(settings, publish=False)
+    conductor = OrchestratedConductor(temporal=temporal_of(settings), payments=services.payments)
+
+    with pytest.raises(NotPossibleNow, match="no saga"):
+        await conductor.cancel(OrderId(str(uuid4())))
+    await conductor.payment_settled(OrderId(str(uuid4())))
+    services.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_saga_that_no_worker_runs_is_away_and_not_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conductors, "DEADLINE_S", 0.3)
+    monkeypatch.setattr(conductors, "RPC_DEADLINE", timedelta(seconds=0.3))
+    temporal, order = temporal_of(settings), request()
+    await start_saga(await temporal.client(), order, settings)
+    services = open_services(settings, publish=False)
+    conductor = OrchestratedConductor(temporal=temporal, payments=services.payments)
+
+    with pytest.raises(EngineAway):
+        await conductor.cancel(order.order_id)
+    services.close()

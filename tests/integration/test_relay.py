@@ -1,0 +1,94 @@
+"""The relay loses nothing and keeps each order's order; what it sends twice, the inboxes drop."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from adapters.kafka.relay import Relay
+from adapters.sql.database import Database
+from adapters.sql.faults import DatabaseAway
+from adapters.sql.outbox import Outbox
+from domain.commands import RequestCancellation
+from domain.order import Reason
+from services.orders.store import Stage
+from tests.integration.choreography_in_threads import Choreography
+from tests.integration.conftest import Broker
+from tests.stack import eventually
+
+
+class ForgetfulOutbox(Outbox):
+    """The database goes away between the send and the mark, once."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.forgot = False
+
+    def mark_published(self, seqs: Sequence[int]) -> None:
+        if not self.forgot:
+            self.forgot = True
+            raise DatabaseAway("gone between the acknowledgement and the mark")
+        super().mark_published(seqs)
+
+
+@contextmanager
+def running(relay: Relay) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=relay.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_what_is_sent_and_not_marked_is_sent_again_and_handled_once(choreography: Choreography, broker: Broker) -> None:
+    order_id = choreography.place()
+    outbox = ForgetfulOutbox(choreography.databases.orders)
+    with running(Relay(outbox, broker.connection)):
+        twice = broker.topic("orders").await_messages(2)
+        eventually(lambda: not outbox.waiting(), "it is marked")
+    outbox.close()
+    assert {dict(record.headers)["ce_id"] for record in twice} == {dict(twice[0].headers)["ce_id"]}
+
+    choreography.start()
+
+    assert choreography.await_end(order_id).stage is Stage.CONFIRMED
+    choreography.await_books_right()
+
+
+def test_of_two_relays_one_is_active_and_the_other_takes_over(choreography: Choreography, broker: Broker) -> None:
+    active, standby = Outbox(choreography.databases.orders), Outbox(choreography.databases.orders)
+    with running(Relay(standby, broker.connection)):
+        with running(Relay(active, broker.connection)):
+            choreography.place()
+            broker.topic("orders").await_messages(1)
+        choreography.place()
+        eventually(lambda: not standby.waiting(), "the standby publishes")
+    assert len(broker.topic("orders").await_messages(2)) == 2
+    for outbox in (active, standby):
+        outbox.close()
+
+
+def test_events_of_one_order_keep_their_order_while_the_broker_comes_and_goes(
+    choreography: Choreography, broker: Broker
+) -> None:
+    outbox = Outbox(choreography.databases.orders)
+    broker.stop()
+    with running(Relay(outbox, broker.connection)):
+        orders = [choreography.place() for _ in range(20)]
+        for order_id in orders:
+            choreography.services.orders.request_cancellation(
+                RequestCancellation(order_id=order_id, reason=Reason.CANCELLED_BY_CUSTOMER)
+            )
+        assert outbox.waiting() == 40
+        broker.start()
+        eventually(lambda: not outbox.waiting(), "all is published")
+    outbox.close()
+
+    by_order: dict[bytes, list[bytes]] = {}
+    for record in broker.topic("orders").await_messages(40):
+        by_order.setdefault(record.key, []).append(dict(record.headers)["ce_type"])
+    assert len(by_order) == 20
+    assert {tuple(types) for types in by_order.values()} == {(b"order.requested", b"order.cancellation_requested")}
