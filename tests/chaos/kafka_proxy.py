@@ -8,7 +8,7 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -27,6 +27,10 @@ class Hold:
     answers: bool
     held: threading.Event = field(default_factory=threading.Event)
     active: bool = True
+
+
+Holds = Callable[[bytes, set[int]], bool]
+"""Takes a frame and the correlation ids whose answers are withheld."""
 
 
 class KafkaProxy:
@@ -67,26 +71,32 @@ class KafkaProxy:
 
     def _accept(self) -> None:
         while not self._closed:
-            try:
+            with contextlib.suppress(OSError):
                 client, _ = self._listener.accept()
-                upstream = socket.create_connection(("127.0.0.1", self.upstream_port), timeout=5)
-            except OSError:
-                continue
-            upstream.settimeout(None)
-            self._sockets |= {client, upstream}
-            withheld: set[int] = set()
-            for source, target, answers in ((client, upstream, False), (upstream, client, True)):
-                threading.Thread(target=self._pump, args=(source, target, answers, withheld), daemon=True).start()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket, answers: bool, withheld: set[int]) -> None:
+    def _serve(self, client: socket.socket) -> None:
+        with (
+            client,
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.upstream_port)) as broker,
+        ):
+            self._sockets |= {client, broker}
+            withheld: set[int] = set()
+            answers = threading.Thread(target=self._pump, args=(broker, client, self._holds_answer, withheld))
+            answers.start()
+            self._pump(client, broker, self._holds_request, withheld)
+            answers.join()
+            self._sockets -= {client, broker}
+
+    def _pump(self, source: socket.socket, target: socket.socket, holds: Holds, withheld: set[int]) -> None:
         with contextlib.suppress(OSError):
             while frame := _frame(source):
-                if not (self._holds_answer(frame, withheld) if answers else self._holds_request(frame, withheld)):
+                if not holds(frame, withheld):
                     target.sendall(struct.pack(">i", len(frame)) + frame)
         for connection in (source, target):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-            self._sockets.discard(connection)
 
     def _holds_request(self, frame: bytes, withheld: set[int]) -> bool:
         key, _, correlation = struct.unpack_from(">hhi", frame)

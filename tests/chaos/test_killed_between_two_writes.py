@@ -52,7 +52,7 @@ def test_a_relay_killed_between_send_and_mark(shop: Shop, proxied: ProxiedStack)
         for message in messages_of(proxied.broker, order_id, "payments")
         if message.event_type == "payment.completed"
     ]
-    assert len(sent) == 2
+    assert len(sent) > 1
     assert len(set(sent)) == 1
 
 
