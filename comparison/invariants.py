@@ -1,12 +1,13 @@
 """What must hold at rest, over all services' databases and the gateway's books, whatever was killed meanwhile."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from domain.ids import EventId, OrderId
-from services.inventory.store import Reservation, ReservationStatus, Stock
+from comparison.books import Books, Charge
+from comparison.verdict import Verdict
+from domain.ids import OrderId
+from services.inventory.store import Reservation, ReservationStatus
 from services.orders.store import OrderRecord, Stage
 from services.payments.store import Payment, PaymentStatus
 from services.shipping.store import Shipment, ShipmentStatus
@@ -17,83 +18,6 @@ PENDING_DEADLINE = timedelta(minutes=45)
 
 OUTBOX_GRACE = timedelta(seconds=5)
 """An event younger than this is on its way, not waiting."""
-
-BROKEN_LISTED = 1_000
-"""So many broken orders are named; the count goes on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """What the gateway holds under one idempotency key, in minor units."""
-
-    captured: int
-    refunded: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """Pieces of one SKU, summed over the reservations."""
-
-    reserved: int
-    sold: int
-
-
-class Books(Protocol):
-    """Read access to every service's records, in chunks, so that the audit needs little memory at any size."""
-
-    def orders(self) -> Iterator[Sequence[OrderRecord]]:
-        """All orders, a chunk at a time."""
-        ...
-
-    def payments(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Payment]: ...
-
-    def reservations(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Reservation]: ...
-
-    def shipments(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Shipment]: ...
-
-    def charges(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Sequence[Charge]]: ...
-
-    def strangers(self) -> Iterable[tuple[str, OrderId]]:
-        """Records (of which service, of which order) whose order the Order service does not know."""
-        ...
-
-    def stock(self) -> Iterable[tuple[Stock, Counted]]:
-        """Each SKU with what the reservations of the same instant add up to."""
-        ...
-
-    def outbox_waiting(self, before: datetime) -> Iterable[tuple[str, OrderId]]:
-        """Events (of which service, of which order) recorded before then that no relay has published."""
-        ...
-
-    def handled_twice(self) -> Iterable[tuple[str, OrderId, EventId]]:
-        """Messages that had two effects in one service."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
-    """`order_id` is None for what concerns no single order, such as the count of a SKU."""
-
-    order_id: OrderId | None
-    invariant: str
-    detail: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Verdict:
-    orders_checked: int = 0
-    orders_pending: int = 0
-    violations: int = 0
-    broken: list[Violation] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return self.violations == 0
-
-    def note(self, order_id: OrderId | None, invariant: str, detail: str) -> None:
-        self.violations += 1
-        if len(self.broken) < BROKEN_LISTED:
-            self.broken.append(Violation(order_id=order_id, invariant=invariant, detail=detail))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from adapters.sql.audit import AuditReads
-from comparison.invariants import Charge, Counted
+from comparison.books import Charge, Counted
 from domain.ids import EventId, OrderId
 from services.inventory.store import Reservation, Stock
 from services.orders.store import OrderRecord

@@ -106,13 +106,14 @@ class EmbeddedStack:
         processes = [self._process(name) for name in PROCESSES if name in self._names]
         embedded_broker = "kafka" in self._names
         events_again = embedded_broker and bool(processes)
-        fill = partial(asyncio.to_thread, fill_broker, self._settings, events_again=events_again)
+        fill = partial(fill_broker, self._settings, events_again=events_again)
+        refill = partial(asyncio.to_thread, fill, restarted=True)
         engines = [engine(self._settings) for name, engine in ENGINES.items() if name in self._names]
-        engines = [replace(engine, after_restart=fill) if engine.name == "kafka" else engine for engine in engines]
+        engines = [replace(engine, after_restart=refill) if engine.name == "kafka" else engine for engine in engines]
         migrated = asyncio.to_thread(migrate_databases, self._settings) if processes else asyncio.sleep(0)
         await asyncio.gather(self._supervisor.start(engines), migrated)
         if embedded_broker or processes:
-            await fill()
+            await asyncio.to_thread(fill)
         await self._supervisor.start(processes)
         self._was_ready = True
         self._reporter.ready(self._announce(), time.monotonic() - self._began)

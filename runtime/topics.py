@@ -2,7 +2,7 @@
 
 from kafka.errors import KafkaError
 
-from adapters.kafka.topics import TOPICS, dead_letters_of, ensure_topics
+from adapters.kafka.topics import TOPICS, await_settled, dead_letters_of, ensure_topics
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 
@@ -19,3 +19,11 @@ def create_topics(settings: Settings) -> None:
         ensure_topics(settings.kafka_bootstrap, settings.topic_partitions, DEADLINE_S, ALL_TOPICS)
     except KafkaError as fault:
         raise CannotRun(f"the topics could not be made at {settings.kafka_bootstrap}: {fault!r}") from fault
+
+
+def await_settled_topics(settings: Settings) -> None:
+    """Wait until no client's question makes the broker make a topic anew. Raises CannotRun as `create_topics` does."""
+    try:
+        await_settled(settings.kafka_bootstrap, DEADLINE_S)
+    except KafkaError as fault:
+        raise CannotRun(f"the topics at {settings.kafka_bootstrap} do not settle: {fault!r}") from fault

@@ -16,7 +16,8 @@ from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from adapters.sql.stores.shipping import SqlShippingStore
 from adapters.sql.units import Handling, SqlUnits
-from comparison.invariants import Verdict, audit
+from comparison.invariants import audit
+from comparison.verdict import Verdict
 from runtime.audit_books import SqlBooks
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService

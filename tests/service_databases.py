@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from sqlalchemy import MetaData, create_engine, delete, make_url, text
 
+from adapters.sql.journal_tables import JOURNAL
 from adapters.sql.migrations import SERVICES, migrate
-from adapters.sql.tables import GATEWAY, INVENTORY, JOURNAL, ORDERS, PAYMENTS, SHIPPING
+from adapters.sql.tables import GATEWAY, INVENTORY, ORDERS, PAYMENTS, SHIPPING
 from runtime.wiring import Databases
 
 _TABLES = {

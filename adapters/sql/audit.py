@@ -10,20 +10,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.sql.chunks import CHUNK, chunked
 from adapters.sql.database import Database
+from adapters.sql.journal_tables import event_log, waits_in_outbox
 from adapters.sql.stores.inventory import reservation, stock_item
 from adapters.sql.stores.orders import order_record
 from adapters.sql.stores.payments import payment
 from adapters.sql.stores.shipping import shipment
-from adapters.sql.tables import (
-    charges,
-    event_log,
-    orders,
-    payments,
-    reservations,
-    shipments,
-    stock,
-    waits_in_outbox,
-)
+from adapters.sql.tables import charges, orders, payments, reservations, shipments, stock
 from domain.ids import EventId, OrderId
 from services.inventory.store import Reservation, ReservationStatus, Stock
 from services.orders.store import OrderRecord

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, select
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
-from adapters.sql.tables import inbox
+from adapters.sql.journal_tables import inbox
 from domain.ids import EventId
 from services.unit_of_work import Clock
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, case, func, select
 
 from adapters.codec import decode_event, encode_event
 from adapters.sql.dialects import inserting
-from adapters.sql.tables import event_log, steps
+from adapters.sql.journal_tables import event_log, steps
 from domain.events import Event, RecordedEvent
 from domain.ids import EventId, OrderId, event_id_of
 from domain.order import Step

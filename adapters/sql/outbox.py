@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, func, select, update
 from adapters.sql.chunks import chunked
 from adapters.sql.database import Database
 from adapters.sql.journal import OUTBOX_CHANNEL, recorded_event
+from adapters.sql.journal_tables import event_log, waits_in_outbox
 from adapters.sql.outbox_watch import PostgresWatch, SqliteWatch
-from adapters.sql.tables import event_log, waits_in_outbox
 from domain.events import RecordedEvent
 from domain.ids import OrderId
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, exists, fun
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
-from adapters.sql.tables import parked
+from adapters.sql.journal_tables import parked
 from domain.ids import EventId
 
 

@@ -1,4 +1,4 @@
-"""The tables. Each service has the journal's and its own in one database; the migrations make them."""
+"""Each service's own tables, and the gateway's. The migrations make them."""
 
 from typing import Final
 
@@ -10,90 +10,25 @@ from sqlalchemy import (
     ColumnElement,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     Table,
     Text,
     literal_column,
 )
 
-from adapters.sql.dialects import Instant, Sequence
+from adapters.sql.dialects import NAMES, Instant
 
-_NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-}
-
-JOURNAL: Final = MetaData(naming_convention=_NAMES)
-ORDERS: Final = MetaData(naming_convention=_NAMES)
-PAYMENTS: Final = MetaData(naming_convention=_NAMES)
-INVENTORY: Final = MetaData(naming_convention=_NAMES)
-SHIPPING: Final = MetaData(naming_convention=_NAMES)
-GATEWAY: Final = MetaData(naming_convention=_NAMES)
+ORDERS: Final = MetaData(naming_convention=NAMES)
+PAYMENTS: Final = MetaData(naming_convention=NAMES)
+INVENTORY: Final = MetaData(naming_convention=NAMES)
+SHIPPING: Final = MetaData(naming_convention=NAMES)
+GATEWAY: Final = MetaData(naming_convention=NAMES)
 
 
 def _is(column: Column[str], value: str) -> ColumnElement[bool]:
     """A condition that is spelled the same in a partial index and in the query that is to use it: no parameter."""
     return column == literal_column(f"'{value}'")
 
-
-event_log = Table(
-    "event_log",
-    JOURNAL,
-    Column("seq", Sequence, primary_key=True, autoincrement=True),
-    Column("event_id", Text, nullable=False, unique=True),
-    Column("order_id", Text, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("event", Text, nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("caused_by", Text),
-    Column("traceparent", Text),
-    Column("publish", Boolean, nullable=False),
-    Column("waits", Boolean, nullable=False),
-    sqlite_autoincrement=True,
-)
-waits_in_outbox: Final[ColumnElement[bool]] = event_log.c.waits.is_(True)
-Index("ix_event_log_order_id_seq", event_log.c.order_id, event_log.c.seq)
-Index("ix_event_log_outbox", event_log.c.seq, sqlite_where=waits_in_outbox, postgresql_where=waits_in_outbox)
-
-steps = Table(
-    "steps",
-    JOURNAL,
-    Column("order_id", Text, primary_key=True),
-    Column("step", Text, primary_key=True),
-    Column("status", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("last_error", Text),
-    Column("at", Instant, nullable=False),
-)
-
-inbox = Table(
-    "inbox",
-    JOURNAL,
-    Column("message_id", Text, primary_key=True),
-    Column("handled_at", Instant, nullable=False),
-)
-
-parked = Table(
-    "parked",
-    JOURNAL,
-    Column("seq", Sequence, primary_key=True, autoincrement=True),
-    Column("message_id", Text, nullable=False, unique=True),
-    Column("key", Text, nullable=False),
-    Column("topic", Text, nullable=False),
-    Column("partition", Integer, nullable=False),
-    Column("offset", BigInteger, nullable=False),
-    Column("timestamp_ms", BigInteger, nullable=False),
-    Column("headers", Text, nullable=False),
-    Column("value", LargeBinary, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("next_attempt_at", Instant, nullable=False, index=True),
-    Column("last_error", Text, nullable=False),
-    sqlite_autoincrement=True,
-)
-Index("ix_parked_key_seq", parked.c.key, parked.c.seq)
 
 orders = Table(
     "orders",

@@ -9,18 +9,25 @@ from dataclasses import replace
 from datetime import timedelta
 
 from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
-from domain.errors import GatewayFault, ImpossibleState
-from domain.events import PaymentCompleted, PaymentFailed, PaymentPending, PaymentRefunded
+from domain.errors import GatewayFault
+from domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded
 from domain.ids import OrderId
 from domain.order import Card, Order, Reason, Step
 from services.journal import Journal, read_journal
 from services.payments.gateway import AwaitingCustomer, Charged, Declined, PaymentGateway
 from services.payments.store import Payment, PaymentStatus, PaymentStore
+from services.payments.transitions import (
+    Charge,
+    answer,
+    charge_key,
+    completed,
+    given_back,
+    status_after_refund,
+    step_status_of,
+)
 from services.unit_of_work import Clock, StepStatus, UnitsOfWork
 
 PIX_EXPIRY = timedelta(minutes=30)
-
-Charge = PaymentCompleted | PaymentPending | PaymentFailed
 
 
 class PaymentService:
@@ -39,7 +46,7 @@ class PaymentService:
         with self._units.look() as unit:
             found = unit.store.find(order.order_id)
         if found is not None:
-            return _answer(found)
+            return answer(found)
         try:
             outcome = self._ask_gateway(order)
         except GatewayFault as fault:
@@ -48,12 +55,12 @@ class PaymentService:
         with self._units.begin() as unit:
             found = unit.store.find(order.order_id)
             if found is not None:
-                return _answer(found)
+                return answer(found)
             payment = self._payment(order, outcome)
-            event = _answer(payment)
+            event = answer(payment)
             unit.store.save(payment)
             unit.record(event)
-            unit.tried(order.order_id, Step.CHARGE_PAYMENT, _status_of(event))
+            unit.tried(order.order_id, Step.CHARGE_PAYMENT, step_status_of(event))
             unit.commit()
         return event
 
@@ -64,19 +71,19 @@ class PaymentService:
         if found is None:
             return None
         if found.status is PaymentStatus.CAPTURED:
-            return _completed(found)
-        key = _key(command.order_id)
+            return completed(found)
+        key = charge_key(command.order_id)
         captured = self._gateway.settle(key)
         with self._units.begin() as unit:
             payment = unit.store.find(command.order_id) or found
             if payment.status is PaymentStatus.PENDING:
                 payment = replace(payment, status=PaymentStatus.CAPTURED, captured=captured)
                 unit.store.save(payment)
-                unit.record(_completed(payment))
+                unit.record(completed(payment))
                 unit.tried(command.order_id, Step.CHARGE_PAYMENT, StepStatus.DONE)
                 unit.commit()
         if payment.status is PaymentStatus.CAPTURED:
-            return _completed(payment)
+            return completed(payment)
         return self.refund(RefundPayment(order_id=command.order_id, reason=payment.reason or Reason.PAYMENT_EXPIRED))
 
     def abort(self, command: AbortPayment) -> Charge:
@@ -87,12 +94,12 @@ class PaymentService:
         """
         refused = self._refuse(command)
         if refused.status is not PaymentStatus.FAILED:
-            return _answer(refused)
-        refunded = self._gateway.refund(_key(command.order_id), asked_by_operator=False)
+            return answer(refused)
+        refunded = self._gateway.refund(charge_key(command.order_id), asked_by_operator=False)
         with self._units.begin() as unit:
             payment = unit.store.find(command.order_id) or refused
             event = PaymentFailed(order_id=command.order_id, reason=payment.reason or command.reason)
-            unit.store.save(_given_back(payment, refunded))
+            unit.store.save(given_back(payment, refunded))
             unit.record(event)
             unit.commit()
         return event
@@ -104,7 +111,7 @@ class PaymentService:
             GatewayFault: repeat the command.
         """
         try:
-            refunded = self._gateway.refund(_key(command.order_id), asked_by_operator=command.asked_by_operator)
+            refunded = self._gateway.refund(charge_key(command.order_id), asked_by_operator=command.asked_by_operator)
         except GatewayFault as fault:
             self._note(command.order_id, Step.REFUND_PAYMENT, fault)
             raise
@@ -112,8 +119,8 @@ class PaymentService:
             found = unit.store.find(command.order_id)
             payment = found or Payment(order_id=command.order_id, status=PaymentStatus.PENDING)
             event = PaymentRefunded(order_id=command.order_id, reason=payment.reason or command.reason)
-            returned = _given_back(payment, refunded)
-            settled = replace(returned, status=_status_after_refund(returned), reason=event.reason)
+            returned = given_back(payment, refunded)
+            settled = replace(returned, status=status_after_refund(returned), reason=event.reason)
             money_came_meanwhile = settled.captured > settled.refunded
             if settled != found and not money_came_meanwhile:
                 unit.store.save(settled)
@@ -147,7 +154,7 @@ class PaymentService:
         return refused
 
     def _ask_gateway(self, order: Order) -> Charged | AwaitingCustomer | Declined:
-        key = _key(order.order_id)
+        key = charge_key(order.order_id)
         if isinstance(order.payment, Card):
             return self._gateway.charge(key, order.total, order.payment.token)
         return self._gateway.expect(key, order.total)
@@ -166,44 +173,3 @@ class PaymentService:
         with self._units.begin() as unit:
             unit.tried(order_id, step, StepStatus.RETRYING, error=str(fault))
             unit.commit()
-
-
-def _key(order_id: OrderId) -> str:
-    return f"{order_id}/{Step.CHARGE_PAYMENT}"
-
-
-def _answer(payment: Payment) -> Charge:
-    if payment.status is PaymentStatus.CAPTURED:
-        return _completed(payment)
-    if payment.status is PaymentStatus.PENDING and payment.order and payment.expires_at:
-        return PaymentPending(order_id=payment.order_id, order=payment.order, expires_at=payment.expires_at)
-    return PaymentFailed(order_id=payment.order_id, reason=payment.reason or Reason.TIMED_OUT)
-
-
-def _completed(payment: Payment) -> PaymentCompleted:
-    if payment.order is None or payment.charge_id is None:
-        msg = f"payment of order {payment.order_id} is captured but knows no charge"
-        raise ImpossibleState(msg)
-    return PaymentCompleted(order_id=payment.order_id, order=payment.order, charge_id=payment.charge_id)
-
-
-def _status_of(event: Charge) -> StepStatus:
-    match event:
-        case PaymentCompleted():
-            return StepStatus.DONE
-        case PaymentPending():
-            return StepStatus.WAITING
-        case PaymentFailed():
-            return StepStatus.REFUSED
-
-
-def _given_back(payment: Payment, refunded: int) -> Payment:
-    """Another refund may have been faster and given back more than this one's answer knows of."""
-    refunded = max(payment.refunded, refunded)
-    return replace(payment, captured=max(payment.captured, refunded), refunded=refunded)
-
-
-def _status_after_refund(payment: Payment) -> PaymentStatus:
-    if payment.status is PaymentStatus.FAILED:
-        return PaymentStatus.FAILED
-    return PaymentStatus.REFUNDED if payment.refunded else PaymentStatus.VOIDED

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, insert, text, update
 
-from adapters.sql import tables
+from adapters.sql import journal_tables, tables
 from adapters.sql.database import Database
 from adapters.sql.outbox import Outbox
 from domain.commands import (
@@ -148,7 +148,7 @@ def test_a_message_with_two_effects_is_noticed(services: Services, databases: Da
     publish(databases)
 
     with databases.orders.writing() as connection:
-        connection.execute(update(tables.event_log).values(caused_by="m-1"))
+        connection.execute(update(journal_tables.event_log).values(caused_by="m-1"))
         connection.commit()
 
     assert broken(databases, clock) == {(order.order_id, "no message is handled twice")}

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, text
 
-from adapters.sql import migrations, outbox, parked, tables
+from adapters.sql import journal_tables, migrations, outbox, parked, tables
 from adapters.sql.database import Database
 from adapters.sql.migrations import SERVICES, migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
@@ -26,10 +26,10 @@ from tests.examples import NOON
 from tests.service_databases import Urls, sqlite_urls
 
 METADATA = {
-    "orders": [tables.JOURNAL, tables.ORDERS],
-    "payments": [tables.JOURNAL, tables.PAYMENTS],
-    "inventory": [tables.JOURNAL, tables.INVENTORY],
-    "shipping": [tables.JOURNAL, tables.SHIPPING],
+    "orders": [journal_tables.JOURNAL, tables.ORDERS],
+    "payments": [journal_tables.JOURNAL, tables.PAYMENTS],
+    "inventory": [journal_tables.JOURNAL, tables.INVENTORY],
+    "shipping": [journal_tables.JOURNAL, tables.SHIPPING],
     "gateway": [tables.GATEWAY],
 }
 

@@ -12,10 +12,10 @@ from sqlalchemy import select
 from adapters.kafka.backoff import Backoff
 from adapters.kafka.connection import KafkaConnection
 from adapters.sql.database import Database
+from adapters.sql.journal_tables import inbox
 from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
 from adapters.sql.parked import ParkedMessages
-from adapters.sql.tables import inbox
 from domain.commands import PlaceOrder
 from domain.events import Event, RecordedEvent
 from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id

@@ -1,0 +1,34 @@
+"""What the audit says."""
+
+from dataclasses import dataclass, field
+
+from domain.ids import OrderId
+
+BROKEN_LISTED = 1_000
+"""So many violations are named; the count goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """`order_id` is None for what concerns no single order, such as the count of a SKU."""
+
+    order_id: OrderId | None
+    invariant: str
+    detail: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Verdict:
+    orders_checked: int = 0
+    orders_pending: int = 0
+    violations: int = 0
+    broken: list[Violation] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.violations == 0
+
+    def note(self, order_id: OrderId | None, invariant: str, detail: str) -> None:
+        self.violations += 1
+        if len(self.broken) < BROKEN_LISTED:
+            self.broken.append(Violation(order_id=order_id, invariant=invariant, detail=detail))

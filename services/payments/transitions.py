@@ -1,0 +1,53 @@
+"""How a payment goes from one state to the next, and what each state answers to a charge."""
+
+from dataclasses import replace
+
+from domain.errors import ImpossibleState
+from domain.events import PaymentCompleted, PaymentFailed, PaymentPending
+from domain.ids import OrderId
+from domain.order import Reason, Step
+from services.payments.store import Payment, PaymentStatus
+from services.unit_of_work import StepStatus
+
+Charge = PaymentCompleted | PaymentPending | PaymentFailed
+
+
+def charge_key(order_id: OrderId) -> str:
+    return f"{order_id}/{Step.CHARGE_PAYMENT}"
+
+
+def answer(payment: Payment) -> Charge:
+    if payment.status is PaymentStatus.CAPTURED:
+        return completed(payment)
+    if payment.status is PaymentStatus.PENDING and payment.order and payment.expires_at:
+        return PaymentPending(order_id=payment.order_id, order=payment.order, expires_at=payment.expires_at)
+    return PaymentFailed(order_id=payment.order_id, reason=payment.reason or Reason.TIMED_OUT)
+
+
+def completed(payment: Payment) -> PaymentCompleted:
+    if payment.order is None or payment.charge_id is None:
+        msg = f"payment of order {payment.order_id} is captured but knows no charge"
+        raise ImpossibleState(msg)
+    return PaymentCompleted(order_id=payment.order_id, order=payment.order, charge_id=payment.charge_id)
+
+
+def step_status_of(event: Charge) -> StepStatus:
+    match event:
+        case PaymentCompleted():
+            return StepStatus.DONE
+        case PaymentPending():
+            return StepStatus.WAITING
+        case PaymentFailed():
+            return StepStatus.REFUSED
+
+
+def given_back(payment: Payment, refunded: int) -> Payment:
+    """Another refund may have been faster and given back more than this one's answer knows of."""
+    refunded = max(payment.refunded, refunded)
+    return replace(payment, captured=max(payment.captured, refunded), refunded=refunded)
+
+
+def status_after_refund(payment: Payment) -> PaymentStatus:
+    if payment.status is PaymentStatus.FAILED:
+        return PaymentStatus.FAILED
+    return PaymentStatus.REFUNDED if payment.refunded else PaymentStatus.VOIDED
