@@ -1,0 +1,22 @@
+"""Celery and redis-py block: an event loop has their calls made on threads, each with a deadline."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CALL_DEADLINE_S = 10.0
+THREADS = 8
+
+
+class BlockingCalls:
+    def __init__(self, name: str) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
+
+    async def on_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Raise TimeoutError when the call takes too long; it may still come to its end, unseen."""
+        done = asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(*args, **kwargs))
+        return await asyncio.wait_for(done, CALL_DEADLINE_S)

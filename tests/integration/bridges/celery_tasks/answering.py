@@ -1,0 +1,49 @@
+"""Workflows that answer Celery tasks, and know nothing of it."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import activity, workflow
+from temporalio.exceptions import ApplicationError
+
+
+@activity.defn
+async def pack(value: int) -> int:
+    return value
+
+
+@activity.defn
+async def unpack(value: int) -> int:
+    return value
+
+
+@workflow.defn
+class Doubles:
+    """`how`: "" at once; "wait" for the signal `go`; "refuse"; "break", with a builtin's name; "go on as new"."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    @workflow.signal
+    def go(self) -> None:
+        self._told = True
+
+    @workflow.run
+    async def run(self, value: int, how: str) -> int:
+        if how == "refuse":
+            raise ApplicationError(f"no {value} left", type="OutOfStock")
+        if how == "break":
+            raise ApplicationError("nothing to double", type="LookupError")
+        if how == "go on as new":
+            workflow.continue_as_new(args=[value, "wait"])
+        if how == "wait":
+            await self._until_told(value)
+        return value * 2
+
+    async def _until_told(self, value: int) -> None:
+        await workflow.execute_activity(pack, value, start_to_close_timeout=timedelta(seconds=10))
+        try:
+            await workflow.wait_condition(lambda: self._told)
+        except asyncio.CancelledError:
+            await workflow.execute_activity(unpack, value, start_to_close_timeout=timedelta(seconds=10))
+            raise

@@ -1,0 +1,112 @@
+"""Temporal, Valkey and Celery workers of the tests' own, as processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from celery import Celery
+from redis import Redis
+
+from runtime.binaries import redis_binary, temporal_binary
+from tests.stack import eventually, listens
+
+ESTATE = "tests.integration.bridges.celery_tasks.estate"
+DIE_IN_SUCCESS = "die inside the success signal"
+READY = b" ready."  # what a Celery worker logs when it consumes
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """`broker` is a Valkey of its own only where a test stops it."""
+
+    temporal: str
+    redis: str
+    broker: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
+            "ESTATE_TEMPORAL": self.temporal,
+            "ESTATE_BROKER": self.broker,
+            "ESTATE_RESULTS": f"{self.redis}/1",
+            "ESTATE_CLAIMS": f"{self.redis}/2",
+            "ESTATE_NOTES": f"{self.redis}/3",
+        }
+
+    def broker_client(self) -> Redis:
+        return Redis.from_url(self.broker)
+
+    def notes(self) -> Redis:
+        return Redis.from_url(f"{self.redis}/3")
+
+
+@contextmanager
+def running(command: list[str], log: Path, environment: dict[str, str] | None = None) -> Iterator["Engine"]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own programs
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+    engine = Engine(process, log)
+    try:
+        yield engine
+    finally:
+        engine.kill_all()
+
+
+@dataclass(slots=True)
+class Engine:
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def kill_all(self) -> None:
+        """SIGKILL to the process and all of its children at once, as when a machine dies."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
+@contextmanager
+def valkey(folder: Path, port: int, *, durable: bool = False) -> Iterator[str]:
+    command = [redis_binary(None), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
+    command += ["--appendonly", "yes", "--appendfsync", "always"] if durable else []
+    with running(command, folder / f"valkey-{port}.log"):
+        eventually(lambda: listens(port), "Valkey listens")
+        yield f"redis://127.0.0.1:{port}"
+
+
+@contextmanager
+def temporal(folder: Path, port: int) -> Iterator[str]:
+    command = [temporal_binary(None), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)]
+    command += ["--disable-config-file", "--disable-config-env", "--log-level", "error"]
+    command += ["--dynamic-config-value", "history.transferProcessorMaxPollRPS=1000"]
+    with running(command, folder / "temporal.log"):
+        eventually(lambda: listens(port), "Temporal listens")
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def celery_worker(
+    addresses: Addresses, folder: Path, *options: str, queue: str = "celery", concurrency: int = 2
+) -> Iterator[Engine]:
+    name = uuid4().hex[:8]
+    command = [sys.executable, "-m", "celery", "-A", ESTATE, "worker", "--pool", "prefork", "--loglevel", "INFO"]
+    command += ["--concurrency", str(concurrency), "--queues", queue, "--hostname", f"{name}@%h"]
+    command += ["--without-gossip", "--without-mingle", *options]
+    with running(command, folder / f"celery-{name}.log", addresses.environment) as worker:
+        eventually(lambda: READY in worker.log.read_bytes(), f"Celery is ready; its log is {worker.log}")
+        yield worker
+
+
+def celery_client(addresses: Addresses) -> Celery:
+    """An app that knows no task, such as a caller in another code base has."""
+    app = Celery("callers", broker=addresses.broker, backend=f"{addresses.redis}/1", set_as_current=False)
+    # Else results of a group could be waited for only in the thread that sent it.
+    app.conf.update(result_backend_thread_safe=True, result_chord_join_timeout=10)
+    app.conf.broker_transport_options = {"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1}
+    return app

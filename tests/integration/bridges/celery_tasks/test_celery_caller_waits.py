@@ -1,0 +1,74 @@
+"""While a workflow works for a Celery task, no Celery worker is held; and whoever is away is waited for."""
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.integration.bridges.celery_tasks.answering import Doubles
+from tests.integration.bridges.celery_tasks.conftest import attempt_begun
+from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker, temporal, valkey
+from tests.integration.bridges.celery_tasks.shop import open_shop
+from tests.stack import eventually, free_port
+
+pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
+
+WAITING = 100
+
+
+async def test_100_waiting_workflows_leave_the_only_celery_process_free(addresses: Addresses, folder: Path) -> None:
+    queue = f"queue-{uuid4().hex[:8]}"
+    async with open_shop(addresses) as shop:
+        with celery_worker(addresses, folder, queue=queue, concurrency=1):
+            wanted = {"queue": shop.queue, "how": "wait"}
+            results = [shop.app.send_task("estate.double", (n,), wanted, queue=queue) for n in range(WAITING)]
+            # Queued behind them, so done when all have been started.
+            assert await shop.got(shop.app.send_task("estate.add", (1, 1), queue=queue)) == 2
+            assert not any(result.ready() for result in results)
+            for result in results:
+                await shop.client.get_workflow_handle(f"celery-task/{result.id}").signal(Doubles.go)
+            assert [await shop.got(result) for result in results] == [2 * n for n in range(WAITING)]
+
+
+async def test_a_task_whose_temporal_is_away_starts_its_workflow_later(addresses: Addresses, folder: Path) -> None:
+    port, queue = free_port(), f"queue-{uuid4().hex[:8]}"
+    own = Addresses(temporal=f"127.0.0.1:{port}", redis=addresses.redis, broker=addresses.broker)
+    with celery_worker(own, folder, queue=queue, concurrency=1):
+        # The workers of the workflows come with Temporal; their queue is known beforehand.
+        result = celery_client(addresses).send_task("estate.double", (4,), {"queue": queue}, queue=queue)
+        await asyncio.to_thread(eventually, lambda: result.state == "RETRY", "Celery will try again")
+        with temporal(folder, port):
+            async with open_shop(own, queue) as shop:
+                assert await shop.got(result) == 8
+
+
+async def test_a_result_backend_that_is_away_gets_the_result_later(addresses: Addresses, folder: Path) -> None:
+    port = free_port()
+    own = Addresses(
+        temporal=addresses.temporal, redis=f"redis://127.0.0.1:{port}", broker=f"redis://127.0.0.1:{port}/0"
+    )
+    with valkey(folder, port, durable=True):
+        async with open_shop(own) as shop:
+            with celery_worker(own, folder, concurrency=1):
+                result = shop.double(4, "wait")
+                await shop.until(result, "PROGRESS")
+    async with open_shop(own, shop.queue) as shop:
+        workflow = shop.client.get_workflow_handle(f"celery-task/{result.id}")
+        await workflow.signal(Doubles.go)
+        await attempt_begun(workflow, 2)
+        with valkey(folder, port, durable=True):
+            await workflow.result()
+            assert shop.app.AsyncResult(result.id).get(timeout=10) == 8
+
+
+async def test_a_celery_worker_that_is_killed_is_not_missed(addresses: Addresses, folder: Path) -> None:
+    queue = f"queue-{uuid4().hex[:8]}"
+    async with open_shop(addresses) as shop:
+        with celery_worker(addresses, folder, queue=queue, concurrency=1) as worker:
+            wanted = {"queue": shop.queue, "how": "wait"}
+            result = shop.app.send_task("estate.double", (4,), wanted, queue=queue)
+            await shop.until(result, "PROGRESS")
+            worker.kill_all()
+        await shop.client.get_workflow_handle(f"celery-task/{result.id}").signal(Doubles.go)
+        assert await shop.got(result) == 8
