@@ -10,10 +10,21 @@ from rich.table import Table
 TITLES = {
     "api": "API and page",
     "temporal_ui": "Temporal UI",
+    "flower": "Flower",
+    "mail": "Mail",
     "temporal": "Temporal",
     "kafka": "Kafka",
     "redis": "Redis",
 }
+
+
+TABLE_WIDTH = 120
+
+
+def table_console() -> Console:
+    """A console for tables: where there are fewer columns, the terminal wraps whole lines, and no cell is cut."""
+    console = Console(highlight=False)
+    return console if console.width >= TABLE_WIDTH else Console(highlight=False, width=TABLE_WIDTH)
 
 
 class ConsoleReporter:

@@ -20,6 +20,7 @@ from domain.ids import OrderId
 from domain.order import SagaStyle
 from runtime.audit_printing import print_verdict
 from runtime.child_stack import child_stack
+from runtime.console import table_console
 from runtime.errors import CannotRun
 from runtime.settings import load_settings
 from workflows.order_saga import workflow_id
@@ -27,7 +28,6 @@ from workflows.order_saga import workflow_id
 HTTP_TIMEOUT_S = 30.0
 RPC_TIMEOUT = timedelta(seconds=10)
 LOOK_AGAIN_S = 0.2
-TABLE_WIDTH = 120
 AT_REST_S = 15.0
 """So long may effects take that follow the end of an order, such as counting pieces as sold."""
 
@@ -35,9 +35,7 @@ AT_REST_S = 15.0
 def run_demo(orders_file: Path, products_file: Path, *, at_once: int) -> bool:
     """Return whether every order ended as expected and the audit is clean."""
     orders, products = _read(orders_file), _read(products_file)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=TABLE_WIDTH)  # a log has no width of its own, and 80 cuts the table
+    console = table_console()
     with tempfile.TemporaryDirectory(prefix="twinsaga-demo-") as folder, ExitStack() as running:
         with console.status("starting Temporal, Kafka, Valkey and the services"):
             ready = running.enter_context(child_stack(load_settings(), Path(folder)))

@@ -16,12 +16,13 @@ from rich.table import Table
 from runtime.api_client import ApiClient, ApiRefusal, Json
 from runtime.commands.order_batch import Batch
 from runtime.commands.order_file import Bodies, lines_of
+from runtime.console import table_console
 from runtime.errors import CannotRun
 from runtime.settings import load_settings
 
 PAGE = 200
 T = TypeVar("T")
-output = Console(highlight=False)
+output = table_console()
 errors = Console(stderr=True, highlight=False)
 
 
