@@ -1,0 +1,50 @@
+"""A workflow publishes an event.
+
+In the workflow: `await publish(OutgoingEvent(topic="invoices", key=invoice_id, type="invoice.paid", ...))`.
+In the worker: `Worker(..., plugins=[KafkaPublishingPlugin(KafkaPublishing(connect))])`.
+
+`docs/bridges/workflow_into_kafka.md` says what is guaranteed when which side dies.
+"""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from bridges.kafka_publishing import (
+        ACK_DEADLINE_S,
+        ACTIVITY,
+        KafkaPublishing,
+        KafkaPublishingPlugin,
+        OutgoingEvent,
+    )
+
+__all__ = ["KafkaPublishing", "KafkaPublishingPlugin", "OutgoingEvent", "publish"]
+
+ONE_ATTEMPT = timedelta(seconds=2 * ACK_DEADLINE_S)
+PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
+
+
+async def publish(
+    event: OutgoingEvent, *, within: timedelta | None = None, task_queue: str | None = None, summary: str | None = None
+) -> str:
+    """Publish the event, and return its id once the broker has acknowledged it.
+
+    The id is derived from workflow, run and activity, so that every retry is a duplicate that consumers can drop. It is
+    tried for ever, or `within` a time. `task_queue` is that of a worker with the plugin, if it is not the workflow's own.
+
+    Raises:
+        ActivityError: it was not acknowledged in time, or is no JSON.
+    """
+    published: str = await workflow.execute_activity(
+        ACTIVITY,
+        event,
+        result_type=str,
+        task_queue=task_queue,
+        start_to_close_timeout=ONE_ATTEMPT,
+        schedule_to_close_timeout=within,
+        retry_policy=PATIENT,
+        summary=summary or f"publish {event.type} to {event.topic}",
+    )
+    return published

@@ -1,0 +1,49 @@
+"""One member of the bridge's group as a process. Arguments: the broker, Temporal, and the file of the dead letters."""
+
+import asyncio
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from kafka import KafkaConsumer
+from temporalio.client import Client
+
+from adapters.kafka.connection import KafkaConnection
+from bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, cloud_events
+from tests.integration.bridges.kafka.routes import ROUTES, TOPIC
+
+GROUP = "ledger-bridge"
+
+
+def connect(bootstrap: str) -> KafkaConsumer:
+    return KafkaConnection(bootstrap=bootstrap, session_timeout_ms=2_000, fetch_max_wait_ms=10).consumer(GROUP)
+
+
+class Graveyard:
+    """Dead letters, one a line in a file, so that they outlive the process."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def bury(self, record: KafkaRecord, why: Exception) -> None:
+        with self._file.open("a") as letters:
+            letters.write(f"{record.offset} {why}\n")
+
+    @property
+    def letters(self) -> list[str]:
+        return self._file.read_text().splitlines() if self._file.exists() else []
+
+
+async def main(bootstrap: str, temporal: str, graveyard: Path) -> None:
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    client = await Client.connect(temporal)
+    bridge = KafkaIntoWorkflow(
+        client, {TOPIC: cloud_events}, ROUTES, lambda: connect(bootstrap), Graveyard(graveyard).bury
+    )
+    await bridge.run(stop, threading.Event())
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

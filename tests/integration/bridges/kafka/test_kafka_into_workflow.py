@@ -1,0 +1,124 @@
+"""Events start, signal and update workflows, each once and in order."""
+
+import asyncio
+from random import Random
+
+from tests.integration.bridges.kafka.conftest import Estate, soon
+from tests.integration.bridges.kafka.ledger import Ledger
+from tests.integration.bridges.kafka.routes import TOPIC
+
+
+async def test_an_event_before_its_workflow_starts_it(estate: Estate) -> None:
+    async with estate.bridging():
+        estate.send(("e1", "ledger.written", "a", 1))
+
+        assert await soon(lambda: estate.numbers("a"), bool) == [1]
+        await estate.await_committed(1)
+
+
+async def test_the_same_event_twice_has_one_effect(estate: Estate) -> None:
+    async with estate.bridging():
+        estate.send(*[("e1", "ledger.written", "a", 1)] * 3, ("e2", "ledger.written", "a", 2))
+        await estate.await_committed(4)
+
+        assert await estate.numbers("a") == [1, 2]
+
+
+async def test_an_event_again_after_the_end_is_harmless_and_a_new_one_is_a_dead_letter(estate: Estate) -> None:
+    async with estate.bridging():
+        estate.send(("e1", "ledger.written", "a", 1), ("e2", "ledger.closed", "a", 0))
+        await estate.await_committed(2)
+        assert await estate.client.get_workflow_handle_for(Ledger.run, "ledger/a").result() == [1]
+
+        estate.send(("e1", "ledger.written", "a", 1), ("e3", "ledger.written", "a", 3))
+        await estate.await_committed(4)
+
+    (letter,) = estate.graveyard.letters
+    assert "no workflow runs under the id ledger/a" in letter
+
+
+async def test_an_update_is_answered_once_and_a_rejected_one_is_a_dead_letter(estate: Estate) -> None:
+    async with estate.bridging():
+        estate.send(("e1", "ledger.opened", "a", 0), *[("e2", "ledger.corrected", "a", 7)] * 2)
+        estate.send(("e3", "ledger.corrected", "a", -1))
+        await estate.await_committed(4)
+
+        assert await estate.numbers("a") == [7]
+        (letter,) = estate.graveyard.letters
+        assert "rejected" in letter
+
+
+async def test_what_cannot_be_read_or_mapped_is_a_dead_letter_and_the_partition_goes_on(estate: Estate) -> None:
+    topic = estate.broker.topic(TOPIC)
+    headers = {"ce_specversion": "1.0", "ce_id": "e0", "ce_type": "ledger.written", "ce_source": "/test"}
+    encoded = [(name, value.encode()) for name, value in headers.items()]
+    async with estate.bridging():
+        topic.put(b"{}", b"a", [])
+        topic.put(b"no JSON", b"a", encoded)
+        topic.put(b"{}", b"a", encoded)
+        estate.send(("e1", "ledger.written", "a", 1), ("e2", "not.ours", "a", 2))
+        await estate.await_committed(5)
+
+        assert await estate.numbers("a") == [1]
+    assert len(estate.graveyard.letters) == 3
+
+
+async def test_each_key_keeps_its_order(estate: Estate) -> None:
+    keys, each = [f"k{number}" for number in range(10)], 20
+    events = [(f"{key}-{number}", "ledger.written", key, number) for number in range(each) for key in keys]
+    async with estate.bridging():
+        estate.send(*events)
+        await estate.await_committed(len(events))
+
+        assert {key: await estate.numbers(key) for key in keys} == {key: list(range(each)) for key in keys}
+
+
+async def test_a_temporal_that_is_away_is_waited_for_and_nothing_is_lost_or_swapped(estate: Estate) -> None:
+    events = [(f"a-{number}", "ledger.written", "a", number) for number in range(40)]
+    async with estate.bridging():
+        estate.send(*events[:10])
+        await soon(lambda: estate.numbers("a"), bool)
+
+        estate.server.kill()
+        estate.send(*events[10:])
+        assert await asyncio.to_thread(estate.committed) <= 10
+        await asyncio.to_thread(estate.server.start)
+
+        await estate.await_committed(len(events))
+        assert await soon(lambda: estate.numbers("a"), lambda found: len(found) == 40) == list(range(40))
+    assert estate.graveyard.letters == []
+
+
+async def test_a_member_killed_between_acknowledgement_and_commit_repeats_no_effect(estate: Estate) -> None:
+    random = Random(20261124)  # noqa: S311 - a seed, so that a failure can be seen again
+    keys = [f"k{number}" for number in range(5)]
+    events = [(f"{key}-{number}", "ledger.written", key, number) for number in range(30) for key in keys]
+    for _ in range(2):
+        with estate.member() as member:
+            at = len(keys) * random.randrange(5, 20)
+            estate.send(*events[:at])
+            await soon(lambda: estate.numbers(keys[0]), bool)
+            member.kill()  # what it has sent since its last commit comes again
+    with estate.member():
+        estate.send(*events)
+        await soon(
+            lambda: asyncio.gather(*(estate.numbers(key) for key in keys)),
+            lambda found: all(len(numbers) >= 30 for numbers in found),
+        )
+
+    assert [await estate.numbers(key) for key in keys] == [list(range(30))] * len(keys)
+
+
+async def test_two_members_share_the_work_and_a_rebalance_loses_and_doubles_nothing(estate: Estate) -> None:
+    keys = [f"k{number}" for number in range(12)]
+    events = [(f"{key}-{number}", "ledger.written", key, number) for number in range(20) for key in keys]
+    async with estate.bridging():
+        estate.send(*events[: len(events) // 2])
+        with estate.member():
+            estate.send(*events[len(events) // 2 :])
+            await soon(
+                lambda: asyncio.gather(*(estate.numbers(key) for key in keys)),
+                lambda found: all(len(numbers) == 20 for numbers in found),
+            )
+
+    assert [await estate.numbers(key) for key in keys] == [list(range(20))] * len(keys)
