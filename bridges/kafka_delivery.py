@@ -20,7 +20,7 @@ from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from bridges.kafka_events import IncomingEvent
-from bridges.kafka_routes import Route, Signal, SignalWithStart, Start, Update
+from bridges.kafka_routes import Choose, Route, Signal, SignalWithStart, Start, Update
 
 RPC_DEADLINE = timedelta(seconds=10)
 _CLOSED_OR_NEVER = RPCStatusCode.NOT_FOUND
@@ -38,7 +38,7 @@ class Delivery:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def deliver(self, event: IncomingEvent, route: Route) -> None:
+    async def deliver(self, event: IncomingEvent, route: Route | Choose | None) -> None:
         """Return when Temporal has acknowledged the event.
 
         Raises:
@@ -46,6 +46,8 @@ class Delivery:
             TemporalAway: it was not acknowledged; deliver it again.
         """
         try:
+            if callable(route):
+                route = await route(event)
             match route:
                 case Start():
                     await self._start(event, route)
@@ -55,7 +57,7 @@ class Delivery:
                     await self._signal_with_start(event, route)
                 case Update():
                     await self._update(event, route)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise Undeliverable(f"the event cannot be mapped: {error!r}") from error
         except RPCError as error:
             if error.status is RPCStatusCode.INVALID_ARGUMENT:

@@ -48,6 +48,7 @@ class KafkaPublishing:
         Raises:
             KafkaError: it is not stored, or nobody knows; the retry bears the same id.
         """
+        value = _encoded(event)
         event_id = event.id or _id_of_this_activity()
         headers = {
             "ce_specversion": "1.0",
@@ -63,7 +64,7 @@ class KafkaPublishing:
             sent = producer.send(
                 event.topic,
                 key=event.key.encode(),
-                value=_encoded(event),
+                value=value,
                 headers=[(name, value.encode()) for name, value in headers.items()],
             )
             sent.get(timeout=ACK_DEADLINE_S)

@@ -1,6 +1,6 @@
 """What an event does to a workflow: the table that a user of the bridge writes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,5 +60,12 @@ class Update:
 
 
 Route = Start | Signal | SignalWithStart | Update
-Routes = Mapping[str, Route]
+Choose = Callable[[IncomingEvent], Awaitable[Route | None]]
+"""Decides for each event, when its type alone does not say it; None: nothing is left to do.
+
+It may run again for the same event, so what it writes must bear that. Raises ValueError, KeyError or TypeError for an
+event that no repetition helps; after anything else the event is tried again.
+"""
+
+Routes = Mapping[str, Route | Choose]
 """By event type. An event whose type has no route is skipped: topics carry more than one reader wants."""
