@@ -61,7 +61,13 @@ def _steps(records: Iterable[StepRecord]) -> Iterable[StepView]:
     for step in Step:
         record = known.get(step)
         if record is not None:
-            yield StepView(name=step, status=record.status.value, attempts=record.attempts, at=record.at)
+            yield StepView(
+                name=step,
+                status=record.status.value,
+                attempts=record.attempts,
+                at=record.at,
+                last_error=record.last_error,
+            )
         elif step in STEPS:
             yield StepView(name=step, status="pending", attempts=0, at=None)
 

@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Plugin, Worker, WorkerDeploymentConfig
 
 from activities.inventory import InventoryActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
 from activities.shipping import ShippingActivities
+from runtime.estate.plugins import estate_plugins
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.start_sweep import sweep
@@ -21,8 +24,11 @@ from runtime.temporal import connect
 from runtime.wiring import Services, open_services
 from workflows.order_saga import OrderSaga
 
+DEPLOYMENT = "order-sagas"
 ACTIVITIES_AT_ONCE = 32
 FINISH_IN_HAND = timedelta(seconds=8)
+STICKY = timedelta(seconds=2)
+"""So long Temporal waits for the worker that last had a saga. The API gives a cancel or a retry five seconds."""
 
 
 def main(settings: Settings) -> None:
@@ -37,16 +43,45 @@ def main(settings: Settings) -> None:
 async def _run(settings: Settings, stop: threading.Event) -> None:
     client = await connect(settings)
     services = open_services(settings, publish=False)
-    with contextlib.closing(services), ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads:
+    with (
+        contextlib.closing(services),
+        ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
+        estate_plugins(settings, services.orders) as plugins,
+    ):
         sweeping = asyncio.create_task(sweep(client, services.orders, settings))
-        async with saga_worker(client, settings.temporal_task_queue, services, threads):
+        deployment = deployment_of(settings.temporal_build_id)
+        async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)
-            await asyncio.to_thread(stop.wait)
-            sweeping.cancel()
+            try:
+                await asyncio.to_thread(stop.wait)
+            finally:
+                stop.set()  # a worker that fails cancels us, and the thread that waits would keep the process alive
+                sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
 
 
-def saga_worker(client: Client, task_queue: str, services: Services, threads: ThreadPoolExecutor) -> Worker:
+def deployment_of(build_id: str | None) -> WorkerDeploymentConfig | None:
+    """Make the worker a version of the deployment; without a build id it is what any other worker is.
+
+    An order stays with the version that began it: it lives for 40 minutes at most, or until an operator has mended it.
+    """
+    if build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
+
+
+def saga_worker(
+    client: Client,
+    task_queue: str,
+    services: Services,
+    threads: ThreadPoolExecutor,
+    plugins: Sequence[Plugin] = (),
+    deployment: WorkerDeploymentConfig | None = None,
+) -> Worker:
     """A worker for the order saga, over services that do not publish."""
     orders, payments = OrderActivities(services.orders), PaymentActivities(services.payments)
     inventory, shipping = InventoryActivities(services.inventory), ShippingActivities(services.shipping)
@@ -69,8 +104,11 @@ def saga_worker(client: Client, task_queue: str, services: Services, threads: Th
             shipping.schedule,
             shipping.cancel,
         ],
+        plugins=plugins,
+        deployment_config=deployment,
         activity_executor=threads,
         max_concurrent_activities=ACTIVITIES_AT_ONCE,
         max_concurrent_local_activities=ACTIVITIES_AT_ONCE,
         graceful_shutdown_timeout=FINISH_IN_HAND,
+        sticky_queue_schedule_to_start_timeout=STICKY,
     )

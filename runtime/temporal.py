@@ -3,23 +3,24 @@
 import asyncio
 from datetime import timedelta
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.runtime import Runtime
 
 from domain.order import OrderRequest, SagaStyle
 from runtime.errors import CannotRun
 from runtime.settings import Settings
-from workflows.order_saga import OrderSaga, workflow_id
+from workflows.order_saga import OrderOutcome, OrderSaga, workflow_id
 from workflows.saga_status import first_attributes
 
 CONNECT_DEADLINE_S = 5.0
 RPC_DEADLINE = timedelta(seconds=5)
 
 
-async def connect(settings: Settings) -> Client:
+async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
     """Connect to the server of the settings; a profile of Temporal's own configuration file adds TLS and API keys.
 
     Raises:
@@ -31,19 +32,21 @@ async def connect(settings: Settings) -> Client:
     config = {"target_host": settings.temporal_address, "namespace": settings.temporal_namespace} | config
     try:
         async with asyncio.timeout(CONNECT_DEADLINE_S):
-            return await Client.connect(**config, data_converter=pydantic_data_converter)  # type: ignore[arg-type]
+            return await Client.connect(**config, data_converter=pydantic_data_converter, runtime=runtime)  # type: ignore[arg-type]
     except (RuntimeError, TimeoutError) as error:
         raise CannotRun(f"Temporal does not answer at {config['target_host']}: {error!r}") from error
 
 
-async def start_saga(client: Client, request: OrderRequest, settings: Settings) -> None:
+async def start_saga(
+    client: Client, request: OrderRequest, settings: Settings
+) -> WorkflowHandle[OrderSaga, OrderOutcome]:
     """Start the order's saga. One that runs, or has ended, is left as it is.
 
     Raises:
         RPCError: Temporal did not take it; it may be started again.
     """
     try:
-        await client.start_workflow(
+        return await client.start_workflow(
             OrderSaga.run,
             request,
             id=workflow_id(request.order_id),
@@ -55,4 +58,4 @@ async def start_saga(client: Client, request: OrderRequest, settings: Settings) 
             rpc_timeout=RPC_DEADLINE,
         )
     except WorkflowAlreadyStartedError:
-        return
+        return client.get_workflow_handle_for(OrderSaga.run, workflow_id(request.order_id))

@@ -1,59 +1,63 @@
 """The undo list of a saga: what is registered before a step runs is undone in reverse."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from temporalio.exceptions import ActivityError
 
-from domain.order import Step
+from domain.ids import OrderId
+from domain.order import Reason, Step
 from workflows.saga_status import SagaStatus
 
-T = TypeVar("T")
 
-Undo = Callable[[bool], Awaitable[object]]
-"""Takes whether an operator asked for this attempt. Raises ActivityError when it ran out of attempts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undoing:
+    """`asked_by_operator`: somebody looked at the compensation, which kept failing, and asks for it again."""
 
-Stuck = Callable[[Step, ActivityError], Awaitable[None]]
+    order_id: OrderId
+    reason: Reason
+    asked_by_operator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compensation:
+    """`undo` raises ActivityError when it is out of attempts."""
+
+    step: Step
+    undo: Callable[[Undoing], Awaitable[object]]
+
+
+WaitForOperator = Callable[[Step, ActivityError], Awaitable[None]]
 """Returns when the compensation shall be tried again."""
 
 
 class Compensations:
-    def __init__(self, stuck: Stuck) -> None:
-        self._stuck = stuck
-        self._registered: list[tuple[Step, Undo]] = []
+    def __init__(self, status: SagaStatus, wait_for_operator: WaitForOperator) -> None:
+        self._status = status
+        self._wait_for_operator = wait_for_operator
+        self._registered: list[Compensation] = []
 
-    def register(self, step: Step, undo: Undo) -> None:
+    def register(self, compensation: Compensation) -> None:
         """Call it before the step: a lost answer may hide a real effect. An undo finds out, and then undoes."""
-        self._registered.append((step, undo))
+        self._registered.append(compensation)
 
-    def forget_last(self) -> None:
-        """The step said no, so it has left nothing to undo."""
-        self._registered.pop()
+    def forget(self, step: Step) -> None:
+        """The step that this undoes said no. Neither that nor what would have followed it has left anything."""
+        while self._registered.pop().step is not step:
+            pass
 
-    async def run(self, status: SagaStatus) -> None:
-        """Undo everything. One that keeps failing waits for an operator; those that are done are not run again."""
+    async def run(self, order_id: OrderId, reason: Reason) -> None:
+        """Undo everything. What keeps failing waits for an operator; what is done is not run again."""
         asked_by_operator = False
         while self._registered:
-            step, undo = self._registered[-1]
-            status.begin(step)
+            last = self._registered[-1]
+            self._status.running(last.step)
             try:
-                await undo(asked_by_operator)
+                await last.undo(Undoing(order_id=order_id, reason=reason, asked_by_operator=asked_by_operator))
             except ActivityError as error:
-                await self._stuck(step, error)
+                await self._wait_for_operator(last.step, error)
                 asked_by_operator = True
             else:
                 self._registered.pop()
-                status.step(step, "done")
+                self._status.done(last.step)
                 asked_by_operator = False
-
-
-async def shielded(work: Coroutine[Any, Any, T]) -> T:
-    """Finish the work although we are cancelled meanwhile."""
-    task = asyncio.create_task(work)
-    while True:
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise

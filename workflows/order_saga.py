@@ -1,28 +1,33 @@
 """The orchestrated saga: one workflow tells each service what to do, and undoes in reverse what has to be undone."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.events import (
         InventoryFailed,
-        InventoryReserved,
         OrderCancelled,
-        PaymentCompleted,
         PaymentFailed,
-        PaymentPending,
-        PaymentRefunded,
         ShippingFailed,
         ShippingScheduled,
     )
     from domain.ids import OrderId
-    from domain.order import Order, OrderRequest, OrderStatus, Reason, Step
+    from domain.order import OrderRequest, OrderStatus, Reason, Step
     from workflows import steps
-    from workflows.compensations import Compensations, shielded
+    from workflows.attention import AttentionOfOperator
+    from workflows.compensations import Compensation, Compensations
+    from workflows.interruptions import end_of, heed_hidden_cancel, shielded
+    from workflows.payment import PaymentOfOrder
     from workflows.saga_status import SagaStatus, StepProgress
+
+REFUSALS = (OrderCancelled, PaymentFailed, InventoryFailed, ShippingFailed)
+
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,103 +48,66 @@ class OrderSaga:
     def __init__(self, request: OrderRequest) -> None:
         self._order_id = request.order_id
         self._status = SagaStatus()
-        self._undo = Compensations(self._wait_for_operator)
+        self._payment = PaymentOfOrder(request.order_id)
+        self._attention = AttentionOfOperator(request.order_id, self._status)
+        self._compensations = Compensations(self._status, self._attention.wait)
         self._story: asyncio.Task[Reason | None] | None = None
-        self._reason: Reason | None = None
-        self._settlement: PaymentCompleted | PaymentRefunded | None = None
-        self._cancel_asked = self._past_pivot = self._waits_for_operator = False
+        self._cancel_asked = self._past_pivot = self._decided = False
 
     @workflow.run
     async def run(self, request: OrderRequest) -> OrderOutcome:
-        self._undo.register(Step.CANCEL_ORDER, lambda _: steps.cancel_order(self._order_id, self._why()))
+        # The order is on record before its saga runs, so there is something to cancel even if no step ever began.
+        self._compensations.register(Compensation(Step.CANCEL_ORDER, steps.cancel_order))
         self._story = asyncio.create_task(self._fulfil(request))
         if self._cancel_asked:
             self._story.cancel()
-        try:
-            self._reason = await self._story
-        except (asyncio.CancelledError, ActivityError) as interruption:
-            cancelled = is_cancelled_exception(interruption)
-            self._reason = Reason.CANCELLED_BY_CUSTOMER if cancelled else Reason.TIMED_OUT
-        await shielded(self._confirm() if self._reason is None else self._compensate())
+        why_undo = await end_of(self._story)
+        self._decided = True
+        await shielded(self._confirm() if why_undo is None else self._compensate(why_undo))
         await shielded(workflow.wait_condition(workflow.all_handlers_finished))
-        if self._reason is Reason.CANCELLED_BY_CUSTOMER and not self._cancel_asked:
+        if why_undo is Reason.CANCELLED_BY_CUSTOMER and not self._cancel_asked:
             raise asyncio.CancelledError  # it was Temporal's own cancel, which expects this end
-        return OrderOutcome(order_id=self._order_id, status=self._end(), reason=self._reason)
+        status = OrderStatus.CONFIRMED if why_undo is None else OrderStatus.CANCELLED
+        return OrderOutcome(order_id=self._order_id, status=status, reason=why_undo)
 
     async def _fulfil(self, request: OrderRequest) -> Reason | None:
         """Go as far as the pivot. Return why the order has to be undone, or None."""
-        self._status.step(Step.CREATE_ORDER, "running")
-        created = await steps.create_order(request)
+        created = await self._step(Step.CREATE_ORDER, steps.create_order(request))
         if isinstance(created, OrderCancelled):
-            return self._refused(Step.CREATE_ORDER, created.reason)
+            return self._nothing_to_undo(Step.CANCEL_ORDER, created.reason)
         order = created.order
-        self._status.step(Step.CREATE_ORDER, "done")
 
-        self._undo.register(
-            Step.REFUND_PAYMENT,
-            lambda asked: steps.refund_payment(self._order_id, self._why(), asked_by_operator=asked),
-        )
-        match await self._charge(order):
+        # A local activity may have run in a workflow task that was lost, unknown to Temporal. So the undo of reserving
+        # is there before the step ahead of it, of which Temporal keeps what came out.
+        self._compensations.register(Compensation(Step.REFUND_PAYMENT, steps.refund_payment))
+        self._compensations.register(Compensation(Step.RELEASE_INVENTORY, steps.release_inventory))
+        match await self._step(Step.CHARGE_PAYMENT, self._payment.charge(order)):
             case PaymentFailed(reason=reason):
-                return self._refused(Step.CHARGE_PAYMENT, reason)
-            case PaymentCompleted():
-                self._status.step(Step.CHARGE_PAYMENT, "done")
+                return self._nothing_to_undo(Step.REFUND_PAYMENT, reason)
 
-        self._undo.register(Step.RELEASE_INVENTORY, lambda _: steps.release_inventory(self._order_id, self._why()))
-        self._status.step(Step.RESERVE_INVENTORY, "running")
-        match await steps.reserve_inventory(order):
+        match await self._step(Step.RESERVE_INVENTORY, steps.reserve_inventory(order)):
             case InventoryFailed(reason=reason):
-                return self._refused(Step.RESERVE_INVENTORY, reason)
-            case InventoryReserved():
-                self._status.step(Step.RESERVE_INVENTORY, "done")
+                return self._nothing_to_undo(Step.RELEASE_INVENTORY, reason)
 
-        self._undo.register(Step.CANCEL_SHIPPING, lambda _: steps.cancel_shipping(self._order_id, self._why()))
-        self._status.begin(Step.SCHEDULE_SHIPPING)
-        match await steps.schedule_shipping(order):
+        self._compensations.register(Compensation(Step.CANCEL_SHIPPING, steps.cancel_shipping))
+        match await self._step(Step.SCHEDULE_SHIPPING, steps.schedule_shipping(order)):
             case ShippingFailed(reason=reason):
-                return self._refused(Step.SCHEDULE_SHIPPING, reason)
+                return self._nothing_to_undo(Step.CANCEL_SHIPPING, reason)
             case ShippingScheduled():
-                self._status.step(Step.SCHEDULE_SHIPPING, "done")
-        self._past_pivot = True
-        return None
-
-    async def _charge(self, order: Order) -> PaymentCompleted | PaymentFailed:
-        self._status.begin(Step.CHARGE_PAYMENT)
-        payment = await steps.charge_payment(order)
-        while isinstance(payment, PaymentPending):
-            try:
-                await workflow.wait_condition(
-                    lambda: self._settlement is not None, timeout=payment.expires_at - workflow.now()
-                )
-            except TimeoutError:
-                payment = await steps.abort_payment(self._order_id, Reason.PAYMENT_EXPIRED)
-            else:
-                if isinstance(self._settlement, PaymentCompleted):
-                    return self._settlement
-                payment = PaymentFailed(order_id=self._order_id, reason=Reason.PAYMENT_EXPIRED)
-        return payment
+                self._past_pivot = True
+                return None
 
     async def _confirm(self) -> None:
         """Only forward from here: both are repeated until they succeed."""
-        self._status.step(Step.CONFIRM_ORDER, "running")
+        self._status.running(Step.CONFIRM_ORDER)
         await asyncio.gather(steps.sell_inventory(self._order_id), steps.confirm_order(self._order_id))
-        self._status.step(Step.CONFIRM_ORDER, "done")
+        self._status.done(Step.CONFIRM_ORDER)
         self._status.show(OrderStatus.CONFIRMED, Step.CONFIRM_ORDER, "The order is confirmed.")
 
-    async def _compensate(self) -> None:
-        await self._undo.run(self._status)
-        self._status.show(OrderStatus.CANCELLED, Step.CANCEL_ORDER, f"The order is cancelled: {self._reason}.")
-
-    async def _wait_for_operator(self, step: Step, error: ActivityError) -> None:
-        """A compensation keeps failing: say so everywhere, and wait until somebody asks for it again."""
-        self._status.step(step, "failing", str(error.cause))
-        why = f"{step} keeps failing since {workflow.now():%Y-%m-%d %H:%M:%S} UTC: {error.cause}"
-        self._status.show(OrderStatus.NEEDS_ATTENTION, step, f"{why}\n\nThe update `retry_compensation` goes on here.")
-        self._waits_for_operator = True
-        await steps.show_attention(self._order_id, why)
-        await workflow.wait_condition(lambda: not self._waits_for_operator)
-        await steps.show_attention(self._order_id, None)
-        self._status.show(OrderStatus.PENDING, step, f"An operator asked for {step} again.")
+    async def _compensate(self, reason: Reason) -> None:
+        self._payment.not_awaited_any_more()
+        await self._compensations.run(self._order_id, reason)
+        self._status.show(OrderStatus.CANCELLED, Step.CANCEL_ORDER, f"The order is cancelled: {reason}.")
 
     @workflow.update
     async def cancel(self) -> None:
@@ -147,6 +115,8 @@ class OrderSaga:
         self._cancel_asked = True
         if self._story is not None:
             self._story.cancel()
+        await workflow.wait_condition(lambda: self._decided)
+        self._cancel_comes_in_time()
 
     @cancel.validator
     def _cancel_comes_in_time(self) -> None:
@@ -156,30 +126,32 @@ class OrderSaga:
     @workflow.update
     async def retry_compensation(self) -> None:
         """Go on with the compensation that waits for an operator."""
-        self._waits_for_operator = False
+        self._attention.given()
 
     @retry_compensation.validator
     def _a_compensation_waits(self) -> None:
-        if not self._waits_for_operator:
-            raise ApplicationError("no compensation of the order waits for an operator", type="NothingToRetry")
+        self._attention.must_be_needed()
 
     @workflow.signal
     async def payment_settled(self) -> None:
-        """The customer paid. The Payment service books it, and gives back what comes too late."""
-        self._settlement = await steps.settle_payment(self._order_id)
+        await self._payment.settled()
 
     @workflow.query
     def progress(self) -> list[StepProgress]:
         return self._status.steps
 
-    def _refused(self, step: Step, reason: Reason) -> Reason:
-        """A refusal has no effect that could be undone."""
-        self._undo.forget_last()
-        self._status.step(step, "refused")
+    async def _step(self, step: Step, work: Awaitable[E]) -> E:
+        self._status.running(step)
+        event = await work
+        if isinstance(event, REFUSALS):
+            self._status.refused(step)
+            return event
+        self._status.done(step)
+        if step is not Step.SCHEDULE_SHIPPING:  # past the pivot it is too late
+            heed_hidden_cancel()
+        return event
+
+    def _nothing_to_undo(self, compensation: Step, reason: Reason) -> Reason:
+        """A refusal has no effect."""
+        self._compensations.forget(compensation)
         return reason
-
-    def _why(self) -> Reason:
-        return self._reason or Reason.TIMED_OUT
-
-    def _end(self) -> OrderStatus:
-        return OrderStatus.CANCELLED if self._reason else OrderStatus.CONFIRMED

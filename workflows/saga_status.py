@@ -14,6 +14,9 @@ SAGA_STATUS = SearchAttributeKey.for_keyword("SagaStatus")
 SAGA_STEP = SearchAttributeKey.for_keyword("SagaStep")
 ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
 
+# The steps that leave our databases. An update of the search attributes costs an event, so the quick steps have none.
+_MAY_TAKE_LONG = {Step.CHARGE_PAYMENT, Step.SCHEDULE_SHIPPING, Step.CANCEL_SHIPPING, Step.REFUND_PAYMENT}
+
 Progress = Literal["left", "running", "done", "refused", "failing"]
 
 
@@ -44,15 +47,24 @@ class SagaStatus:
     def steps(self) -> list[StepProgress]:
         return list(self._steps.values())
 
-    def step(self, step: Step, progress: Progress, last_error: str | None = None) -> None:
-        self._steps[step] = StepProgress(step=step, progress=progress, last_error=last_error)
+    def running(self, step: Step) -> None:
+        self._set(step, "running")
+        if step in _MAY_TAKE_LONG:
+            workflow.upsert_search_attributes([SAGA_STEP.value_set(step)])
 
-    def begin(self, step: Step) -> None:
-        """For a step that may take long: its name becomes searchable."""
-        self.step(step, "running")
-        workflow.upsert_search_attributes([SAGA_STEP.value_set(step)])
+    def done(self, step: Step) -> None:
+        self._set(step, "done")
+
+    def refused(self, step: Step) -> None:
+        self._set(step, "refused")
+
+    def failing(self, step: Step, last_error: str) -> None:
+        self._set(step, "failing", last_error)
 
     def show(self, status: OrderStatus, step: Step, details: str) -> None:
         """Make it searchable, and readable in the Temporal UI. `details` is Markdown."""
         workflow.upsert_search_attributes([SAGA_STATUS.value_set(status), SAGA_STEP.value_set(step)])
         workflow.set_current_details(details)
+
+    def _set(self, step: Step, progress: Progress, last_error: str | None = None) -> None:
+        self._steps[step] = StepProgress(step=step, progress=progress, last_error=last_error)

@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.ids import OrderId
     from domain.order import Order, OrderRequest, Reason
+    from workflows.compensations import Undoing
     from workflows.options import FORWARD, LOCAL_FORWARD, LOCAL_STEP, LOCAL_UNDO, STEP, UNDO
 
 
@@ -95,38 +96,38 @@ async def confirm_order(order_id: OrderId) -> None:
     )
 
 
-async def cancel_shipping(order_id: OrderId, reason: Reason) -> None:
+async def cancel_shipping(undoing: Undoing) -> None:
     await workflow.execute_activity_method(
         ShippingActivities.cancel,
-        CancelShipping(order_id=order_id, reason=reason),
-        summary=f"cancel shipping: {reason}",
+        CancelShipping(order_id=undoing.order_id, reason=undoing.reason),
+        summary=f"cancel shipping: {undoing.reason}",
         **UNDO,
     )
 
 
-async def release_inventory(order_id: OrderId, reason: Reason) -> None:
+async def release_inventory(undoing: Undoing) -> None:
     await workflow.execute_local_activity_method(
         InventoryActivities.release,
-        ReleaseInventory(order_id=order_id, reason=reason),
-        summary=f"release inventory: {reason}",
+        ReleaseInventory(order_id=undoing.order_id, reason=undoing.reason),
+        summary=f"release inventory: {undoing.reason}",
         **LOCAL_UNDO,
     )
 
 
-async def refund_payment(order_id: OrderId, reason: Reason, *, asked_by_operator: bool) -> None:
+async def refund_payment(undoing: Undoing) -> None:
     await workflow.execute_activity_method(
         PaymentActivities.refund,
-        RefundPayment(order_id=order_id, reason=reason, asked_by_operator=asked_by_operator),
-        summary=f"refund payment: {reason}",
+        RefundPayment(order_id=undoing.order_id, reason=undoing.reason, asked_by_operator=undoing.asked_by_operator),
+        summary=f"refund payment: {undoing.reason}",
         **UNDO,
     )
 
 
-async def cancel_order(order_id: OrderId, reason: Reason) -> None:
+async def cancel_order(undoing: Undoing) -> None:
     await workflow.execute_local_activity_method(
         OrderActivities.cancel,
-        CancelOrder(order_id=order_id, reason=reason),
-        summary=f"cancel the order: {reason}",
+        CancelOrder(order_id=undoing.order_id, reason=undoing.reason),
+        summary=f"cancel the order: {undoing.reason}",
         **LOCAL_UNDO,
     )
 

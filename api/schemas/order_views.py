@@ -26,12 +26,13 @@ class ShippingView(BaseModel):
 
 
 class StepView(BaseModel):
-    """`pending`: not begun. `at` is the last attempt."""
+    """`pending`: not begun. `at` is the last attempt. `last_error` is what the last one that failed ran into."""
 
     name: str
     status: Literal["pending", "done", "refused", "waiting", "retrying"]
     attempts: int
     at: Instant | None
+    last_error: str | None = None
 
 
 class OrderSummary(BaseModel):

@@ -1,0 +1,23 @@
+from typing import Protocol
+
+from temporalio import activity
+
+from domain.ids import OrderId
+
+
+class CancellationRequests(Protocol):
+    def ask(self, order_id: OrderId) -> None:
+        """Tell the services that the order is no longer wanted. Asking again is harmless.
+
+        Raises whatever went wrong.
+        """
+        ...
+
+
+class CancellationRequestActivities:
+    def __init__(self, requests: CancellationRequests) -> None:
+        self._requests = requests
+
+    @activity.defn(name="request_cancellation")
+    def request(self, order_id: OrderId) -> None:
+        self._requests.ask(order_id)

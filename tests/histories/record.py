@@ -1,0 +1,61 @@
+"""Records the histories again, on a real Temporal server: `python -m tests.histories.record`.
+
+Run it when the saga's commands were changed on purpose. Before that, see docs/worker-versioning.md: orders under way
+bear histories like those that this replaces.
+"""
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from runtime.binaries import temporal_binary
+from tests.histories.orders import KEPT, KeptOrder, ended
+from tests.integration.order_saga.at_steps import AtSteps
+from tests.integration.order_saga.saga_shop import SagaShop, open_shop
+from tests.service_databases import migrated, sqlite_urls
+from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+
+FOLDER = Path(__file__).parent
+
+
+async def history_of(shop: SagaShop, order: KeptOrder) -> str:
+    """Return the history of one order, as JSON."""
+    saga = await shop.place(*order.lines, payment=order.payment, postal_code=order.postal_code)
+    await order.act(saga)
+    await ended(saga)
+    return json.dumps(_without_stack_traces((await saga.handle.fetch_history()).to_json_dict()), indent=1)
+
+
+def _without_stack_traces(part: Any) -> Any:  # noqa: ANN401 - JSON
+    """Leave out what names the files of the machine that recorded it; a replay does not look at it."""
+    match part:
+        case dict():
+            return {name: _without_stack_traces(value) for name, value in part.items() if name != "stackTrace"}
+        case list():
+            return [_without_stack_traces(value) for value in part]
+    return part
+
+
+async def record(folder: Path) -> None:
+    at_steps = AtSteps()
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary(None),
+        data_converter=pydantic_data_converter,
+        search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
+        interceptors=[at_steps],
+        identity="order-saga-tests",
+    )
+    async with environment:
+        for name, order in KEPT.items():
+            with tempfile.TemporaryDirectory() as data:
+                async with open_shop(environment, at_steps, migrated(sqlite_urls(Path(data)))) as shop, shop.worker():
+                    (folder / f"{name}.json").write_text(await history_of(shop, order) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(record(FOLDER))

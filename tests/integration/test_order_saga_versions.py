@@ -1,0 +1,85 @@
+"""Two versions of the saga side by side on a real Temporal server: an order stays with the one that began it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from temporalio import workflow
+from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from domain.order import OrderRequest, OrderStatus, Pix, Reason, Step
+from runtime.binaries import temporal_binary
+from runtime.serve_saga_worker import DEPLOYMENT, deployment_of
+from tests.integration.order_saga.at_steps import AtSteps
+from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually, open_shop
+from tests.service_databases import migrated, sqlite_urls
+from workflows.order_saga import OrderOutcome, OrderSaga
+from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+
+
+@workflow.defn(name="OrderSaga")
+class AnotherOrderSaga:
+    """A next version whose commands have nothing in common with those of orders under way."""
+
+    @workflow.run
+    async def run(self, request: OrderRequest) -> OrderOutcome:
+        return OrderOutcome(order_id=request.order_id, status=OrderStatus.CANCELLED, reason=Reason.TIMED_OUT)
+
+
+@pytest_asyncio.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[SagaShop]:
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary(None),
+        data_converter=pydantic_data_converter,
+        search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
+    )
+    async with environment, open_shop(environment, AtSteps(), migrated(sqlite_urls(tmp_path))) as shop:
+        yield shop
+
+
+async def make_current(shop: SagaShop, build_id: str) -> None:
+    """What `temporal worker deployment set-current-version` does. The version is known once its worker polls."""
+    client = shop.environment.client
+    request = SetWorkerDeploymentCurrentVersionRequest(
+        namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id, ignore_missing_task_queues=True
+    )
+
+    async def set_current() -> bool:
+        try:
+            await client.workflow_service.set_worker_deployment_current_version(request)
+        except RPCError:
+            return False
+        return True
+
+    await eventually(set_current, f"version {build_id} is current")
+
+
+async def version_of(saga: Saga) -> str:
+    shown = await saga.handle.describe()
+    return shown.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id
+
+
+async def test_an_order_under_way_ends_with_the_version_that_began_it(shop: SagaShop) -> None:
+    async with shop.worker(deployment_of("1")):
+        await make_current(shop, "1")
+        under_way = await shop.place(payment=Pix())
+        await under_way.await_progress(Step.CHARGE_PAYMENT, "running")
+
+        async with Worker(
+            shop.environment.client,
+            task_queue=shop.task_queue,
+            workflows=[AnotherOrderSaga],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+            deployment_config=deployment_of("2"),
+        ):
+            await make_current(shop, "2")
+            new = await shop.place()
+            assert (await new.outcome()).status is OrderStatus.CANCELLED
+            await under_way.handle.signal(OrderSaga.payment_settled)
+            assert (await under_way.outcome()).status is OrderStatus.CONFIRMED
+
+    assert [await version_of(under_way), await version_of(new)] == ["1", "2"]

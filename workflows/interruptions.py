@@ -1,0 +1,52 @@
+"""What may cut a saga short, and what must not be cut short."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from domain.order import Reason
+from workflows.options import ORDER_DEADLINE
+
+T = TypeVar("T")
+
+
+async def end_of(story: asyncio.Task[Reason | None]) -> Reason | None:
+    """Return why the order has to be undone, or None: what the story decided, or what cut it short.
+
+    A story that had decided when the interruption came stands by its decision.
+    """
+    too_late = False
+    try:
+        await workflow.wait_condition(story.done, timeout=ORDER_DEADLINE, timeout_summary="the order's deadline")
+    except (TimeoutError, asyncio.CancelledError) as interruption:
+        too_late = isinstance(interruption, TimeoutError)
+        story.cancel()
+    (end,) = await shielded(asyncio.gather(story, return_exceptions=True))
+    match end:
+        case asyncio.CancelledError() | ActivityError():
+            cancelled = is_cancelled_exception(end) and not too_late
+            return Reason.CANCELLED_BY_CUSTOMER if cancelled else Reason.TIMED_OUT
+        case BaseException():
+            raise end
+    return end
+
+
+async def shielded(work: Awaitable[T]) -> T:
+    """Finish the work although we are cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+
+
+def heed_hidden_cancel() -> None:
+    """Call it after an activity: one that ends in the moment of its cancellation hides that there was one."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

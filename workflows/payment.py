@@ -1,0 +1,45 @@
+"""Charging an order: a card answers at once, a pix payment waits for the customer or for its expiry."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from domain.events import PaymentCompleted, PaymentFailed, PaymentPending, PaymentRefunded
+    from domain.ids import OrderId
+    from domain.order import Order, Reason
+    from workflows import steps
+    from workflows.interruptions import heed_hidden_cancel
+
+
+class PaymentOfOrder:
+    def __init__(self, order_id: OrderId) -> None:
+        self._order_id = order_id
+        self._charge_answered = False
+        self._settlement: PaymentCompleted | PaymentRefunded | None = None
+
+    async def charge(self, order: Order) -> PaymentCompleted | PaymentFailed:
+        payment = await steps.charge_payment(order)
+        self._charge_answered = True
+        heed_hidden_cancel()  # or a cancel would go unheard until the customer pays
+        while isinstance(payment, PaymentPending):
+            try:
+                await workflow.wait_condition(
+                    lambda: self._settlement is not None,
+                    timeout=payment.expires_at - workflow.now(),
+                    timeout_summary="the customer may pay until then",
+                )
+            except TimeoutError:
+                payment = await steps.abort_payment(self._order_id, Reason.PAYMENT_EXPIRED)
+            else:
+                if isinstance(self._settlement, PaymentCompleted):
+                    return self._settlement
+                payment = PaymentFailed(order_id=self._order_id, reason=Reason.PAYMENT_EXPIRED)
+        return payment
+
+    async def settled(self) -> None:
+        """The customer paid. The Payment service books it, and gives back what comes too late."""
+        await workflow.wait_condition(lambda: self._charge_answered)  # before that it has no payment to book it on
+        self._settlement = await steps.settle_payment(self._order_id)
+
+    def not_awaited_any_more(self) -> None:
+        """The order is being undone, so a settlement need not wait for an answer to the charge."""
+        self._charge_answered = True
