@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from bridges.kafka_events import KafkaRecord
 
@@ -58,7 +58,7 @@ class Lanes:
         self._waiting: dict[bytes, deque[KafkaRecord]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def take(self, records: list[KafkaRecord]) -> None:
+    def take(self, records: Sequence[KafkaRecord]) -> None:
         """Call it on the event loop. Records without a key have a lane for each partition."""
         for record in records:
             key = record.key or f"{record.topic}/{record.partition}".encode()

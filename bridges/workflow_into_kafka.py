@@ -31,8 +31,8 @@ async def publish(
 ) -> str:
     """Publish the event, and return its id once the broker has acknowledged it.
 
-    The id is derived from workflow, run and activity, so that every retry is a duplicate that consumers can drop. It is
-    tried for ever, or `within` a time. `task_queue` is that of a worker with the plugin, if it is not the workflow's own.
+    The id is derived from workflow, run and activity, so that every retry is a duplicate that consumers can drop.
+    It is tried for ever, or `within` a time. `task_queue`: that of a worker with the plugin, if not the workflow's own.
 
     Raises:
         ActivityError: it was not acknowledged in time, or is no JSON.

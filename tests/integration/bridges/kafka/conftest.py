@@ -146,12 +146,26 @@ class Estate:
             process.wait()
 
 
+async def _connected(server: TemporalServer) -> Client:
+    """Connect once the server is healthy, which is a moment after it listens."""
+
+    async def attempt() -> Client | None:
+        try:
+            return await Client.connect(server.address)
+        except RuntimeError:
+            return None
+
+    client = await soon(attempt, lambda found: found is not None)
+    assert client is not None
+    return client
+
+
 @pytest_asyncio.fixture
 async def estate(tmp_path: Path, broker: Broker) -> AsyncIterator[Estate]:
     server = TemporalServer(tmp_path)
     await asyncio.to_thread(server.start)
     try:
-        client = await Client.connect(server.address)
+        client = await _connected(server)
         estate = Estate(
             client=client,
             server=server,

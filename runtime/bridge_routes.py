@@ -1,0 +1,115 @@
+"""What each event from Kafka does in this project: the tables of the bridge."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from api.dependencies import OrderConductor
+from api.idempotency import fingerprint_of
+from api.schemas.orders import OrderPairBody
+from bridges.kafka_into_workflow import Decoder, IncomingEvent, Routes, SignalWithStart, Start, cloud_events, plain_json
+from choreography.routing import ROUTING, tag_of
+from domain.commands import PlaceOrder
+from domain.errors import KeyReused, UnknownOrder
+from domain.events import Event
+from domain.ids import OrderId, order_id_from_key
+from domain.order import SagaStyle
+from runtime.settings import Settings
+from runtime.wiring import Services
+from workflows.choreography_witness import WitnessedEvent, WitnessedOrder, witness_id
+from workflows.order_saga import workflow_id
+from workflows.saga_status import first_attributes
+
+REQUESTED = "order-requests"
+SETTLED = "payment.settled"
+WITNESS_QUEUE = "choreography-witnesses"
+ESTATE_TOPICS: Mapping[str, Decoder] = {"order-requests": plain_json(REQUESTED), "payment-settlements": cloud_events}
+
+_MOMENT = TypeAdapter(datetime)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstateRoutes:
+    """`services` record without publishing: what comes in here is for orchestrated orders, settlements apart."""
+
+    settings: Settings
+    services: Services
+    conductors: Mapping[SagaStyle, OrderConductor]
+
+    def table(self) -> Routes:
+        return {REQUESTED: self._place, SETTLED: self._settle}
+
+    async def _place(self, event: IncomingEvent) -> Start:
+        """Write the order as the API does, and let the bridge start its saga. The key decides which order it is."""
+        if not event.key:
+            raise ValueError("a request without a key cannot be told from its repetition")
+        command = _command(event)
+        try:
+            await asyncio.to_thread(self.services.orders.place, command)
+        except KeyReused as reused:
+            raise ValueError("the key was used before, for another order") from reused
+        request = command.request
+        return Start(
+            workflow="OrderSaga",
+            workflow_id=lambda _: workflow_id(request.order_id),
+            task_queue=self.settings.temporal_task_queue,
+            argument=lambda _: request,
+            summary=f"order of {len(request.lines)} lines, paid by {request.payment.method}",
+            search_attributes=lambda _: first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
+        )
+
+    async def _settle(self, event: IncomingEvent) -> None:
+        """The saga of an orchestrated order hears of it; the payment service of a choreographed one books it."""
+        order_id = OrderId(event.data["order_id"])
+        try:
+            record = await asyncio.to_thread(self.services.orders.find, order_id)
+        except UnknownOrder:
+            return
+        await self.conductors[record.style].payment_settled(order_id)
+
+
+def witness_routes(silence_s: float) -> Routes:
+    """Every event of the choreography goes to its order's witness, as a signal that bears its name."""
+    start = Start(
+        workflow="ChoreographyWitness",
+        workflow_id=lambda event: witness_id(event.data["order_id"]),
+        task_queue=WITNESS_QUEUE,
+        argument=lambda event: WitnessedOrder(order_id=event.data["order_id"], silence_s=silence_s),
+        summary="watches a choreographed order",
+        search_attributes=lambda event: first_attributes(event.data["order_id"], SagaStyle.CHOREOGRAPHED),
+    )
+    return {
+        tag_of(event): SignalWithStart(
+            signal=tag_of(event), start=start, argument=partial(_witnessed, _owed_after(event))
+        )
+        for event in get_args(Event)
+    }
+
+
+def _witnessed(owed_by: str | None, event: IncomingEvent) -> WitnessedEvent:
+    expires_at = event.data.get("expires_at")
+    return WitnessedEvent(
+        event_id=event.id,
+        caused_by=event.record.header("ce_causationid"),
+        owed_by="the customer" if expires_at else owed_by,
+        waits_until=_MOMENT.validate_python(expires_at) if expires_at else None,
+    )
+
+
+def _owed_after(event: type[Event]) -> str | None:
+    return next((service for service, policies in ROUTING.items() if event in policies), None)
+
+
+def _command(event: IncomingEvent) -> PlaceOrder:
+    try:
+        body = OrderPairBody.model_validate(event.data)
+    except ValidationError as invalid:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in invalid.errors(include_input=False)]
+        raise ValueError("; ".join(wrong)) from None
+    request = body.to_request(order_id_from_key(REQUESTED, event.key))
+    return PlaceOrder(request=request, style=SagaStyle.ORCHESTRATED, fingerprint=fingerprint_of(body))

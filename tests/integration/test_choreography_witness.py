@@ -1,0 +1,181 @@
+"""The witness of one choreographed order, under a Temporal that skips waiting times."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest_asyncio
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.cancellation_requests import CancellationRequestActivities
+from domain.ids import OrderId
+from domain.order import OrderStatus, SagaStyle
+from tests.integration.bridges.kafka.conftest import soon
+from tests.integration.order_saga.conftest import TEST_SERVER
+from workflows.choreography_witness import (
+    ChoreographyWitness,
+    WitnessedEnd,
+    WitnessedEvent,
+    WitnessedOrder,
+    witness_id,
+)
+from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, first_attributes
+
+ORDER = OrderId("order-1")
+SILENCE_S = 60.0
+DEADLINE_S = 20.0
+
+
+@dataclass
+class Asked:
+    """Whom the witness asks; the order of the calls is kept."""
+
+    orders: list[OrderId] = field(default_factory=list)
+
+    def ask(self, order_id: OrderId) -> None:
+        self.orders.append(order_id)
+
+
+@dataclass(frozen=True)
+class Watched:
+    environment: WorkflowEnvironment
+    handle: WorkflowHandle[ChoreographyWitness, WitnessedEnd]
+    asked: Asked
+
+    async def hears(
+        self, event_type: str, event_id: str, *, owed_by: str | None = None, waits_until: datetime | None = None
+    ) -> None:
+        event = WitnessedEvent(event_id=event_id, caused_by=None, owed_by=owed_by, waits_until=waits_until)
+        await self.handle.signal(event_type, event)
+
+    async def status(self) -> str | None:
+        return (await self.handle.describe()).typed_search_attributes.get(SAGA_STATUS)
+
+    async def details(self) -> str:
+        return str((await self.handle.query("__temporal_workflow_metadata")).current_details)
+
+    async def await_status(self, wanted: str) -> None:
+        await soon(self.status, lambda status: status == wanted)
+
+    async def end(self) -> WitnessedEnd:
+        async with asyncio.timeout(DEADLINE_S):
+            return await self.handle.result()
+
+
+@asynccontextmanager
+async def _environment() -> AsyncIterator[WorkflowEnvironment]:
+    environment = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(TEST_SERVER), data_converter=pydantic_data_converter
+    )
+    async with environment:
+        names = (SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID)
+        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=environment.client.namespace,
+                search_attributes={name.name: keyword for name in names},
+            )
+        )
+        yield environment
+
+
+@pytest_asyncio.fixture
+async def watched() -> AsyncIterator[Watched]:
+    asked = Asked()
+    with ThreadPoolExecutor(2) as threads:
+        async with (
+            _environment() as environment,
+            Worker(
+                environment.client,
+                task_queue="witnesses",
+                workflows=[ChoreographyWitness],
+                activities=[CancellationRequestActivities(asked).request],
+                activity_executor=threads,
+            ),
+        ):
+            handle = await environment.client.start_workflow(
+                ChoreographyWitness.run,
+                WitnessedOrder(order_id=ORDER, silence_s=SILENCE_S),
+                id=witness_id(ORDER),
+                task_queue="witnesses",
+                search_attributes=first_attributes(ORDER, SagaStyle.CHOREOGRAPHED),
+            )
+            yield Watched(environment, handle, asked)
+
+
+async def test_the_witness_ends_with_its_order_and_has_seen_every_event_once(watched: Watched) -> None:
+    await watched.hears("order.requested", "e1", owed_by="order-service")
+    await watched.hears("order.created", "e2", owed_by="payment-service")
+    await watched.hears("order.created", "e2", owed_by="payment-service")
+    await watched.hears("order.confirmed", "e3")
+
+    end = await watched.end()
+
+    assert end.status is OrderStatus.CONFIRMED
+    assert end.events == ["order.requested", "order.created", "order.confirmed"]
+    assert await watched.status() == OrderStatus.CONFIRMED
+    assert watched.asked.orders == []
+
+
+async def test_an_event_that_was_overtaken_by_the_end_is_still_witnessed(watched: Watched) -> None:
+    await watched.hears("order.cancelled", "e2")
+    await watched.hears("payment.failed", "e1", owed_by="order-service")
+
+    end = await watched.end()
+
+    assert (end.status, end.events) == (OrderStatus.CANCELLED, ["order.cancelled", "payment.failed"])
+
+
+async def test_a_silent_order_is_stuck_and_its_cancellation_is_asked_for(watched: Watched) -> None:
+    await watched.hears("order.created", "e1", owed_by="payment-service")
+    await watched.environment.sleep(timedelta(seconds=SILENCE_S + 1))
+
+    await watched.await_status("stuck")
+    details = await watched.details()
+    assert "`order.created`" in details
+    assert "payment-service" in details
+
+    await watched.hears("order.cancelled", "e2")
+    assert (await watched.end()).status is OrderStatus.CANCELLED
+    assert watched.asked.orders == [ORDER]
+
+
+async def test_a_stuck_order_that_speaks_again_is_pending_again(watched: Watched) -> None:
+    await watched.environment.sleep(timedelta(seconds=SILENCE_S + 1))
+    await watched.await_status("stuck")
+
+    await watched.hears("order.created", "e1", owed_by="payment-service")
+
+    await watched.await_status(OrderStatus.PENDING)
+
+
+async def test_the_asking_for_cancellation_is_no_answer(watched: Watched) -> None:
+    await watched.environment.sleep(timedelta(seconds=SILENCE_S + 1))
+    await watched.await_status("stuck")
+
+    await watched.hears("order.cancellation_requested", "e1", owed_by="shipping-service")
+    await watched.environment.sleep(timedelta(seconds=2 * SILENCE_S))
+
+    assert (await watched.status(), watched.asked.orders) == ("stuck", [ORDER])
+
+
+async def test_a_customer_may_be_silent_until_the_payment_expires(watched: Watched) -> None:
+    now = await watched.environment.get_current_time()
+    await watched.hears("payment.pending", "e1", owed_by="the customer", waits_until=now + timedelta(minutes=30))
+
+    await watched.environment.sleep(timedelta(minutes=30))
+    assert (await watched.status(), watched.asked.orders) == (OrderStatus.PENDING, [])
+
+    await watched.environment.sleep(timedelta(seconds=SILENCE_S + 5))
+    await watched.await_status("stuck")
+    await watched.hears("order.cancelled", "e2")
+    await watched.end()
+    assert watched.asked.orders == [ORDER]
