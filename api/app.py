@@ -9,7 +9,7 @@ from api.dependencies import Dependencies
 from api.errors import answer_problems
 from api.limits import BodyLimit
 from api.observed import Measures, Observed
-from api.routers import interventions, operations, orders, placing, products
+from api.routers import interventions, operations, orders, placing, products, users, videos
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -24,9 +24,9 @@ def create_app(dependencies: Dependencies, *, lifespan: Lifespan | None = None) 
     )
     app.state.dependencies = dependencies
     app.state.measures = Measures()
-    for resource in (products, placing, orders, interventions, operations):
+    for resource in (products, placing, orders, interventions, users, videos, operations):
         app.include_router(resource.router)
     answer_problems(app)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, uploads={"/videos": dependencies.videos.max_bytes})
     app.add_middleware(Observed, measures=app.state.measures)
     return app

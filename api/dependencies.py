@@ -6,6 +6,7 @@ from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 
+from api.estate import Accounts, VideoShelf
 from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle
 from services.inventory.service import InventoryService
@@ -100,8 +101,11 @@ class Audit(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemporalUi:
+    """`witnessed`: choreographed orders have a workflow there too, which watches them."""
+
     address: str
     namespace: str
+    witnessed: bool = False
 
     def workflow(self, workflow_id: str) -> str:
         return f"{self.address}/namespaces/{self.namespace}/workflows/{workflow_id.replace('/', '%2F')}"
@@ -117,6 +121,8 @@ class Dependencies:
     shipping: ShippingService
     starter: SagaStarter
     in_flight: InFlightKeys
+    accounts: Accounts
+    videos: VideoShelf
     conductors: Mapping[SagaStyle, OrderConductor]
     probes: Sequence[Probe]
     audit: Audit

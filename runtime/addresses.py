@@ -11,14 +11,25 @@ from runtime.ports import PortReservations, is_free
 from runtime.settings import PREFIX, Settings
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "0.0.0.0", "::1"}  # noqa: S104 - recognised, not bound
-TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API = (
+TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
     "temporal_address",
     "temporal_ui_url",
     "kafka_bootstrap",
     "redis_url",
     "api_port",
+    "flower_url",
+    "smtp_address",
+    "mail_page_url",
 )
-LISTENING = {"temporal": (TEMPORAL, TEMPORAL_UI), "kafka": (KAFKA,), "redis": (REDIS,), "api": (API,)}
+LISTENING = {
+    "temporal": (TEMPORAL, TEMPORAL_UI),
+    "kafka": (KAFKA,),
+    "redis": (REDIS,),
+    "api": (API,),
+    "flower": (FLOWER,),
+    "mail": (SMTP, MAIL_PAGE),
+}
+PAGES = {TEMPORAL_UI, FLOWER, MAIL_PAGE}
 
 
 class Address(NamedTuple):
@@ -48,8 +59,9 @@ def with_free_ports(settings: Settings, names: Iterable[str], ports: PortReserva
         if setting == API:
             return ports.take(settings.api_host)
         local = Address("127.0.0.1", ports.take("127.0.0.1"))
-        shapes = {TEMPORAL_UI: f"http://{local}", REDIS: SecretStr(f"redis://{local}")}
-        return shapes.get(setting, str(local))
+        if setting in PAGES:
+            return f"http://{local}"
+        return SecretStr(f"redis://{local}") if setting == REDIS else str(local)
 
     return settings.with_changes(**{setting: value(setting) for setting in _listening(names)})
 

@@ -8,7 +8,11 @@ from adapters.in_flight_keys import RedisInFlightKeys
 from api.dependencies import Dependencies, OrderConductor, TemporalUi
 from domain.order import SagaStyle
 from runtime.conductors import ChoreographedConductor, OrchestratedConductor
-from runtime.database_probes import database_probes
+from runtime.database_probes import database_probe, database_probes
+from runtime.estate.database import open_estate
+from runtime.estate.for_api import EstateAccounts, EstateVideos
+from runtime.estate.handing_over import HandingOver
+from runtime.estate.workflows import VideoWorkflows
 from runtime.probes import Probe, ask_kafka
 from runtime.saga_starter import Temporal, TemporalStarter
 from runtime.settings import Settings
@@ -23,6 +27,9 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     keys = RedisInFlightKeys(settings.own_redis_url)
     temporal = Temporal(partial(connect, settings))
     published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
+    estate, estate_database = open_estate(settings)
+    workflows = VideoWorkflows(settings)
+    handing_over = HandingOver(settings, estate, workflows.start)
     try:
         yield Dependencies(
             orders={SagaStyle.CHOREOGRAPHED: published.orders, SagaStyle.ORCHESTRATED: recorded.orders},
@@ -31,24 +38,30 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             shipping=published.shipping,
             starter=TemporalStarter(temporal, partial(start_saga, settings=settings)),
             in_flight=keys,
-            conductors=_conductors(published, recorded, temporal),
+            accounts=EstateAccounts(estate=estate, handing_over=handing_over),
+            videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
+            conductors=conductors_over(published, recorded, temporal),
             probes=[
                 *database_probes(databases),
+                database_probe("estate", estate_database),
                 Probe("temporal", temporal.ask),
                 Probe("kafka", partial(ask_kafka, settings.kafka_bootstrap)),
                 Probe("redis", keys.ping),
             ],
             audit=partial(audit_of, databases),
             temporal_ui=TemporalUi(
-                address=str(settings.temporal_ui_url).rstrip("/"), namespace=settings.temporal_namespace
+                address=str(settings.temporal_ui_url).rstrip("/"),
+                namespace=settings.temporal_namespace,
+                witnessed=settings.witness_enabled,
             ),
         )
     finally:
         await keys.close()
         databases.close()
+        estate_database.close()
 
 
-def _conductors(published: Services, recorded: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderConductor]:
+def conductors_over(published: Services, recorded: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderConductor]:
     return {
         SagaStyle.ORCHESTRATED: OrchestratedConductor(temporal=temporal, payments=recorded.payments),
         SagaStyle.CHOREOGRAPHED: ChoreographedConductor(

@@ -16,7 +16,11 @@ def database_probes(databases: Databases) -> list[Probe]:
         "shipping": databases.shipping,
         "gateway": databases.gateway,
     }
-    return [Probe(f"{name} database", partial(_ask, database)) for name, database in named.items()]
+    return [database_probe(name, database) for name, database in named.items()]
+
+
+def database_probe(name: str, database: Database) -> Probe:
+    return Probe(f"{name} database", partial(_ask, database))
 
 
 async def _ask(database: Database) -> None:

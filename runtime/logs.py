@@ -12,7 +12,17 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from runtime.settings import Settings
 
 SECRET_WORDS = ("authorization", "cookie", "password", "secret", "token", "api_key", "database_url", "redis_url")
-NOISY = {"kafka": logging.ERROR, "httpx": logging.WARNING, "uvicorn.access": logging.WARNING}
+NOISY = {
+    "kafka": logging.ERROR,
+    "httpx": logging.WARNING,
+    "uvicorn.access": logging.WARNING,
+    "celery.beat": logging.WARNING,
+    "celery.app.trace": logging.WARNING,  # it logs what tasks return, and with what they were called
+    "celery.worker.strategy": logging.WARNING,
+    "flower.inspector": logging.ERROR,
+    "mail.log": logging.WARNING,
+    "tornado.access": logging.WARNING,
+}
 
 
 def configure_logs(settings: Settings, process: str) -> None:

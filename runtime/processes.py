@@ -25,6 +25,12 @@ PROCESSES = {
     "payment-service": Entry("runtime.serve_service", arguments=("payment-service",)),
     "inventory-service": Entry("runtime.serve_service", arguments=("inventory-service",)),
     "shipping-service": Entry("runtime.serve_service", arguments=("shipping-service",)),
+    "celery-worker": Entry("runtime.serve_celery_worker"),
+    "celery-beat": Entry("runtime.serve_celery_beat"),
+    "flower": Entry("runtime.serve_flower"),
+    "mail": Entry("runtime.serve_mail"),
+    "order-mails": Entry("runtime.serve_order_mails"),
+    "kafka-bridge": Entry("runtime.serve_kafka_bridge"),
 }
 
 

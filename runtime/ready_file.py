@@ -23,6 +23,10 @@ def ready_content(settings: Settings, names: Iterable[str], processes: Mapping[s
         content["api"] = f"http://{address_of(settings, 'api_port')}"
     if "temporal" in names:
         content["temporal_ui"] = settings.temporal_ui_url
+    if "flower" in names:
+        content["flower"] = settings.flower_url
+    if "mail" in names:
+        content["mail"] = settings.mail_page_url
     return content
 
 

@@ -1,34 +1,19 @@
 """`twinsaga serve api`: the HTTP API in a process of its own."""
 
 import asyncio
-import socket
 import threading
 
 import uvicorn
 
 from api.app import create_app
+from runtime.announced_server import AnnouncedServer
 from runtime.api_wiring import real_dependencies
-from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 
 IN_HAND_S = 8
 """So long may answers take that were begun before the stop."""
 CALLS_AT_ONCE = 1_000
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, settings: Settings, stop: threading.Event) -> None:
-        super().__init__(config)
-        self._settings = settings
-        self._stop = stop
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            announce_ready(self._settings)
-        # uvicorn has the signals by now; one that came before it had them is known here
-        self.should_exit = self.should_exit or self._stop.is_set()
 
 
 def main(settings: Settings) -> None:
@@ -50,4 +35,4 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
             limit_concurrency=CALLS_AT_ONCE,
             timeout_graceful_shutdown=IN_HAND_S,
         )
-        await _Server(config, settings, stop).serve()
+        await AnnouncedServer(config, settings, stop).serve()

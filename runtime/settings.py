@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from runtime.errors import CannotRun
 
 PREFIX = "TWINSAGA_"
-SERVICES = ("orders", "payments", "inventory", "shipping", "gateway")
+SERVICES = ("orders", "payments", "inventory", "shipping", "gateway", "estate")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     temporal_task_queue: str = "order-sagas"
     temporal_profile: str | None = None  # of the Temporal configuration file, for TLS and API keys
+    temporal_build_id: str | None = None  # with it the saga worker is a version of its own: docs/worker-versioning.md
 
     kafka_bootstrap: Bootstrap = "127.0.0.1:9092"
     topic_partitions: Annotated[int, Field(ge=1, le=256)] = 4
@@ -50,6 +51,10 @@ class Settings(BaseSettings):
     parked_longest_delay_seconds: Seconds = 30.0
     expiry_sweep_seconds: Seconds = 1.0
 
+    # The witness of a choreographed order: one that is silent for so long is stuck, and its cancellation is asked for.
+    witness_enabled: bool = True
+    witness_silence_seconds: Seconds = 300.0
+
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379")  # without a database: there are three, see below
 
     orders_database_url: SecretStr | None = None
@@ -57,6 +62,20 @@ class Settings(BaseSettings):
     inventory_database_url: SecretStr | None = None
     shipping_database_url: SecretStr | None = None
     gateway_database_url: SecretStr | None = None
+    estate_database_url: SecretStr | None = None
+
+    # The Celery estate: its tasks, its mail, its videos.
+    flower_url: HttpUrl = "http://127.0.0.1:5555"
+    smtp_address: HostAndPort = "127.0.0.1:1025"
+    mail_page_url: HttpUrl = "http://127.0.0.1:8025"  # of the embedded mail server
+    mail_from: Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$")] = "twinsaga@localhost"
+    celery_concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    task_time_limit_seconds: Annotated[int, Field(ge=60, le=86_400)] = 1_800
+    estate_sweep_seconds: Seconds = 2.0
+    video_retry_base_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0  # doubles with each of the three retries
+    video_silent_seconds: Seconds = 60.0  # after so long without a sign of life its worker counts as dead
+    max_video_bytes: Annotated[int, Field(ge=1)] = 500_000_000
+    storage_url: str | None = None  # fsspec's, as s3://bucket/folder; by default a folder in the data folder
 
     # Only the embedded stack reads these.
     temporal_binary: Path | None = None
@@ -92,6 +111,15 @@ class Settings(BaseSettings):
         if configured is not None:
             return configured.get_secret_value()
         return f"sqlite:///{self.data_dir.absolute() / service}.db"
+
+    @property
+    def videos_dir(self) -> Path:
+        """Uploads, until they are compressed. Whoever runs the API and the Celery worker lets them share it."""
+        return self.data_dir.absolute() / "videos"
+
+    @property
+    def video_storage_url(self) -> str:
+        return self.storage_url or f"file://{self.data_dir.absolute() / 'storage'}"
 
     def with_changes(self, **changes: object) -> Self:
         return self.model_copy(update=changes)

@@ -1,5 +1,6 @@
 """One way to be asked to stop, shared by all processes."""
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -18,3 +19,10 @@ def stop_event() -> threading.Event:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     return event
+
+
+def leave_anyway(after_seconds: float) -> None:
+    """For a process whose engine may hold it: end it with 0 when it has not ended by itself. It has no work in hand."""
+    timer = threading.Timer(after_seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()

@@ -17,8 +17,8 @@ from kafka.errors import KafkaError
 
 from adapters.kafka.backoff import Backoff
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.deliveries import NOTHING_DECIDED, Deliveries
-from adapters.kafka.incoming import IncomingMessage
+from adapters.kafka.deliveries import NOTHING_DECIDED
+from adapters.kafka.incoming import Deciding, IncomingMessage
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord
@@ -36,7 +36,7 @@ _AWAY = Backoff(first_s=0.1, longest_s=5.0)
 
 
 class GroupMember:
-    def __init__(self, connection: KafkaConnection, group: str, topics: Sequence[str], deliveries: Deliveries) -> None:
+    def __init__(self, connection: KafkaConnection, group: str, topics: Sequence[str], deliveries: Deciding) -> None:
         self._connection = connection
         self._group = group
         self._topics = sorted(topics)

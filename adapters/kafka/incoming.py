@@ -1,5 +1,6 @@
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from adapters.kafka.connection import Headers
 from adapters.sql.parked import ParkedMessage
@@ -46,3 +47,16 @@ class IncomingMessage:
             value=parked.value,
             headers=parked.headers,
         )
+
+
+class Deciding(Protocol):
+    """What a member of a group does with its messages; see `deliveries.Deliveries`."""
+
+    @property
+    def seconds_until_next(self) -> float: ...
+
+    def receive(self, message: IncomingMessage) -> None: ...
+
+    def retry_due(self, partitions: Collection[tuple[str, int]]) -> None: ...
+
+    def check(self) -> None: ...

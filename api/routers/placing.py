@@ -60,9 +60,12 @@ def _placed(command: PlaceOrder, services: Dependencies) -> PlacedOrder:
 
 
 def links_of(order_id: OrderId, style: SagaStyle, services: Dependencies) -> Links:
-    orchestrated = style is SagaStyle.ORCHESTRATED
+    ui = services.temporal_ui
+    workflow_id = f"order-saga/{order_id}"
+    if style is SagaStyle.CHOREOGRAPHED:
+        workflow_id = f"choreography-witness/{order_id}" if ui.witnessed else ""
     return Links(
         self=f"/orders/{order_id}",
         timeline=f"/orders/{order_id}/timeline",
-        temporal_ui=services.temporal_ui.workflow(f"order-saga/{order_id}") if orchestrated else None,
+        temporal_ui=ui.workflow(workflow_id) if workflow_id else None,
     )

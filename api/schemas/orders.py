@@ -76,7 +76,7 @@ class OrderBody(OrderPairBody):
 
 
 class Links(BaseModel):
-    """`temporal_ui` shows the workflow of an orchestrated order; a choreographed one has none."""
+    """`temporal_ui` shows an orchestrated order's workflow, or a choreographed one's witness if there is one."""
 
     self: str
     timeline: str

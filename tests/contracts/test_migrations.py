@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, text
 
-from adapters.sql import journal_tables, migrations, outbox, parked, tables
+from adapters.sql import estate_tables, journal_tables, migrations, outbox, parked, tables
 from adapters.sql.database import Database
 from adapters.sql.migrations import SERVICES, migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
@@ -31,6 +31,7 @@ METADATA = {
     "inventory": [journal_tables.JOURNAL, tables.INVENTORY],
     "shipping": [journal_tables.JOURNAL, tables.SHIPPING],
     "gateway": [tables.GATEWAY],
+    "estate": [estate_tables.ESTATE],
 }
 
 

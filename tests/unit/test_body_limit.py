@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from starlette.types import Message, Receive, Scope, Send
 
 from api.limits import BodyLimit
+from api.problems import ApiProblem
 
 STAY = {"type": "http.request", "body": b"x", "more_body": True}
 
@@ -59,3 +60,42 @@ async def test_a_caller_who_does_not_go_on_is_not_waited_for() -> None:
 
 async def test_a_caller_who_left_gets_no_answer() -> None:
     assert await answered([STAY, {"type": "http.disconnect"}]) == b""
+
+
+async def uploaded(messages: list[Message]) -> tuple[int, list[Message]]:
+    """Return how many bytes the app had got when it ended, and what the caller was answered."""
+    coming, seen, sent = iter(messages), 0, list[Message]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal seen
+        try:
+            while (message := await receive())["more_body"]:
+                seen += len(message["body"])
+        except ApiProblem as problem:
+            await problem.response()(scope, receive, send)
+
+    async def receive() -> Message:
+        for message in coming:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {"type": "http", "method": "POST", "path": "/videos", "headers": []}
+    await BodyLimit(app, limit=1, deadline_s=0.05, uploads={"/videos": 3})(scope, receive, send)
+    return seen, sent
+
+
+async def test_an_upload_reaches_the_app_in_pieces() -> None:
+    last = {"type": "http.request", "body": b"", "more_body": False}
+
+    assert await uploaded([STAY, STAY, STAY, last]) == (3, [])
+
+
+async def test_an_upload_that_is_too_large_or_too_slow_ends_where_it_is() -> None:
+    too_large, too_slow = await uploaded([STAY] * 9), await uploaded([STAY])
+
+    assert (too_large[0], status(too_large[1])) == (3, 413)
+    assert (too_slow[0], status(too_slow[1])) == (1, 408)

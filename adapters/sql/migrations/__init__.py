@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 
 from adapters.sql.database import Database
 
-SERVICES: Final = ("orders", "payments", "inventory", "shipping", "gateway")
+SERVICES: Final = ("orders", "payments", "inventory", "shipping", "gateway", "estate")
 _FOLDER: Final = Path(__file__).parent
 _ADVISORY_LOCK: Final = 0x6D696772617465
 """Any number that everybody who wants this lock takes. This one spells `migrate`."""

@@ -16,6 +16,10 @@ from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle
 from runtime.conductors import ChoreographedConductor
 from runtime.database_probes import database_probes
+from runtime.estate.database import open_estate
+from runtime.estate.for_api import EstateAccounts, EstateVideos
+from runtime.estate.handing_over import HandingOver
+from runtime.estate.workflows import VideoWorkflows
 from runtime.settings import SERVICES, Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
 
@@ -72,6 +76,9 @@ class Rig:
         databases = Databases.open(settings)
         published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
         starter = Starter()
+        estate, _ = open_estate(settings)
+        workflows = VideoWorkflows(settings)
+        handing_over = HandingOver(settings, estate, workflows.start)
         conductor = ChoreographedConductor(
             orders=published.orders,
             payments=published.payments,
@@ -85,6 +92,8 @@ class Rig:
             shipping=published.shipping,
             starter=starter,
             in_flight=in_flight,
+            accounts=EstateAccounts(estate=estate, handing_over=handing_over),
+            videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
             conductors={SagaStyle.CHOREOGRAPHED: conductor},
             probes=database_probes(databases)[:1],
             audit=partial(audit_of, databases),

@@ -78,6 +78,7 @@ def test_it_serves_what_it_can_and_says_what_is_missing(api: Api) -> None:
         "inventory database": True,
         "shipping database": True,
         "gateway database": True,
+        "estate database": True,
         "temporal": False,
         "kafka": False,
         "redis": False,

@@ -1,0 +1,89 @@
+"""Looks into videos and compresses them, with the ffmpeg that a wheel brings along."""
+
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Final
+
+from domain.errors import Fault
+
+LOOK_DEADLINE_S: Final = 20.0
+STOP_DEADLINE_S: Final = 5.0
+SHOWN: Final = 500
+
+# Containers of videos. Without the list ffmpeg would follow a playlist to other files of this machine, and take a
+# picture or a text for a video.
+CONTAINERS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
+_INPUT: Final = ("-protocol_whitelist", "file", "-format_whitelist", CONTAINERS)
+_DURATION: Final = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+class NotAVideo(Exception):
+    """What ffmpeg cannot read as a video. Trying again does not help."""
+
+
+class CompressionFault(Fault):
+    """ffmpeg ended badly in the middle of its work."""
+
+
+class Ffmpeg:
+    """`tie` is put before a command, to tie it to the process that starts it."""
+
+    def __init__(self, tie: Sequence[str] = ()) -> None:
+        self._tie = tuple(tie)
+
+    def duration_s(self, video: Path) -> float:
+        """Raises NotAVideo unless its first picture can be decoded and its length is known."""
+        command = [*_command(), "-nostdin", *_INPUT, "-i", str(video)]
+        command += ["-map", "0:v:0", "-frames:v", "1", "-f", "null", "-"]
+        try:
+            look = subprocess.run(command, capture_output=True, timeout=LOOK_DEADLINE_S, check=False)  # noqa: S603 - no shell
+        except subprocess.TimeoutExpired:
+            raise NotAVideo("it takes too long to look into") from None
+        found = _DURATION.search(look.stderr.decode(errors="replace"))
+        if look.returncode or found is None:
+            raise NotAVideo("no video in it that ffmpeg can read")
+        hours, minutes, seconds = found.groups()
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+    def compress(self, video: Path, into: Path, progress: Callable[[int], None]) -> None:
+        """Write an MP4 (H.264, at most 720 lines). `progress` gets percents twice a second, and may stop it by raising.
+
+        Raises:
+            NotAVideo: see `duration_s`.
+            CompressionFault: try again.
+        """
+        duration = self.duration_s(video)
+        command = [*self._tie, *_command(), "-nostdin", "-y", "-v", "error", "-progress", "pipe:1", "-nostats"]
+        command += [*_INPUT, "-i", str(video), "-map", "0:v:0", "-map", "0:a:0?", "-threads", "1"]
+        command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "28", "-pix_fmt", "yuv420p"]
+        command += ["-vf", "scale=-2:'2*trunc(min(720,ih)/2)'", "-c:a", "aac", "-b:a", "96k"]
+        command += ["-movflags", "+faststart", "-f", "mp4", str(into)]
+        with (
+            TemporaryFile() as errors,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,  # noqa: S603 - no shell
+        ):
+            try:
+                _follow(process.stdout, duration, progress)
+                code = process.wait(STOP_DEADLINE_S)
+            finally:
+                process.kill()
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
+        if code:
+            raise CompressionFault(f"ffmpeg ended with {code}: {said[-SHOWN:]}")
+
+
+def _follow(lines: IO[str] | None, duration: float, progress: Callable[[int], None]) -> None:
+    for line in lines or ():
+        name, _, value = line.strip().partition("=")
+        if name == "out_time_us" and value.isdigit() and duration:
+            progress(min(99, int(int(value) / (duration * 10_000))))
+
+
+def _command() -> list[str]:
+    from imageio_ffmpeg import get_ffmpeg_exe  # noqa: PLC0415 - it looks for the binary while it is imported
+
+    return [get_ffmpeg_exe(), "-hide_banner"]

@@ -1,0 +1,50 @@
+"""The Celery estate's users, videos and outbox of tasks."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from adapters.sql.dialects import Instant
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "users",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name="pk_users"),
+    )
+    op.create_table(
+        "videos",
+        sa.Column("video_id", sa.Text(), nullable=False),
+        sa.Column("engine", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("size_before", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("percent", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("size_after", sa.BigInteger()),
+        sa.Column("stored_at", sa.Text()),
+        sa.Column("error", sa.Text()),
+        sa.Column("alive_at", Instant()),
+        sa.Column("finished_at", Instant()),
+        sa.PrimaryKeyConstraint("video_id", name="pk_videos"),
+    )
+    op.create_table(
+        "task_outbox",
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("arguments", sa.Text(), nullable=False),
+        sa.Column("engine", sa.Text(), nullable=False),
+        sa.Column("due_at", Instant()),
+        sa.Column("written_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("task_id", name="pk_task_outbox"),
+    )
+    op.create_index("ix_task_outbox_due_at", "task_outbox", ["due_at"])
+    op.create_index("ix_task_outbox_written_at", "task_outbox", ["written_at"])

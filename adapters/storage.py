@@ -1,0 +1,32 @@
+"""Where finished videos go: whatever fsspec has a protocol for."""
+
+from pathlib import Path
+
+from domain.errors import Fault
+
+
+class StorageFault(Fault):
+    """The storage did not take the file."""
+
+
+class Storage:
+    """`url` names a folder: `file:///srv/videos`, `s3://bucket/videos` (with the package s3fs), `memory://videos`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def store(self, file: Path, name: str) -> str:
+        """Return where it is. Nobody sees half a file under its name. Storing again overwrites."""
+        from fsspec.core import url_to_fs  # noqa: PLC0415 - only the Celery worker's children need it
+
+        try:
+            system, folder = url_to_fs(self._url)
+            part, whole = f"{folder}/.{name}.part", f"{folder}/{name}"
+            system.makedirs(folder, exist_ok=True)
+            system.put_file(str(file), part)
+            if system.exists(whole):
+                system.rm_file(whole)
+            system.mv(part, whole)
+        except (OSError, ImportError) as error:
+            raise StorageFault(f"storage: {error}") from error
+        return str(system.unstrip_protocol(whole))

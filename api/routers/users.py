@@ -1,0 +1,56 @@
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID, uuid4, uuid5
+
+from fastapi import APIRouter, BackgroundTasks, Body, Response
+from starlette.concurrency import run_in_threadpool
+
+from api.dependencies import Injected
+from api.idempotency import IdempotencyKey, fingerprint_of, one_at_a_time
+from api.problems import FieldError, NotFound, ReusedKey, documented
+from api.schemas.estate import UserBody, UserView
+from services.estate.records import User
+
+router = APIRouter(prefix="/users", tags=["estate"])
+
+CREATED = 201
+_USERS = UUID("6d7b1a5e-2f57-5a3c-8f0e-3f7d1c2b9a41")
+
+
+def reused() -> ReusedKey:
+    message = "this idempotency key was used before, with another body"
+    return ReusedKey(message, errors=[FieldError(field="Idempotency-Key", message=message)])
+
+
+@router.post("", status_code=CREATED, responses=documented(409, 413, 422, 503))
+async def create_user(
+    body: Annotated[UserBody, Body()],
+    services: Injected,
+    response: Response,
+    afterwards: BackgroundTasks,
+    key: IdempotencyKey = None,
+) -> UserView:
+    """Store a user. The welcome mail follows by way of Celery."""
+    user = User(
+        user_id=str(uuid5(_USERS, key) if key else uuid4()),
+        name=body.name,
+        email=body.email,
+        fingerprint=fingerprint_of(body),
+        created_at=datetime.now(UTC),
+    )
+    async with one_at_a_time(services.in_flight, "users", key):
+        stored = await run_in_threadpool(services.accounts.register, user)
+    if stored.fingerprint != user.fingerprint:
+        raise reused()
+    if stored == user:
+        afterwards.add_task(services.accounts.send_promised_mail, user)
+    response.headers["Location"] = f"/users/{stored.user_id}"
+    return UserView.of(stored)
+
+
+@router.get("/{user_id}", responses=documented(404, 503))
+def show_user(user_id: str, services: Injected) -> UserView:
+    user = services.accounts.find(user_id)
+    if user is None:
+        raise NotFound(f"no user has the id {user_id}")
+    return UserView.of(user)

@@ -1,0 +1,113 @@
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID, uuid4, uuid5
+
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from api.dependencies import Dependencies, Injected
+from api.idempotency import IdempotencyKey, one_at_a_time
+from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, documented
+from api.routers.users import reused
+from api.schemas.estate import EngineName, VideoView
+from api.uploads import FIELD, Upload, receive_upload
+from services.estate.records import Video, VideoEngine
+
+router = APIRouter(prefix="/videos", tags=["estate"])
+
+ACCEPTED = 202
+_VIDEOS = UUID("b0a2e8a3-0a55-5f0e-9a5d-57f0a4f0e1c7")
+_MULTIPART: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {FIELD: {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("", status_code=ACCEPTED, responses=documented(408, 409, 413, 422, 503), openapi_extra=_MULTIPART)
+async def upload_video(
+    request: Request,
+    services: Injected,
+    response: Response,
+    afterwards: BackgroundTasks,
+    *,
+    engine: Annotated[
+        EngineName, Query(description="who runs the job: a Celery task, or a workflow around it")
+    ] = "celery",
+    key: IdempotencyKey = None,
+) -> VideoView:
+    """Take a video in. What becomes of it is seen under the link `self`."""
+    shelf = services.videos
+    video_id = str(uuid5(_VIDEOS, key) if key else uuid4())
+    async with one_at_a_time(services.in_flight, "videos", key):
+        place = await run_in_threadpool(shelf.place_for, f"{video_id}.{uuid4().hex}.upload")
+        try:
+            upload = await receive_upload(request, place)
+            video = _video(video_id, VideoEngine(engine), upload)
+            stored = await run_in_threadpool(_take_in, services, video, place)
+        finally:
+            await run_in_threadpool(place.unlink, missing_ok=True)
+    if stored.fingerprint != video.fingerprint:
+        raise reused()
+    if stored == video:
+        afterwards.add_task(shelf.start_promised_job, video)
+    response.headers["Location"] = f"/videos/{video_id}"
+    return _shown(stored, services)
+
+
+@router.get("/{video_id}", responses=documented(404, 503))
+def show_video(video_id: str, services: Injected) -> VideoView:
+    return _shown(_found(video_id, services), services)
+
+
+@router.post("/{video_id}/cancel", status_code=ACCEPTED, responses=documented(404, 409, 503))
+def cancel_video(video_id: str, services: Injected, afterwards: BackgroundTasks) -> VideoView:
+    """Stop the job. What was compressed so far is thrown away."""
+    video = _found(video_id, services)
+    if not services.videos.cancel(video):
+        raise NotPossibleNow(f"the video is {_found(video_id, services).status}")
+    afterwards.add_task(services.videos.stop_job, video)
+    return _shown(_found(video_id, services), services)
+
+
+def _take_in(services: Dependencies, video: Video, upload: Path) -> Video:
+    """The file is in its place before the job is promised."""
+    known = services.videos.find(video.video_id)
+    if known is not None:
+        return known
+    if (why := services.videos.why_no_video(upload)) is not None:
+        raise InvalidRequest(f"{FIELD}: {why}", errors=[FieldError(field=FIELD, message=why)])
+    upload.rename(services.videos.place_for(video.video_id))
+    return services.videos.take_in(video)
+
+
+def _video(video_id: str, engine: VideoEngine, upload: Upload) -> Video:
+    return Video(
+        video_id=video_id,
+        engine=engine,
+        fingerprint=f"{engine}/{upload.digest}",
+        size_before=upload.size,
+        created_at=datetime.now(UTC),
+    )
+
+
+def _found(video_id: str, services: Dependencies) -> Video:
+    video = services.videos.find(video_id)
+    if video is None:
+        raise NotFound(f"no video has the id {video_id}")
+    return video
+
+
+def _shown(video: Video, services: Dependencies) -> VideoView:
+    by_workflow = video.engine is VideoEngine.TEMPORAL
+    return VideoView.of(video, services.temporal_ui.workflow(f"video/{video.video_id}") if by_workflow else None)

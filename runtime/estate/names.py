@@ -1,0 +1,8 @@
+"""Names by which callers know the tasks. `twinsaga.send_email` is in `services.estate.mails`."""
+
+PROCESS_VIDEO = "twinsaga.process_video"
+PLACE_ORDER = "twinsaga.place_order"
+HAND_OVER_TASKS = "twinsaga.hand_over_tasks"
+CLEAN_UP = "twinsaga.clean_up"
+
+VIDEO_RETRIES = 3

@@ -1,0 +1,42 @@
+"""`twinsaga serve order-mails`: writes to the customers of choreographed orders when these are at their end."""
+
+import threading
+
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.consumer import GroupMember
+from runtime.estate.database import open_estate
+from runtime.estate.handing_over import HandingOver
+from runtime.estate.order_mails import EstateOrderMails, MailingOrderEnds
+from runtime.readiness import announce_ready
+from runtime.settings import Settings
+from runtime.stopping import stop_event
+from runtime.wiring import open_services
+from services.estate.records import QueuedTask
+
+GROUP = "order-mails"
+TOPIC = "orders"
+
+
+def main(settings: Settings) -> None:
+    """Run until SIGTERM; what is in hand is finished and committed."""
+    stop, joined = stop_event(), threading.Event()
+    estate, database = open_estate(settings)
+    services = open_services(settings, publish=False)
+    connection = KafkaConnection(
+        bootstrap=settings.kafka_bootstrap,
+        session_timeout_ms=settings.session_timeout_ms,
+        fetch_max_wait_ms=settings.fetch_max_wait_ms,
+    )
+    handing_over = HandingOver(settings, estate, _no_workflow)
+    mails = EstateOrderMails(orders=services.orders, estate=estate, handing_over=handing_over)
+    announce_ready(settings)  # nothing waits for its mails: the group may take its time
+    try:
+        GroupMember(connection, GROUP, [TOPIC], MailingOrderEnds(mails)).run(stop, joined)
+    finally:
+        services.close()
+        database.close()
+
+
+def _no_workflow(task: QueuedTask) -> None:
+    """Mails are tasks: what would start workflows need not be imported."""
+    raise NotImplementedError(task.task)

@@ -1,0 +1,156 @@
+"""What a customer, an operator and the gateway do to an order under way, through the API of the real stack."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from comparison.scenarios import SCENARIOS
+from tests.shop import Shop
+from tests.stack import Json, Stack, eventually
+
+
+def stuck_order(shop: Shop, style: str) -> str:
+    """Place an order whose address is refused, and whose money then cannot be given back."""
+    order = shop.prepared(SCENARIOS["undeliverable"])
+    order_id = shop.place(order | {"payment": {"method": "card", "token": "tok_refundFails"}}, style)
+    eventually(lambda: shop.order(order_id)["status"] == "needs_attention", "the order needs attention", 90.0)
+    return order_id
+
+
+def pending_pix(shop: Shop, style: str) -> str:
+    order_id = shop.place(shop.prepared(SCENARIOS["ok"]) | {"payment": {"method": "pix"}}, style)
+    eventually(lambda: shop.order(order_id)["payment"]["status"] == "pending", "the payment is pending")
+    return order_id
+
+
+def step_of(order: Json, name: str) -> Json:
+    found: Json = next(step for step in order["steps"] if step["name"] == name)
+    return found
+
+
+def retry(shop: Shop, order_id: str) -> httpx.Response:
+    return shop.client.post(f"/orders/{order_id}/compensation/retry")
+
+
+def cancel(shop: Shop, order_id: str) -> httpx.Response:
+    return shop.client.post(f"/orders/{order_id}/cancel")
+
+
+def pay(shop: Shop, order_id: str) -> None:
+    answer = shop.client.post("/webhooks/payments", json={"order_id": order_id, "status": "settled"})
+    assert answer.status_code == 202, answer.text
+
+
+def test_a_stuck_order_is_shown_and_listed_and_finished_by_an_operator(shop: Shop) -> None:
+    order_id, other = stuck_order(shop, "orchestrated"), stuck_order(shop, "orchestrated")
+
+    shown = shop.order(order_id)
+    assert "refund_payment keeps failing since" in shown["reason"]
+    refund = step_of(shown, "refund_payment")
+    assert (refund["status"], refund["attempts"]) == ("retrying", 6)
+    assert refund["last_error"] == "payment gateway: refund: 503 from the card network"
+    listed = shop.client.get("/orders", params={"status": "needs_attention"}).json()["items"]
+    assert {order_id, other} <= {item["order_id"] for item in listed}
+
+    assert retry(shop, order_id).status_code == 202
+    end = shop.await_end(order_id)
+
+    assert (end["status"], end["reason"]) == ("cancelled", "undeliverable_address")
+    assert step_of(end, "release_inventory")["attempts"] == 1
+    assert shop.order(other)["status"] == "needs_attention"
+    assert retry(shop, order_id).status_code == 409
+    retry(shop, other)
+    shop.await_end(other)
+
+
+def test_a_stuck_order_survives_its_worker(shop: Shop, stack: Stack) -> None:
+    order_id = stuck_order(shop, "orchestrated")
+    stack.kill("saga-worker")
+
+    eventually(lambda: retry(shop, order_id).status_code == 202, "the new worker hears the operator")
+
+    assert shop.await_end(order_id)["reason"] == "undeliverable_address"
+
+
+def test_where_nothing_is_stuck_there_is_nothing_to_retry(shop: Shop, style: str) -> None:
+    order_id = shop.place(shop.prepared(SCENARIOS["ok"]), style)
+    shop.await_end(order_id)
+
+    answer = retry(shop, order_id)
+
+    assert answer.status_code == 409
+    assert "confirmed" in answer.json()["detail"]
+
+
+def test_an_order_that_waits_for_money_can_be_cancelled(shop: Shop, style: str) -> None:
+    for _ in range(2):  # the cancel comes about when the saga hears that the payment is pending
+        other = pending_pix(shop, style)
+        assert cancel(shop, other).status_code == 202
+        assert shop.await_end(other)["status"] == "cancelled"
+    order_id = pending_pix(shop, style)
+
+    assert cancel(shop, order_id).status_code == 202
+    end = shop.await_end(order_id)
+
+    assert (end["status"], end["reason"]) == ("cancelled", "cancelled_by_customer")
+    again = cancel(shop, order_id)
+    assert again.status_code == 409
+    assert "cancelled" in again.json()["detail"]
+
+
+def test_a_confirmed_order_cannot_be_cancelled_and_says_why(shop: Shop, style: str) -> None:
+    order_id = shop.place(shop.prepared(SCENARIOS["ok"]), style)
+    shop.await_end(order_id)
+
+    answer = cancel(shop, order_id)
+
+    assert answer.status_code == 409
+    assert "confirmed" in answer.json()["detail"]
+    assert shop.order(order_id)["status"] == "confirmed"
+
+
+def test_whenever_a_cancel_comes_the_answer_tells_how_the_order_ends(shop: Shop) -> None:
+    order = shop.prepared(SCENARIOS["ok"]) | {"style": "orchestrated"}
+
+    def place_and_cancel(_: int) -> tuple[str, int]:
+        order_id = shop.place(order, "orchestrated")
+        return order_id, cancel(shop, order_id).status_code
+
+    with ThreadPoolExecutor(3) as customers:
+        asked = list(customers.map(place_and_cancel, range(9)))
+
+    for order_id, answer in asked:
+        assert (answer, shop.await_end(order_id)["status"]) in {(202, "cancelled"), (409, "confirmed")}
+
+
+def test_a_payment_that_arrives_confirms_the_order(shop: Shop, style: str) -> None:
+    order_id = pending_pix(shop, style)
+
+    pay(shop, order_id)
+    pay(shop, order_id)
+    end = shop.await_end(order_id)
+
+    assert end["status"] == "confirmed"
+    assert end["payment"]["captured"] == end["total"]["amount"]
+
+
+def test_a_payment_that_arrives_after_the_end_goes_back(shop: Shop, style: str) -> None:
+    order_id = pending_pix(shop, style)
+    cancel(shop, order_id)
+    assert shop.await_end(order_id)["status"] == "cancelled"
+
+    pay(shop, order_id)
+
+    payment = eventually(
+        lambda: (found := shop.order(order_id)["payment"])["captured"] == found["refunded"] and found,
+        "it is given back",
+    )
+    assert payment["status"] in {"refunded", "voided", "failed"}
+
+
+@pytest.mark.parametrize("path", ["cancel", "compensation/retry"])
+def test_an_unknown_order_is_a_404(shop: Shop, path: str) -> None:
+    unknown = "00000000-0000-4000-8000-000000000000"
+
+    assert shop.client.post(f"/orders/{unknown}/{path}").status_code == 404
