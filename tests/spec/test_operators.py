@@ -48,7 +48,7 @@ def test_a_stuck_order_is_shown_and_listed_and_finished_by_an_operator(shop: Sho
     shown = shop.order(order_id)
     assert "refund_payment keeps failing since" in shown["reason"]
     refund = step_of(shown, "refund_payment")
-    assert (refund["status"], refund["attempts"]) == ("retrying", 6)
+    assert (refund["status"], refund["attempts"]) == ("retrying", 8)
     assert refund["last_error"] == "payment gateway: refund: 503 from the card network"
     listed = shop.client.get("/orders", params={"status": "needs_attention"}).json()["items"]
     assert {order_id, other} <= {item["order_id"] for item in listed}

@@ -89,6 +89,7 @@ async def test_an_operator_mends_a_refund_that_keeps_failing(rig: Rig, client: h
         "status": "retrying",
         "attempts": 3,
         "at": None,
+        "last_error": "payment gateway: refund: 503 from the card network",
     }
     shown = (await client.get(f"/orders/{order.order_id}")).json()
     assert shown["payment"] == {"status": "refunded", "captured": 6980, "refunded": 6980}

@@ -68,7 +68,7 @@ async def test_an_order_that_nobody_began_shows_all_steps_as_pending(client: htt
         "payment": {"status": "none", "captured": 0, "refunded": 0},
         "inventory": {"status": "none"},
         "shipping": {"status": "none", "tracking_number": None},
-        "steps": [{"name": name, "status": "pending", "attempts": 0, "at": None} for name in FIVE],
+        "steps": [{"name": name, "status": "pending", "attempts": 0, "at": None, "last_error": None} for name in FIVE],
         "placed_at": shown["placed_at"],
         "finished_at": None,
     }
