@@ -25,6 +25,12 @@ from runtime.errors import CannotRun
 from runtime.settings import load_settings
 from workflows.order_saga import workflow_id
 
+PLAYERS = (
+    *("temporal", "kafka", "redis", "api", "saga-worker"),
+    *("order-service", "payment-service", "inventory-service", "shipping-service"),
+)
+"""What the two styles need, and nothing that would take the processor from one of them."""
+
 HTTP_TIMEOUT_S = 30.0
 RPC_TIMEOUT = timedelta(seconds=10)
 LOOK_AGAIN_S = 0.2
@@ -38,7 +44,7 @@ def run_demo(orders_file: Path, products_file: Path, *, at_once: int) -> bool:
     console = table_console()
     with tempfile.TemporaryDirectory(prefix="twinsaga-demo-") as folder, ExitStack() as running:
         with console.status("starting Temporal, Kafka, Valkey and the services"):
-            ready = running.enter_context(child_stack(load_settings(), Path(folder)))
+            ready = running.enter_context(child_stack(load_settings(), Path(folder), *PLAYERS))
         endings, verdict = asyncio.run(_play(ready, orders, products, at_once, console))
         with console.status("stopping everything"):
             running.close()
