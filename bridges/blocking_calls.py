@@ -19,4 +19,5 @@ class BlockingCalls:
     async def on_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Raise TimeoutError when the call takes too long; it may still come to its end, unseen."""
         done = asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(*args, **kwargs))
-        return await asyncio.wait_for(done, CALL_DEADLINE_S)
+        async with asyncio.timeout(CALL_DEADLINE_S):
+            return await done

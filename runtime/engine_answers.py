@@ -29,7 +29,8 @@ async def file_exists(path: Path) -> bool:
 
 async def _in_time(question: Awaitable[None]) -> bool:
     try:
-        await asyncio.wait_for(question, TIMEOUT_SECONDS)
+        async with asyncio.timeout(TIMEOUT_SECONDS):  # wait_for of 3.11 can swallow a cancellation
+            await question
     except NOT_YET:
         return False
     return True

@@ -65,7 +65,8 @@ class Child:
         try:
             with suppress(ProcessLookupError):
                 self._process.terminate()
-            await asyncio.wait_for(self._process.wait(), deadline_seconds)
+            async with asyncio.timeout(deadline_seconds):
+                await self._process.wait()
         except TimeoutError:
             return False
         finally:
