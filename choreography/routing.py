@@ -95,3 +95,10 @@ NOBODY_REACTS: frozenset[type[Event]] = frozenset({PaymentPending, OrderConfirme
 def tag_of(event: type[Event]) -> str:
     """The tag by which events of this class travel, such as `order.created`."""
     return next(str(field.default) for field in fields(event) if field.name == "type")
+
+
+GIVEN_UP_NEEDS_ATTENTION: Mapping[str, frozenset[str]] = {
+    PAYMENT_SERVICE: frozenset(map(tag_of, (OrderCreated, InventoryFailed, InventoryReleased))),
+}
+"""By service: events that ask for money back, at once or out of attempts. When one of them is a dead letter, the Order
+service marks the order, and an operator's retry refunds it."""

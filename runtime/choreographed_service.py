@@ -11,11 +11,14 @@ from adapters.kafka.backoff import Backoff
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.consumer import GroupMember
 from adapters.kafka.dead_letters import DeadLetters
+from adapters.kafka.dead_letters_heard import DeadLettersHeard
 from adapters.kafka.deliveries import Deliveries, Reaction, Reactions
+from adapters.kafka.incoming import Deciding
 from adapters.kafka.relay import Relay
-from adapters.kafka.topics import topic_of
-from choreography.routing import OUT_OF_ATTEMPTS, PAYMENT_SERVICE, ROUTING, Policy, tag_of
+from adapters.kafka.topics import TOPICS, dead_letters_of, topic_of
+from choreography.routing import ORDER_SERVICE, OUT_OF_ATTEMPTS, PAYMENT_SERVICE, ROUTING, Policy, tag_of
 from domain.events import Event
+from runtime.attention import attention_to_dead_letters
 from runtime.pix_expiry import PixExpiry
 from runtime.wiring import ConsumingService, utc_now
 from services.unit_of_work import Clock
@@ -43,8 +46,11 @@ class ChoreographedService:
         name = consuming.name
         self._dead_letters = DeadLetters(connection, group=name)
         reactions = _reactions(consuming, patience)
-        deliveries = Deliveries(reactions, consuming.inbox, consuming.parked, self._dead_letters, clock)
+        deliveries: Deciding = Deliveries(reactions, consuming.inbox, consuming.parked, self._dead_letters, clock)
         topics = {topic_of(event_type) for event_type in reactions.on}
+        if name == ORDER_SERVICE:
+            deliveries = DeadLettersHeard(deliveries, attention_to_dead_letters(consuming.service_for))
+            topics |= set(map(dead_letters_of, TOPICS))
         self._member = GroupMember(connection, name, sorted(topics), deliveries)
         self._relay = Relay(consuming.outbox, connection)
         self._expiry = PixExpiry(consuming.service_for, patience.sweep_every_s) if name == PAYMENT_SERVICE else None

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from runtime.commands import audit, demo, order, serve, up
+from runtime.commands import audit, demo, dlq, order, outbox, serve, up
 from runtime.errors import CannotRun
 
 commands = typer.Typer(
@@ -21,6 +21,8 @@ commands.command("up")(up.up)
 commands.command("demo")(demo.demo)
 commands.command("audit")(audit.audit)
 commands.add_typer(order.orders, name="order")
+commands.add_typer(dlq.dead_letters, name="dlq")
+commands.add_typer(outbox.outbox, name="outbox")
 commands.command("serve")(serve.serve)
 
 

@@ -97,6 +97,6 @@ class ChoreographedConductor:
         self.payments.refund(RefundPayment(order_id=order_id, reason=reason, asked_by_operator=True))
 
     def _reason_of(self, order_id: OrderId) -> Reason:
-        shipment, reservation = self.shipping.find(order_id), self.inventory.find(order_id)
-        known = (shipment and shipment.reason) or (reservation and reservation.reason)
+        undone = self.shipping.find(order_id), self.inventory.find(order_id), self.payments.find(order_id)
+        known = next((record.reason for record in undone if record and record.reason), None)
         return known or Reason.CANCELLED_BY_CUSTOMER

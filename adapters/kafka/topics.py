@@ -22,6 +22,10 @@ def dead_letters_of(topic: str) -> str:
     return f"{topic}{_DEAD_LETTERS}"
 
 
+def is_dead_letters(topic: str) -> bool:
+    return topic.endswith(_DEAD_LETTERS)
+
+
 ALL_TOPICS = (*TOPICS, *map(dead_letters_of, TOPICS))
 
 

@@ -113,10 +113,10 @@ class OrderService:
         return event
 
     def set_attention(self, order_id: OrderId, why: str | None) -> None:
-        """Mark that an operator has to mend the order, or with None that it was mended."""
+        """Mark that an operator has to mend the order, or with None that it was mended. After its end it needs none."""
         with self._units.begin() as unit:
             record = _existing(unit, order_id)
-            if record.attention != why:
+            if record.attention != why and record.finished_at is None:
                 unit.store.save(replace(record, attention=why))
                 unit.commit()
 

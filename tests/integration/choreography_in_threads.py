@@ -20,7 +20,7 @@ from domain.commands import PlaceOrder
 from domain.events import Event, RecordedEvent
 from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id
 from domain.money import Money
-from domain.order import Card, OrderLine, OrderRequest, PaymentMethod, SagaStyle, ShippingAddress
+from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMethod, SagaStyle, ShippingAddress
 from runtime import wiring
 from runtime.choreographed_service import ChoreographedService, Patience
 from services.orders.store import OrderRecord, Stage
@@ -125,6 +125,9 @@ class Choreography:
             return record if record.stage in {Stage.CONFIRMED, Stage.CANCELLED} else None
 
         return eventually(look, f"order {order_id} ends", deadline_s)
+
+    def await_status(self, order_id: OrderId, status: OrderStatus) -> None:
+        eventually(lambda: self.services.orders.find(order_id).status is status, f"order {order_id} is {status}")
 
     def await_event(self, order_id: OrderId, event_type: str) -> None:
         eventually(lambda: event_type in self.timeline(order_id), f"order {order_id} has its {event_type}")

@@ -1,6 +1,7 @@
 """Poison, faults behind a service, and a service whose own database is away."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -9,7 +10,7 @@ from adapters.kafka.cloudevents import to_message
 from domain.commands import RefundPayment
 from domain.events import InventoryFailed, OrderConfirmed, RecordedEvent, ShippingScheduled
 from domain.ids import EventId, OrderId
-from domain.order import Card, Reason
+from domain.order import Card, OrderStatus, Reason
 from services.orders.store import Stage
 from tests.integration.choreography_in_threads import Choreography, impatient
 from tests.integration.conftest import Broker
@@ -129,14 +130,41 @@ def test_an_undo_out_of_attempts_is_a_dead_letter(choreography: Choreography, br
     choreography.patience = impatient(attempts=3)
     choreography.start()
 
-    choreography.place(Card(token="tok_refundFails"), postal_code="00000")
+    order_id = choreography.place(Card(token="tok_refundFails"), postal_code="00000")
 
     (letter,) = broker.topic("inventory.dlq").await_messages(1)
     story = dict(letter.headers)
     assert story["ce_type"] == b"inventory.released"
     assert (story["dead_letter_error"], story["dead_letter_attempts"]) == (b"GatewayFault", b"3")
     eventually(lambda: not choreography.parked("payment-service"), "nothing is parked any more")
+    choreography.await_status(order_id, OrderStatus.NEEDS_ATTENTION)
+    assert "GatewayFault" in (choreography.services.orders.find(order_id).attention or "")
     assert choreography.await_end(choreography.place()).stage is Stage.CONFIRMED
+
+
+def test_a_dead_letter_that_is_heard_twice_or_after_the_end_changes_nothing(
+    choreography: Choreography, broker: Broker
+) -> None:
+    choreography.patience = impatient(attempts=2)
+    choreography.start()
+    order_id = choreography.place(Card(token="tok_refundFails"), postal_code="00000")
+    choreography.await_status(order_id, OrderStatus.NEEDS_ATTENTION)
+    refund = RefundPayment(order_id=order_id, reason=Reason.UNDELIVERABLE_ADDRESS, asked_by_operator=True)
+    choreography.services.payments.refund(refund)
+    choreography.services.payments.refund(refund)
+    end = choreography.await_end(order_id)
+    events = choreography.timeline(order_id)
+
+    (letter,) = broker.topic("inventory.dlq").await_messages(1)
+    broker.topic("inventory.dlq").put(letter.value, letter.key, letter.headers)
+    broker.topic("inventory.dlq").put(None, b"no order", letter.headers)
+    broker.topic("inventory.dlq").put(None, str(UUID(int=0)).encode(), letter.headers)
+    sentinel = choreography.place(Card(token="tok_refundFails"), postal_code="00000")
+    choreography.await_status(sentinel, OrderStatus.NEEDS_ATTENTION)  # its letter is behind those
+
+    assert (end.reason, end.attention) == (Reason.UNDELIVERABLE_ADDRESS, None)
+    assert choreography.services.orders.find(order_id) == end
+    assert choreography.timeline(order_id) == events
 
 
 def test_a_service_whose_database_is_away_waits_and_loses_nothing(choreography: Choreography) -> None:
