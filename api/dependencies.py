@@ -6,9 +6,11 @@ from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 
+from api.controls import Controls
+from api.dead_letters import DeadLetterBox
 from api.estate import Accounts, VideoShelf
 from domain.ids import OrderId
-from domain.order import OrderRequest, SagaStyle
+from domain.order import OrderRequest, SagaStyle, Step
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
@@ -37,23 +39,46 @@ class InFlightKeys(Protocol):
     async def release(self, key: str, claim: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trying:
+    """An attempt under way, or the wait for the next one. `last_error` is what the one before ran into."""
+
+    attempts: int
+    last_error: str | None = None
+
+
 class OrderConductor(Protocol):
     """How to act on an order of one style while its saga is under way.
 
-    Raises, from every method:
+    Raises, from every method but `trying`:
         EngineAway: whatever runs this style's sagas does not answer.
     """
+
+    async def trying(self, order_id: OrderId) -> Mapping[Step, Trying]:
+        """Say what is tried right now, as far as the services' own records cannot know it. Never raises."""
+        ...
 
     async def cancel(self, order_id: OrderId) -> None:
         """Ask for the order to be undone. Raises NotPossibleNow when it is too late."""
         ...
 
-    async def retry_compensation(self, order_id: OrderId) -> None:
-        """Try the compensation again that kept failing. Raises NotPossibleNow when none waits for that."""
+    async def retry_compensation(self, order_id: OrderId, attention: str) -> None:
+        """Try the compensation again that kept failing. Raises NotPossibleNow when none waits for that.
+
+        `attention` is what the operator was shown: asking twice about the same is asking once.
+        """
         ...
 
-    async def payment_settled(self, order_id: OrderId) -> None:
-        """Tell that the customer paid. An order that waits for no money is left as it is."""
+
+class Settlements(Protocol):
+    """Where everybody hears of it that a customer paid."""
+
+    async def announce(self, order_id: OrderId) -> None:
+        """Return when it is stored there. Of an unknown or finished order it is harmless.
+
+        Raises:
+            EngineAway: whether it is stored is unknown; announcing it again is harmless.
+        """
         ...
 
 
@@ -124,9 +149,12 @@ class Dependencies:
     accounts: Accounts
     videos: VideoShelf
     conductors: Mapping[SagaStyle, OrderConductor]
+    settlements: Settlements
+    dead_letters: DeadLetterBox
     probes: Sequence[Probe]
     audit: Audit
     temporal_ui: TemporalUi
+    controls: Controls | None = None
 
     @property
     def order_records(self) -> OrderService:

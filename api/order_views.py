@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from api.dependencies import Dependencies
+from api.dependencies import Dependencies, Trying
 from api.schemas.order_views import (
     InventoryView,
     OrderSummary,
@@ -44,6 +44,24 @@ def view_of(order_id: OrderId, services: Dependencies) -> OrderView:
     )
 
 
+def with_what_is_tried(view: OrderView, trying: Mapping[Step, Trying]) -> OrderView:
+    """Add the attempts under way, of which the services know nothing as long as they cannot be reached."""
+    recorded = {step.name: step for step in view.steps}
+    begun = (step for step in Step if step in recorded or step in trying)
+    steps = [_tried(recorded.get(step) or _pending(step), trying.get(step)) for step in begun]
+    return view.model_copy(update={"steps": steps})
+
+
+def _tried(step: StepView, trying: Trying | None) -> StepView:
+    if trying is None or step.status not in {"pending", "retrying"}:
+        return step
+    newer = trying if trying.attempts > step.attempts else step
+    status = "running" if newer.last_error is None else "retrying"
+    return step.model_copy(
+        update={"status": status, "attempts": newer.attempts, "last_error": newer.last_error or step.last_error}
+    )
+
+
 def summary_of(record: OrderRecord) -> OrderSummary:
     return OrderSummary(
         order_id=record.request.order_id,
@@ -69,7 +87,11 @@ def _steps(records: Iterable[StepRecord]) -> Iterable[StepView]:
                 last_error=record.last_error,
             )
         elif step in STEPS:
-            yield StepView(name=step, status="pending", attempts=0, at=None)
+            yield _pending(step)
+
+
+def _pending(step: Step) -> StepView:
+    return StepView(name=step, status="pending", attempts=0, at=None)
 
 
 def _payment(payment: Payment | None) -> PaymentView:

@@ -1,19 +1,27 @@
 """How the API acts on an order under way: through its workflow, or through the services of the choreography."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.dependencies import Trying
 from api.errors import away
 from api.problems import NotPossibleNow
-from domain.commands import RefundPayment, RequestCancellation, SettlePayment
+from domain.commands import RefundPayment, RequestCancellation
 from domain.ids import OrderId
-from domain.order import Reason
+from domain.order import Reason, Step
+from runtime.saga_progress import steps_being_tried
 from runtime.saga_starter import AWAY, Temporal
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService
@@ -28,26 +36,25 @@ RPC_DEADLINE = timedelta(seconds=DEADLINE_S)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratedConductor:
-    """Through the order's workflow. `payments` books what is paid when none runs."""
+    """Through the order's workflow."""
 
     temporal: Temporal
-    payments: PaymentService
+
+    async def trying(self, order_id: OrderId) -> Mapping[Step, Trying]:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return await steps_being_tried(await self._handle(order_id))
+        except (*AWAY, WorkflowQueryFailedError):  # the order is shown all the same
+            return {}
 
     async def cancel(self, order_id: OrderId) -> None:
         async with self._workflow_of(order_id) as workflow:
             await workflow.execute_update(OrderSaga.cancel, id="cancel", rpc_timeout=RPC_DEADLINE)
 
-    async def retry_compensation(self, order_id: OrderId) -> None:
+    async def retry_compensation(self, order_id: OrderId, attention: str) -> None:
+        episode = f"retry/{sha256(attention.encode()).hexdigest()}"  # it says since when the compensation fails
         async with self._workflow_of(order_id) as workflow:
-            await workflow.execute_update(OrderSaga.retry_compensation, rpc_timeout=RPC_DEADLINE)
-
-    async def payment_settled(self, order_id: OrderId) -> None:
-        """A signal, which Temporal takes without a worker. What comes after the end goes back."""
-        try:
-            async with self._workflow_of(order_id) as workflow:
-                await workflow.signal(OrderSaga.payment_settled, rpc_timeout=RPC_DEADLINE)
-        except NotPossibleNow:
-            await asyncio.to_thread(self.payments.settle, SettlePayment(order_id=order_id))
+            await workflow.execute_update(OrderSaga.retry_compensation, id=episode, rpc_timeout=RPC_DEADLINE)
 
     @asynccontextmanager
     async def _workflow_of(self, order_id: OrderId) -> AsyncIterator[WorkflowHandle[OrderSaga, OrderOutcome]]:
@@ -57,7 +64,7 @@ class OrchestratedConductor:
         """
         try:
             async with asyncio.timeout(DEADLINE_S):
-                yield (await self.temporal.client()).get_workflow_handle_for(OrderSaga.run, workflow_id(order_id))
+                yield await self._handle(order_id)
         except WorkflowUpdateFailedError as refused:
             raise NotPossibleNow(str(refused.cause)) from refused
         except WorkflowUpdateRPCTimeoutOrCancelledError as silence:
@@ -66,6 +73,9 @@ class OrchestratedConductor:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
                 raise NotPossibleNow("no saga of the order is under way") from error
             raise away("Temporal") from error
+
+    async def _handle(self, order_id: OrderId) -> WorkflowHandle[OrderSaga, OrderOutcome]:
+        return (await self.temporal.client()).get_workflow_handle_for(OrderSaga.run, workflow_id(order_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +87,9 @@ class ChoreographedConductor:
     inventory: InventoryService
     shipping: ShippingService
 
+    async def trying(self, order_id: OrderId) -> Mapping[Step, Trying]:  # noqa: ARG002 - every attempt is on record
+        return {}
+
     async def cancel(self, order_id: OrderId) -> None:
         """Refuse here only what is plainly too late: the owner of the pivot has the last word."""
         shipment = await asyncio.to_thread(self.shipping.find, order_id)
@@ -85,12 +98,9 @@ class ChoreographedConductor:
         command = RequestCancellation(order_id=order_id, reason=Reason.CANCELLED_BY_CUSTOMER)
         await asyncio.to_thread(self.orders.request_cancellation, command)
 
-    async def retry_compensation(self, order_id: OrderId) -> None:
+    async def retry_compensation(self, order_id: OrderId, attention: str) -> None:  # noqa: ARG002 - a refund is one
         """The refund is the one compensation that can keep failing: its event lets the policies go on from there."""
         await asyncio.to_thread(self._refund, order_id)
-
-    async def payment_settled(self, order_id: OrderId) -> None:
-        await asyncio.to_thread(self.payments.settle, SettlePayment(order_id=order_id))
 
     def _refund(self, order_id: OrderId) -> None:
         reason = self._reason_of(order_id)

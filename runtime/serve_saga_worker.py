@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.plugin import SimplePlugin
 from temporalio.worker import Plugin, Worker, WorkerDeploymentConfig
 
 from activities.inventory import InventoryActivities
@@ -23,6 +24,7 @@ from runtime.stopping import stop_event
 from runtime.temporal import connect
 from runtime.wiring import Services, open_services
 from workflows.order_saga import OrderSaga
+from workflows.saga_outcomes import SagaOutcomes
 
 DEPLOYMENT = "order-sagas"
 ACTIVITIES_AT_ONCE = 32
@@ -42,22 +44,31 @@ def main(settings: Settings) -> None:
 
 async def _run(settings: Settings, stop: threading.Event) -> None:
     client = await connect(settings)
-    services = open_services(settings, publish=False)
+    services = open_services(settings, publish=False, pix_expiry=timedelta(seconds=settings.pix_expiry_seconds))
     with (
         contextlib.closing(services),
         ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
-        estate_plugins(settings, services.orders) as plugins,
+        estate_plugins(settings, services.orders) as estate,
     ):
-        sweeping = asyncio.create_task(sweep(client, services.orders, settings))
+        plugins = [*estate, SimplePlugin("SagaOutcomesPlugin", interceptors=[SagaOutcomes()])]
         deployment = deployment_of(settings.temporal_build_id)
         async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)
-            try:
-                await asyncio.to_thread(stop.wait)
-            finally:
-                stop.set()  # a worker that fails cancels us, and the thread that waits would keep the process alive
-                sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
+            await _sweep_until(stop, sweep(client, services.orders, settings))
+
+
+async def _sweep_until(stop: threading.Event, sweeping: Coroutine[None, None, None]) -> None:
+    """A sweep that fails ends the process: its supervisor starts it again, and the log says why."""
+    tasks = {asyncio.create_task(sweeping), asyncio.create_task(asyncio.to_thread(stop.wait))}
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        stop.set()  # a worker that fails cancels us, and the thread that waits would keep the process alive
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def deployment_of(build_id: str | None) -> WorkerDeploymentConfig | None:

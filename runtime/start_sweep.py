@@ -4,15 +4,17 @@ import asyncio
 from datetime import timedelta
 
 import structlog
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from domain.commands import CancelOrder
 from domain.errors import Fault
-from domain.order import SagaStyle
+from domain.order import Reason, SagaStyle
 from runtime.settings import Settings
-from runtime.temporal import start_saga
+from runtime.temporal import RPC_DEADLINE, start_saga
 from runtime.wiring import utc_now
 from services.orders.service import OrderService
+from services.orders.store import OrderRecord
 
 EVERY_S = 1.0
 OLDER_THAN = timedelta(seconds=5)
@@ -35,5 +37,12 @@ async def sweep(client: Client, orders: OrderService, settings: Settings) -> Non
 async def _start_forgotten(client: Client, orders: OrderService, settings: Settings) -> None:
     forgotten = await asyncio.to_thread(orders.never_created, SagaStyle.ORCHESTRATED, utc_now() - OLDER_THAN, AT_ONCE)
     for record in forgotten:
-        await start_saga(client, record.request, settings)
-        log.info("started a forgotten order", order_id=record.request.order_id)
+        saga = await start_saga(client, record.request, settings)
+        if (await saga.describe(rpc_timeout=RPC_DEADLINE)).status is not WorkflowExecutionStatus.RUNNING:
+            await asyncio.to_thread(_end, orders, record)
+
+
+def _end(orders: OrderService, record: OrderRecord) -> None:
+    """Nobody will go on with an order whose saga somebody terminated, and as it was never created it has no effect."""
+    orders.cancel(CancelOrder(order_id=record.request.order_id, reason=Reason.TIMED_OUT))
+    log.warning("cancelled an order whose saga was terminated", order_id=record.request.order_id)

@@ -39,6 +39,10 @@ def first_attributes(order_id: OrderId, style: SagaStyle) -> TypedSearchAttribut
     )
 
 
+def lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count} lines"
+
+
 class SagaStatus:
     def __init__(self) -> None:
         self._steps = {step: StepProgress(step=step, progress="left") for step in STEPS}

@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Order, OrderRequest, Reason
     from workflows.compensations import Undoing
     from workflows.options import FORWARD, LOCAL_FORWARD, LOCAL_STEP, LOCAL_UNDO, STEP, UNDO
+    from workflows.saga_status import lines
 
 
 async def create_order(request: OrderRequest) -> OrderCreated | OrderCancelled:
@@ -73,7 +74,7 @@ async def reserve_inventory(order: Order) -> InventoryReserved | InventoryFailed
     return await workflow.execute_local_activity_method(
         InventoryActivities.reserve,
         ReserveInventory(order=order),
-        summary=f"reserve {len(order.lines)} lines",
+        summary=f"reserve {lines(len(order.lines))}",
         **LOCAL_STEP,
     )
 

@@ -7,7 +7,6 @@ from api.dependencies import Injected
 from api.problems import NotPossibleNow, documented
 from api.routers.orders import OrderIdInPath
 from api.schemas.operations import Accepted, SettlementBody
-from domain.errors import UnknownOrder
 from domain.ids import OrderId
 from domain.order import OrderStatus
 
@@ -31,9 +30,9 @@ async def cancel_order(order_id: OrderIdInPath, services: Injected) -> Accepted:
 async def retry_compensation(order_id: OrderIdInPath, services: Injected) -> Accepted:
     """Try the compensation again that kept failing; the order then goes on where it stood."""
     record = await run_in_threadpool(services.order_records.find, order_id)
-    if record.status is not OrderStatus.NEEDS_ATTENTION:
+    if record.attention is None or record.status is not OrderStatus.NEEDS_ATTENTION:
         raise NotPossibleNow(f"no compensation waits for an operator: the order is {record.status}")
-    await services.conductors[record.style].retry_compensation(order_id)
+    await services.conductors[record.style].retry_compensation(order_id, record.attention)
     return Accepted(order_id=order_id)
 
 
@@ -41,9 +40,5 @@ async def retry_compensation(order_id: OrderIdInPath, services: Injected) -> Acc
 async def payment_settled(settlement: SettlementBody, services: Injected) -> Accepted:
     """Tell that the customer paid. Of an unknown order it is harmless: the gateway has no use for our 404."""
     order_id = OrderId(settlement.order_id)
-    try:
-        record = await run_in_threadpool(services.order_records.find, order_id)
-    except UnknownOrder:
-        return Accepted(order_id=order_id)
-    await services.conductors[record.style].payment_settled(order_id)
+    await services.settlements.announce(order_id)
     return Accepted(order_id=order_id)

@@ -1,16 +1,17 @@
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from api.cursors import cursor_after, place_of
 from api.dependencies import Injected
-from api.order_views import journals_of, summary_of, view_of
+from api.order_views import summary_of, view_of, with_what_is_tried
 from api.problems import documented
 from api.schemas.fields import StatusName, StyleName
-from api.schemas.order_views import OrderPage, OrderView, Timeline
-from api.timelines import timeline_of
+from api.schemas.order_views import OrderPage, OrderView
 from domain.errors import UnknownOrder
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle
@@ -19,6 +20,8 @@ from services.orders.store import OrderFilter
 router = APIRouter(prefix="/orders", tags=["orders"])
 
 PAGE = 50
+SLOW = timedelta(seconds=2)
+"""An order that takes longer is asked about at the engine too. The others need not wait for that."""
 
 
 async def known_form(order_id: str, request: Request) -> OrderId:
@@ -37,14 +40,11 @@ OrderIdInPath = Annotated[OrderId, Depends(known_form)]
 
 
 @router.get("/{order_id}", responses=documented(404, 503))
-def show_order(order_id: OrderIdInPath, services: Injected) -> OrderView:
-    return view_of(order_id, services)
-
-
-@router.get("/{order_id}/timeline", responses=documented(404, 503))
-def show_timeline(order_id: OrderIdInPath, services: Injected) -> Timeline:
-    services.order_records.find(order_id)
-    return timeline_of(event for journal in journals_of(order_id, services) for event in journal.events)
+async def show_order(order_id: OrderIdInPath, services: Injected) -> OrderView:
+    view = await run_in_threadpool(view_of, order_id, services)
+    if view.finished_at is not None or datetime.now(UTC) - view.placed_at < SLOW:
+        return view
+    return with_what_is_tried(view, await services.conductors[SagaStyle(view.style)].trying(order_id))
 
 
 @router.get("", responses=documented(422, 503))

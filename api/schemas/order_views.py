@@ -26,10 +26,10 @@ class ShippingView(BaseModel):
 
 
 class StepView(BaseModel):
-    """`pending`: not begun. `at` is the last attempt. `last_error` is what the last one that failed ran into."""
+    """`pending`: not begun, or a moment ago. `at` is the last attempt; `last_error` is what the last failed one met."""
 
     name: str
-    status: Literal["pending", "done", "refused", "waiting", "retrying"]
+    status: Literal["pending", "running", "done", "refused", "waiting", "retrying"]
     attempts: int
     at: Instant | None
     last_error: str | None = None

@@ -1,5 +1,6 @@
 """The API's two hands on Temporal: what starts sagas, and what acts on those under way."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,9 +15,10 @@ from temporalio.testing import WorkflowEnvironment
 from adapters.sql.migrations import migrate
 from api.problems import EngineAway, NotPossibleNow
 from api.schemas.orders import OrderPairBody
+from domain.commands import PlaceOrder
 from domain.ids import OrderId, new_order_id
-from domain.order import OrderRequest
-from runtime import conductors
+from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
+from runtime import conductors, start_sweep
 from runtime.binaries import temporal_binary
 from runtime.conductors import OrchestratedConductor
 from runtime.saga_starter import Temporal, TemporalStarter
@@ -24,6 +26,7 @@ from runtime.settings import SERVICES, Settings
 from runtime.temporal import connect, start_saga
 from runtime.wiring import open_services
 from tests.integration.api.bodies import PAIR
+from tests.integration.order_saga.saga_shop import eventually
 from workflows.order_saga import workflow_id
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
@@ -79,13 +82,10 @@ async def test_a_temporal_that_is_not_there_does_not_answer(tmp_path: Path) -> N
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_order_whose_saga_does_not_run_cannot_be_cancelled(settings: Settings) -> None:
-    services = open_services(settings, publish=False)
-    conductor = OrchestratedConductor(temporal=temporal_of(settings), payments=services.payments)
+    conductor = OrchestratedConductor(temporal=temporal_of(settings))
 
     with pytest.raises(NotPossibleNow, match="no saga"):
         await conductor.cancel(OrderId(str(uuid4())))
-    await conductor.payment_settled(OrderId(str(uuid4())))
-    services.close()
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -96,9 +96,35 @@ async def test_a_saga_that_no_worker_runs_is_away_and_not_refused(
     monkeypatch.setattr(conductors, "RPC_DEADLINE", timedelta(seconds=0.3))
     temporal, order = temporal_of(settings), request()
     await start_saga(await temporal.client(), order, settings)
-    services = open_services(settings, publish=False)
-    conductor = OrchestratedConductor(temporal=temporal, payments=services.payments)
+    conductor = OrchestratedConductor(temporal=temporal)
 
     with pytest.raises(EngineAway):
         await conductor.cancel(order.order_id)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_forgotten_order_gets_its_saga_and_one_whose_saga_was_terminated_its_end(
+    server: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start_sweep, "OLDER_THAN", timedelta(0))
+    monkeypatch.setattr(start_sweep, "EVERY_S", 0.05)
+    services = open_services(settings, publish=False)
+    order = request()
+    services.orders.place(PlaceOrder(request=order, style=SagaStyle.ORCHESTRATED, fingerprint="its body"))
+    saga = server.get_workflow_handle(workflow_id(order.order_id))
+
+    async def runs() -> bool:
+        return [execution.id async for execution in server.list_workflows(f"WorkflowId = '{saga.id}'")] == [saga.id]
+
+    async def is_cancelled() -> bool:
+        return services.orders.find(order.order_id).status is OrderStatus.CANCELLED
+
+    sweeping = asyncio.create_task(start_sweep.sweep(server, services.orders, settings))
+    await eventually(runs, "the forgotten order's saga runs")
+    assert not await is_cancelled()
+    await saga.terminate("an operator gave it up")
+    await eventually(is_cancelled, "the order ends")
+    sweeping.cancel()
+
+    assert services.orders.find(order.order_id).reason is Reason.TIMED_OUT
     services.close()

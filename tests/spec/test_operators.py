@@ -1,6 +1,8 @@
 """What a customer, an operator and the gateway do to an order under way, through the API of the real stack."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import httpx
 import pytest
@@ -71,6 +73,34 @@ def test_a_stuck_order_survives_its_worker(shop: Shop, stack: Stack) -> None:
     eventually(lambda: retry(shop, order_id).status_code == 202, "the new worker hears the operator")
 
     assert shop.await_end(order_id)["reason"] == "undeliverable_address"
+
+
+def test_a_step_under_way_is_shown_before_its_service_has_a_record_of_it(shop: Shop, stack: Stack) -> None:
+    prepared = shop.prepared(SCENARIOS["ok"])
+    with closing(sqlite3.connect(stack.data / "gateway.db", isolation_level=None)) as gateway:
+        gateway.execute("BEGIN EXCLUSIVE")  # nobody is charged meanwhile
+        order_id = shop.place(prepared, "orchestrated")
+
+        charge = eventually(
+            lambda: next((step for step in shop.order(order_id)["steps"] if step["status"] == "running"), None),
+            "a step is shown as running",
+        )
+
+    assert (charge["name"], charge["attempts"]) == ("charge_payment", 1)
+    assert shop.await_end(order_id)["status"] == "confirmed"
+
+
+def test_asking_twice_for_the_same_compensation_is_asking_once(shop: Shop, style: str) -> None:
+    order_id = stuck_order(shop, style)
+
+    with ThreadPoolExecutor(2) as clicks:
+        answers = list(clicks.map(lambda _: retry(shop, order_id), range(2)))
+    end = shop.await_end(order_id)
+
+    assert 202 in {answer.status_code for answer in answers}
+    assert {answer.status_code for answer in answers} <= {202, 409}  # 409: the first had finished the order already
+    assert (end["reason"], end["payment"]["refunded"]) == ("undeliverable_address", end["total"]["amount"])
+    assert [event["type"] for event in shop.timeline(order_id)].count("payment.refunded") == 1
 
 
 def test_where_nothing_is_stuck_there_is_nothing_to_retry(shop: Shop, style: str) -> None:

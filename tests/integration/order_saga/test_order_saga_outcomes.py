@@ -126,4 +126,4 @@ async def test_the_end_is_searchable_and_tells_nothing_personal(shop: SagaShop) 
     assert attributes[SAGA_STATUS] == "cancelled"
     assert attributes[SAGA_STEP] == "cancel_order"
     assert attributes[ORDER_ID] == saga.order_id
-    assert await shown.static_summary() == "order of 1 lines, paid by card"
+    assert await shown.static_summary() == "order of 1 line, paid by card"

@@ -111,7 +111,7 @@ async def test_where_nothing_waits_there_is_nothing_to_retry(shop: SagaShop) -> 
 async def test_several_stuck_orders_go_on_each_on_its_own(shop: SagaShop) -> None:
     first, second, third = [await stuck_order(shop) for _ in range(3)]
 
-    # While one of them ends, the others have no timer but that of the workflow's own end, years away: do not skip to it.
+    # While one ends, the others have no timer but that of the workflow's own end, years away: do not skip to it.
     with shop.environment.auto_time_skipping_disabled():
         await second.handle.execute_update(OrderSaga.retry_compensation)
 

@@ -1,0 +1,43 @@
+"""What an operator is shown of a step that is being tried, although nothing of it reached the service yet."""
+
+from temporalio.service import RPCError
+
+from domain.order import OrderStatus, Step
+from runtime.saga_progress import steps_being_tried
+from tests.integration.order_saga.saga_shop import SagaShop, eventually
+
+
+async def away() -> None:
+    raise ConnectionRefusedError("nobody answers")
+
+
+async def test_attempts_and_their_last_error(shop: SagaShop) -> None:
+    shop.at_steps.always("charge_payment", away)
+    saga = await shop.place()
+    async with shop.time_passes():
+        await shop.await_tries("charge_payment", 3)
+        tried = await steps_being_tried(saga.handle)
+    shop.at_steps.mended("charge_payment")
+
+    assert tried.keys() == {Step.CHARGE_PAYMENT}
+    assert tried[Step.CHARGE_PAYMENT].attempts >= 3
+    assert tried[Step.CHARGE_PAYMENT].last_error == "nobody answers"
+    assert (await saga.outcome()).status is OrderStatus.CONFIRMED
+    assert await steps_being_tried(saga.handle) == {}
+
+
+async def test_a_step_in_our_own_database_is_known_to_the_workflow_only(shop: SagaShop) -> None:
+    shop.at_steps.always("reserve_inventory", away)
+    saga = await shop.place()
+    await shop.await_tries("reserve_inventory", 2)
+
+    async def seen() -> bool:
+        try:
+            return (await steps_being_tried(saga.handle)).keys() == {Step.RESERVE_INVENTORY}
+        except RPCError:  # a workflow answers between its tasks only, and the first attempts are within one
+            return False
+
+    await eventually(seen, "the workflow says what it tries")
+    shop.at_steps.mended("reserve_inventory")
+
+    assert (await saga.outcome()).status is OrderStatus.CONFIRMED
