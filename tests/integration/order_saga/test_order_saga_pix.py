@@ -124,3 +124,24 @@ async def test_a_cancelled_pix_order_gives_back_what_is_paid_later(shop: SagaSho
     assert payment.captured == payment.refunded
     assert payment.status is not PaymentStatus.CAPTURED
     await shop.assert_books_right()
+
+
+async def test_the_saga_does_not_end_while_money_is_being_booked(shop: SagaShop) -> None:
+    saga = await waiting_for_money(shop)
+
+    async def away_three_times() -> None:
+        if shop.at_steps.tries["settle_payment"] <= 3:
+            raise ConnectionRefusedError("nobody answers")
+
+    async def pay() -> None:
+        await saga.handle.signal(OrderSaga.payment_settled)
+
+    shop.at_steps.always("settle_payment", away_three_times)
+    shop.at_steps.once("before", "refund_payment", pay)
+    await saga.handle.execute_update(OrderSaga.cancel)
+
+    assert (await saga.outcome()).reason is Reason.CANCELLED_BY_CUSTOMER
+    assert shop.at_steps.tries["settle_payment"] == 4
+    payment = await payment_of(shop, saga)
+    assert payment.captured == payment.refunded
+    await shop.assert_books_right()
