@@ -77,6 +77,25 @@ async def test_money_that_comes_before_the_charge_has_been_answered_is_not_lost(
     await shop.assert_books_right()
 
 
+async def test_money_that_comes_while_an_order_is_cancelled_before_its_charge_was_answered_goes_back(
+    shop: SagaShop,
+) -> None:
+    placed: asyncio.Future[Saga] = asyncio.get_running_loop().create_future()
+
+    async def pay_and_cancel() -> None:
+        saga = await placed
+        await saga.handle.signal(OrderSaga.payment_settled)
+        await saga.handle.execute_update(OrderSaga.cancel)
+
+    shop.at_steps.once("before", "charge_payment", pay_and_cancel)
+    saga = await shop.place(payment=Pix())
+    placed.set_result(saga)
+
+    assert (await saga.outcome()).reason is Reason.CANCELLED_BY_CUSTOMER
+    assert shop.at_steps.tries["settle_payment"] == 1
+    await shop.assert_books_right()
+
+
 async def test_of_settlement_and_expiry_at_once_one_wins_and_no_money_is_lost(shop: SagaShop) -> None:
     saga = await waiting_for_money(shop)
 
