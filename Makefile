@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock lint test demo up clean
+.PHONY: help setup lock docs lint test test-real demo up clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made
 
 help: ## say what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make or update .venv from requirements.lock
 
@@ -21,6 +21,9 @@ lock: $(STAMP) ## resolve pyproject.toml into requirements.lock again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 \
 	    --custom-compile-command 'make lock' --group dev --output-file requirements.lock pyproject.toml
 
+docs: $(STAMP) ## generate docs/events and the pictures of the choreography
+	$(BIN)/python -m runtime.event_documents
+
 lint: $(STAMP) ## ruff, mypy and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,6 +32,9 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 
 test: lint ## every check: lint, then all tests
 	$(BIN)/pytest
+
+test-real: $(STAMP) ## the tests on real servers (QUICK=1: a part of them)
+	tests/real/run $(if $(QUICK),quick)
 
 demo: $(STAMP) ## run the example orders both ways and compare them
 	$(BIN)/twinsaga demo

@@ -1,7 +1,10 @@
-"""JSON of events and order snapshots. The `type` tag decides which event it is; fields alone never do."""
+"""JSON of events and order snapshots. The `type` tag decides which event it is; fields alone never do.
+
+Fields that this version does not know are ignored, at any depth, so that a later version may add some.
+"""
 
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -36,6 +39,11 @@ def decode_event(value: bytes | str) -> Event:
         kinds = {problem["type"] for problem in error.errors(include_url=False, include_input=False)}
         kind = UnknownEventType if _TAG_MISSING_FROM_UNION in kinds else UndecodableEvent
         raise kind(_without_input(error)) from error
+
+
+def events_schema() -> dict[str, Any]:
+    """JSON Schema of what `encode_event` writes: one definition for each event, with the tags as `discriminator`."""
+    return _events().json_schema(mode="serialization")
 
 
 def encode_order(order: Order) -> bytes:

@@ -19,6 +19,7 @@ from choreography.when_order_requested_create_order import when_order_requested_
 from choreography.when_payment_completed_reserve_inventory import when_payment_completed_reserve_inventory
 from choreography.when_payment_failed_cancel_order import when_payment_failed_cancel_order
 from choreography.when_payment_refunded_cancel_order import when_payment_refunded_cancel_order
+from choreography.when_payment_settled_book_payment import when_payment_settled_book_payment
 from choreography.when_shipping_cancelled_release_inventory import when_shipping_cancelled_release_inventory
 from choreography.when_shipping_failed_release_inventory import when_shipping_failed_release_inventory
 from choreography.when_shipping_scheduled_confirm_order import when_shipping_scheduled_confirm_order
@@ -37,6 +38,7 @@ from domain.events import (
     PaymentFailed,
     PaymentPending,
     PaymentRefunded,
+    PaymentSettled,
     ShippingCancelled,
     ShippingFailed,
     ShippingScheduled,
@@ -64,6 +66,7 @@ _PAYMENTS: Mapping[type[Event], Callable[[Any, PaymentService], None]] = {
     OrderCreated: when_order_created_charge_payment,
     InventoryFailed: when_inventory_failed_refund_payment,
     InventoryReleased: when_inventory_released_refund_payment,
+    PaymentSettled: when_payment_settled_book_payment,
 }
 _INVENTORY: Mapping[type[Event], Callable[[Any, InventoryService], None]] = {
     PaymentCompleted: when_payment_completed_reserve_inventory,

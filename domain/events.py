@@ -1,6 +1,7 @@
 """Events: each says what one service did, or why it refused.
 
-The `type` is the tag by which a union of events decodes. Its first word names the service that speaks.
+The `type` is the tag by which a union of events decodes. Its first word names the service that speaks, but for
+`payment.settled`, which is the gateway's.
 """
 
 from dataclasses import dataclass
@@ -80,6 +81,14 @@ class PaymentRefunded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentSettled:
+    """The customer paid, says the gateway. It knows nothing of styles, nor whether anybody still waits for the money."""
+
+    order_id: OrderId
+    type: Literal["payment.settled"] = "payment.settled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InventoryReserved:
     order_id: OrderId
     order: Order
@@ -131,6 +140,7 @@ Event = (
     | PaymentCompleted
     | PaymentFailed
     | PaymentRefunded
+    | PaymentSettled
     | InventoryReserved
     | InventoryFailed
     | InventoryReleased

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
+
+from adapters.kafka.clients import connected
+from adapters.kafka.security import NO_SECURITY, KafkaSecurity
 
 DELIVERY_TIMEOUT_S = 4.0
 """A record that has no acknowledgement by then has failed, and its producer is given up. Short, because a process that
@@ -14,6 +18,7 @@ is asked to stop may be waiting for it."""
 Headers = Sequence[tuple[str, bytes]]
 
 _CONNECT_MS = 3_000
+_ANSWER_MS = 5_000
 _RECONNECT_MAX_MS = 1_000
 
 
@@ -24,12 +29,13 @@ class KafkaConnection:
     bootstrap: str
     session_timeout_ms: int = 6_000
     fetch_max_wait_ms: int = 10
+    security: KafkaSecurity = NO_SECURITY
 
     def producer(self) -> KafkaProducer:
         """Idempotent, so that a retry inside of it neither doubles nor reorders."""
-        return KafkaProducer(
-            bootstrap_servers=self.bootstrap,
-            bootstrap_timeout_ms=_CONNECT_MS,
+        return connected(
+            KafkaProducer,
+            **self._servers(_CONNECT_MS),
             acks="all",
             enable_idempotence=True,
             linger_ms=0,
@@ -43,9 +49,9 @@ class KafkaConnection:
 
     def consumer(self, group: str) -> KafkaConsumer:
         """A member of the group that commits by hand and begins with the oldest message."""
-        return KafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            bootstrap_timeout_ms=_CONNECT_MS,
+        return connected(
+            KafkaConsumer,
+            **self._servers(_CONNECT_MS),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -61,6 +67,30 @@ class KafkaConnection:
             reconnect_backoff_max_ms=_RECONNECT_MAX_MS,
             metrics_enabled=False,
         )
+
+    def reader(self) -> KafkaConsumer:
+        """Belongs to no group and commits nothing: the caller assigns and seeks."""
+        return connected(
+            KafkaConsumer,
+            **self._servers(_ANSWER_MS),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # where retention has taken what was asked for
+            max_poll_records=100_000,
+            fetch_max_bytes=1024 * 1024,
+            fetch_max_wait_ms=self.fetch_max_wait_ms,
+            metrics_enabled=False,
+        )
+
+    def admin(self, deadline_s: float) -> KafkaAdminClient:
+        milliseconds = int(deadline_s * 1000)
+        return connected(KafkaAdminClient, **self._servers(milliseconds), request_timeout_ms=milliseconds)
+
+    def _servers(self, connect_ms: int) -> dict[str, Any]:
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "bootstrap_timeout_ms": connect_ms,
+            **self.security.options(),
+        }
 
 
 def give_up(producer: KafkaProducer) -> None:

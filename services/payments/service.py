@@ -31,10 +31,19 @@ PIX_EXPIRY = timedelta(minutes=30)
 
 
 class PaymentService:
-    def __init__(self, units: UnitsOfWork[PaymentStore], gateway: PaymentGateway, clock: Clock) -> None:
+    def __init__(
+        self,
+        units: UnitsOfWork[PaymentStore],
+        gateway: PaymentGateway,
+        clock: Clock,
+        *,
+        pix_expiry: timedelta | None = None,
+    ) -> None:
+        """`pix_expiry`: so long a customer may take to pay, if not PIX_EXPIRY."""
         self._units = units
         self._gateway = gateway
         self._clock = clock
+        self._pix_expiry = pix_expiry
 
     def charge(self, command: ChargePayment) -> Charge:
         """Charge the order's total, or ask the customer for it.
@@ -165,7 +174,9 @@ class PaymentService:
             case Charged(charge_id=charge_id):
                 return replace(payment, status=PaymentStatus.CAPTURED, charge_id=charge_id, captured=order.total.amount)
             case AwaitingCustomer(charge_id=charge_id):
-                return replace(payment, charge_id=charge_id, expires_at=self._clock() + PIX_EXPIRY)
+                return replace(
+                    payment, charge_id=charge_id, expires_at=self._clock() + (self._pix_expiry or PIX_EXPIRY)
+                )
             case Declined(reason=reason):
                 return replace(payment, status=PaymentStatus.FAILED, reason=reason)
 

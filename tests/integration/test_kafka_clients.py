@@ -1,0 +1,46 @@
+"""A client that cannot connect leaves nothing behind: an outage is met by many attempts, for as long as it takes."""
+
+import gc
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kafka.errors import KafkaError
+
+from adapters.kafka import connection
+from adapters.kafka.connection import KafkaConnection
+from tests.stack import free_port
+
+
+def threads_and_files() -> tuple[set[threading.Thread], set[Path]]:
+    gc.collect()  # kafka-python leaves the socket of a refused connection to it
+    return set(threading.enumerate()), {file for file in Path("/proc/self/fd").iterdir() if file.exists()}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda nowhere: nowhere.producer(),
+        lambda nowhere: nowhere.consumer("a-group"),
+        lambda nowhere: nowhere.reader(),
+        lambda nowhere: nowhere.admin(0.2),
+    ],
+    ids=["producer", "consumer", "reader", "admin"],
+)
+def test_a_client_that_cannot_connect_leaves_no_thread_and_no_socket(
+    make: Callable[[KafkaConnection], object], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, logger="kafka")  # what it logs holds the error, whose frames hold the sockets
+    for deadline in ("_CONNECT_MS", "_ANSWER_MS"):
+        monkeypatch.setattr(connection, deadline, 200)
+    nowhere = KafkaConnection(bootstrap=f"127.0.0.1:{free_port()}")
+    threads, files = threads_and_files()
+
+    for _ in range(2):
+        with pytest.raises(KafkaError):
+            make(nowhere)
+
+    threads_now, files_now = threads_and_files()
+    assert (threads_now - threads, files_now - files) == (set(), set())

@@ -1,0 +1,144 @@
+"""What Prometheus is told of a service, scraped from a real one."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+
+import pytest
+from kafka import TopicPartition
+from sqlalchemy import text
+
+from adapters.kafka.lag import GroupLag
+from adapters.sql.database import Database
+from domain.commands import RefundPayment
+from domain.order import Card, Reason
+from runtime.choreographed_service import topics_read_by
+from runtime.errors import CannotRun
+from runtime.metrics import ServiceMeasures, metrics_served
+from tests.integration.choreography_in_threads import OPENERS, Choreography, impatient
+from tests.integration.conftest import Broker
+from tests.scraping import Scraped
+from tests.stack import free_port, listens
+
+
+@contextmanager
+def away(database: Database, table: str) -> Iterator[None]:
+    """For a while the table is not there, as when somebody migrates or restores."""
+
+    def rename(old: str, new: str) -> None:
+        with database.writing() as connection:
+            connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+            connection.commit()
+
+    rename(table, "elsewhere")
+    try:
+        yield
+    finally:
+        rename("elsewhere", table)
+
+
+Scraping = Callable[[str], AbstractContextManager[Scraped]]
+
+
+@pytest.fixture
+def scraping(choreography: Choreography) -> Scraping:
+    @contextmanager
+    def scrape(name: str) -> Iterator[Scraped]:
+        port = free_port()
+        with closing(OPENERS[name](choreography, choreography.clock)) as consuming:
+            lag = GroupLag(choreography.connection, name, topics_read_by(name))
+            with metrics_served("127.0.0.1", port, ServiceMeasures(consuming, lag, choreography.clock)):
+                yield Scraped(f"http://127.0.0.1:{port}/metrics")
+
+    return scrape
+
+
+def test_the_lag_grows_while_the_consumer_stands_still_and_goes_back_to_zero(
+    choreography: Choreography, scraping: Scraping
+) -> None:
+    choreography.start()
+    choreography.await_end(choreography.place())
+    with scraping("inventory-service") as scraped:
+        scraped.await_value("twinsaga_consumer_lag", lambda lag: lag == 0, "0")
+        with away(choreography.databases.inventory, "inbox"):
+            waiting = [choreography.place() for _ in range(5)]
+
+            scraped.await_value("twinsaga_consumer_lag", lambda lag: lag == len(waiting), "5", topic="payments")
+
+        for order_id in waiting:
+            choreography.await_end(order_id)
+        scraped.await_value("twinsaga_consumer_lag", lambda lag: lag == 0, "0")
+        assert {labels["topic"] for labels, _ in scraped.samples("twinsaga_consumer_lag")} == {"payments", "shipping"}
+
+
+def test_a_group_that_never_committed_is_behind_by_everything(choreography: Choreography, scraping: Scraping) -> None:
+    choreography.start("order-service")
+    order_id = choreography.place()
+    choreography.await_event(order_id, "order.created")
+
+    with scraping("payment-service") as scraped:
+        scraped.await_value("twinsaga_consumer_lag", lambda lag: lag == 2, "2", topic="orders")
+
+
+def test_a_parked_order_is_counted_until_it_passes(choreography: Choreography, scraping: Scraping) -> None:
+    choreography.patience = impatient(attempts=10_000)
+    choreography.start()
+    with scraping("payment-service") as scraped:
+        scraped.await_value("twinsaga_parked_messages", lambda parked: parked == 0, "0")
+        sick = choreography.place(Card(token="tok_refundFails"), postal_code="00000")
+
+        scraped.await_value("twinsaga_parked_messages", lambda parked: parked == 1, "1", service="payment-service")
+
+        reason = Reason.UNDELIVERABLE_ADDRESS
+        choreography.services.payments.refund(RefundPayment(order_id=sick, reason=reason, asked_by_operator=True))
+        choreography.await_end(sick)
+        scraped.await_value("twinsaga_parked_messages", lambda parked: parked == 0, "0")
+
+
+@pytest.mark.embedded
+def test_the_outbox_ages_while_the_broker_is_away(
+    choreography: Choreography, broker: Broker, scraping: Scraping
+) -> None:
+    choreography.start()
+    choreography.await_end(choreography.place())
+    with scraping("order-service") as scraped:
+        scraped.await_value("twinsaga_outbox_age_seconds", lambda age: age == 0, "0")
+        broker.stop()
+        choreography.place()
+
+        scraped.await_value("twinsaga_outbox_age_seconds", lambda age: age > 0, "more than 0")
+        first = scraped.value("twinsaga_outbox_age_seconds") or 0.0
+        scraped.await_value("twinsaga_outbox_age_seconds", lambda age: age > first, f"more than {first}")
+
+        assert scraped.value("twinsaga_source_up", source="kafka") == 0
+        assert scraped.value("twinsaga_source_up", source="database") == 1
+        assert scraped.value("twinsaga_consumer_lag") is None
+
+
+def test_a_database_that_is_away_tells_nothing_and_is_named(choreography: Choreography, scraping: Scraping) -> None:
+    with away(choreography.databases.shipping, "parked"), scraping("shipping-service") as scraped:
+        assert scraped.value("twinsaga_source_up", source="database") == 0
+        assert scraped.value("twinsaga_parked_messages") is None
+        assert scraped.value("twinsaga_consumer_lag") == 0
+
+
+class CountedLag(GroupLag):
+    measured = 0
+
+    def measure(self) -> Mapping[TopicPartition, int]:
+        self.measured += 1
+        return {}
+
+
+def test_asking_often_measures_seldom_and_the_port_is_given_back(choreography: Choreography) -> None:
+    port = free_port()
+    lag = CountedLag(choreography.connection, "shipping-service", ())
+    with closing(OPENERS["shipping-service"](choreography, choreography.clock)) as consuming:
+        measures = ServiceMeasures(consuming, lag)
+        with metrics_served("127.0.0.1", port, measures):
+            scraped = Scraped(f"http://127.0.0.1:{port}/metrics")
+            assert [scraped.value("twinsaga_source_up", source="kafka") for _ in range(20)] == [1] * 20
+            with pytest.raises(CannotRun, match=str(port)), metrics_served("127.0.0.1", port, measures):
+                pass
+
+    assert lag.measured < 20
+    assert not listens(port)

@@ -1,0 +1,169 @@
+"""What is committed in `docs/` is what the code says today."""
+
+import json
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from adapters.kafka.cloudevents import to_message
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.dead_letters import DeadLetters
+from adapters.kafka.incoming import IncomingMessage
+from adapters.kafka.topics import is_dead_letters
+from bridges.kafka_outgoing import OutgoingEvent, _binary
+from choreography.picture import picture_of_the_choreography, table_of_the_policies
+from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, tag_of
+from domain.events import Event, OrderConfirmed, RecordedEvent
+from domain.ids import EventId, OrderId
+from runtime.asyncapi import asyncapi_document
+from runtime.choreographed_service import topics_read_by
+from runtime.errors import CannotRun
+from runtime.event_documents import EVENTS, ROOT, generated, published_schemas, write_documents
+from runtime.event_headers import CLOUD_EVENT, DEAD_LETTER
+from runtime.topics import ALL_TOPICS
+
+GENERATED = generated()
+DOCUMENT: dict[str, Any] = json.loads(json.dumps(asyncapi_document()))
+MESSAGE = IncomingMessage(
+    topic="orders", partition=0, offset=0, timestamp_ms=0, key=b"o-1", value=b"", headers=(("ce_id", b"e-1"),)
+)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The documents, in a folder where a test may write."""
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", GENERATED, ids=str)
+def test_what_is_committed_is_what_would_be_generated_now(path: Path) -> None:
+    committed = (ROOT / path).read_text() if (ROOT / path).exists() else None
+
+    assert committed == GENERATED[path], f"{path} is out of date: run `make docs`"
+
+
+def test_no_document_is_left_of_what_is_no_longer_generated() -> None:
+    assert {file.relative_to(ROOT) for file in (ROOT / EVENTS).iterdir()} <= GENERATED.keys()
+
+
+def test_every_event_type_has_a_published_schema() -> None:
+    assert published_schemas().keys() == {tag_of(event) for event in get_args(Event)}
+
+
+def test_a_breaking_change_is_not_written_over_the_published_schema(copy: Path) -> None:
+    published = copy / EVENTS / "order.created.json"
+    schema = json.loads(published.read_text())
+    schema["properties"]["channel"] = {"type": "string"}
+    published.write_text(json.dumps(schema))
+    before = {file: file.read_text() for file in copy.rglob("*.*")}
+
+    with pytest.raises(CannotRun, match=r"order\.created: channel is removed"):
+        write_documents(copy)
+
+    assert {file: file.read_text() for file in copy.rglob("*.*")} == before
+
+
+def test_the_documents_are_written_where_they_are_missing_or_old(copy: Path) -> None:
+    (copy / EVENTS / "order.created.json").unlink()
+    page = copy / "README.md"
+    page.write_text(re.sub(r"flowchart LR\n    order-service.*?```", "old\n```", page.read_text(), flags=re.DOTALL))
+
+    write_documents(copy)
+
+    assert {path: (copy / path).read_text() for path in GENERATED} == GENERATED
+
+
+def test_the_headers_in_the_document_are_those_that_are_sent() -> None:
+    event = OrderConfirmed(order_id=OrderId("o-1"))
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    whole = RecordedEvent(event_id=EventId("e-1"), event=event, service="s", at=at, caused_by=EventId("e-0"))
+    sparse = RecordedEvent(event_id=EventId("e-1"), event=event, service="s", at=at, caused_by=None)
+
+    assert dict(to_message(whole, "00-1-1-01").headers).keys() == CLOUD_EVENT["properties"].keys()
+    assert dict(to_message(sparse, None).headers).keys() >= set(CLOUD_EVENT["required"])
+
+
+def test_the_headers_of_what_a_bridge_publishes_are_among_them() -> None:
+    event = OutgoingEvent(topic="t", key="o-1", type="order.confirmed", source="s", data={}, id="e-1", caused_by="e-0")
+
+    _, headers = _binary(event)
+
+    assert set(CLOUD_EVENT["required"]) <= dict(headers).keys() <= CLOUD_EVENT["properties"].keys()
+
+
+def test_the_headers_of_a_dead_letter_in_the_document_are_those_that_are_sent() -> None:
+    dead_letters = DeadLetters(KafkaConnection(bootstrap="nowhere:1"), "payment-service")
+
+    story = dict(dead_letters._story(MESSAGE, ValueError("no"), 1))
+
+    assert story.keys() == set(DEAD_LETTER["required"])
+    assert DEAD_LETTER["properties"].keys() - story.keys() == {"dead_letter_omitted_bytes"}
+
+
+def test_every_topic_is_a_channel() -> None:
+    assert DOCUMENT["channels"].keys() == set(ALL_TOPICS)
+
+
+def test_every_reference_in_the_document_leads_somewhere() -> None:
+    references = re.findall(r'"\$ref": "([^"]+)"', json.dumps(DOCUMENT))
+
+    assert references
+    for reference in references:
+        file, _, pointer = reference.partition("#")
+        if file:
+            assert Path(EVENTS, file) in GENERATED
+            continue
+        found = DOCUMENT
+        for key in pointer.strip("/").split("/"):
+            found = found[key]
+
+
+@pytest.mark.parametrize("service", ROUTING)
+def test_a_service_receives_what_it_has_policies_for(service: str) -> None:
+    received = {
+        (operation["channel"]["$ref"].rpartition("/")[2], message["$ref"].rpartition("/")[2])
+        for operation in DOCUMENT["operations"].values()
+        if operation["tags"] == [{"name": service}] and operation["action"] == "receive"
+        for message in operation["messages"]
+    }
+
+    assert {topic for topic, _ in received} == set(topics_read_by(service))
+    assert {tag for topic, tag in received if not is_dead_letters(topic)} == {
+        tag_of(event) for event in ROUTING[service]
+    }
+
+
+def test_every_event_of_the_saga_is_sent_by_one_process_or_the_witness() -> None:
+    senders: dict[str, set[str]] = {}
+    for name, operation in DOCUMENT["operations"].items():
+        if operation["action"] == "send" and "saga-outcomes" not in name:
+            for message in operation["messages"]:
+                senders.setdefault(message["$ref"].rpartition("/")[2], set()).add(name.partition(".")[0])
+
+    assert senders["order.cancellation_requested"] == {"order-service", "kafka-bridge"}
+    assert senders["payment.settled"] == {"api"}
+    assert senders["shipping.scheduled"] == {"shipping-service"}
+    assert senders.keys() >= {tag_of(event) for event in get_args(Event)}
+
+
+def test_the_pages_show_the_picture_and_the_table() -> None:
+    for page in ("README.md", "docs/choreography.md"):
+        assert f"```mermaid\n{picture_of_the_choreography()}```" in (ROOT / page).read_text()
+    assert table_of_the_policies() in (ROOT / "docs" / "choreography.md").read_text()
+
+
+def test_the_picture_and_the_table_leave_nothing_out() -> None:
+    picture, table = picture_of_the_choreography(), table_of_the_policies()
+    for policies in (*ROUTING.values(), *OUT_OF_ATTEMPTS.values()):
+        for policy in policies.values():
+            assert policy.__name__ in table
+    for service, policies in ROUTING.items():
+        for event in policies:
+            assert f"    {tag_of(event).replace('.', '-')} --> {service}\n" in picture
+    assert picture.count(" --> ") == len(get_args(Event)) + sum(map(len, ROUTING.values()))

@@ -1,0 +1,116 @@
+"""Messages that were recorded once are read today, and by others who know nothing but the published schemas."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from adapters.codec import encode_event
+from adapters.kafka.cloudevents import from_message
+from adapters.kafka.incoming import IncomingMessage
+from adapters.kafka.settlements import as_ours
+from adapters.kafka.topics import SETTLEMENTS, topic_of
+from choreography.routing import tag_of
+from domain.events import Event, RecordedEvent
+from runtime.event_documents import published_schemas
+from runtime.event_headers import CLOUD_EVENT
+from tests.events.record import V1, a_message_of
+
+Json = Mapping[str, Any]
+TAGS = sorted(tag_of(event) for event in get_args(Event))
+SCHEMAS = published_schemas()
+
+
+def recorded_message(tag: str) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads((V1 / f"{tag}.json").read_text())
+    return message
+
+
+def read(message: Json) -> RecordedEvent:
+    """Read it the way the services do."""
+    incoming = IncomingMessage(
+        topic=message["topic"],
+        partition=0,
+        offset=0,
+        timestamp_ms=0,
+        key=message["key"].encode(),
+        value=json.dumps(message["value"]).encode(),
+        headers=tuple((name, value.encode()) for name, value in message["headers"].items()),
+    )
+    ours = as_ours(incoming) if incoming.topic == SETTLEMENTS else incoming
+    return from_message(ours.key, ours.value, ours.headers).recorded
+
+
+def with_more_fields(value: Any) -> Any:  # noqa: ANN401 - JSON is any of a few types
+    """What a later version may write: fields more, in every object at every depth."""
+    if isinstance(value, dict):
+        return {name: with_more_fields(inner) for name, inner in value.items()} | {"since_v2": {"why": ["new"]}}
+    return [with_more_fields(item) for item in value] if isinstance(value, list) else value
+
+
+def holds(whole: Any, part: Any) -> bool:  # noqa: ANN401 - the same
+    if isinstance(part, dict):
+        return all(name in whole and holds(whole[name], inner) for name, inner in part.items())
+    if isinstance(part, list):
+        return len(whole) == len(part) and all(map(holds, whole, part))
+    return bool(whole == part)
+
+
+def test_one_message_of_every_type_is_recorded() -> None:
+    recorded = {file.stem for file in V1.glob("*.json")}
+
+    assert set(TAGS) - recorded == set(), "record it with `python -m tests.events.record`"
+    assert recorded - set(TAGS) == set(), "what was published once has to stay readable"
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_recorded_message_is_read_and_nothing_in_it_is_lost(tag: str) -> None:
+    message = recorded_message(tag)
+
+    recorded = read(message)
+
+    assert recorded.event.type == tag
+    assert holds(json.loads(encode_event(recorded.event)), message["value"])
+    assert recorded.event_id == message["headers"]["ce_id"]
+    assert recorded.caused_by == message["headers"]["ce_causationid"]
+    assert recorded.at == datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_fields_and_headers_that_nobody_knows_yet_are_ignored_at_any_depth(tag: str) -> None:
+    message = recorded_message(tag)
+    later = message | {
+        "value": with_more_fields(message["value"]),
+        "headers": message["headers"] | {"ce_since": "v2", "since-v2": "1"},
+    }
+
+    assert read(later) == read(message)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_the_published_schemas_accept_what_was_recorded_what_is_written_now_and_what_is_added_later(tag: str) -> None:
+    event = next(event for event in get_args(Event) if tag_of(event) == tag)
+    data, headers = Draft202012Validator(SCHEMAS[tag]), Draft202012Validator(CLOUD_EVENT)
+
+    for message in (recorded_message(tag), a_message_of(event)):
+        data.validate(message["value"])
+        data.validate(with_more_fields(message["value"]))
+        headers.validate(message["headers"])
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_the_published_schemas_refuse_what_lacks_a_field_and_what_is_another_event(tag: str) -> None:
+    schema = Draft202012Validator(SCHEMAS[tag])
+    value = recorded_message(tag)["value"]
+
+    Draft202012Validator.check_schema(SCHEMAS[tag])
+    assert not any(schema.is_valid({key: value[key] for key in value if key != field}) for field in value)
+    assert not schema.is_valid(value | {"type": "order.lost"})
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_recorded_message_lies_in_its_topic(tag: str) -> None:
+    assert recorded_message(tag)["topic"] == topic_of(tag)
