@@ -7,19 +7,30 @@ personal data: only what an order's progress can be told by.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.cancellation_requests import CancellationRequestActivities
     from domain.ids import OrderId
     from domain.order import OrderStatus
-    from workflows.saga_status import SAGA_STATUS
+    from workflows.saga_status import SAGA_STATUS, SAGA_STEP
+    from workflows.witnessed_steps import NEEDS_ATTENTION, step_after
 
-STUCK = "stuck"
+Stuck = Literal["stuck"]
+STUCK: Stuck = "stuck"
+
 LINGER = timedelta(seconds=10)
 """Events of other topics may come after the one that ends the order; so long the history stays open for them."""
+
+GIVES_UP_AFTER = timedelta(hours=24)
+"""So long a stuck order may stay silent although its cancellation was asked for; then its witness ends as stuck."""
+
+OPERATOR_HAS = timedelta(days=30)
+"""The same for an order that needs attention: people have weekends."""
 
 _ASKED = "order.cancellation_requested"
 """Our own asking, or the customer's. An order that does not answer it is as silent as before."""
@@ -39,17 +50,23 @@ class WitnessedOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessedEvent:
-    """`owed_by` is who has to speak next; until `waits_until` it may be silent, as a customer who has to pay."""
+    """`owed_by` is who has to speak next; until `waits_until` it may be silent, as a customer who has to pay.
+
+    `says` is what else an operator has to know.
+    """
 
     event_id: str
     caused_by: str | None
     owed_by: str | None
     waits_until: datetime | None = None
+    says: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessedEnd:
-    status: OrderStatus
+    """`stuck`: the order stayed silent for good. Whatever it does after that has no witness."""
+
+    status: OrderStatus | Stuck
     events: list[str]
 
 
@@ -65,21 +82,22 @@ class ChoreographyWitness:
         self._seen: dict[str, tuple[str, WitnessedEvent]] = {}
         self._spoken = self._heard = 0
         self._end: OrderStatus | None = None
+        self._stuck = False
 
     @workflow.run
     async def run(self, _order: WitnessedOrder) -> WitnessedEnd:
-        stuck = False
         while self._end is None:
-            spoke = await self._next_event(None if stuck else self._patience())
-            if not spoke:
+            if await self._next_event(self._patience()):
+                self._stuck = False
+                if self._end is None:
+                    self._show_progress()
+            elif self._stuck or self._needs_attention():
+                self._show(STUCK, f"Given up. {self._owed()}")
+                return WitnessedEnd(status=STUCK, events=self.events())
+            else:
+                self._stuck = True
                 self._show(STUCK, f"Silent for too long. {self._owed()}\n\nIts cancellation is asked for.")
                 await self._ask_for_cancellation()
-                stuck = True
-            elif stuck and self._end is None:
-                self._show(OrderStatus.PENDING, self._owed())
-                stuck = False
-            else:
-                workflow.set_current_details(self._owed())
         self._show(self._end, f"{self._end} after {len(self._seen)} events")
         while await self._next_event(LINGER):
             pass
@@ -99,7 +117,7 @@ class ChoreographyWitness:
         """The types of the events in the order in which they came."""
         return [event_type for event_type, _ in self._seen.values()]
 
-    async def _next_event(self, patience: timedelta | None) -> bool:
+    async def _next_event(self, patience: timedelta) -> bool:
         """Return whether one came in time."""
         try:
             await workflow.wait_condition(lambda: self._spoken > self._heard, timeout=patience)
@@ -109,31 +127,52 @@ class ChoreographyWitness:
         return True
 
     def _patience(self) -> timedelta:
+        if self._needs_attention():
+            return OPERATOR_HAS
+        if self._stuck:
+            return GIVES_UP_AFTER
         silence = timedelta(seconds=self._order.silence_s)
         until = [event.waits_until for _, event in self._latest() if event.waits_until is not None]
         return max([silence, *(moment - workflow.now() + silence for moment in until)])
+
+    def _needs_attention(self) -> bool:
+        return self._latest_word() == NEEDS_ATTENTION
 
     def _latest(self) -> list[tuple[str, WitnessedEvent]]:
         """Events that have caused no other one. The one that came last need not be among them: topics overtake."""
         causes = {event.caused_by for _, event in self._seen.values()}
         return [(event_type, event) for event_type, event in self._seen.values() if event.event_id not in causes]
 
+    def _latest_word(self) -> str | None:
+        return next((event_type for event_type, _ in reversed(self._latest()) if event_type != _ASKED), None)
+
     def _owed(self) -> str:
-        owing = [(event_type, event.owed_by) for event_type, event in self._latest() if event.owed_by is not None]
+        owing = [(event_type, event) for event_type, event in self._latest() if event.owed_by is not None]
         if not owing:
             return "Nobody owes an event."
-        event_type, service = owing[-1]
-        return f"Last event seen: `{event_type}`. The next one is owed by: {service}."
+        event_type, event = owing[-1]
+        said = f" {event.says}." if event.says else ""
+        return f"Last event seen: `{event_type}`.{said} The next one is owed by: {event.owed_by}."
 
-    def _show(self, status: str, details: str) -> None:
-        workflow.upsert_search_attributes([SAGA_STATUS.value_set(status)])
+    def _show_progress(self) -> None:
+        status = OrderStatus.NEEDS_ATTENTION if self._needs_attention() else OrderStatus.PENDING
+        self._show(status, self._owed())
+
+    def _show(self, status: OrderStatus | Stuck, details: str) -> None:
+        step = step_after(f"order.{self._end}" if self._end is not None else self._latest_word())
+        workflow.upsert_search_attributes([SAGA_STATUS.value_set(status), SAGA_STEP.value_set(step)])
         workflow.set_current_details(details)
 
     async def _ask_for_cancellation(self) -> None:
-        await workflow.execute_activity_method(
-            CancellationRequestActivities.request,
-            self._order.order_id,
-            start_to_close_timeout=_ATTEMPT,
-            retry_policy=_PATIENT,
-            summary="ask for the order's cancellation",
-        )
+        """An asking that does not get through in all that time is given up; the order is stuck as before."""
+        try:
+            await workflow.execute_activity_method(
+                CancellationRequestActivities.request,
+                self._order.order_id,
+                start_to_close_timeout=_ATTEMPT,
+                schedule_to_close_timeout=GIVES_UP_AFTER,
+                retry_policy=_PATIENT,
+                summary="ask for the order's cancellation",
+            )
+        except ActivityError as unheard:
+            workflow.logger.warning("the cancellation could not be asked for: %s", unheard.cause)

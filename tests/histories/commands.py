@@ -21,10 +21,15 @@ def _local_activity(event: HistoryEvent) -> str:
     return f"{json.loads(ran.data)['activity_type']}, local"
 
 
+def _child(event: HistoryEvent) -> str:
+    return f"start {event.start_child_workflow_execution_initiated_event_attributes.workflow_type.name}"
+
+
 _COMMANDS: dict[int, Callable[[HistoryEvent], str]] = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: _activity,
     EventType.EVENT_TYPE_MARKER_RECORDED: _local_activity,
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED: lambda _: "let go of the activity",
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED: _child,
     EventType.EVENT_TYPE_TIMER_STARTED: lambda _: "start a timer",
     EventType.EVENT_TYPE_TIMER_CANCELED: lambda _: "stop the timer",
     EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: lambda _: "search attributes",

@@ -14,6 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from runtime.binaries import temporal_binary
+from tests.histories.ends import ends_plugin
 from tests.histories.orders import KEPT, KeptOrder, ended
 from tests.integration.order_saga.at_steps import AtSteps
 from tests.integration.order_saga.saga_shop import SagaShop, open_shop
@@ -53,7 +54,8 @@ async def record(folder: Path) -> None:
     async with environment:
         for name, order in KEPT.items():
             with tempfile.TemporaryDirectory() as data:
-                async with open_shop(environment, at_steps, migrated(sqlite_urls(Path(data)))) as shop, shop.worker():
+                opening = open_shop(environment, at_steps, migrated(sqlite_urls(Path(data))))
+                async with opening as shop, shop.worker(plugins=[ends_plugin()]):
                     (folder / f"{name}.json").write_text(await history_of(shop, order) + "\n")
 
 

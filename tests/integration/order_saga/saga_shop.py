@@ -1,7 +1,7 @@
 """A shop whose orders are orchestrated: the real services on SQLite, under a Temporal that skips waiting times."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import WorkerDeploymentConfig
+from temporalio.worker import Plugin, WorkerDeploymentConfig
 
 from adapters.sql.database import Database
 from domain.commands import PlaceOrder
@@ -121,10 +121,12 @@ class SagaShop:
         return Saga(request.order_id, handle)
 
     @asynccontextmanager
-    async def worker(self, deployment: WorkerDeploymentConfig | None = None) -> AsyncIterator[None]:
+    async def worker(
+        self, deployment: WorkerDeploymentConfig | None = None, plugins: Sequence[Plugin] = ()
+    ) -> AsyncIterator[None]:
         client = self.environment.client
         with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads:
-            async with saga_worker(client, self.task_queue, self.services, threads, deployment=deployment):
+            async with saga_worker(client, self.task_queue, self.services, threads, plugins, deployment):
                 yield
 
     @asynccontextmanager

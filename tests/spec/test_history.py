@@ -1,0 +1,22 @@
+"""The kept histories are worth something only if they are those of the worker that really runs."""
+
+import asyncio
+
+from temporalio.client import Client
+
+from comparison.scenarios import SCENARIOS
+from tests.histories.commands import commands_of
+from tests.integration.test_order_saga_histories import OK
+from tests.shop import Shop
+from tests.stack import Stack
+
+
+async def test_an_order_asks_of_temporal_what_the_kept_history_says(shop: Shop, stack: Stack) -> None:
+    order_id = await asyncio.to_thread(shop.place, shop.prepared(SCENARIOS["ok"]), "orchestrated")
+    client = await Client.connect(stack.ready["temporal"], namespace=stack.settings().temporal_namespace)
+    saga = client.get_workflow_handle(f"order-saga/{order_id}")
+
+    async with asyncio.timeout(60):
+        await saga.result()
+
+    assert commands_of(await saga.fetch_history()) == OK

@@ -1,0 +1,32 @@
+"""Which step of the saga follows an event of the choreography: what the witness shows as `SagaStep`."""
+
+from collections.abc import Mapping
+
+from domain.order import Step
+
+NEEDS_ATTENTION = "order.needs_attention"
+"""No event of a service: the bridge's word for a dead letter that leaves money with us."""
+
+STEP_AFTER: Mapping[str, Step] = {
+    "order.requested": Step.CREATE_ORDER,
+    "order.created": Step.CHARGE_PAYMENT,
+    "payment.pending": Step.CHARGE_PAYMENT,
+    "payment.completed": Step.RESERVE_INVENTORY,
+    "inventory.reserved": Step.SCHEDULE_SHIPPING,
+    "shipping.scheduled": Step.CONFIRM_ORDER,
+    "order.confirmed": Step.CONFIRM_ORDER,
+    "order.cancellation_requested": Step.CANCEL_SHIPPING,
+    "shipping.failed": Step.RELEASE_INVENTORY,
+    "shipping.cancelled": Step.RELEASE_INVENTORY,
+    "inventory.failed": Step.REFUND_PAYMENT,
+    "inventory.released": Step.REFUND_PAYMENT,
+    NEEDS_ATTENTION: Step.REFUND_PAYMENT,
+    "payment.failed": Step.CANCEL_ORDER,
+    "payment.refunded": Step.CANCEL_ORDER,
+    "order.cancelled": Step.CANCEL_ORDER,
+}
+
+
+def step_after(event_type: str | None) -> Step:
+    """The first step before any event, and after one of a type that is not ours."""
+    return STEP_AFTER.get(event_type or "", Step.CREATE_ORDER)
