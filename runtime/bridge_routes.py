@@ -9,37 +9,48 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from api.dependencies import OrderConductor
+from adapters.kafka.topics import SETTLEMENTS
 from api.idempotency import fingerprint_of
 from api.schemas.orders import OrderPairBody
-from bridges.kafka_into_workflow import Decoder, IncomingEvent, Routes, SignalWithStart, Start, cloud_events, plain_json
+from bridges.kafka_into_workflow import (
+    NOTHING,
+    Decoder,
+    IncomingEvent,
+    Routes,
+    Signal,
+    SignalWithStart,
+    Start,
+    cloud_events,
+    plain_json,
+)
 from choreography.routing import ROUTING, tag_of
-from domain.commands import PlaceOrder
+from domain.commands import PlaceOrder, SettlePayment
 from domain.errors import KeyReused, UnknownOrder
-from domain.events import Event
+from domain.events import Event, PaymentSettled
 from domain.ids import OrderId, order_id_from_key
 from domain.order import SagaStyle
 from runtime.settings import Settings
 from runtime.wiring import Services
+from runtime.witnessed_attention import attention_to
 from workflows.choreography_witness import WitnessedEvent, WitnessedOrder, witness_id
 from workflows.order_saga import workflow_id
 from workflows.saga_status import first_attributes
+from workflows.witnessed_steps import NEEDS_ATTENTION
 
 REQUESTED = "order-requests"
 SETTLED = "payment.settled"
 WITNESS_QUEUE = "choreography-witnesses"
-ESTATE_TOPICS: Mapping[str, Decoder] = {"order-requests": plain_json(REQUESTED), "payment-settlements": cloud_events}
+ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED), SETTLEMENTS: cloud_events}
 
 _MOMENT = TypeAdapter(datetime)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstateRoutes:
-    """`services` record without publishing: what comes in here is for orchestrated orders, settlements apart."""
+    """`services` record without publishing: what comes in here is for orchestrated orders."""
 
     settings: Settings
     services: Services
-    conductors: Mapping[SagaStyle, OrderConductor]
 
     def table(self) -> Routes:
         return {REQUESTED: self._place, SETTLED: self._settle}
@@ -63,14 +74,27 @@ class EstateRoutes:
             search_attributes=lambda _: first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
         )
 
-    async def _settle(self, event: IncomingEvent) -> None:
-        """The saga of an orchestrated order hears of it; the payment service of a choreographed one books it."""
-        order_id = OrderId(event.data["order_id"])
+    async def _settle(self, event: IncomingEvent) -> Signal | None:
+        """Tell the saga of an orchestrated order. After its end the money goes back.
+
+        The Payment service hears of the others by itself, and buries what is no settlement.
+        """
+        order_id = _settled_order(event)
         try:
-            record = await asyncio.to_thread(self.services.orders.find, order_id)
+            record = await asyncio.to_thread(self.services.orders.find, order_id) if order_id else None
         except UnknownOrder:
-            return
-        await self.conductors[record.style].payment_settled(order_id)
+            return None
+        if order_id is None or record is None or record.style is not SagaStyle.ORCHESTRATED:
+            return None
+        return Signal(
+            signal="payment_settled",
+            workflow_id=lambda _: workflow_id(order_id),
+            argument=lambda _: NOTHING,
+            too_late=lambda _: self._book(order_id),
+        )
+
+    async def _book(self, order_id: OrderId) -> None:
+        await asyncio.to_thread(self.services.payments.settle, SettlePayment(order_id=order_id))
 
 
 def witness_routes(silence_s: float) -> Routes:
@@ -88,7 +112,8 @@ def witness_routes(silence_s: float) -> Routes:
             signal=tag_of(event), start=start, argument=partial(_witnessed, _owed_after(event))
         )
         for event in get_args(Event)
-    }
+        if event is not PaymentSettled
+    } | {NEEDS_ATTENTION: SignalWithStart(signal=NEEDS_ATTENTION, start=start, argument=attention_to)}
 
 
 def _witnessed(owed_by: str | None, event: IncomingEvent) -> WitnessedEvent:
@@ -103,6 +128,11 @@ def _witnessed(owed_by: str | None, event: IncomingEvent) -> WitnessedEvent:
 
 def _owed_after(event: type[Event]) -> str | None:
     return next((service for service, policies in ROUTING.items() if event in policies), None)
+
+
+def _settled_order(event: IncomingEvent) -> OrderId | None:
+    order_id = event.data.get("order_id") if isinstance(event.data, dict) else None
+    return OrderId(order_id) if isinstance(order_id, str) else None
 
 
 def _command(event: IncomingEvent) -> PlaceOrder:

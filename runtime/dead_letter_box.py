@@ -4,131 +4,130 @@ A letter goes back with its own key, value and headers to the topic that it came
 whoever handled the event drops it, and redriving twice is redriving once.
 """
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import DELIVERY_TIMEOUT_S, Headers, KafkaConnection
-from adapters.kafka.dead_letters import PREFIX
-from adapters.kafka.topics import TOPICS, dead_letters_of, is_dead_letters
-from runtime.errors import CannotRun
+from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
+from adapters.kafka.dead_letters import DeadLettersAway
+from adapters.kafka.dead_letters_read import Letter, LettersOnBroker, Place
+from api.dead_letters import Bookmark, LettersWanted
+from runtime.topics import CONSUMED_TOPICS
 
-_POLL_MS = 300
-_SILENT_POLLS = 3
-"""End offsets are not to be trusted on the embedded broker, so a topic is read until it stays silent."""
-
-_AT_MOST = 10_000
-_ANSWER_DEADLINE_MS = 5_000
+LOOKED_AT = 10_000
+"""At most so many letters are read for one page, and so many redriven at one call; a bookmark leads on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """`place` names the letter: topic, partition and offset among the dead letters."""
+class LetterPage:
+    letters: Sequence[Letter]
+    following: Bookmark | None
 
-    place: str
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
-    @property
-    def story(self) -> dict[str, str]:
-        """What was told when it was buried: topic, partition, offset, timestamp, group, error, message, attempts."""
-        return {
-            name.removeprefix(PREFIX): value.decode(errors="replace")
-            for name, value in self.headers
-            if name.startswith(PREFIX)
-        }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redriven:
+    """`left`: wanted, but without a value or from a topic that is not ours."""
 
-    @property
-    def original_headers(self) -> Headers:
-        return [(name, value) for name, value in self.headers if not name.startswith(PREFIX)]
-
-    @property
-    def event_type(self) -> str:
-        return dict(self.headers).get("ce_type", b"").decode(errors="replace")
-
-    @property
-    def order_id(self) -> str:
-        return (self.key or b"").decode(errors="replace")
-
-    @property
-    def whole(self) -> bool:
-        """A letter that was too large for its topic came without its value, and cannot go back."""
-        return "omitted_bytes" not in self.story
+    sent: int
+    left: int
+    following: Bookmark | None = None
 
 
 class DeadLetterBox:
-    def __init__(self, connection: KafkaConnection) -> None:
+    def __init__(
+        self, connection: KafkaConnection, topics: Sequence[str] = CONSUMED_TOPICS, *, looked_at: int = LOOKED_AT
+    ) -> None:
         self._connection = connection
+        self._letters = LettersOnBroker(connection, topics)
+        self._topics = frozenset(topics)
+        self._looked_at = looked_at
 
-    def letters(self) -> Sequence[Letter]:
-        """All of them, of each partition in the order in which they were buried; 10,000 at most.
+    def page(self, wanted: LettersWanted, limit: int, behind: Bookmark | None = None) -> LetterPage:
+        """Raises DeadLettersAway."""
+        reading = _Reading(wanted, behind, self._looked_at)
+        with closing(self._letters.after(reading.start, topic=wanted.topic)) as letters:
+            found = list(islice(reading.of(letters), limit))
+            return LetterPage(letters=found, following=reading.following(letters))
+
+    def find(self, place: str) -> Letter | None:
+        """Raises DeadLettersAway."""
+        try:
+            return self._letters.at(Place.from_text(place))
+        except ValueError:
+            return None
+
+    def redrive(self, wanted: LettersWanted, behind: Bookmark | None = None) -> Redriven:
+        """Send these back, each acknowledged before the next, which keeps the order within a key.
+
+        What comes back as a new letter meanwhile is not sent again.
 
         Raises:
-            CannotRun: the broker does not answer.
+            DeadLettersAway: what was sent is sent; all may be redriven again.
         """
+        reading = _Reading(wanted, behind, self._looked_at)
+        with closing(self._letters.after(reading.start, topic=wanted.topic)) as letters:
+            redriven = self._send(reading.of(letters))
+            return Redriven(sent=redriven.sent, left=redriven.left, following=reading.following(letters))
+
+    def redrive_one(self, place: str) -> Redriven | None:
+        """Raises DeadLettersAway."""
+        letter = self.find(place)
+        return self._send([letter]) if letter else None
+
+    def _send(self, letters: Iterable[Letter]) -> Redriven:
+        sent = left = 0
+        producer: KafkaProducer | None = None
         try:
-            with closing(self._reader()) as consumer:
-                return _all_of(consumer)
+            for letter in letters:
+                topic = letter.story.get("topic")
+                if not letter.whole or topic not in self._topics:
+                    left += 1
+                    continue
+                producer = producer or self._connection.producer()
+                record = producer.send(topic, value=letter.value, key=letter.key, headers=letter.original_headers)
+                record.get(timeout=DELIVERY_TIMEOUT_S + 1)
+                sent += 1
         except KafkaError as away:
-            raise CannotRun(f"the dead letters cannot be read: {away!r}") from away
+            raise DeadLettersAway(f"the broker faulted after {sent} letters were redriven: {away!r}") from away
+        finally:
+            if producer is not None:
+                give_up(producer)
+        return Redriven(sent=sent, left=left)
 
-    def redrive(self, letters: Iterable[Letter]) -> int:
-        """Send these back, each acknowledged before the next, which keeps the order within a key. Return how many.
 
-        Raises:
-            CannotRun: the broker does not answer. What was sent is sent; all may be redriven again.
-        """
-        sent = 0
-        try:
-            with closing(self._connection.producer()) as producer:
-                for letter in letters:
-                    topic = letter.story.get("topic")
-                    if letter.whole and topic in TOPICS:
-                        sending = producer.send(
-                            topic, value=letter.value, key=letter.key, headers=letter.original_headers
-                        )
-                        sending.get(timeout=DELIVERY_TIMEOUT_S + 1)
-                        sent += 1
-        except KafkaError as away:
-            raise CannotRun(f"the broker faulted after {sent} letters were redriven: {away!r}") from away
-        return sent
+class _Reading:
+    """A bounded piece of the way through all letters, and where it stopped."""
 
-    def _reader(self) -> KafkaConsumer:
-        consumer = KafkaConsumer(
-            bootstrap_servers=self._connection.bootstrap,
-            bootstrap_timeout_ms=_ANSWER_DEADLINE_MS,
-            enable_auto_commit=False,
-            fetch_max_wait_ms=self._connection.fetch_max_wait_ms,
+    def __init__(self, wanted: LettersWanted, behind: Bookmark | None, at_most: int) -> None:
+        self.start = Place.from_text(behind.place) if behind else None
+        self._until_ms = behind.until_ms if behind else int(time.time() * 1000)
+        self._goes_on = behind is not None
+        self._wanted = wanted
+        self._at_most = at_most
+        self._last: Letter | None = None
+
+    def of(self, letters: Iterable[Letter]) -> Generator[Letter, None, None]:
+        for letter in islice(letters, self._at_most):
+            self._last = letter
+            if self._is_wanted(letter):
+                yield letter
+
+    def following(self, rest: Iterable[Letter]) -> Bookmark | None:
+        """None if nothing is left in `rest`."""
+        if self._last is None or next(iter(rest), None) is None:
+            return None
+        return Bookmark(place=self._last.place, until_ms=self._until_ms)
+
+    def _is_wanted(self, letter: Letter) -> bool:
+        if self._goes_on and letter.buried_at.timestamp() * 1000 > self._until_ms:
+            return False
+        return (
+            self._wanted.topic in {None, letter.story.get("topic")}
+            and self._wanted.group in {None, letter.story.get("group")}
+            and self._wanted.order_id in {None, letter.order_id, (letter.key or b"").decode(errors="replace")}
         )
-        topics = map(dead_letters_of, TOPICS)
-        consumer.assign(
-            [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
-        )
-        consumer.seek_to_beginning()
-        return consumer
-
-
-def _all_of(consumer: KafkaConsumer) -> Sequence[Letter]:
-    found: list[Letter] = []
-    silent = 0
-    while silent < _SILENT_POLLS and len(found) < _AT_MOST:
-        batch = consumer.poll(timeout_ms=_POLL_MS)
-        silent = 0 if batch else silent + 1
-        found += [
-            Letter(
-                place=f"{record.topic}/{record.partition}/{record.offset}",
-                timestamp_ms=record.timestamp,
-                key=record.key,
-                value=record.value,
-                headers=[(name, value or b"") for name, value in record.headers],
-            )
-            for records in batch.values()
-            for record in records
-            if is_dead_letters(record.topic)
-        ]
-    return found[:_AT_MOST]

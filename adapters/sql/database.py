@@ -117,6 +117,7 @@ def _sqlite(url: URL) -> Engine:
         pool_size=5,
         max_overflow=20,
         pool_timeout=WAIT_S,
+        hide_parameters=True,  # an error is told in logs and dead letters: no name or token may be in it
         connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)
@@ -131,7 +132,9 @@ def _postgres(url: URL) -> Engine:
         pool_size=5,
         max_overflow=20,
         pool_timeout=WAIT_S,
+        hide_parameters=True,  # an error is told in logs and dead letters: no name or token may be in it
         pool_recycle=1800,
+        pool_pre_ping=True,  # a server that came back has cut what lies in the pool: each would cost a caller a fault
         connect_args={"connect_timeout": int(WAIT_S), "options": _POSTGRES_OPTIONS},
     )
     event.listen(engine, "handle_error", fault_of, retval=True)

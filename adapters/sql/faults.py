@@ -40,6 +40,8 @@ _PRIMARY_CODE = 0xFF
 
 def fault_of(context: ExceptionContext) -> BaseException | None:
     """Translate a driver's error for SQLAlchemy's `handle_error`; None leaves what is a defect of ours as it is."""
+    if context.is_pre_ping:  # the pool asks whether a connection is still there, and takes another one if not
+        return None
     error = context.original_exception
     if isinstance(error, sqlite3.Error):
         return _sqlite_fault(error)

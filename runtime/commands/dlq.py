@@ -1,10 +1,12 @@
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from runtime.dead_letter_box import DeadLetterBox, Letter
+    from api.dead_letters import LettersWanted
+    from runtime.dead_letter_box import DeadLetterBox, Redriven
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Look at the dead letters of the choreography, and redrive them.")
 
@@ -14,19 +16,28 @@ OrderOption = Annotated[str | None, typer.Option("--order", metavar="ID", help="
 
 
 @dead_letters.command("list")
-def list_letters(topic: Topic = None, group: Group = None, order: OrderOption = None) -> None:
+def list_letters(
+    topic: Topic = None,
+    group: Group = None,
+    order: OrderOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show so many at most.")] = 200,
+) -> None:
     """List dead letters; those of one order, the oldest first."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table("place", "type", "order", "given up by", "attempts", "error")
-    for letter in _wanted(_box().letters(), topic, group, order):
+    with _box() as box:
+        page = box.page(_wanted(topic, group, order), limit)
+    for letter in page.letters:
         story = letter.story
         table.add_row(
-            *(letter.place, letter.event_type, letter.order_id),
+            *(letter.place, letter.event_type, letter.order_id or ""),
             *(story.get("group", ""), story.get("attempts", ""), story.get("error", "")),
         )
     Console(highlight=False).print(table)
+    if page.following is not None:
+        typer.echo("There are more: see --limit, --topic, --group and --order.", err=True)
 
 
 @dead_letters.command("show")
@@ -34,7 +45,10 @@ def show_letter(place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OF
     """Show one dead letter with its story, but not its value: that holds names, addresses and card tokens."""
     from rich.console import Console
 
-    letter = _at(_box().letters(), place)
+    with _box() as box:
+        letter = box.find(place)
+    if letter is None:
+        raise _nothing_at(place)
     shown = {"place": letter.place, "type": letter.event_type, "order_id": letter.order_id, **letter.story}
     Console(highlight=False).print_json(data=shown)
 
@@ -56,42 +70,53 @@ def redrive(
 
     if not (place or topic or group or order or every):
         raise CannotRun("say which: a place, --topic, --group, --order or --all")
-    box = _box()
-    letters = box.letters()
-    wanted = [_at(letters, place)] if place else _wanted(letters, topic, group, order)
-    sent = box.redrive(wanted)
-    typer.echo(f"{sent} redriven" + (f", {len(wanted) - sent} cannot go back" if sent < len(wanted) else ""))
+    with _box() as box:
+        parts = _one(box, place) if place else _all(box, _wanted(topic, group, order))
+        sent = left = 0
+        for part in parts:
+            sent, left = sent + part.sent, left + part.left
+            if part.following is not None:
+                typer.echo(f"{sent} redriven so far, going on", err=True)
+    typer.echo(f"{sent} redriven" + (f", {left} cannot go back" if left else ""))
 
 
-def _box() -> "DeadLetterBox":
-    from adapters.kafka.connection import KafkaConnection
+def _one(box: "DeadLetterBox", place: str) -> "Iterator[Redriven]":
+    redriven = box.redrive_one(place)
+    if redriven is None:
+        raise _nothing_at(place)
+    yield redriven
+
+
+def _all(box: "DeadLetterBox", wanted: "LettersWanted") -> "Iterator[Redriven]":
+    part = box.redrive(wanted)
+    yield part
+    while part.following is not None:
+        part = box.redrive(wanted, part.following)
+        yield part
+
+
+@contextmanager
+def _box() -> "Iterator[DeadLetterBox]":
+    """Raises CannotRun when the broker does not answer."""
+    from domain.errors import Fault
     from runtime.dead_letter_box import DeadLetterBox
+    from runtime.errors import CannotRun
+    from runtime.kafka import kafka_connection
     from runtime.settings import load_settings
 
-    settings = load_settings()
-    return DeadLetterBox(
-        KafkaConnection(
-            bootstrap=settings.kafka_bootstrap,
-            session_timeout_ms=settings.session_timeout_ms,
-            fetch_max_wait_ms=settings.fetch_max_wait_ms,
-        )
-    )
+    try:
+        yield DeadLetterBox(kafka_connection(load_settings()))
+    except Fault as away:
+        raise CannotRun(str(away)) from away
 
 
-def _wanted(letters: "Sequence[Letter]", topic: str | None, group: str | None, order: str | None) -> "Sequence[Letter]":
-    return [
-        letter
-        for letter in letters
-        if topic in {None, letter.story.get("topic")}
-        and group in {None, letter.story.get("group")}
-        and order in {None, letter.order_id}
-    ]
+def _wanted(topic: str | None, group: str | None, order: str | None) -> "LettersWanted":
+    from api.dead_letters import LettersWanted
+
+    return LettersWanted(topic=topic, group=group, order_id=order)
 
 
-def _at(letters: "Sequence[Letter]", place: str) -> "Letter":
+def _nothing_at(place: str) -> Exception:
     from runtime.errors import CannotRun
 
-    found = next((letter for letter in letters if letter.place == place), None)
-    if found is None:
-        raise CannotRun(f"no dead letter is at {place}")
-    return found
+    return CannotRun(f"no dead letter is at {place}")

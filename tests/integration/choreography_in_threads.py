@@ -24,10 +24,12 @@ from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMeth
 from runtime import wiring
 from runtime.choreographed_service import ChoreographedService, Patience
 from services.orders.store import OrderRecord, Stage
+from tests.service_databases import Urls, empty
 from tests.stack import eventually
 
 STOP_DEADLINE_S = 10.0
 PLENTY = 100_000
+PARTS = ("orders", "payments", "inventory", "shipping", "gateway")
 SKU = Sku("TEAPOT")
 OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
     wiring.ORDER_SERVICE: wiring.consuming_orders,
@@ -51,34 +53,51 @@ class MovableClock:
         return datetime.now(UTC) + self.ahead
 
 
+class Joined(threading.Event):
+    """Counts how often it was set: each time, a rebalance of the group had come to its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = 0
+
+    def set(self) -> None:
+        self.times += 1
+        super().set()
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One running member of one service's group, with connections of its own."""
 
     consuming: wiring.ConsumingService[Any]
     stop: threading.Event
+    joined: Joined
     thread: threading.Thread
 
 
 class Choreography:
-    def __init__(self, folder: Path, connection: KafkaConnection) -> None:
+    def __init__(self, folder: Path, connection: KafkaConnection, given: Urls | None = None) -> None:
+        """Its databases are SQLite files in the folder, or those that are given, which are emptied."""
         self.folder = folder
         self.connection = connection
+        self._given = given
         self.clock = MovableClock()
         self.patience = impatient(attempts=4)
-        for part in ("orders", "payments", "inventory", "shipping", "gateway"):
+        for part in PARTS:
             migrate(self.database_url(part), part)
         self.databases = wiring.Databases.open(self)
+        if given is not None:
+            empty(self.databases)
         self.services = wiring.services_over(self.databases, self.clock, publish=True)
         self._members: dict[str, list[Member]] = {name: [] for name in OPENERS}
 
     def database_url(self, service: str) -> str:
-        return f"sqlite:///{self.folder / service}.db"
+        return self._given.database_url(service) if self._given else f"sqlite:///{self.folder / service}.db"
 
     def start(self, *names: str) -> None:
         """Start one more member of each of these services, or of all; return when they have joined their groups."""
-        for joined in [self._start(name) for name in names or OPENERS]:
-            eventually(joined.is_set, "the member has joined its group")
+        for member in [self._start(name) for name in names or OPENERS]:
+            eventually(member.joined.is_set, "the member has joined its group")
 
     def stop(self, *names: str) -> None:
         """Stop all members of these services, or of all."""
@@ -154,6 +173,23 @@ class Choreography:
         for database in self.databases.journals:
             Outbox(database).publish_again(order_ids)
 
+    def rebalances(self, name: str) -> int:
+        """How many its members have been through, the one in which each joined among them."""
+        return sum(member.joined.times for member in self._members[name])
+
+    def settings(self) -> dict[str, str]:
+        """The settings by which processes of the services share these databases and this broker."""
+        backoff = self.patience.backoff
+        return {
+            **{f"{part}_database_url": self.database_url(part) for part in PARTS},
+            "data_dir": str(self.folder),
+            "kafka_bootstrap": self.connection.bootstrap,
+            "session_timeout_ms": str(self.connection.session_timeout_ms),
+            "parked_attempts": str(self.patience.attempts),
+            "parked_first_delay_seconds": str(backoff.first_s),
+            "parked_longest_delay_seconds": str(backoff.longest_s),
+        }
+
     def parked(self, name: str) -> int:
         return ParkedMessages(self.database_of(name)).count()
 
@@ -174,11 +210,12 @@ class Choreography:
     def _audit(self) -> Any:  # noqa: ANN401
         return wiring.audit_of(self.databases, self.clock)
 
-    def _start(self, name: str) -> threading.Event:
+    def _start(self, name: str) -> Member:
         consuming = OPENERS[name](self, self.clock)
-        stop, joined = threading.Event(), threading.Event()
+        stop, joined = threading.Event(), Joined()
         service = ChoreographedService(consuming, self.connection, self.patience, self.clock)
         thread = threading.Thread(target=service.run, args=(stop, joined), name=name)
         thread.start()
-        self._members[name].append(Member(consuming, stop, thread))
-        return joined
+        member = Member(consuming, stop, joined, thread)
+        self._members[name].append(member)
+        return member

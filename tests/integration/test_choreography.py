@@ -117,6 +117,7 @@ def test_a_service_that_was_away_takes_what_waited_for_it(choreography: Choreogr
     assert choreography.await_end(order_id).stage is Stage.CONFIRMED
 
 
+@pytest.mark.embedded
 def test_a_broker_that_forgot_everything_gets_it_again_from_the_event_logs(
     choreography: Choreography, broker: Broker
 ) -> None:
@@ -129,7 +130,7 @@ def test_a_broker_that_forgot_everything_gets_it_again_from_the_event_logs(
     broker.stop()
     placed_meanwhile = choreography.place()
     broker.start()
-    await_settled(broker.bootstrap, 20)
+    await_settled(broker.connection, 20)
     choreography.publish_again([finished_later, lost, placed_meanwhile])
     choreography.start("payment-service")
 

@@ -17,10 +17,14 @@ from temporalio.worker import Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
 from domain.ids import OrderId
-from domain.order import OrderStatus, SagaStyle
+from domain.order import OrderStatus, SagaStyle, Step
+from runtime.bridge_routes import witness_routes
 from tests.integration.bridges.kafka.conftest import soon
 from tests.integration.order_saga.conftest import TEST_SERVER
 from workflows.choreography_witness import (
+    GIVES_UP_AFTER,
+    OPERATOR_HAS,
+    STUCK,
     ChoreographyWitness,
     WitnessedEnd,
     WitnessedEvent,
@@ -28,6 +32,7 @@ from workflows.choreography_witness import (
     witness_id,
 )
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, first_attributes
+from workflows.witnessed_steps import NEEDS_ATTENTION, STEP_AFTER
 
 ORDER = OrderId("order-1")
 SILENCE_S = 60.0
@@ -51,13 +56,31 @@ class Watched:
     asked: Asked
 
     async def hears(
-        self, event_type: str, event_id: str, *, owed_by: str | None = None, waits_until: datetime | None = None
+        self,
+        event_type: str,
+        event_id: str,
+        *,
+        caused_by: str | None = None,
+        owed_by: str | None = None,
+        waits_until: datetime | None = None,
     ) -> None:
-        event = WitnessedEvent(event_id=event_id, caused_by=None, owed_by=owed_by, waits_until=waits_until)
+        event = WitnessedEvent(event_id=event_id, caused_by=caused_by, owed_by=owed_by, waits_until=waits_until)
         await self.handle.signal(event_type, event)
+
+    async def needs_attention(self, place: str, *, caused_by: str) -> None:
+        event = WitnessedEvent(
+            event_id=place, caused_by=caused_by, owed_by="an operator", says="the refund is given up"
+        )
+        await self.handle.signal(NEEDS_ATTENTION, event)
 
     async def status(self) -> str | None:
         return (await self.handle.describe()).typed_search_attributes.get(SAGA_STATUS)
+
+    async def step(self) -> str | None:
+        return (await self.handle.describe()).typed_search_attributes.get(SAGA_STEP)
+
+    async def heard(self) -> list[str]:
+        return await self.handle.query(ChoreographyWitness.events)
 
     async def details(self) -> str:
         return str((await self.handle.query("__temporal_workflow_metadata")).current_details)
@@ -179,3 +202,72 @@ async def test_a_customer_may_be_silent_until_the_payment_expires(watched: Watch
     await watched.hears("order.cancelled", "e2")
     await watched.end()
     assert watched.asked.orders == [ORDER]
+
+
+def test_every_event_that_is_witnessed_has_its_step() -> None:
+    assert set(witness_routes(SILENCE_S)) == set(STEP_AFTER)
+
+
+async def test_the_step_follows_the_events_and_not_the_order_of_their_arrival(watched: Watched) -> None:
+    await watched.hears("order.created", "e1", owed_by="payment-service")
+    await soon(watched.step, lambda step: step == Step.CHARGE_PAYMENT)
+
+    await watched.hears("inventory.reserved", "e3", caused_by="e2", owed_by="shipping-service")
+    await soon(watched.step, lambda step: step == Step.SCHEDULE_SHIPPING)
+
+    await watched.hears("payment.completed", "e2", caused_by="e1", owed_by="inventory-service")
+    await watched.hears("order.cancelled", "e9")
+    await watched.hears("payment.refunded", "e8", owed_by="order-service")
+    await watched.end()
+    assert (await watched.status(), await watched.step()) == (OrderStatus.CANCELLED, Step.CANCEL_ORDER)
+
+
+async def test_an_event_that_was_overtaken_by_its_effect_does_not_turn_the_step_back(watched: Watched) -> None:
+    await watched.hears("inventory.reserved", "e3", caused_by="e2", owed_by="shipping-service")
+    await watched.hears("payment.completed", "e2", caused_by="e1", owed_by="inventory-service")
+    await soon(watched.heard, lambda heard: len(heard) == 2)
+
+    assert await watched.step() == Step.SCHEDULE_SHIPPING
+    assert "`inventory.reserved`" in await watched.details()
+
+
+async def test_an_order_that_needs_attention_shows_it_until_somebody_acts(watched: Watched) -> None:
+    await watched.hears("inventory.released", "e1", owed_by="payment-service")
+    await watched.needs_attention("inventory.dlq/0/7", caused_by="e1")
+
+    await watched.await_status(OrderStatus.NEEDS_ATTENTION)
+    assert await watched.step() == Step.REFUND_PAYMENT
+    details = await watched.details()
+    assert "the refund is given up" in details
+    assert "an operator" in details
+
+    await watched.environment.sleep(timedelta(days=3))
+    assert (await watched.status(), watched.asked.orders) == (OrderStatus.NEEDS_ATTENTION, [])
+
+    await watched.hears("payment.refunded", "e2", owed_by="order-service")
+    await watched.await_status(OrderStatus.PENDING)
+    await watched.hears("order.cancelled", "e3", caused_by="e2")
+    assert (await watched.end()).status is OrderStatus.CANCELLED
+
+
+async def test_an_order_that_stays_silent_ends_its_witness_as_stuck(watched: Watched) -> None:
+    await watched.hears("order.created", "e1", owed_by="payment-service")
+    await watched.environment.sleep(timedelta(seconds=SILENCE_S + 1))
+    await watched.await_status(STUCK)
+    await watched.hears("order.cancellation_requested", "e2", owed_by="shipping-service")
+
+    await watched.environment.sleep(GIVES_UP_AFTER)
+
+    end = await watched.end()
+    assert (end.status, end.events) == (STUCK, ["order.created", "order.cancellation_requested"])
+    assert (await watched.status(), watched.asked.orders) == (STUCK, [ORDER])
+
+
+async def test_an_order_that_no_operator_comes_for_ends_its_witness_as_stuck(watched: Watched) -> None:
+    await watched.needs_attention("orders.dlq/0/0", caused_by="e1")
+    await watched.await_status(OrderStatus.NEEDS_ATTENTION)
+
+    await watched.environment.sleep(OPERATOR_HAS + timedelta(seconds=1))
+
+    assert (await watched.end()).status == STUCK
+    assert watched.asked.orders == []

@@ -1,18 +1,33 @@
 """What an operator sees of the dead letters, and what a redrive does."""
 
+from collections.abc import Sequence
+
 import pytest
 
+from adapters.kafka.cloudevents import LARGEST_VALUE
+from adapters.kafka.dead_letters_read import Letter
+from api.dead_letters import Bookmark, LettersWanted
+from domain.ids import EventId
 from domain.order import Card, OrderStatus, Reason
 from runtime.dead_letter_box import DeadLetterBox
+from services.orders.store import Stage
 from services.payments.transitions import charge_key
 from tests.integration.choreography_in_threads import Choreography, impatient
 from tests.integration.conftest import Broker
 from tests.stack import eventually
 
+ALL = LettersWanted()
+FROM_ORDERS = [("dead_letter_topic", b"orders")]
+LARGER_THAN_ANY_TOPIC_TAKES = 5 * 1024 * 1024
+
 
 @pytest.fixture
 def box(broker: Broker) -> DeadLetterBox:
     return DeadLetterBox(broker.connection)
+
+
+def letters_in(box: DeadLetterBox, wanted: LettersWanted = ALL) -> Sequence[Letter]:
+    return box.page(wanted, 1_000).letters
 
 
 def test_a_refund_that_is_redriven_twice_once_the_gateway_is_well_ends_its_order_once(
@@ -22,13 +37,14 @@ def test_a_refund_that_is_redriven_twice_once_the_gateway_is_well_ends_its_order
     choreography.start()
     order_id = choreography.place(Card(token="tok_refundFails"), postal_code="00000")
     choreography.await_status(order_id, OrderStatus.NEEDS_ATTENTION)
-    (letter,) = box.letters()
+    (letter,) = letters_in(box)
     assert (letter.order_id, letter.event_type) == (order_id, "inventory.released")
     assert letter.story["group"] == "payment-service"
     assert letter.story["attempts"] == "2"
 
     choreography.services.gateway.refund(charge_key(order_id), asked_by_operator=True)
-    assert box.redrive([letter, letter]) == 2
+    redriven = [box.redrive_one(letter.place), box.redrive(LettersWanted(order_id=order_id))]
+    assert [each and each.sent for each in redriven] == [1, 1]
 
     end = choreography.await_end(order_id)
     assert (end.status, end.reason) == (OrderStatus.CANCELLED, Reason.UNDELIVERABLE_ADDRESS)
@@ -41,30 +57,120 @@ def test_what_still_cannot_be_handled_comes_back_as_a_letter_with_one_story(
 ) -> None:
     choreography.start("payment-service")
     broker.topic("orders").put(b"not JSON", b"nobody", [("ce_type", b"order.created")])
-    eventually(lambda: len(box.letters()) == 1, "it is buried")
+    eventually(lambda: len(letters_in(box)) == 1, "it is buried")
 
-    assert box.redrive(box.letters()) == 1
+    assert box.redrive(ALL).sent == 1
 
-    eventually(lambda: len(box.letters()) == 2, "it is buried again")
-    first, again = box.letters()
+    eventually(lambda: len(letters_in(box)) == 2, "it is buried again")
+    first, again = letters_in(box)
     assert len(again.headers) == len(first.headers)
     assert again.story["offset"] == "1"
 
 
 def test_letters_of_one_key_go_back_in_the_order_in_which_they_came(broker: Broker, box: DeadLetterBox) -> None:
-    story = [("dead_letter_topic", b"orders")]
     for number in range(5):
-        broker.topic("orders.dlq").put(str(number).encode(), b"one-key", story)
+        broker.topic("orders.dlq").put(str(number).encode(), b"one-key", FROM_ORDERS)
 
-    assert box.redrive(box.letters()) == 5
+    assert box.redrive(ALL).sent == 5
 
     assert [message.value for message in broker.topic("orders").await_messages(5)] == [b"0", b"1", b"2", b"3", b"4"]
 
 
 def test_a_letter_without_its_value_or_of_a_strange_topic_does_not_go_back(broker: Broker, box: DeadLetterBox) -> None:
-    omitted = [("dead_letter_topic", b"orders"), ("dead_letter_omitted_bytes", b"9")]
-    broker.topic("orders.dlq").put(None, b"too-large", omitted)
+    broker.topic("orders.dlq").put(None, b"too-large", [*FROM_ORDERS, ("dead_letter_omitted_bytes", b"9")])
     broker.topic("orders.dlq").put(b"{}", b"strange", [("dead_letter_topic", b"elsewhere")])
     broker.topic("orders.dlq").put(b"{}", b"no-story")
 
-    assert box.redrive(box.letters()) == 0
+    redriven = box.redrive(ALL)
+
+    assert (redriven.sent, redriven.left) == (0, 3)
+
+
+def test_more_letters_than_one_call_takes_are_all_redriven_once_by_following_the_bookmark(broker: Broker) -> None:
+    box = DeadLetterBox(broker.connection, looked_at=3)
+    for number in range(8):
+        broker.topic("orders.dlq").put(b"{}", f"key-{number}".encode(), FROM_ORDERS)
+
+    parts = [box.redrive(ALL)]
+    while parts[-1].following and len(parts) < 10:
+        parts.append(box.redrive(ALL, parts[-1].following))
+
+    assert [part.sent for part in parts] == [3, 3, 2]
+    assert {message.key for message in broker.topic("orders").await_messages(8)} == {
+        f"key-{number}".encode() for number in range(8)
+    }
+
+
+def test_letters_that_come_back_while_others_are_redriven_are_not_sent_in_a_circle(broker: Broker) -> None:
+    box = DeadLetterBox(broker.connection, looked_at=2)
+    for _ in range(4):
+        broker.topic("orders.dlq").put(b"poison", b"one-key", FROM_ORDERS)
+
+    part = box.redrive(ALL)
+    sent, calls, behind = part.sent, 1, part.following
+    while behind and calls < 20:
+        broker.topic("orders.dlq").put(b"poison", b"one-key", FROM_ORDERS)  # buried again
+        part = box.redrive(ALL, Bookmark(place=behind.place, until_ms=behind.until_ms))
+        sent, calls, behind = sent + part.sent, calls + 1, part.following
+
+    assert sent == 4
+    assert calls < 20
+
+
+def test_pages_follow_one_another_without_gap_or_repetition(broker: Broker, box: DeadLetterBox) -> None:
+    for number in range(7):
+        topic = "orders" if number % 2 else "payments"
+        broker.topic(f"{topic}.dlq").put(b"{}", f"key-{number}".encode(), [("dead_letter_topic", topic.encode())])
+
+    page = box.page(ALL, 3)
+    seen = [letter.key for letter in page.letters]
+    while page.following and len(seen) < 20:
+        page = box.page(ALL, 3, page.following)
+        seen += [letter.key for letter in page.letters]
+
+    assert sorted(seen, key=str) == [f"key-{number}".encode() for number in range(7)]
+    of_orders = [letter.key for letter in letters_in(box, LettersWanted(topic="orders"))]
+    assert sorted(of_orders, key=str) == [b"key-1", b"key-3", b"key-5"]
+
+
+@pytest.mark.parametrize(
+    "size", [LARGEST_VALUE + 1, pytest.param(LARGER_THAN_ANY_TOPIC_TAKES, marks=pytest.mark.embedded)]
+)
+def test_an_oversize_message_is_buried_without_what_does_not_fit_and_its_partition_goes_on(
+    choreography: Choreography, broker: Broker, box: DeadLetterBox, size: int
+) -> None:
+    headers = [("ce_type", b"order.created"), *((f"ce_{name}", b"1.0") for name in ("id", "source", "specversion"))]
+    broker.topic("orders").put_large(b"x" * size, b"nobody", headers)
+    choreography.start()
+
+    assert choreography.await_end(choreography.place()).stage is Stage.CONFIRMED
+
+    letter = eventually(lambda: next(iter(letters_in(box)), None), "it is buried")
+    assert letter.story["error"] == "NotACloudEvent"
+    assert letter.story["group"] == "payment-service"
+    assert letter.whole == (size == LARGEST_VALUE + 1)
+    assert letter.story.get("omitted_bytes") == (None if letter.whole else str(size))
+    assert EventId(dict(letter.headers)["ce_id"].decode()) == "1.0"
+
+
+@pytest.mark.embedded
+def test_the_error_that_a_dead_letter_tells_names_nobody(choreography: Choreography, box: DeadLetterBox) -> None:
+    with choreography.databases.payments.writing() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER broken BEFORE INSERT ON payments BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+        connection.commit()
+    choreography.start("order-service", "payment-service")
+    choreography.place()
+
+    letter = eventually(lambda: next(iter(letters_in(box)), None), "it is buried")
+
+    assert letter.story["error"] == "IntegrityError"
+    assert [word for word in ("Ana", "Paulista", "tok_visa") if word in letter.story["message"]] == []
+    assert b"Ana" in (letter.value or b"")
+
+
+@pytest.fixture
+def partitions() -> int:
+    """So that what blocks one partition blocks all."""
+    return 1

@@ -1,0 +1,177 @@
+"""Reads the dead letters as they lie: partition by partition, the oldest first, up to the end that each has now.
+
+A letter's place, `topic/partition/offset` among the dead letters, names it for good.
+"""
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from adapters.kafka.connection import Headers, KafkaConnection
+from adapters.kafka.dead_letters import PREFIX, DeadLettersAway
+from adapters.kafka.topics import dead_letters_of
+
+if TYPE_CHECKING:
+    from kafka.consumer.fetcher import ConsumerRecord
+
+_POLL_MS = 200
+_ANSWER_DEADLINE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    topic: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Raises ValueError for what names no place."""
+        topic, partition, offset = text.split("/")
+        place = cls(topic, int(partition), int(offset))
+        if place.partition < 0 or place.offset < 0 or place.offset >= 1 << 63:
+            raise ValueError(f"{text} names no place")
+        return place
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    at: Place
+    buried_at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def place(self) -> str:
+        return str(self.at)
+
+    @property
+    def story(self) -> dict[str, str]:
+        """What was told when it was buried: topic, partition, offset, timestamp, group, error, message, attempts."""
+        return {
+            name.removeprefix(PREFIX): value.decode(errors="replace")
+            for name, value in self.headers
+            if name.startswith(PREFIX)
+        }
+
+    @property
+    def original_headers(self) -> Headers:
+        return [(name, value) for name, value in self.headers if not name.startswith(PREFIX)]
+
+    @property
+    def event_type(self) -> str:
+        return dict(self.headers).get("ce_type", b"").decode(errors="replace")
+
+    @property
+    def order_id(self) -> str | None:
+        """None if its key is no order's id."""
+        try:
+            return str(UUID((self.key or b"").decode()))
+        except ValueError:
+            return None
+
+    @property
+    def whole(self) -> bool:
+        """A letter that was too large for its topic came without its value, and cannot go back."""
+        return "omitted_bytes" not in self.story
+
+
+class LettersOnBroker:
+    """`topics` are those whose dead letters are read, by their own names."""
+
+    def __init__(self, connection: KafkaConnection, topics: Sequence[str]) -> None:
+        self._connection = connection
+        self._topics = sorted(map(dead_letters_of, topics))
+
+    def after(self, place: Place | None, *, topic: str | None = None) -> Generator[Letter, None, None]:
+        """Letters behind the place, or all; with `topic` only those that came from it.
+
+        Raises:
+            DeadLettersAway: the broker does not answer.
+        """
+        wanted = [name for name in self._topics if topic is None or name == dead_letters_of(topic)]
+        return self._read(wanted, place)
+
+    def at(self, place: Place) -> Letter | None:
+        """Raises as `after` does."""
+        if place.topic not in self._topics:
+            return None
+        before = Place(place.topic, place.partition, place.offset - 1)
+        with closing(self._read([place.topic], before)) as letters:
+            found = next(letters, None)
+        return found if found is not None and found.at == place else None
+
+    def _read(self, topics: Sequence[str], behind: Place | None) -> Generator[Letter, None, None]:
+        try:
+            with closing(self._connection.reader()) as consumer:
+                partitions = sorted(
+                    TopicPartition(topic, number)
+                    for topic in topics
+                    for number in consumer.partitions_for_topic(topic) or ()
+                )
+                ends = _ends(consumer, partitions) if partitions else {}
+                for partition in partitions:
+                    first = _first(partition, behind)
+                    if first is not None and first < ends[partition]:
+                        yield from _letters(consumer, partition, first, ends[partition])
+        except KafkaError as away:
+            raise DeadLettersAway(f"the dead letters cannot be read: {away!r}") from away
+
+
+def _first(partition: TopicPartition, behind: Place | None) -> int | None:
+    """The first offset to read, or None if the whole partition lies before the place."""
+    if behind is None or (partition.topic, partition.partition) > (behind.topic, behind.partition):
+        return 0
+    same = (partition.topic, partition.partition) == (behind.topic, behind.partition)
+    return behind.offset + 1 if same else None
+
+
+def _ends(consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """Each partition's end as a fetch tells it: what the embedded broker answers to the plain question is wrong."""
+    consumer.assign(partitions)
+    consumer.seek_to_beginning()
+    deadline = time.monotonic() + _ANSWER_DEADLINE_S
+    while True:
+        consumer.poll(timeout_ms=_POLL_MS)
+        ends = {partition: consumer.highwater(partition) for partition in partitions}
+        if None not in ends.values():
+            return ends
+        if time.monotonic() > deadline:
+            raise KafkaTimeoutError("the ends of the dead letters' topics are not told")
+
+
+def _letters(consumer: KafkaConsumer, partition: TopicPartition, first: int, end: int) -> Iterator[Letter]:
+    consumer.assign([partition])
+    consumer.seek(partition, first)
+    deadline = time.monotonic() + _ANSWER_DEADLINE_S
+    position = first
+    while position < end:
+        for record in consumer.poll(timeout_ms=_POLL_MS).get(partition, ()):
+            if record.offset >= end:
+                return
+            yield _letter(record)
+            deadline = time.monotonic() + _ANSWER_DEADLINE_S
+        position = consumer.position(partition)
+        if time.monotonic() > deadline:
+            raise KafkaTimeoutError(f"nothing comes of {partition} after offset {position}")
+
+
+def _letter(record: "ConsumerRecord") -> Letter:
+    return Letter(
+        at=Place(record.topic, record.partition, record.offset),
+        buried_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        key=record.key,
+        value=record.value,
+        headers=[(name, value or b"") for name, value in record.headers],
+    )

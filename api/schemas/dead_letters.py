@@ -1,0 +1,105 @@
+"""Dead letters as operators see them: their story, never their value, which holds names, addresses and card tokens."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+
+from api.dead_letters import PLACE, Letter, LettersWanted, Redriven, cursor_of
+from api.schemas.fields import Body, Instant, Text
+
+PlaceText = Annotated[
+    str,
+    StringConstraints(pattern=PLACE),
+    Field(description="topic/partition/offset among the dead letters", examples=["inventory.dlq/0/17"]),
+]
+Cursor = Annotated[str, StringConstraints(max_length=500)]
+
+
+class LetterView(BaseModel):
+    """`topic`, `partition`, `offset` and `timestamp_ms` are the original message's; `group` gave it up."""
+
+    place: str
+    buried_at: Instant
+    type: str | None
+    order_id: str | None
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    timestamp_ms: int | None
+    group: str | None
+    error: str | None
+    message: str | None
+    attempts: int | None
+    can_be_redriven: bool
+
+    @classmethod
+    def of(cls, letter: Letter) -> Self:
+        story = letter.story
+        return cls(
+            place=letter.place,
+            buried_at=letter.buried_at,
+            type=letter.event_type or None,
+            order_id=letter.order_id,
+            topic=story.get("topic"),
+            partition=_number(story.get("partition")),
+            offset=_number(story.get("offset")),
+            timestamp_ms=_number(story.get("timestamp")),
+            group=story.get("group"),
+            error=story.get("error"),
+            message=story.get("message"),
+            attempts=_number(story.get("attempts")),
+            can_be_redriven=letter.whole,
+        )
+
+
+class LetterList(BaseModel):
+    items: list[LetterView]
+    next_cursor: str | None
+
+
+class WantedBody(Body):
+    """At least one of them."""
+
+    topic: Text | None = None
+    group: Text | None = None
+    order_id: Text | None = None
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self == WantedBody.model_construct():
+            raise ValueError("names no topic, group or order_id; `all` redrives everything")
+        return self
+
+    def wanted(self) -> LettersWanted:
+        return LettersWanted(topic=self.topic, group=self.group, order_id=self.order_id)
+
+
+class RedriveBody(Body):
+    """Exactly one of `place`, `filter` and `all`. `cursor` goes on where the last answer stopped."""
+
+    place: PlaceText | None = None
+    filter: WantedBody | None = None
+    all: bool = False
+    cursor: Cursor | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_three(self) -> Self:
+        if [self.place is not None, self.filter is not None, self.all].count(True) != 1:
+            raise ValueError("takes exactly one of place, filter and all")
+        return self
+
+
+class RedrivenView(BaseModel):
+    """With a `next_cursor` there may be more: send the same again with it as `cursor`."""
+
+    redriven: int
+    cannot_go_back: int
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, redriven: Redriven) -> Self:
+        return cls(redriven=redriven.sent, cannot_go_back=redriven.left, next_cursor=cursor_of(redriven.following))
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None

@@ -1,0 +1,124 @@
+"""An outage that lasts: behind one order, or of a service's whole database."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, update
+
+from adapters.sql.tables import charges
+from domain.commands import RequestCancellation
+from domain.ids import OrderId, new_order_id
+from domain.order import Card, Reason
+from services.orders.store import Stage
+from services.payments.transitions import charge_key
+from tests.integration.choreography_in_threads import Choreography, impatient
+from tests.integration.conftest import Broker
+from tests.stack import eventually
+
+FOR_EVER = 1_000_000
+FLAKY = Card(token="tok_gatewayFlaky")
+
+
+@pytest.fixture
+def partitions() -> int:
+    """Everything shares one partition, so that what blocks it blocks all."""
+    return 1
+
+
+def make_gateway_fault(choreography: Choreography, order_id: OrderId) -> None:
+    """Every charge of the order faults, until the gateway is mended."""
+    key = charge_key(order_id)
+    book = insert(charges).values(
+        key=key,
+        account=key.partition("/")[0],
+        charge_id="ch_sick",
+        token=FLAKY.token,
+        amount=2_500,
+        currency="BRL",
+        instant=False,
+        captured=0,
+        refunded=0,
+        refund_asked=False,
+        charge_faults=-FOR_EVER,
+        refund_faults=0,
+    )
+    with choreography.databases.gateway.writing() as connection:
+        connection.execute(book)
+        connection.commit()
+
+
+def mend_gateway(choreography: Choreography, order_id: OrderId) -> None:
+    with choreography.databases.gateway.writing() as connection:
+        mended = update(charges).where(charges.c.key == charge_key(order_id)).values(charge_faults=FOR_EVER)
+        connection.execute(mended)
+        connection.commit()
+
+
+def test_a_charge_that_faults_holds_up_none_of_fifty_others_and_its_order_keeps_its_sequence(
+    choreography: Choreography,
+) -> None:
+    choreography.patience = impatient(attempts=FOR_EVER)
+    choreography.start()
+    sick = new_order_id()
+    make_gateway_fault(choreography, sick)
+    choreography.place(FLAKY, order_id=sick)
+    eventually(lambda: choreography.parked("payment-service") == 1, "its charge is parked")
+
+    cancellation = RequestCancellation(order_id=sick, reason=Reason.CANCELLED_BY_CUSTOMER)
+    choreography.services.orders.request_cancellation(cancellation)
+    others = [choreography.place() for _ in range(50)]
+    ends = {choreography.await_end(order_id, 60.0).stage for order_id in others}
+
+    assert ends == {Stage.CONFIRMED}
+    eventually(lambda: choreography.parked("payment-service") == 2, "the undo waits behind the charge")
+    assert choreography.services.orders.find(sick).stage is Stage.CREATED
+    ids = {recorded.event.type: recorded.event_id for recorded in choreography.recorded(sick)}
+    assert not {ids["order.created"], ids["inventory.released"]} & set(choreography.handled("payment-service"))
+
+    mend_gateway(choreography, sick)
+
+    end = choreography.await_end(sick)
+    assert (end.stage, end.reason) == (Stage.CANCELLED, Reason.CANCELLED_BY_CUSTOMER)
+    handled = choreography.handled("payment-service")
+    assert handled.index(ids["order.created"]) < handled.index(ids["inventory.released"])
+    events = choreography.timeline(sick)
+    assert events.index("payment.completed") < events.index("payment.refunded")
+    choreography.await_books_right()
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Nobody else can write to it. Each write waits five seconds, and then faults."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+@pytest.mark.embedded
+def test_a_database_that_is_away_for_longer_than_a_session_costs_no_partition_no_order_and_no_message(
+    choreography: Choreography, broker: Broker
+) -> None:
+    choreography.start()
+    choreography.await_end(choreography.place())
+    choreography.await_books_right()
+    rebalances = choreography.rebalances("inventory-service")
+
+    with locked(choreography.folder / "inventory.db"):
+        orders = [choreography.place() for _ in range(10)]
+        for order_id in orders:
+            choreography.await_event(order_id, "payment.completed")
+        over = time.monotonic() + 4 * choreography.connection.session_timeout_ms / 1000
+        eventually(lambda: time.monotonic() > over, "the outage outlasts the session")
+        assert not any("inventory.reserved" in choreography.timeline(order_id) for order_id in orders)
+
+    assert {choreography.await_end(order_id, 60.0).stage for order_id in orders} == {Stage.CONFIRMED}
+    assert choreography.rebalances("inventory-service") == rebalances
+    sent = [dict(message.headers)["ce_id"].decode() for message in broker.topic("payments").await_messages(11)]
+    handled = choreography.handled("inventory-service")
+    assert [event_id for event_id in handled if event_id in sent] == sent
+    choreography.await_books_right()

@@ -1,0 +1,153 @@
+"""Services as processes: killed in the middle of a batch, scaled while orders run, and without Temporal's library."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from domain.ids import OrderId
+from services.orders.store import Stage
+from tests.integration.choreography_in_threads import OPENERS, Choreography
+from tests.service_processes import ServiceProcesses
+from tests.stack import eventually
+
+NO_TEMPORAL = """
+import sys
+
+
+class NoTemporal:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "temporalio":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, NoTemporal())
+"""
+
+
+@pytest.fixture
+def processes(choreography: Choreography, tmp_path: Path) -> Iterator[ServiceProcesses]:
+    processes = ServiceProcesses(tmp_path, choreography.settings())
+    try:
+        yield processes
+    finally:
+        processes.close()
+
+
+def assert_each_order_was_paid_once(choreography: Choreography, orders: Sequence[OrderId]) -> None:
+    for order_id in orders:
+        assert choreography.await_end(order_id, 60.0).stage is Stage.CONFIRMED
+        assert Counter(choreography.timeline(order_id)).most_common(1)[0][1] == 1
+    payments = choreography.database_of("payment-service")
+    with payments.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT captured FROM payments").scalars().all()
+    assert rows == [2_500] * len(orders)
+    choreography.await_books_right()
+
+
+@contextmanager
+def silent_gateway(choreography: Choreography) -> Iterator[None]:
+    """It takes calls, and answers none of them."""
+    with closing(sqlite3.connect(choreography.folder / "gateway.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+@pytest.mark.embedded
+def test_a_member_that_is_killed_in_the_middle_of_a_batch_is_taken_over_without_loss_or_doubling(
+    choreography: Choreography, processes: ServiceProcesses
+) -> None:
+    choreography.start("order-service", "inventory-service", "shipping-service")
+    victim, other = processes.start("payment-service"), processes.start("payment-service")
+    for member in (victim, other):
+        member.await_joined()
+
+    with silent_gateway(choreography):
+        orders = [choreography.place() for _ in range(60)]
+        for member in (victim, other):
+            eventually(lambda log=member.log: "parked" in log.read_text(), "it has one of many messages in hand")  # type: ignore[misc]
+        assert choreography.parked("payment-service") < len(orders)
+        victim.kill()
+
+    assert_each_order_was_paid_once(choreography, orders)
+    assert other.stop() == 0
+
+
+def test_scaling_out_and_in_under_load_loses_and_doubles_nothing(
+    choreography: Choreography, processes: ServiceProcesses
+) -> None:
+    choreography.start("order-service", "inventory-service", "shipping-service")
+    first = processes.start("payment-service")
+    first.await_joined()
+    enough = threading.Event()
+    orders: list[OrderId] = []
+
+    def place() -> None:
+        while not enough.wait(0.02):
+            orders.append(choreography.place())
+
+    def progress(by: int) -> None:
+        """Wait until so many more orders than now are at their end."""
+        target = _finished(choreography) + by
+        eventually(lambda: _finished(choreography) >= target, f"{by} more orders are finished", 60.0, every_s=0.1)
+
+    customer = threading.Thread(target=place)
+    customer.start()
+    try:
+        progress(5)
+        more = [processes.start("payment-service") for _ in range(2)]
+        for member in more:
+            member.await_joined()
+        progress(20)
+        assert first.stop() == 0
+        progress(20)
+        assert more[0].stop() == 0
+        progress(10)
+    finally:
+        enough.set()
+        customer.join(30)
+
+    assert_each_order_was_paid_once(choreography, orders)
+    assert more[1].stop() == 0
+
+
+def test_the_choreography_runs_where_temporal_cannot_be_imported(
+    choreography: Choreography, processes: ServiceProcesses, tmp_path: Path
+) -> None:
+    blocker = tmp_path / "no_temporal"
+    blocker.mkdir()
+    (blocker / "sitecustomize.py").write_text(NO_TEMPORAL)
+    variables = {"PYTHONPATH": str(blocker), "TWINSAGA_WITNESS_ENABLED": "false"}
+    assert _imports("temporalio", {}) == 0
+    assert _imports("temporalio", variables) != 0
+
+    members = [processes.start(name, **variables) for name in OPENERS]
+    for member in members:
+        member.await_joined()
+    confirmed, cancelled = choreography.place(), choreography.place(postal_code="00000")
+
+    assert choreography.await_end(confirmed, 60.0).stage is Stage.CONFIRMED
+    assert choreography.await_end(cancelled, 60.0).stage is Stage.CANCELLED
+    choreography.await_books_right()
+    assert [member.stop() for member in members] == [0] * len(members)
+
+
+def _imports(module: str, variables: dict[str, str]) -> int:
+    command = [sys.executable, "-c", f"import {module}"]
+    done = subprocess.run(command, env=os.environ | variables, capture_output=True, timeout=60, check=False)  # noqa: S603
+    return done.returncode
+
+
+def _finished(choreography: Choreography) -> int:
+    with choreography.database_of("order-service").reading() as connection:
+        counted = connection.exec_driver_sql("SELECT count(*) FROM orders WHERE finished_at IS NOT NULL")
+        found: int = counted.scalar_one()
+        return found
