@@ -9,11 +9,26 @@ class StorageFault(Fault):
     """The storage did not take the file."""
 
 
+class StorageNotInstalled(Exception):
+    """Nothing here knows the protocol of the URL. Trying again does not help."""
+
+
 class Storage:
-    """`url` names a folder: `file:///srv/videos`, `s3://bucket/videos` (with the package s3fs), `memory://videos`."""
+    """`url` names a folder: `file:///srv/videos`, `s3://bucket/videos` (with the extra `s3`), `memory://videos`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
+
+    def must_be_installed(self) -> None:
+        """Connects to nothing. Raises StorageNotInstalled."""
+        from fsspec import get_filesystem_class  # noqa: PLC0415 - only who stores videos needs it
+
+        protocol = self._url.partition("://")[0]
+        try:
+            get_filesystem_class(protocol)
+        except (ImportError, ValueError) as error:
+            install = "; pip install 'twinsaga[s3]' brings it" if protocol == "s3" else ""
+            raise StorageNotInstalled(f"{protocol}://: {error}{install}") from error
 
     def store(self, file: Path, name: str) -> str:
         """Return where it is. Nobody sees half a file under its name. Storing again overwrites."""

@@ -20,9 +20,10 @@ from bridges.kafka_delivery import Delivery, TemporalAway, Undeliverable
 from bridges.kafka_events import Decoder, IncomingEvent, KafkaRecord, Unreadable, cloud_events, plain_json
 from bridges.kafka_lanes import Lanes, Marks
 from bridges.kafka_membership import Membership, pauses
-from bridges.kafka_routes import Choose, Routes, Signal, SignalWithStart, Start, Update
+from bridges.kafka_routes import NOTHING, Choose, Routes, Signal, SignalWithStart, Start, TooLate, Update
 
 __all__ = [
+    "NOTHING",
     "Bury",
     "Choose",
     "Decoder",
@@ -33,6 +34,7 @@ __all__ = [
     "Signal",
     "SignalWithStart",
     "Start",
+    "TooLate",
     "Unreadable",
     "Update",
     "cloud_events",

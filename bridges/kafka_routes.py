@@ -15,6 +15,10 @@ Argument = Callable[[IncomingEvent], Any]
 """Makes what the workflow gets. Raises as WorkflowId does."""
 
 
+NOTHING = object()
+"""An argument function returns it when the workflow's signal or update takes no argument."""
+
+
 def whole(event: IncomingEvent) -> Any:  # noqa: ANN401 - JSON
     """Pass the event's data as it is."""
     return event.data
@@ -32,13 +36,18 @@ class Start:
     search_attributes: Callable[[IncomingEvent], TypedSearchAttributes] | None = None
 
 
+TooLate = Callable[[IncomingEvent], Awaitable[None]]
+"""What to do with an event whose workflow does not run. It may run twice. Whatever it raises is tried again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """Signal a workflow that runs. When none does, the event is a dead letter."""
+    """Signal a workflow that runs. When none does, the event is a dead letter, or is for `too_late`."""
 
     signal: str
     workflow_id: WorkflowId
     argument: Argument = whole
+    too_late: TooLate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,21 +6,26 @@ In the worker: `Worker(..., plugins=[KafkaPublishingPlugin(KafkaPublishing(conne
 `docs/bridges/workflow_into_kafka.md` says what is guaranteed when which side dies.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
-    from bridges.kafka_publishing import (
-        ACK_DEADLINE_S,
-        ACTIVITY,
-        KafkaPublishing,
-        KafkaPublishingPlugin,
-        OutgoingEvent,
-    )
+    from bridges.kafka_headers import CAUSED_BY, TRACEPARENT, header_of
+    from bridges.kafka_outgoing import ACK_DEADLINE_S, EventProducer, OutgoingEvent, Unsendable
+    from bridges.kafka_publishing import ACTIVITY, KafkaPublishing, KafkaPublishingPlugin
 
-__all__ = ["KafkaPublishing", "KafkaPublishingPlugin", "OutgoingEvent", "publish"]
+__all__ = [
+    "EventProducer",
+    "KafkaPublishing",
+    "KafkaPublishingPlugin",
+    "OutgoingEvent",
+    "Unsendable",
+    "publish",
+    "with_cause",
+]
 
 ONE_ATTEMPT = timedelta(seconds=2 * ACK_DEADLINE_S)
 PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
@@ -35,11 +40,11 @@ async def publish(
     It is tried for ever, or `within` a time. `task_queue`: that of a worker with the plugin, if not the workflow's own.
 
     Raises:
-        ActivityError: it was not acknowledged in time, or is no JSON.
+        ActivityError: it was not acknowledged in time, or no retry helps: it is no JSON, or too large.
     """
     published: str = await workflow.execute_activity(
         ACTIVITY,
-        event,
+        with_cause(event),
         result_type=str,
         task_queue=task_queue,
         start_to_close_timeout=ONE_ATTEMPT,
@@ -48,3 +53,16 @@ async def publish(
         summary=summary or f"publish {event.type} to {event.topic}",
     )
     return published
+
+
+def with_cause(event: OutgoingEvent) -> OutgoingEvent:
+    """Name the event that `kafka_into_workflow` started this workflow with, unless the event names a cause itself.
+
+    `publish` does it; call it where one workflow prepares what another one publishes.
+    """
+    headers = workflow.info().headers
+    return replace(
+        event,
+        caused_by=event.caused_by or header_of(headers, CAUSED_BY),
+        traceparent=event.traceparent or header_of(headers, TRACEPARENT),
+    )

@@ -15,34 +15,37 @@ from activities.cancellation_requests import CancellationRequestActivities
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetters
 from adapters.kafka.incoming import IncomingMessage
-from adapters.kafka.topics import TOPICS
-from bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, cloud_events
-from bridges.workflow_into_kafka import KafkaPublishing, OutgoingEvent
+from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters
+from bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable, cloud_events
+from bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
 from domain.ids import OrderId, event_id_of
 from domain.order import Reason
-from runtime.api_wiring import conductors_over
 from runtime.bridge_routes import ESTATE_TOPICS, WITNESS_QUEUE, EstateRoutes, witness_routes
+from runtime.kafka import kafka_connection
+from runtime.outcome_workflow import PublishSagaOutcome
 from runtime.readiness import announce_ready
-from runtime.saga_starter import Temporal
 from runtime.settings import Settings
-from runtime.stopping import stop_event
+from runtime.stopping import leave_anyway, stop_event
 from runtime.temporal import connect
 from runtime.wiring import Databases, services_over
+from runtime.witnessed_attention import attention_letters
 from workflows.choreography_witness import ChoreographyWitness
+from workflows.saga_outcomes import OUTCOME_QUEUE
 
 GROUP = "kafka-bridge"
 PUBLISHING_AT_ONCE = 4
+LEAVE_ANYWAY_S = 9.0
 CANCELLATION_REQUESTED = "order.cancellation_requested"
 
 log = structlog.get_logger(__name__)
 
 
 class CancellationByEvent:
-    def __init__(self, publishing: KafkaPublishing) -> None:
-        self._publishing = publishing
+    def __init__(self, events: EventProducer) -> None:
+        self._events = events
 
     def ask(self, order_id: OrderId) -> None:
-        self._publishing.publish(
+        self._events.send(
             OutgoingEvent(
                 topic="orders",
                 key=order_id,
@@ -55,15 +58,16 @@ class CancellationByEvent:
 
 
 class Burial:
-    """The services bury what is wrong on their own topics. The witness only misses it, or comes too late for it."""
+    """The services bury what is wrong on their own topics, and what is no settlement. The bridge only misses it."""
 
     def __init__(self, dead_letters: DeadLetters) -> None:
         self._dead_letters = dead_letters
         self._one_at_a_time = threading.Lock()
 
     def bury(self, record: KafkaRecord, why: Exception) -> None:
-        if record.topic in TOPICS:
-            log.info("not witnessed", topic=record.topic, offset=record.offset, why=str(why))
+        ours = record.topic in TOPICS or is_dead_letters(record.topic)
+        if ours or (record.topic == SETTLEMENTS and isinstance(why, Unreadable)):
+            log.info("left to the services", topic=record.topic, offset=record.offset, why=str(why))
             return
         message = IncomingMessage(
             topic=record.topic,
@@ -84,28 +88,31 @@ def main(settings: Settings) -> None:
     Raises:
         CannotRun: Temporal does not answer.
     """
-    asyncio.run(_run(settings, stop_event()))
+    stop = stop_event()
+    threading.Thread(target=_leave_in_time, args=(stop,), daemon=True).start()
+    asyncio.run(_run(settings, stop))
+
+
+def _leave_in_time(stop: threading.Event) -> None:
+    """A broker that is away may hold up our commits and our events longer. Both are repeated without harm."""
+    stop.wait()
+    leave_anyway(LEAVE_ANYWAY_S)
 
 
 async def _run(settings: Settings, stop: threading.Event) -> None:
     client = await connect(settings)
-    connection = KafkaConnection(
-        bootstrap=settings.kafka_bootstrap,
-        session_timeout_ms=settings.session_timeout_ms,
-        fetch_max_wait_ms=settings.fetch_max_wait_ms,
-    )
+    connection = kafka_connection(settings)
     with closing(Databases.open(settings)) as databases, closing(DeadLetters(connection, GROUP)) as dead_letters:
-        published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
-        conductors = conductors_over(published, recorded, Temporal(partial(connect, settings)))
-        routes = EstateRoutes(settings=settings, services=recorded, conductors=conductors).table()
+        routes = EstateRoutes(settings=settings, services=services_over(databases, publish=False)).table()
         topics = dict(ESTATE_TOPICS)
         if settings.witness_enabled:
             topics |= dict.fromkeys(TOPICS, cloud_events)
+            topics |= dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters)
             routes = {**routes, **witness_routes(settings.witness_silence_seconds)}
         bridge = KafkaIntoWorkflow(
             client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
         )
-        async with _witnesses(client, connection):
+        async with _witnesses(client, connection), _outcomes(client, connection):
             announce_ready(settings)  # no order waits for the group, which may take its time
             await bridge.run(stop, threading.Event())
 
@@ -113,13 +120,28 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
 @asynccontextmanager
 async def _witnesses(client: Client, connection: KafkaConnection) -> AsyncIterator[None]:
     """They run although the setting is off: those that were begun before have to end."""
-    with closing(KafkaPublishing(connection.producer)) as publishing, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
-        requests = CancellationRequestActivities(CancellationByEvent(publishing))
+    with closing(EventProducer(connection.producer)) as events, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
+        requests = CancellationRequestActivities(CancellationByEvent(events))
         async with Worker(
             client,
             task_queue=WITNESS_QUEUE,
             workflows=[ChoreographyWitness],
             activities=[requests.request],
+            activity_executor=threads,
+            max_concurrent_activities=PUBLISHING_AT_ONCE,
+        ):
+            yield
+
+
+@asynccontextmanager
+async def _outcomes(client: Client, connection: KafkaConnection) -> AsyncIterator[None]:
+    """Publishes how orchestrated orders ended; what ended while this was away waits for it in Temporal."""
+    with closing(KafkaPublishing(connection.producer)) as publishing, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
+        async with Worker(
+            client,
+            task_queue=OUTCOME_QUEUE,
+            workflows=[PublishSagaOutcome],
+            plugins=[KafkaPublishingPlugin(publishing)],
             activity_executor=threads,
             max_concurrent_activities=PUBLISHING_AT_ONCE,
         ):

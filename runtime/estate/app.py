@@ -2,13 +2,16 @@
 
 from celery import Celery
 
-from runtime.estate.names import CLEAN_UP, HAND_OVER_TASKS, VIDEO_RETRIES
+from runtime.estate.names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS, VIDEO_RETRIES
 from runtime.settings import Settings
 
 QUEUE = "twinsaga"
 CLEAN_EVERY_S = 300.0
+FORGET_EVERY_S = 3600.0
 SPARE_S = 60
 CONNECT_DEADLINE_S = 2.0
+LOST_WAIT_S = 2.0
+"""So long an answer of a child that died may still be on its way; then its task goes back to the broker."""
 ANSWER_DEADLINE_S = 10.0
 
 
@@ -29,6 +32,7 @@ def celery_app(settings: Settings) -> Celery:
         task_send_sent_event=True,
         worker_send_task_events=True,
         worker_prefetch_multiplier=1,
+        worker_lost_wait=LOST_WAIT_S,
         worker_cancel_long_running_tasks_on_connection_loss=True,  # they come again, and must not run twice at once
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
@@ -64,5 +68,6 @@ def _schedule(settings: Settings) -> dict[str, object]:
         for name, task, every in (
             ("hand over tasks", HAND_OVER_TASKS, settings.estate_sweep_seconds),
             ("clean up", CLEAN_UP, CLEAN_EVERY_S),
+            ("forget what is old", FORGET_WHAT_IS_OLD, FORGET_EVERY_S),
         )
     }

@@ -1,5 +1,6 @@
 """The tasks of the estate, for the processes that run them. Who only calls them knows their names."""
 
+from datetime import timedelta
 from typing import Any
 
 from celery import Celery, Task, signals, states
@@ -7,9 +8,11 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from adapters.ffmpeg import NotAVideo
 from domain.errors import Fault
-from runtime.estate.names import CLEAN_UP, HAND_OVER_TASKS, PROCESS_VIDEO, VIDEO_RETRIES
+from runtime.estate.names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS, PROCESS_VIDEO, VIDEO_RETRIES
 from runtime.estate.process_video import VideoCancelled, VideoElsewhere, VideoGivenUp
 from runtime.estate.work import EstateWork, WorkPerProcess
+from runtime.retention import forget_before
+from runtime.wiring import utc_now
 from services.estate.mails import SEND_EMAIL
 
 MAIL_RETRIES, LONGEST_MAIL_PAUSE_S = 300, 300
@@ -83,3 +86,8 @@ def _add_sweeps(app: Celery, works: WorkPerProcess) -> None:
     @app.task(name=CLEAN_UP, ignore_result=True)
     def clean_up() -> None:
         works.here().clean_up()
+
+    @app.task(name=FORGET_WHAT_IS_OLD, ignore_result=True)
+    def forget_what_is_old() -> None:
+        work = works.here()
+        forget_before(work.services.databases, utc_now() - timedelta(days=work.settings.retention_days))

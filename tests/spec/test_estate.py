@@ -36,6 +36,12 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_video(tmp_path_factory.mktemp("video") / "long.mkv", seconds=30, size="1280x720")
 
 
+@pytest.fixture(scope="module")
+def middling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Long enough to be caught at work, and short enough to be begun anew."""
+    return make_video(tmp_path_factory.mktemp("video") / "middling.mkv", seconds=12, size="640x360")
+
+
 @pytest.fixture
 def address() -> str:
     return f"ana.{uuid4().hex}@example.com"
@@ -77,6 +83,7 @@ def test_what_is_no_address_is_refused(estate: Estate, email: str) -> None:
     assert [error["field"] for error in answer.json()["errors"]] == ["email"]
 
 
+@pytest.mark.embedded
 def test_with_redis_away_a_user_is_stored_at_once_and_welcomed_later(estate: Estate, address: str) -> None:
     redis = estate.stack.ready["processes"]["redis"]
     os.kill(redis, signal.SIGSTOP)
@@ -129,8 +136,8 @@ def test_a_cancelled_video_is_given_up(estate: Estate, long: Path, engine: str) 
 
 
 @pytest.mark.parametrize("victim", ["the child", "the worker"])
-def test_a_video_survives_the_death_of_its_worker(estate: Estate, long: Path, victim: str) -> None:
-    video_id = estate.uploaded(long)
+def test_a_video_survives_the_death_of_its_worker(estate: Estate, middling: Path, victim: str) -> None:
+    video_id = estate.uploaded(middling)
     (ffmpeg,) = eventually(lambda: ffmpegs(video_id) or None, "it is under way", 60.0)
 
     if victim == "the child":

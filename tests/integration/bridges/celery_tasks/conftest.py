@@ -18,6 +18,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Worker
 
 from bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
+from tests.given_servers import given_servers
 from tests.integration.bridges.celery_tasks.callers import AwaitsOneTask, Wanted
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker, temporal, valkey
 from tests.integration.bridges.celery_tasks.shop import Shop, open_shop
@@ -26,6 +27,11 @@ from tests.stack import eventually, free_port
 
 @pytest.fixture(scope="session")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    if (servers := given_servers()) is not None:
+        servers.forget_keys()
+        servers.make_namespace("default")
+        yield Addresses(temporal=servers.temporal, redis=servers.redis, broker=f"{servers.redis}/0")
+        return
     folder = tmp_path_factory.mktemp("engines")
     with valkey(folder, free_port()) as redis, temporal(folder, free_port()) as target:
         yield Addresses(temporal=target, redis=redis, broker=f"{redis}/0")

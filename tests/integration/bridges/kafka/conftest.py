@@ -7,10 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -20,6 +21,7 @@ from temporalio.worker import Worker
 
 from bridges.kafka_into_workflow import KafkaIntoWorkflow, cloud_events
 from runtime.binaries import temporal_binary
+from tests.given_servers import GivenServers, given_servers
 from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.member import GROUP, Graveyard, connect
 from tests.integration.bridges.kafka.routes import ROUTES, TASK_QUEUE, TOPIC
@@ -42,6 +44,8 @@ async def soon(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], de
 
 class TemporalServer:
     """Keeps its state in a file, so that it can be killed and started again."""
+
+    namespace = "default"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -68,6 +72,24 @@ class TemporalServer:
             self._process = None
 
 
+class GivenTemporal(TemporalServer):
+    """A real server, with a namespace of the test's own. It is not the tests' to kill."""
+
+    def __init__(self, servers: GivenServers, folder: Path) -> None:
+        super().__init__(folder)
+        self._servers = servers
+
+    @property
+    def address(self) -> str:
+        return self._servers.temporal
+
+    def start(self) -> None:
+        self.namespace = self._servers.make_namespace(f"test-{uuid4().hex[:8]}")
+
+    def kill(self) -> None:
+        """Leave it running."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estate:
     """What a user of the bridge has."""
@@ -78,15 +100,16 @@ class Estate:
     graveyard: Graveyard
     folder: Path
 
-    def send(self, *events: tuple[str, str, str, int], event_type: str | None = None) -> None:
+    def send(self, *events: tuple[str, str, str, int], **more_headers: str) -> None:
         """Each is (event id, type, key, number)."""
         with closing(KafkaProducer(bootstrap_servers=self.broker.bootstrap, acks="all")) as producer:
             for event_id, kind, key, number in events:
                 headers = {
                     "ce_specversion": "1.0",
                     "ce_id": event_id,
-                    "ce_type": event_type or kind,
+                    "ce_type": kind,
                     "ce_source": "/test",
+                    **more_headers,
                 }
                 producer.send(
                     TOPIC,
@@ -112,11 +135,11 @@ class Estate:
         await soon(lambda: asyncio.to_thread(self.committed), lambda found: found == records)
 
     @asynccontextmanager
-    async def bridging(self) -> AsyncIterator[None]:
+    async def bridging(self, client: Client | None = None) -> AsyncIterator[None]:
         stop, joined = threading.Event(), threading.Event()
         bootstrap = self.broker.bootstrap
         bridge = KafkaIntoWorkflow(
-            self.client, {TOPIC: cloud_events}, ROUTES, lambda: connect(bootstrap), self.graveyard.bury
+            client or self.client, {TOPIC: cloud_events}, ROUTES, lambda: connect(bootstrap), self.graveyard.bury
         )
         running = asyncio.create_task(bridge.run(stop, joined))
         try:
@@ -126,13 +149,17 @@ class Estate:
             stop.set()
             await running
 
-    @contextmanager
-    def member(self) -> Iterator["subprocess.Popen[bytes]"]:
+    def member(self) -> AbstractContextManager["subprocess.Popen[bytes]"]:
         """Another member, as a process."""
-        arguments = [self.broker.bootstrap, self.server.address, str(self.folder / "dead-letters")]
-        with (self.folder / "member.log").open("ab") as log:
+        return self.process("member", str(self.folder / "dead-letters"))
+
+    @contextmanager
+    def process(self, name: str, argument: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run one of the programs beside this file."""
+        servers = [self.broker.bootstrap, self.server.address, self.server.namespace]
+        with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "tests.integration.bridges.kafka.member", *arguments],
+                [sys.executable, "-m", f"tests.integration.bridges.kafka.{name}", *servers, argument],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -151,7 +178,7 @@ async def _connected(server: TemporalServer) -> Client:
 
     async def attempt() -> Client | None:
         try:
-            return await Client.connect(server.address)
+            return await Client.connect(server.address, namespace=server.namespace)
         except RuntimeError:
             return None
 
@@ -162,7 +189,8 @@ async def _connected(server: TemporalServer) -> Client:
 
 @pytest_asyncio.fixture
 async def estate(tmp_path: Path, broker: Broker) -> AsyncIterator[Estate]:
-    server = TemporalServer(tmp_path)
+    servers = given_servers()
+    server = GivenTemporal(servers, tmp_path) if servers else TemporalServer(tmp_path)
     await asyncio.to_thread(server.start)
     try:
         client = await _connected(server)

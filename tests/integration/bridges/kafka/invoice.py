@@ -6,7 +6,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from bridges.workflow_into_kafka import OutgoingEvent, publish
-    from tests.integration.bridges.kafka.routes import TOPIC
+    from tests.integration.bridges.kafka.routes import INVOICES_QUEUE, TOPIC
+
+TASK_QUEUE = INVOICES_QUEUE
 
 
 @workflow.defn
@@ -15,3 +17,12 @@ class Invoice:
     async def run(self, data: Any) -> list[str]:  # noqa: ANN401 - JSON
         paid = OutgoingEvent(topic=TOPIC, key="i-1", type="invoice.paid", source="/invoices", data=data)
         return [await publish(paid), await publish(paid)]
+
+
+@workflow.defn
+class Reminder:
+    """Publishes what it is given."""
+
+    @workflow.run
+    async def run(self, event: OutgoingEvent) -> str:
+        return await publish(event)

@@ -11,13 +11,15 @@ from temporalio.client import Client
 
 from adapters.kafka.connection import KafkaConnection
 from bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, cloud_events
+from tests.given_servers import SHORTEST_SESSION_MS, given_servers
 from tests.integration.bridges.kafka.routes import ROUTES, TOPIC
 
 GROUP = "ledger-bridge"
 
 
 def connect(bootstrap: str) -> KafkaConsumer:
-    return KafkaConnection(bootstrap=bootstrap, session_timeout_ms=2_000, fetch_max_wait_ms=10).consumer(GROUP)
+    session_ms = SHORTEST_SESSION_MS if given_servers() else 2_000
+    return KafkaConnection(bootstrap=bootstrap, session_timeout_ms=session_ms, fetch_max_wait_ms=10).consumer(GROUP)
 
 
 class Graveyard:
@@ -35,10 +37,10 @@ class Graveyard:
         return self._file.read_text().splitlines() if self._file.exists() else []
 
 
-async def main(bootstrap: str, temporal: str, graveyard: Path) -> None:
+async def main(bootstrap: str, temporal: str, namespace: str, graveyard: Path) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    client = await Client.connect(temporal)
+    client = await Client.connect(temporal, namespace=namespace)
     bridge = KafkaIntoWorkflow(
         client, {TOPIC: cloud_events}, ROUTES, lambda: connect(bootstrap), Graveyard(graveyard).bury
     )
@@ -46,4 +48,4 @@ async def main(bootstrap: str, temporal: str, graveyard: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])))

@@ -4,6 +4,7 @@ from bridges.kafka_into_workflow import IncomingEvent, Routes, Signal, SignalWit
 from tests.integration.bridges.kafka.ledger import Entry
 
 TASK_QUEUE = "ledgers"
+INVOICES_QUEUE = "publishers"
 TOPIC = "orders"  # made by the broker fixture; what is in it are entries of ledgers
 
 
@@ -15,10 +16,26 @@ def entry(event: IncomingEvent) -> Entry:
     return Entry(number=event.data["number"])
 
 
+def filled(event: IncomingEvent) -> str:
+    """So many bytes as the event says."""
+    return "x" * int(event.data["number"])
+
+
+def no_json(_: IncomingEvent) -> object:
+    return object()
+
+
 OPEN = Start(workflow="Ledger", workflow_id=ledger_id, task_queue=TASK_QUEUE, summary="a ledger")
 ROUTES: Routes = {
     "ledger.opened": OPEN,
     "ledger.written": SignalWithStart(signal="write", start=OPEN, argument=entry),
     "ledger.corrected": Update(update="correct", workflow_id=ledger_id, argument=entry),
     "ledger.closed": Signal(signal="close", workflow_id=ledger_id),
+    "ledger.filled": Signal(signal="write", workflow_id=ledger_id, argument=filled),
+    "ledger.opened_full": Start(workflow="Ledger", workflow_id=ledger_id, task_queue=TASK_QUEUE, argument=filled),
+    "ledger.corrected_at_length": Update(update="correct", workflow_id=ledger_id, argument=filled),
+    "ledger.garbled": SignalWithStart(signal="write", start=OPEN, argument=no_json),
+    "invoice.requested": Start(
+        workflow="Invoice", workflow_id=lambda event: f"invoice/{event.key}", task_queue=INVOICES_QUEUE
+    ),
 }

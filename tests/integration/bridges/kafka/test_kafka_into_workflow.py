@@ -3,6 +3,8 @@
 import asyncio
 from random import Random
 
+import pytest
+
 from tests.integration.bridges.kafka.conftest import Estate, soon
 from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.routes import TOPIC
@@ -73,6 +75,7 @@ async def test_each_key_keeps_its_order(estate: Estate) -> None:
         assert {key: await estate.numbers(key) for key in keys} == {key: list(range(each)) for key in keys}
 
 
+@pytest.mark.embedded
 async def test_a_temporal_that_is_away_is_waited_for_and_nothing_is_lost_or_swapped(estate: Estate) -> None:
     events = [(f"a-{number}", "ledger.written", "a", number) for number in range(40)]
     async with estate.bridging():

@@ -1,0 +1,52 @@
+"""Lets the Payment service hear the gateway, which speaks CloudEvents but knows nothing of our keys and our tags."""
+
+import json
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from adapters.kafka.cloudevents import type_header
+from adapters.kafka.incoming import Deciding, IncomingMessage
+from adapters.kafka.topics import SETTLEMENTS
+
+SETTLED = "payment.settled"
+
+
+class SettlementsHeard:
+    """Passes every message on, those of the gateway as if one of us had said it."""
+
+    def __init__(self, others: Deciding) -> None:
+        self._others = others
+
+    @property
+    def seconds_until_next(self) -> float:
+        return self._others.seconds_until_next
+
+    def receive(self, message: IncomingMessage) -> None:
+        self._others.receive(as_ours(message) if message.topic == SETTLEMENTS else message)
+
+    def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
+        self._others.retry_due(partitions)
+
+    def check(self) -> None:
+        self._others.check()
+
+
+def as_ours(message: IncomingMessage) -> IncomingMessage:
+    """Add what our events have beside `{order_id}`. What is no settlement stays as it is, and is buried as it came."""
+    order_id = _order_id(message.value)
+    if order_id is None or type_header(message.headers) != SETTLED:
+        return message
+    headers = dict(message.headers)
+    headers.setdefault("ce_time", datetime.fromtimestamp(message.timestamp_ms / 1000, UTC).isoformat().encode())
+    value = json.dumps({"order_id": order_id, "type": SETTLED}).encode()
+    return replace(message, key=order_id.encode(), value=value, headers=tuple(headers.items()))
+
+
+def _order_id(value: bytes | None) -> str | None:
+    try:
+        told = json.loads(value or b"")
+    except ValueError:
+        return None
+    order_id = told.get("order_id") if isinstance(told, dict) else None
+    return order_id if isinstance(order_id, str) else None

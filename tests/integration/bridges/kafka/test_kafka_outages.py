@@ -1,0 +1,86 @@
+"""Temporal or the broker is away for a while, under load."""
+
+import asyncio
+import os
+import signal
+import time
+from itertools import count
+
+import pytest
+
+from adapters.kafka.topics import TopicShape, ensure_topics
+from tests.integration.bridges.kafka.conftest import Estate, soon
+
+pytestmark = pytest.mark.embedded
+
+KEYS = [f"k{number}" for number in range(10)]
+AWAY_S = 30.0
+FROZEN_S = 5.0
+"""More than the session timeout of the members, two seconds."""
+EVERY_S = 0.25
+
+
+async def load(estate: Estate, seconds: float, first: int = 0) -> int:
+    """Send to every key four times a second, for so long, counting from `first`. Return how far it came."""
+    end = time.monotonic() + seconds
+    for number in count(first):
+        if time.monotonic() >= end:
+            return number
+        events = [(f"{key}-{number}", "ledger.written", key, number) for key in KEYS]
+        await asyncio.to_thread(estate.send, *events)
+        await asyncio.sleep(EVERY_S)
+    raise AssertionError
+
+
+async def await_all(estate: Estate, each: int) -> None:
+    """Wait until every ledger is full, and see that it holds each number once and in order."""
+
+    async def written() -> list[list[int]]:
+        return [await estate.numbers(key) for key in KEYS]
+
+    await soon(written, lambda found: all(len(numbers) >= each for numbers in found), 120.0)
+    await estate.await_committed(each * len(KEYS))
+    assert await written() == [list(range(each))] * len(KEYS)
+    assert estate.graveyard.letters == []
+
+
+async def test_a_temporal_that_is_stopped_for_30_s_under_load_loses_doubles_and_swaps_nothing(estate: Estate) -> None:
+    async with estate.bridging():
+        estate.send(*[(f"{key}-0", "ledger.written", key, 0) for key in KEYS])
+        await soon(lambda: estate.numbers(KEYS[-1]), bool)
+
+        estate.server.kill()
+        each = await load(estate, AWAY_S, first=1)
+        assert await asyncio.to_thread(estate.committed) <= len(KEYS)
+        await asyncio.to_thread(estate.server.start)
+
+        await await_all(estate, each)
+
+
+async def test_a_broker_that_is_frozen_under_load_loses_doubles_and_swaps_nothing(estate: Estate) -> None:
+    """Longer than the session timeout, so that the member is put out of its group and what it held comes again."""
+    async with estate.bridging():
+        loading = asyncio.create_task(load(estate, 3 * FROZEN_S))
+        await soon(lambda: estate.numbers(KEYS[-1]), lambda found: len(found) > 2)
+
+        broker = estate.broker.pid
+        os.kill(broker, signal.SIGSTOP)
+        await asyncio.sleep(FROZEN_S)
+        os.kill(broker, signal.SIGCONT)
+
+        await await_all(estate, await loading)
+
+
+async def test_a_broker_that_comes_back_empty_is_read_from_its_beginning(estate: Estate) -> None:
+    """The embedded broker forgets everything, offsets too; a producer that sends again doubles nothing."""
+    events = [(f"{key}-{number}", "ledger.written", key, number) for number in range(4) for key in KEYS]
+    async with estate.bridging():
+        estate.send(*events[: len(events) // 2])
+        await soon(lambda: estate.numbers(KEYS[-1]), lambda found: len(found) == 2)
+
+        estate.broker.stop()
+        await asyncio.to_thread(estate.broker.start)
+        await asyncio.to_thread(ensure_topics, estate.broker.connection, TopicShape(partitions=4), 10)
+        estate.send(*events)
+
+        await await_all(estate, 4)

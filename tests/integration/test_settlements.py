@@ -1,0 +1,93 @@
+"""The Payment service hears the gateway by itself: neither Temporal nor a bridge is here."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from adapters.kafka.topics import SETTLEMENTS, dead_letters_of
+from domain.commands import ChargePayment
+from domain.ids import OrderId, new_order_id
+from domain.order import Pix
+from runtime.wiring import services_over
+from services.orders.store import Stage
+from services.payments.store import PaymentStatus
+from tests.examples import an_order
+from tests.integration.choreography_in_threads import Choreography
+from tests.integration.conftest import Broker
+from tests.stack import eventually
+
+HEADERS = {"ce_specversion": "1.0", "ce_type": "payment.settled", "ce_source": "https://gateway.example"}
+
+
+def settle(broker: Broker, order_id: OrderId, event_id: str = "s-1") -> None:
+    headers = [(name, value.encode()) for name, value in (HEADERS | {"ce_id": event_id}).items()]
+    broker.topic(SETTLEMENTS).put(json.dumps({"order_id": order_id}).encode(), None, headers)
+
+
+def handled(choreography: Choreography, event_id: str = "s-1") -> None:
+    eventually(lambda: event_id in choreography.handled("payment-service"), "the settlement is handled")
+
+
+def test_a_settlement_goes_on_with_the_order_and_names_its_cause(choreography: Choreography, broker: Broker) -> None:
+    choreography.start()
+    order_id = choreography.place(Pix())
+    choreography.await_event(order_id, "payment.pending")
+
+    settle(broker, order_id)
+    settle(broker, order_id)
+
+    assert choreography.await_end(order_id).stage is Stage.CONFIRMED
+    (completed,) = [entry for entry in choreography.recorded(order_id) if entry.event.type == "payment.completed"]
+    assert completed.caused_by == "s-1"
+    choreography.await_books_right()
+
+
+def test_money_that_comes_after_the_expiry_goes_back(choreography: Choreography, broker: Broker) -> None:
+    choreography.start()
+    order_id = choreography.place(Pix())
+    choreography.await_event(order_id, "payment.pending")
+    choreography.clock.ahead += timedelta(minutes=31)
+    choreography.await_end(order_id)
+
+    settle(broker, order_id)
+    handled(choreography)
+
+    payment = choreography.services.payments.find(order_id)
+    assert payment is not None
+    assert payment.captured == payment.refunded > 0
+    choreography.await_books_right()
+
+
+def test_the_money_of_an_orchestrated_order_is_left_to_its_saga(choreography: Choreography, broker: Broker) -> None:
+    recorded = services_over(choreography.databases, choreography.clock, publish=False)
+    order = an_order(pix=True)
+    recorded.payments.charge(ChargePayment(order=order))
+    choreography.start("payment-service")
+
+    settle(broker, order.order_id)
+    handled(choreography)
+
+    payment = recorded.payments.find(order.order_id)
+    assert payment is not None
+    assert payment.status is PaymentStatus.PENDING
+    assert choreography.waiting_in_outboxes() == 0
+
+
+def test_a_settlement_of_an_unknown_order_changes_nothing(choreography: Choreography, broker: Broker) -> None:
+    choreography.start("payment-service")
+
+    settle(broker, new_order_id())
+    handled(choreography)
+
+    assert choreography.waiting_in_outboxes() == 0
+
+
+@pytest.mark.parametrize("value", [b"no JSON", b"[]", b'{"order_id": 7}', b"{}"])
+def test_what_is_no_settlement_is_buried_as_it_came(choreography: Choreography, broker: Broker, value: bytes) -> None:
+    choreography.start("payment-service")
+
+    broker.topic(SETTLEMENTS).put(value, b"any", [("ce_id", b"s-1"), ("ce_type", b"payment.settled")])
+
+    (letter,) = broker.topic(dead_letters_of(SETTLEMENTS)).await_messages(1)
+    assert (letter.key, letter.value) == (b"any", value)

@@ -1,0 +1,197 @@
+"""The topics on which others speak to the shop and hear of it. Nothing of ours is on their side."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import httpx
+import pytest
+from kafka import TopicPartition
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from comparison.scenarios import SCENARIOS
+from domain.ids import order_id_from_key
+from tests.kafka_topics import Message, await_read, messages_of, put
+from tests.shop import Shop
+from tests.spec.test_operators import cancel, pay, pending_pix
+from tests.stack import Json, Stack, eventually
+
+OUTCOMES, REQUESTS, SETTLEMENTS = "saga-outcomes", "order-requests", "payment-settlements"
+
+
+def outcomes_of(stack: Stack, order_id: str) -> list[Message]:
+    found = eventually(
+        lambda: messages_of(stack.ready["kafka"], order_id, OUTCOMES) or None, "its outcome is published", 60.0
+    )
+    assert len({message.event_id for message in found}) == 1
+    return found
+
+
+def request(stack: Stack, key: str, body: Json) -> dict[TopicPartition, int]:
+    return put(stack.ready["kafka"], REQUESTS, json.dumps(body).encode(), key.encode())
+
+
+def settle(stack: Stack, order_id: str) -> None:
+    """Tell that the customer paid, as a gateway does that knows CloudEvents and neither our keys nor our tags."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid4()),
+        "ce_type": "payment.settled",
+        "ce_source": "https://gateway.example",
+        "content-type": "application/json",
+    }
+    ends = put(stack.ready["kafka"], SETTLEMENTS, json.dumps({"order_id": order_id}).encode(), headers=headers)
+    for group in ("kafka-bridge", "payment-service"):
+        await_read(stack.ready["kafka"], group, ends)
+
+
+@contextmanager
+def broker_frozen(stack: Stack) -> Iterator[None]:
+    """It takes connections and answers nothing, and keeps what it has."""
+    broker = stack.ready["processes"]["kafka"]
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker, signal.SIGCONT)
+
+
+async def saga_status(stack: Stack, order_id: str) -> WorkflowExecutionStatus | None:
+    client = await Client.connect(stack.ready["temporal"])
+    async with asyncio.timeout(20):
+        return (await client.get_workflow_handle(f"order-saga/{order_id}").describe()).status
+
+
+@pytest.mark.parametrize(
+    ("scenario", "event_type", "reason"),
+    [("ok", "order.confirmed", {}), ("declined", "order.cancelled", {"reason": "payment_declined"})],
+)
+def test_the_outcome_of_an_orchestrated_order_is_published(
+    shop: Shop, stack: Stack, scenario: str, event_type: str, reason: Json
+) -> None:
+    order_id = shop.place(shop.prepared(SCENARIOS[scenario]), "orchestrated")
+    shop.await_end(order_id)
+
+    outcome = outcomes_of(stack, order_id)[0]
+
+    events = shop.timeline(order_id)
+    headers = {name: value.decode() for name, value in outcome.headers}
+    assert (outcome.event_type, outcome.event_id) == (event_type, events[-1]["event_id"])
+    assert headers["ce_causationid"] == events[0]["event_id"]
+    assert (headers["ce_specversion"], headers["ce_partitionkey"]) == ("1.0", order_id)
+    assert json.loads(outcome.value or b"") == {"order_id": order_id, "type": event_type} | reason
+
+
+def test_an_order_that_its_customer_cancelled_is_published_as_cancelled(shop: Shop, stack: Stack) -> None:
+    order_id = pending_pix(shop, "orchestrated")
+    cancel(shop, order_id)
+
+    outcome = outcomes_of(stack, order_id)[0]
+
+    assert json.loads(outcome.value or b"")["reason"] == "cancelled_by_customer"
+
+
+@pytest.mark.embedded
+def test_a_broker_that_is_away_holds_up_no_saga_and_hears_of_it_later(shop: Shop, stack: Stack) -> None:
+    order = shop.prepared(SCENARIOS["ok"])
+    with broker_frozen(stack):
+        order_id = shop.place(order, "orchestrated")
+        assert shop.await_end(order_id)["status"] == "confirmed"
+        eventually(
+            lambda: asyncio.run(saga_status(stack, order_id)) is WorkflowExecutionStatus.COMPLETED, "the saga ends"
+        )
+
+    assert outcomes_of(stack, order_id)[0].event_type == "order.confirmed"
+
+
+def test_a_request_of_a_legacy_producer_is_one_order_however_often_it_comes(shop: Shop, stack: Stack) -> None:
+    body, key = shop.prepared(SCENARIOS["ok"]), uuid4().hex
+    order_id = order_id_from_key(REQUESTS, key)
+
+    request(stack, key, body)
+    await_read(stack.ready["kafka"], "kafka-bridge", request(stack, key, body))
+    end = shop.await_end(order_id)
+    await_read(stack.ready["kafka"], "kafka-bridge", request(stack, key, body))
+
+    assert (end["style"], end["status"]) == ("orchestrated", "confirmed")
+    assert end["payment"]["captured"] == end["total"]["amount"]
+    assert shop.order(order_id) == end | {"inventory": {"status": "sold"}}
+    outcomes_of(stack, order_id)
+
+
+def test_a_request_that_is_no_order_is_a_dead_letter_and_the_next_is_taken(shop: Shop, stack: Stack) -> None:
+    body, key = shop.prepared(SCENARIOS["ok"]), uuid4().hex
+
+    request(stack, key, body | {"lines": []})
+    await_read(stack.ready["kafka"], "kafka-bridge", request(stack, key, body))
+
+    (letter,) = messages_of(stack.ready["kafka"], key, f"{REQUESTS}.dlq")
+    story = dict(letter.headers)
+    assert json.loads(letter.value or b"") == body | {"lines": []}
+    assert (story["dead_letter_topic"], story["dead_letter_group"]) == (REQUESTS.encode(), b"kafka-bridge")
+    assert b"lines" in story["dead_letter_message"]
+    assert shop.await_end(order_id_from_key(REQUESTS, key))["status"] == "confirmed"
+
+
+def test_a_key_that_was_used_for_another_order_is_a_dead_letter(shop: Shop, stack: Stack) -> None:
+    body, key = shop.prepared(SCENARIOS["ok"]), uuid4().hex
+    request(stack, key, body)
+
+    await_read(stack.ready["kafka"], "kafka-bridge", request(stack, key, body | {"customer_id": "somebody-else"}))
+
+    (letter,) = messages_of(stack.ready["kafka"], key, f"{REQUESTS}.dlq")
+    assert b"used before" in dict(letter.headers)["dead_letter_message"]
+    shop.await_end(order_id_from_key(REQUESTS, key))
+
+
+def test_a_settlement_from_the_gateway_confirms_the_order(shop: Shop, stack: Stack, style: str) -> None:
+    order_id = pending_pix(shop, style)
+
+    settle(stack, order_id)
+    settle(stack, order_id)
+
+    end = shop.await_end(order_id)
+    assert end["status"] == "confirmed"
+    assert end["payment"] == {"status": "captured", "captured": end["total"]["amount"], "refunded": 0}
+
+
+def test_a_settlement_of_an_unknown_or_finished_order_is_harmless(shop: Shop, stack: Stack, style: str) -> None:
+    order_id, unknown = shop.place(shop.prepared(SCENARIOS["ok"]), style), str(uuid4())
+    shop.await_end(order_id)
+    eventually(lambda: shop.order(order_id)["inventory"]["status"] == "sold", "its pieces count as sold")
+    before, timeline = shop.order(order_id), shop.timeline(order_id)
+
+    for settled in (order_id, unknown, "no order at all"):
+        settle(stack, settled)
+
+    assert (shop.order(order_id), shop.timeline(order_id)) == (before, timeline)
+    assert shop.client.get(f"/orders/{unknown}").status_code == httpx.codes.NOT_FOUND
+
+
+def test_what_is_no_settlement_is_one_dead_letter(shop: Shop, stack: Stack) -> None:
+    order_id, kafka = pending_pix(shop, "orchestrated"), stack.ready["kafka"]
+
+    put(kafka, SETTLEMENTS, b"no JSON", order_id.encode(), {"ce_type": "payment.settled"})
+    settle(stack, order_id)
+
+    assert shop.await_end(order_id)["status"] == "confirmed"
+    (letter,) = eventually(lambda: messages_of(kafka, order_id, f"{SETTLEMENTS}.dlq") or None, "it is buried")
+    assert (letter.value, dict(letter.headers)["dead_letter_group"]) == (b"no JSON", b"payment-service")
+
+
+@pytest.mark.embedded
+def test_while_the_broker_is_away_the_gateway_is_asked_to_call_again(shop: Shop, stack: Stack, style: str) -> None:
+    order_id = pending_pix(shop, style)
+
+    with broker_frozen(stack):
+        refused = shop.client.post("/webhooks/payments", json={"order_id": order_id, "status": "settled"})
+
+    assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.headers["Retry-After"]
+    pay(shop, order_id)
+    assert shop.await_end(order_id)["status"] == "confirmed"
