@@ -1,21 +1,27 @@
 """Puts the API on the real things."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
 from adapters.in_flight_keys import RedisInFlightKeys
 from api.dependencies import Dependencies, OrderConductor, TemporalUi
+from bridges.workflow_into_kafka import EventProducer
 from domain.order import SagaStyle
 from runtime.conductors import ChoreographedConductor, OrchestratedConductor
+from runtime.controls import controls_in
 from runtime.database_probes import database_probe, database_probes
+from runtime.dead_letter_box import DeadLetterBox
 from runtime.estate.database import open_estate
 from runtime.estate.for_api import EstateAccounts, EstateVideos
 from runtime.estate.handing_over import HandingOver
 from runtime.estate.workflows import VideoWorkflows
+from runtime.kafka import kafka_connection, kafka_security
 from runtime.probes import Probe, ask_kafka
 from runtime.saga_starter import Temporal, TemporalStarter
 from runtime.settings import Settings
+from runtime.settlements import SettlementsByKafka
 from runtime.temporal import connect, start_saga
 from runtime.wiring import Databases, Services, audit_of, services_over
 
@@ -30,6 +36,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     estate, estate_database = open_estate(settings)
     workflows = VideoWorkflows(settings)
     handing_over = HandingOver(settings, estate, workflows.start)
+    events = EventProducer(kafka_connection(settings).producer)
     try:
         yield Dependencies(
             orders={SagaStyle.CHOREOGRAPHED: published.orders, SagaStyle.ORCHESTRATED: recorded.orders},
@@ -40,12 +47,14 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             in_flight=keys,
             accounts=EstateAccounts(estate=estate, handing_over=handing_over),
             videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
-            conductors=conductors_over(published, recorded, temporal),
+            conductors=conductors_over(published, temporal),
+            settlements=SettlementsByKafka(events),
+            dead_letters=DeadLetterBox(kafka_connection(settings)),
             probes=[
                 *database_probes(databases),
                 database_probe("estate", estate_database),
                 Probe("temporal", temporal.ask),
-                Probe("kafka", partial(ask_kafka, settings.kafka_bootstrap)),
+                Probe("kafka", partial(ask_kafka, settings.kafka_bootstrap, kafka_security(settings).tls())),
                 Probe("redis", keys.ping),
             ],
             audit=partial(audit_of, databases),
@@ -54,16 +63,18 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
                 namespace=settings.temporal_namespace,
                 witnessed=settings.witness_enabled,
             ),
+            controls=controls_in(settings),
         )
     finally:
+        await asyncio.to_thread(events.close)
         await keys.close()
         databases.close()
         estate_database.close()
 
 
-def conductors_over(published: Services, recorded: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderConductor]:
+def conductors_over(published: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderConductor]:
     return {
-        SagaStyle.ORCHESTRATED: OrchestratedConductor(temporal=temporal, payments=recorded.payments),
+        SagaStyle.ORCHESTRATED: OrchestratedConductor(temporal=temporal),
         SagaStyle.CHOREOGRAPHED: ChoreographedConductor(
             orders=published.orders,
             payments=published.payments,

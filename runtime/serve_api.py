@@ -1,9 +1,11 @@
 """`twinsaga serve api`: the HTTP API in a process of its own."""
 
 import asyncio
+import socket
 import threading
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from runtime.announced_server import AnnouncedServer
@@ -24,8 +26,9 @@ def main(settings: Settings) -> None:
 
 async def _serve(settings: Settings, stop: threading.Event) -> None:
     async with real_dependencies(settings) as dependencies:
+        app = create_app(dependencies)
         config = uvicorn.Config(
-            create_app(dependencies),
+            app,
             host=settings.api_host,
             port=settings.api_port,
             lifespan="off",
@@ -35,4 +38,15 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
             limit_concurrency=CALLS_AT_ONCE,
             timeout_graceful_shutdown=IN_HAND_S,
         )
-        await AnnouncedServer(config, settings, stop).serve()
+        await ApiServer(app, config, settings, stop).serve()
+
+
+class ApiServer(AnnouncedServer):
+    def __init__(self, app: FastAPI, config: uvicorn.Config, settings: Settings, stop: threading.Event) -> None:
+        super().__init__(config, settings, stop)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the timelines that are watched, which would otherwise be waited for; their readers come back."""
+        self._app.state.live_orders.close()
+        await super().shutdown(sockets)

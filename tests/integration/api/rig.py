@@ -8,20 +8,25 @@ from pathlib import Path
 import httpx
 
 from adapters.in_flight_keys import RedisInFlightKeys
+from adapters.kafka.connection import KafkaConnection
 from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
 from api.app import create_app
 from api.dependencies import Dependencies, TemporalUi
+from api.errors import away
 from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle
 from runtime.conductors import ChoreographedConductor
 from runtime.database_probes import database_probes
+from runtime.dead_letter_box import DeadLetterBox
 from runtime.estate.database import open_estate
 from runtime.estate.for_api import EstateAccounts, EstateVideos
 from runtime.estate.handing_over import HandingOver
 from runtime.estate.workflows import VideoWorkflows
 from runtime.settings import SERVICES, Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
+
+NOWHERE = "127.0.0.1:9"
 
 
 @dataclass(slots=True)
@@ -59,6 +64,19 @@ class Starter:
 
 
 @dataclass(slots=True)
+class Settlements:
+    """Stands for the topic of the gateway's."""
+
+    announced: list[OrderId] = field(default_factory=list)
+    away: bool = False
+
+    async def announce(self, order_id: OrderId) -> None:
+        if self.away:
+            raise away("Kafka")
+        self.announced.append(order_id)
+
+
+@dataclass(slots=True)
 class Rig:
     """`services` are those whose events are published; both styles stand on the same databases."""
 
@@ -66,6 +84,7 @@ class Rig:
     databases: Databases
     services: Services
     starter: Starter
+    settlements: Settlements
     dependencies: Dependencies
 
     @classmethod
@@ -75,7 +94,7 @@ class Rig:
             migrate(settings.database_url(service), service)
         databases = Databases.open(settings)
         published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
-        starter = Starter()
+        starter, settlements = Starter(), Settlements()
         estate, _ = open_estate(settings)
         workflows = VideoWorkflows(settings)
         handing_over = HandingOver(settings, estate, workflows.start)
@@ -95,11 +114,13 @@ class Rig:
             accounts=EstateAccounts(estate=estate, handing_over=handing_over),
             videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
             conductors={SagaStyle.CHOREOGRAPHED: conductor},
+            settlements=settlements,
+            dead_letters=DeadLetterBox(KafkaConnection(bootstrap=NOWHERE)),
             probes=database_probes(databases)[:1],
             audit=partial(audit_of, databases),
             temporal_ui=TemporalUi(address="http://temporal.test", namespace="default"),
         )
-        return cls(folder, databases, published, starter, dependencies)
+        return cls(folder, databases, published, starter, settlements, dependencies)
 
     def client(self, *, raise_app_exceptions: bool = True) -> httpx.AsyncClient:
         app = create_app(self.dependencies)

@@ -4,7 +4,6 @@ import httpx
 import pytest
 
 from domain.commands import (
-    AbortPayment,
     ChargePayment,
     ConfirmOrder,
     CreateOrder,
@@ -19,7 +18,6 @@ from tests.integration.api.bodies import ORDER, PRODUCT, Json, changed
 from tests.integration.api.rig import Rig
 
 UNKNOWN = "0b1f5e9a-3f0e-4d5e-9f6b-111111111111"
-PIX = changed(ORDER, "payment", {"method": "pix"})
 
 
 async def created(rig: Rig, client: httpx.AsyncClient, body: Json = ORDER) -> Order:
@@ -98,39 +96,20 @@ async def test_an_operator_mends_a_refund_that_keeps_failing(rig: Rig, client: h
     assert events[-1]["type"] == "payment.refunded"
 
 
-async def test_the_gateway_tells_that_the_customer_paid(rig: Rig, client: httpx.AsyncClient) -> None:
-    order = await created(rig, client, PIX)
-    rig.services.payments.charge(ChargePayment(order=order))
-    assert (await client.get(f"/orders/{order.order_id}")).json()["payment"]["status"] == "pending"
-
-    calls = [
-        await client.post("/webhooks/payments", json={"order_id": order.order_id, "status": "settled"})
-        for _ in range(2)
-    ]
-
-    assert [call.status_code for call in calls] == [202, 202]
-    shown = (await client.get(f"/orders/{order.order_id}")).json()
-    assert shown["payment"] == {"status": "captured", "captured": 6980, "refunded": 0}
-    assert shown["steps"][1]["status"] == "done"
-
-
-async def test_money_that_comes_too_late_goes_back(rig: Rig, client: httpx.AsyncClient) -> None:
-    order = await created(rig, client, PIX)
-    rig.services.payments.charge(ChargePayment(order=order))
-    rig.services.payments.abort(AbortPayment(order_id=order.order_id, reason=Reason.PAYMENT_EXPIRED))
-
-    await client.post("/webhooks/payments", json={"order_id": order.order_id, "status": "settled"})
-
-    payment = (await client.get(f"/orders/{order.order_id}")).json()["payment"]
-    assert payment["captured"] == payment["refunded"]
-    assert (await client.get("/audit")).json()["broken"] == []
-
-
-@pytest.mark.parametrize("order_id", [UNKNOWN, "nonsense"])
-async def test_a_settlement_of_an_unknown_order_is_harmless(client: httpx.AsyncClient, order_id: str) -> None:
-    answer = await client.post("/webhooks/payments", json={"order_id": order_id, "status": "settled"})
+async def test_what_the_gateway_tells_is_announced(rig: Rig, client: httpx.AsyncClient) -> None:
+    answer = await client.post("/webhooks/payments", json={"order_id": UNKNOWN, "status": "settled"})
 
     assert answer.status_code == 202
+    assert rig.settlements.announced == [UNKNOWN]
+
+
+async def test_a_settlement_that_cannot_be_announced_is_to_be_told_again(rig: Rig, client: httpx.AsyncClient) -> None:
+    rig.settlements.away = True
+
+    answer = await client.post("/webhooks/payments", json={"order_id": UNKNOWN, "status": "settled"})
+
+    assert "try again" in refused(answer, 503)
+    assert answer.headers["Retry-After"]
 
 
 @pytest.mark.parametrize(

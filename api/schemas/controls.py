@@ -1,0 +1,19 @@
+from typing import Literal
+
+from pydantic import BaseModel
+
+from api.controls import ProcessState
+from api.schemas.fields import Body
+
+
+class NeighbourView(BaseModel):
+    name: str
+    state: ProcessState
+
+
+class NeighbourList(BaseModel):
+    processes: list[NeighbourView]
+
+
+class ActionBody(Body):
+    action: Literal["stop", "start", "kill"]

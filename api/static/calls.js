@@ -1,0 +1,49 @@
+// Calls of the API. Whatever goes wrong becomes a Refusal with a sentence for the person who pressed the button.
+
+const DEADLINE_MS = 20_000;
+
+export class Refusal extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export async function call(method, path, body, headers = {}) {
+  const sent = method === "GET" ? {} : { "Content-Type": "application/json" };
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers: { Accept: "application/json", ...sent, ...headers },
+      body: method === "GET" ? undefined : JSON.stringify(body ?? {}),
+      signal: AbortSignal.timeout(DEADLINE_MS),
+    });
+  } catch {
+    throw new Refusal("The server does not answer. Try again.");
+  }
+  const content = await answer.json().catch(() => null);
+  if (answer.ok) return content;
+  const fields = (content?.errors ?? []).map((each) => `${each.field}: ${each.message}`).join("; ");
+  throw new Refusal(fields || content?.detail || `The server answered ${answer.status}.`, answer.status);
+}
+
+// Not crypto.randomUUID, which only pages over TLS or from this machine have.
+export function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// The button rests while its work runs; what goes wrong is said in `said`.
+export async function pressed(button, said, work) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true");
+  said.textContent = "";
+  try {
+    await work();
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    said.textContent = refusal.message;
+  } finally {
+    button.removeAttribute("aria-disabled");
+  }
+}

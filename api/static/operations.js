@@ -1,0 +1,89 @@
+// What an operator looks at: the audit, and in the embedded stack the processes.
+
+import { call, pressed, Refusal } from "./calls.js";
+import { element } from "./wording.js";
+
+const SHOWN = 20;
+const LOOK_AGAIN_MS = 1_000;
+const DUTIES = {
+  "order-service": "choreographed: creates, confirms, cancels",
+  "payment-service": "choreographed: charges and refunds",
+  "inventory-service": "choreographed: reserves and releases",
+  "shipping-service": "choreographed: schedules and cancels",
+  "saga-worker": "orchestrated: runs the sagas and every step of theirs",
+  "kafka-bridge": "brings events into Temporal, and feeds the witnesses",
+};
+
+const note = (text, kind = "note") => element("p", { class: kind }, text);
+
+export function offerAudit() {
+  const panel = document.getElementById("audit");
+  const result = panel.querySelector(".result");
+  const button = panel.querySelector("button");
+  button.addEventListener("click", () => pressed(button, panel.querySelector(".problem"), async () => {
+    result.replaceChildren(note("Checking …"));
+    try {
+      result.replaceChildren(...verdict(await call("GET", "/audit")));
+    } catch (refusal) {
+      result.replaceChildren();
+      throw refusal;
+    }
+  }));
+}
+
+function verdict(found) {
+  const badge = found.ok ? element("span", { class: "badge ok" }, "in order") : element("span", { class: "badge broken" }, "broken");
+  const counts = ` ${found.orders_checked} orders checked, ${found.orders_pending} of them pending.`;
+  const broken = found.broken.slice(0, SHOWN).map((each) => element("li", {}, `${each.order_id ?? "stock"}: ${each.invariant}: ${each.detail}`));
+  const more = found.broken.length - broken.length;
+  if (more > 0) broken.push(element("li", {}, `and ${more} more`));
+  return [element("p", {}, badge, counts), ...(broken.length ? [element("ul", {}, ...broken)] : [])];
+}
+
+export function offerControls() {
+  const panel = document.getElementById("controls");
+  if (!panel) return;
+  const list = panel.querySelector(".result");
+  const problem = panel.querySelector(".problem");
+  let returning;
+
+  const show = async () => {
+    clearTimeout(returning);
+    let settled = false;
+    try {
+      const { processes } = await call("GET", "/controls");
+      draw(processes);
+      settled = processes.every((each) => each.state === "running" || each.state === "stopped");
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal;
+      problem.textContent = refusal.message;
+    }
+    if (!settled) returning = setTimeout(show, LOOK_AGAIN_MS);
+  };
+
+  // Drawn anew only where something changed, so that the focus stays where it is.
+  const draw = (processes) => {
+    const rows = new Map([...list.querySelectorAll("[data-name]")].map((row) => [row.dataset.name, row]));
+    list.replaceChildren(...processes.map((each) => {
+      const known = rows.get(each.name);
+      return known?.dataset.state === each.state ? known : row(each);
+    }));
+  };
+
+  const row = ({ name, state }) => {
+    const title = element("div", {}, element("strong", {}, name), " ", element("span", { class: `badge ${state}` }, state), note(DUTIES[name] ?? "", "hint"));
+    const actions = state === "stopped" ? ["start"] : state === "running" ? ["stop", "kill"] : [];
+    const buttons = actions.map((action) => {
+      const label = action.charAt(0).toUpperCase() + action.slice(1);
+      const button = element("button", { type: "button", "aria-label": `${label} ${name}` }, label);
+      button.addEventListener("click", () => pressed(button, problem, async () => {
+        await call("POST", `/controls/${name}`, { action });
+        await show();
+      }));
+      return button;
+    });
+    return element("li", { "data-name": name, "data-state": state }, title, element("div", { class: "buttons" }, ...buttons));
+  };
+
+  show();
+}

@@ -1,0 +1,46 @@
+// Elements, and the words that figures and states are shown in. Text goes in as text, never as markup.
+
+export function element(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+export function drawn(name, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+function filled(made, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+export const words = (name) => name.replaceAll("_", " ");
+
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+export const shortId = (id) => id.slice(0, 8);
+
+export function money(total) {
+  if (!total) return "";
+  const format = new Intl.NumberFormat("en", { style: "currency", currency: total.currency });
+  return format.format(total.amount / 10 ** format.resolvedOptions().maximumFractionDigits);
+}
+
+export function duration(ms) {
+  const seconds = Math.max(0, ms) / 1000;
+  if (seconds < 10) return `${seconds.toFixed(2)} s`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(seconds / 60)} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
+}
+
+export const between = (from, to) => Date.parse(to) - Date.parse(from);
+
+export const moment = (at) => new Date(at).toLocaleTimeString("en-GB");
+
+export const UNDOING = new Set([
+  "order.cancellation_requested", "shipping.cancelled", "inventory.released", "payment.refunded", "order.cancelled",
+]);
+
+export function announce(text) {
+  document.getElementById("news").textContent = text;
+}

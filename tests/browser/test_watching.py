@@ -1,0 +1,146 @@
+"""An order is placed and followed, until its end, in both lanes."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.counter import Counter
+from tests.shop import Shop
+from tests.stack import Stack
+
+FIVE = ["create_order", "charge_payment", "reserve_inventory", "schedule_shipping", "confirm_order"]
+
+NOTES_WHAT_IS_HEARD = """
+    window.heard = [];
+    window.EventSource = class extends EventSource {
+        constructor(url) {
+            super(url);
+            this.addEventListener("message", (message) => window.heard.push(message.lastEventId));
+        }
+    };
+"""
+
+
+def test_before_the_first_order_the_page_says_that_there_is_none(page: Page, counter: Counter) -> None:
+    for lane in counter.lanes:
+        expect(lane.at.get_by_text("No order here yet.")).to_be_visible()
+    expect(counter.panel("Orders").get_by_text(re.compile("No orders yet|Page 1"))).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("twinsaga")
+
+
+def test_a_pair_is_placed_and_watched_to_the_end(page: Page, counter: Counter) -> None:
+    counter.place(quantity=3)
+
+    for lane in counter.lanes:
+        lane.says("confirmed")
+        assert lane.steps() == dict.fromkeys(FIVE, "done")
+        expect(lane.at.locator(".total")).to_have_text(re.compile(r"R\$104\.70"))
+        expect(lane.at.locator(".elapsed")).to_have_text(re.compile(r"^[0-9.]+ s$"))
+        assert lane.offers() == []
+    expect(page.locator("#comparison")).to_contain_text("choreographed confirmed after")
+    expect(page.locator("#news")).to_have_text(re.compile("confirmed after [0-9.]+ s"))
+    choreographed = counter.lane("choreographed")
+    assert sorted(choreographed.messages()) == sorted(
+        ["order.requested", "order.created", "payment.completed", "inventory.reserved", "order.confirmed"]
+        + 2 * ["shipping.scheduled"]  # two services react to it
+    )
+    assert choreographed.messages(".waits") == []
+
+
+def test_the_links_lead_to_the_saga_and_to_the_witness(page: Page, counter: Counter, stack: Stack) -> None:
+    counter.place()
+
+    for style, name, workflow in (
+        ("orchestrated", "Saga in the Temporal UI", "order-saga"),
+        ("choreographed", "Witness in the Temporal UI", "choreography-witness"),
+    ):
+        lane = counter.lane(style)
+        lane.says("confirmed")
+        link = lane.at.get_by_role("link", name=name)
+        path = f"/namespaces/default/workflows/{workflow}%2F{lane.order_id}"
+        expect(link).to_have_attribute("href", stack.ready["temporal_ui"] + path)
+        assert page.request.get(f"{stack.ready['temporal_ui']}/api/v1{path}").ok
+
+
+def test_an_undeliverable_order_is_undone_in_another_colour(counter: Counter) -> None:
+    counter.place(postal_code="00000", payment="tok_refundFlaky")
+
+    for lane in counter.lanes:
+        lane.says("cancelled", "Undeliverable address")
+        steps = lane.steps()
+        assert steps["schedule_shipping"] == "refused"
+        assert steps["confirm_order"] == "left out"
+        assert [steps[name] for name in ("release_inventory", "refund_payment", "cancel_order")] == 3 * ["done"]
+        refund = lane.step("Refund payment")
+        expect(refund).to_contain_text("3 attempts")
+        expect(refund).to_contain_text("503 from the card network")
+        assert lane.messages(".back") == ["inventory.released", "payment.refunded", "order.cancelled"]
+        colours = [
+            lane.step(name).locator(".mark").evaluate("mark => getComputedStyle(mark).color")
+            for name in ("Charge payment", "Refund payment")
+        ]
+        assert colours[0] != colours[1]
+
+
+def test_what_has_no_compensation_yet_has_a_row_beside_the_one_that_has(counter: Counter) -> None:
+    counter.place(product="Something that the catalogue lacks")
+
+    for lane in counter.lanes:
+        lane.says("cancelled", "Unknown sku")
+    tops = [[row.bounding_box() for row in lane.at.locator("[data-step]:visible").all()] for lane in counter.lanes]
+    assert [box and box["y"] for box in tops[0]] == [box and box["y"] for box in tops[1]]
+
+
+def test_one_style_alone_leaves_the_other_lane_empty(counter: Counter) -> None:
+    counter.place(product="Grinder, sold out", style="Choreographed only")
+
+    counter.lane("choreographed").says("cancelled", "Out of stock")
+    expect(counter.lane("orchestrated").at.get_by_text("No order here yet.")).to_be_visible()
+
+
+def test_what_a_user_typed_is_shown_as_text(page: Page, counter: Counter) -> None:
+    sku = "<img src=x onerror=alert(1)>"
+    form = counter.panel("Place an order")
+    form.get_by_label("Product").select_option(label="Another SKU …")
+    form.get_by_label("SKU", exact=True).fill(sku)
+    counter.place()
+
+    for lane in counter.lanes:
+        lane.says("cancelled", "Unknown sku")
+    assert page.locator("img").count() == 0
+
+
+def test_what_the_api_refuses_is_said_beside_the_button(page: Page, counter: Counter) -> None:
+    form = counter.panel("Place an order")
+    form.get_by_label("Postal code").fill("   ")
+    form.get_by_role("button", name="Place order").click()
+
+    expect(form.get_by_role("alert")).to_have_text("shipping_address.postal_code: is blank")
+    page.route("**/order-pairs", lambda route: route.abort())
+    form.get_by_label("Postal code").fill("01310-100")
+    form.get_by_role("button", name="Place order").click()
+    expect(form.get_by_role("alert")).to_have_text("The server does not answer. Try again.")
+
+
+def test_a_reload_and_a_lost_server_lose_nothing(page: Page, counter: Counter, stack: Stack, shop: Shop) -> None:
+    counter.place(payment="pix")
+    ids = [lane.order_id for lane in counter.lanes]
+    for lane in counter.lanes:
+        expect(lane.step("Charge payment")).to_contain_text("waiting")
+    page.add_init_script(NOTES_WHAT_IS_HEARD)
+    page.reload()
+    for lane in counter.lanes:
+        expect(lane.step("Charge payment")).to_contain_text("waiting")
+        expect(lane.at.locator(".connection")).to_have_text("live")
+
+    stack.kill("api")
+    for lane in counter.lanes:
+        expect(lane.at.locator(".connection")).to_have_text("live")
+    for lane in counter.lanes:
+        lane.press("Settle the pix payment")
+    for lane, order_id in zip(counter.lanes, ids, strict=True):
+        lane.says("confirmed")
+        assert lane.order_id == order_id
+        expect(lane.at.locator(".events li")).to_have_count(len(shop.timeline(order_id)))
+    heard = page.evaluate("heard")
+    assert sorted(heard) == sorted(event["event_id"] for order_id in ids for event in shop.timeline(order_id))
