@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from domain.order import OrderStatus, Reason
 
@@ -9,6 +10,14 @@ Body = dict[str, object]
 """A JSON object as the API takes it."""
 
 PLENTY = 100_000
+
+
+class Act(StrEnum):
+    """What somebody does to the order under way: the customer once the payment is pending, the operator once asked."""
+
+    PAY = "the customer pays"
+    CANCEL = "the customer cancels"
+    RETRY = "an operator asks for the refund again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +29,8 @@ class Scenario:
     status: OrderStatus
     reason: Reason | None = None
     token: str = "tok_visa"
+    pix: bool = False
+    act: Act | None = None
     postal_code: str = "01310-100"
     quantities: tuple[int, ...] = (2,)
     stock: tuple[int | None, ...] = (PLENTY,)
@@ -43,7 +54,7 @@ class Scenario:
             "lines": [
                 {"sku": self._sku(run, number), "quantity": quantity} for number, quantity in enumerate(self.quantities)
             ],
-            "payment": {"method": "card", "token": self.token},
+            "payment": {"method": "pix"} if self.pix else {"method": "card", "token": self.token},
             "shipping_address": {
                 "recipient": "Ana Souza",
                 "street": "Avenida Paulista 1000",
@@ -130,35 +141,40 @@ SCENARIOS: Mapping[str, Scenario] = {
     )
 }
 
-
-def scenario_of(order: Body, on_hand: Mapping[str, int]) -> Scenario:
-    """The scenario that an order plays, given the pieces on hand by SKU. It reads the order, never an outcome."""
-    lines = _objects(order["lines"])
-    if any(line["sku"] not in on_hand for line in lines):
-        return SCENARIOS["unknown_sku"]
-    by_token = {scenario.token: scenario for scenario in SCENARIOS.values() if scenario.token != SCENARIOS["ok"].token}
-    token = _object(order["payment"]).get("token")
-    refused = by_token.get(str(token))
-    if refused is not None and refused.name in {"declined", "insufficient_funds"}:
-        return refused
-    if any(on_hand[str(line["sku"])] == 0 for line in lines):
-        return SCENARIOS["out_of_stock"]
-    if _object(order["shipping_address"])["postal_code"] == SCENARIOS["undeliverable"].postal_code:
-        return SCENARIOS["flaky_refund"] if token == SCENARIOS["flaky_refund"].token else SCENARIOS["undeliverable"]
-    if refused is not None and refused.status is _CONFIRMED:
-        return refused
-    return SCENARIOS["two_lines"] if len(lines) > 1 else SCENARIOS["ok"]
-
-
-def _object(value: object) -> Body:
-    if not isinstance(value, dict):
-        msg = f"not a JSON object: {value!r}"
-        raise TypeError(msg)
-    return value
-
-
-def _objects(value: object) -> list[Body]:
-    if not isinstance(value, list):
-        msg = f"not a JSON array: {value!r}"
-        raise TypeError(msg)
-    return [_object(item) for item in value]
+ATTENDED: Mapping[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(
+            name="pix_settled",
+            says="the customer pays by pix, in time",
+            status=_CONFIRMED,
+            pix=True,
+            act=Act.PAY,
+        ),
+        Scenario(
+            name="pix_expired",
+            says="the customer never pays the pix",
+            status=_CANCELLED,
+            reason=Reason.PAYMENT_EXPIRED,
+            pix=True,
+        ),
+        Scenario(
+            name="cancelled",
+            says="the customer cancels while the payment is pending",
+            status=_CANCELLED,
+            reason=Reason.CANCELLED_BY_CUSTOMER,
+            pix=True,
+            act=Act.CANCEL,
+        ),
+        Scenario(
+            name="refund_fails",
+            says="no carrier goes there, and the refund keeps failing until an operator asks for it again",
+            status=_CANCELLED,
+            reason=Reason.UNDELIVERABLE_ADDRESS,
+            token="tok_refundFails",
+            postal_code="00000",
+            act=Act.RETRY,
+        ),
+    )
+}
+"""Those that need somebody, or a stack whose pix payments expire soon."""

@@ -1,36 +1,40 @@
-"""The comparison as a table for the terminal."""
+"""The comparison as tables for the terminal."""
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
-from comparison.side_by_side import Row
+from comparison.columns import COSTS, TIMES, Column, sections, with_something_in
+from comparison.results import Comparison, Result
 
-CAPTION = (
-    "Seconds from placed to finished. Events are what the services recorded; messages are what the engine kept:"
-    " Temporal history events, or Kafka records. Means an order."
-)
+IN_REPORT_ONLY = frozenset({"p95 ms", "p99 ms"})
 
 
-def side_by_side_table(rows: Sequence[Row]) -> Table:
-    table = Table(title="The same orders, both ways", caption=CAPTION, caption_justify="left")
-    for name in ("scenario", "style", "outcome"):
-        table.add_column(name)
-    for name in ("orders", "p50 s", "p99 s", "events", "messages"):
-        table.add_column(name, justify="right")
-    for number, row in enumerate(rows):
-        new_scenario = number == 0 or rows[number - 1].scenario != row.scenario
-        last_of_scenario = number + 1 == len(rows) or rows[number + 1].scenario != row.scenario
-        table.add_row(
-            row.scenario.name if new_scenario else "",
-            row.style,
-            ", ".join(row.outcomes),
-            str(row.orders),
-            f"{row.p50:.3f}",
-            f"{row.p99:.3f}",
-            f"{row.events:.1f}",
-            f"{row.messages:.1f}",
-            style="red" if row.unexpected else None,
-            end_section=last_of_scenario,
-        )
+def tables(comparison: Comparison) -> list[Table]:
+    times = [column for column in TIMES if column.title not in IN_REPORT_ONLY]
+    shown = []
+    for title, results in sections(comparison.results):
+        shown.append(_table(title, times, results))
+        shown.append(_table(f"{title}: what it cost, as means an order", COSTS, results))
+    return shown
+
+
+def _table(title: str, columns: Sequence[Column], results: Sequence[Result]) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), title_justify="left")
+    shown = with_something_in(columns, results)
+    table.add_column("scenario", no_wrap=True)
+    table.add_column("style", no_wrap=True)
+    for column in shown:
+        table.add_column(column.title, justify="right" if column.is_number else "left", overflow="fold")
+    for result in results:
+        for number, row in enumerate(result.rows.values()):
+            table.add_row(
+                result.trial.name if number == 0 else "",
+                row.style,
+                *(escape(column.shows(row)) for column in shown),
+                style=None if row.as_expected else "red",
+                end_section=number + 1 == len(result.rows),
+            )
     return table

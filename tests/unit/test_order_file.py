@@ -7,8 +7,9 @@ import pytest
 
 from api.limits import BODY_LIMIT
 from api.schemas.orders import OrderPairBody
-from comparison.scenarios import SCENARIOS, scenario_of
+from comparison.scenarios import SCENARIOS
 from runtime.commands.order_file import BadLine, OrderLine, count_orders, lines_of, orders_of
+from tests.example_scenarios import scenario_of
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""The columns of the tables, for the terminal and for the report alike."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from comparison.results import Result, Row
+from comparison.trials import Kind, Outcome, Trial
+
+SECTIONS: Mapping[Kind, str] = {
+    Kind.BUSINESS: "How orders end",
+    Kind.FAULT: "When something breaks",
+    Kind.LOAD: "Many at once",
+}
+NOTHING = "-"
+"""Where something was not, or could not be, measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """`means` is a sentence for the legend."""
+
+    title: str
+    means: str
+    shows: Callable[[Row], str]
+    is_number: bool = True
+
+
+def sections(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
+    """The results by kind, each kind with its title; kinds that were not played are left out."""
+    found = [(title, [result for result in results if result.trial.kind is kind]) for kind, title in SECTIONS.items()]
+    return [(title, some) for title, some in found if some]
+
+
+def with_something_in(columns: Sequence[Column], results: Sequence[Result]) -> list[Column]:
+    """Leave out the columns in which none of the rows has anything."""
+    rows = [row for result in results for row in result.rows.values()]
+    return [column for column in columns if any(column.shows(row) != NOTHING for row in rows)]
+
+
+def outcomes_text(outcomes: Mapping[Outcome, int], *, counted_always: bool = False) -> str:
+    """Counts are left out where all ended alike, unless they are what it is about."""
+    texts = [f"{status} ({reason})" if reason else status for status, reason in outcomes]
+    if len(texts) == 1 and not counted_always:
+        return texts[0]
+    counted = zip(outcomes.values(), texts, strict=True)
+    return ", ".join(f"{count} {text}" for count, text in sorted(counted, key=lambda pair: pair[1], reverse=True))
+
+
+def wrong_outcome(trial: Trial, row: Row) -> str:
+    got, wanted = (outcomes_text(outcomes, counted_always=True) for outcomes in (row.outcomes, row.expected))
+    return f"{trial.name}, {row.style}: {got or 'no order'}, not {wanted}"
+
+
+def milliseconds(seconds: float | None) -> str:
+    return NOTHING if seconds is None else f"{seconds * 1000:,.0f}"
+
+
+def _count(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1f}"
+
+
+def _between(values: Sequence[float | None], show: Callable[[float], str]) -> str:
+    """The blocks' values, each; where one is missing, nothing is claimed for the others."""
+    known = [value for value in values if value is not None]
+    if not values or len(known) < len(values):
+        return NOTHING
+    return " ".join(show(value) for value in known)
+
+
+def _p50(row: Row) -> str:
+    return milliseconds(row.latency.p50 if row.latency else None)
+
+
+def _medians(row: Row) -> str:
+    return _between(row.latency.medians if row.latency else (), milliseconds)
+
+
+def _inconsistent(row: Row) -> str:
+    return milliseconds(row.inconsistent.p50 if row.inconsistent else None)
+
+
+TIMES = (
+    Column(title="outcome", means="how they ended", shows=lambda row: outcomes_text(row.outcomes), is_number=False),
+    Column(title="orders", means="of this style, in two blocks", shows=lambda row: str(row.orders)),
+    Column(title="p50 ms", means="median milliseconds from placed to finished, by the services' clocks", shows=_p50),
+    Column(title="of blocks", means="that median for each block: how far they are apart is the spread", shows=_medians),
+    Column(
+        title="p95 ms",
+        means="95th percentile, of 20 orders or more",
+        shows=lambda row: milliseconds(row.latency.p95 if row.latency else None),
+    ),
+    Column(
+        title="p99 ms",
+        means="99th percentile, of 100 orders or more",
+        shows=lambda row: milliseconds(row.latency.p99 if row.latency else None),
+    ),
+    Column(
+        title="longest",
+        means="milliseconds that the slowest order took",
+        shows=lambda row: milliseconds(row.latency.longest if row.latency else None),
+    ),
+    Column(
+        title="torn ms",
+        means="median milliseconds in an inconsistent state: from the first effect on record (money taken, pieces"
+        " reserved, shipment booked) to the last undo, or to the confirmation",
+        shows=_inconsistent,
+    ),
+    Column(
+        title="orders/s",
+        means="by block: from the first order placed to the last one finished",
+        shows=lambda row: _between(row.per_second, lambda rate: f"{rate:.1f}"),
+    ),
+    Column(
+        title="recovery s",
+        means="by block: from the end of the fault (for a kill, the kill) until the last order was finished",
+        shows=lambda row: _between(row.recovery, lambda seconds: f"{seconds:.1f}"),
+    ),
+)
+
+COSTS = (
+    Column(title="events", means="events that the services recorded, an order", shows=lambda row: _count(row.events)),
+    Column(
+        title="Kafka records",
+        means="records that the broker took in on the four saga topics, an order",
+        shows=lambda row: _count(row.records),
+    ),
+    Column(
+        title="history events",
+        means="events in the history of the saga's workflow, an order",
+        shows=lambda row: _count(row.history_events),
+    ),
+    Column(
+        title="commits",
+        means="transactions that wrote to the four services' databases, an order",
+        shows=lambda row: _count(row.service_commits),
+    ),
+    Column(
+        title="Temporal commits",
+        means="transactions that wrote to Temporal's own database, housekeeping included, an order",
+        shows=lambda row: _count(row.engine_commits),
+    ),
+    Column(
+        title="CPU ms",
+        means="CPU milliseconds an order of all processes that this style needs, from before the first order was placed"
+        " until all was at rest again, what they do when idle included: read it where many orders run at once",
+        shows=lambda row: milliseconds(row.own_cpu),
+    ),
+    Column(
+        title="operator",
+        means="actions that an operator had to take, an order",
+        shows=lambda row: _count(row.operator_actions),
+    ),
+    Column(
+        title="systems",
+        means="the fewest systems that together hold an order's whole story: one workflow's history, or the event logs"
+        " of so many services",
+        shows=lambda row: str(row.systems),
+    ),
+)

@@ -1,0 +1,149 @@
+"""What is measured of an order and of a block of orders, each by one rule for both styles."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import quantiles
+
+from comparison.machinery import ENGINE_DATABASE, SAGA_TOPICS, SERVICE_DATABASES, Reading
+
+EFFECTS = frozenset({"payment.completed", "inventory.reserved", "shipping.scheduled"})
+UNDOS = frozenset({"payment.refunded", "inventory.released", "shipping.cancelled"})
+WHOLE_AGAIN = UNDOS | {"order.confirmed"}
+
+ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
+"""With fewer orders such a percentile would be the slowest order under another name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEvent:
+    event_id: str
+    type: str
+    service: str
+    at: datetime
+    caused_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How one order stood when the play left it. The times are those of the services' own clocks."""
+
+    order_id: str
+    status: str
+    reason: str | None
+    placed_at: datetime
+    finished_at: datetime | None
+    events: Sequence[TimelineEvent]
+    attempts: Mapping[str, int]
+    history_events: int
+    operator_actions: int
+
+    @property
+    def seconds(self) -> float | None:
+        return (self.finished_at - self.placed_at).total_seconds() if self.finished_at else None
+
+    @property
+    def inconsistent_seconds(self) -> float:
+        """From the first effect on record until the last undo, or until the order is confirmed; 0 without an effect."""
+        began = [event.at for event in self.events if event.type in EFFECTS]
+        ended = [event.at for event in self.events if event.type in WHOLE_AGAIN]
+        return max(0.0, (max(ended) - min(began)).total_seconds()) if began and ended else 0.0
+
+    @property
+    def systems(self) -> int:
+        """The fewest systems that together hold the whole story: a workflow has it all, a service only its own part."""
+        return 1 if self.history_events else len({event.service for event in self.events})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a block used of the machine. A mapping lacks what was started anew meanwhile: its counters are lost."""
+
+    seconds: float
+    cpu: Mapping[str, float]
+    commits: Mapping[str, int]
+    records: Mapping[str, int]
+
+    @property
+    def service_commits(self) -> int | None:
+        return _sum_of(self.commits, SERVICE_DATABASES)
+
+    @property
+    def engine_commits(self) -> int | None:
+        return self.commits.get(ENGINE_DATABASE)
+
+    @property
+    def saga_records(self) -> int | None:
+        return _sum_of(self.records, SAGA_TOPICS)
+
+
+def used_between(before: Reading, after: Reading) -> Usage:
+    """The difference of two readings, for each process that ran through, and for each counter that did not go back."""
+    same = {name for name, pid in before.pids.items() if after.pids.get(name) == pid}
+    return Usage(
+        seconds=after.at - before.at,
+        cpu={name: after.cpu[name] - cpu for name, cpu in before.cpu.items() if name in same and name in after.cpu},
+        commits=_grown(before.commits, after.commits, but=set() if "temporal" in same else {ENGINE_DATABASE}),
+        records=_grown(before.records, after.records) if "kafka" in same else {},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Seconds from placed to finished. `medians` is one for each block: how far they are apart is the spread."""
+
+    p50: float
+    p95: float | None
+    p99: float | None
+    longest: float
+    medians: tuple[float, ...]
+    all: tuple[float, ...]
+
+
+def latency_of(blocks: Sequence[Sequence[float]]) -> Latency | None:
+    """Return None where no order finished."""
+    every = [seconds for block in blocks for seconds in block]
+    if not every:
+        return None
+    return Latency(
+        p50=percentile(every, 50),
+        p95=percentile(every, 95) if len(every) >= ENOUGH_FOR_P95 else None,
+        p99=percentile(every, 99) if len(every) >= ENOUGH_FOR_P99 else None,
+        longest=max(every),
+        medians=tuple(percentile(block, 50) for block in blocks if block),
+        all=tuple(every),
+    )
+
+
+def per_second(endings: Sequence[Ending]) -> float | None:
+    """Orders a second, from the first one placed to the last one finished; None for fewer than two of them."""
+    finished = [ending.finished_at for ending in endings if ending.finished_at]
+    if len(finished) < 2 or len(finished) < len(endings):  # noqa: PLR2004 - one order has a latency, not a rate
+        return None
+    seconds = (max(finished) - min(ending.placed_at for ending in endings)).total_seconds()
+    return len(finished) / seconds if seconds > 0 else None
+
+
+def recovery_seconds(endings: Sequence[Ending], fault_ended: datetime) -> float | None:
+    """From the end of the fault until the last order was finished; None if one was not."""
+    finished = [ending.finished_at for ending in endings if ending.finished_at]
+    if not finished or len(finished) < len(endings):
+        return None
+    return max(0.0, (max(finished) - fault_ended).total_seconds())
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Linear interpolation between the nearest ranks, both ends included; one value is every percentile of itself."""
+    if len(values) == 1:
+        return values[0]
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _sum_of(counts: Mapping[str, int], names: Sequence[str]) -> int | None:
+    return sum(counts[name] for name in names) if set(names) <= counts.keys() else None
+
+
+def _grown(before: Mapping[str, int], after: Mapping[str, int], but: Collection[str] = ()) -> dict[str, int]:
+    return {
+        name: after[name] - count for name, count in before.items() if name not in but and after.get(name, -1) >= count
+    }

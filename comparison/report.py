@@ -1,0 +1,58 @@
+"""The comparison as one HTML file that needs nothing else: no network, no script, no font."""
+
+from collections.abc import Mapping
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from comparison.columns import COSTS, TIMES, milliseconds, sections, with_something_in, wrong_outcome
+from comparison.latency_chart import latency_chart
+from comparison.machinery import PROCESSES_OF
+from comparison.results import Comparison, Result
+from comparison.sequence_diagram import arrow_heads, sequence_diagram
+from domain.order import SagaStyle
+
+
+def report(comparison: Comparison) -> str:
+    """Return the HTML. Whatever came from outside is escaped; the drawings escape their own texts."""
+    environment = Environment(
+        loader=PackageLoader("comparison"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        comparison=comparison,
+        sections=sections(comparison.results),
+        times=TIMES,
+        costs=COSTS,
+        with_something_in=with_something_in,
+        arrow_heads=Markup(arrow_heads()),  # noqa: S704 - nothing in it comes from outside
+        chart=_chart,
+        diagrams=_diagrams,
+        wrong_outcome=wrong_outcome,
+        milliseconds=milliseconds,
+        busiest=_busiest(comparison),
+        processes_of=PROCESSES_OF,
+        idle_of={style: sum(comparison.idle.get(name, 0.0) for name in names) for style, names in PROCESSES_OF.items()},
+    )
+
+
+def _chart(result: Result) -> Markup:
+    latencies = {style: row.latency for style, row in result.rows.items()}
+    return Markup(latency_chart(latencies, result.trial.name))  # noqa: S704 - it escapes its texts
+
+
+def _diagrams(result: Result) -> Mapping[SagaStyle, Markup]:
+    return {style: Markup(sequence_diagram(style, ending)) for style, ending in result.examples.items()}  # noqa: S704 - the same
+
+
+def _busiest(comparison: Comparison) -> Result | None:
+    """Where CPU time is the orders' and hardly that of processes that wait: the trial with the most orders at once."""
+    together = [
+        result
+        for result in comparison.results
+        if result.trial.together and result.trial.fault is None and all(row.own_cpu for row in result.rows.values())
+    ]
+    return max(together, key=lambda result: result.trial.orders or 0, default=None)

@@ -1,0 +1,143 @@
+"""`twinsaga compare` as a user runs it: on a real stack of its own."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from comparison.trials import TRIALS
+from domain.order import OrderStatus
+from runtime.command_line import commands
+from tests.stack import TWINSAGA, Json
+
+DEADLINE_S = 600.0
+STYLES = ("orchestrated", "choreographed")
+
+
+def compare(*options: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603 - our own program
+        [str(TWINSAGA), "compare", *options], capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+
+
+def rows(figures: Json, name: str) -> Sequence[Json]:
+    (found,) = [scenario for scenario in figures["scenarios"] if scenario["name"] == name]
+    return [found["styles"][style] for style in STYLES]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("compared")
+    return folder / "figures.json", folder / "report" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def played(files: tuple[Path, Path]) -> "subprocess.CompletedProcess[str]":
+    figures, report = files
+    names = ("undeliverable", "killed_charging", "scarce", "pix_settled")
+    chosen = [option for name in names for option in ("--scenario", name)]
+    return compare(*chosen, "--orders", "4", "--seed", "5", "--json", str(figures), "--report", str(report))
+
+
+@pytest.fixture
+def figures(played: "subprocess.CompletedProcess[str]", files: tuple[Path, Path]) -> Json:
+    assert played.returncode == 0, played.stdout + played.stderr
+    found: Json = json.loads(files[0].read_text())
+    return found
+
+
+def test_orders_end_both_ways_as_their_scenarios_say(figures: Json) -> None:
+    assert figures["ok"] is True
+    assert figures["audit"]["ok"] is True
+    assert figures["seed"] == 5
+    for row in rows(figures, "undeliverable"):
+        assert row["outcomes"] == [{"status": "cancelled", "reason": "undeliverable_address", "orders": 4}]
+    for row in rows(figures, "scarce"):
+        assert {(end["status"], end["orders"]) for end in row["outcomes"]} == {("confirmed", 20), ("cancelled", 28)}
+    for row in rows(figures, "pix_settled"):
+        assert row["outcomes"] == [{"status": "confirmed", "reason": None, "orders": 10}]
+
+
+def test_each_style_costs_what_it_is_made_of(figures: Json) -> None:
+    orchestrated, choreographed = rows(figures, "undeliverable")
+
+    assert orchestrated["events_per_order"] == choreographed["events_per_order"] == 8
+    assert (orchestrated["kafka_records_per_order"], choreographed["kafka_records_per_order"]) == (0, 8)
+    assert orchestrated["history_events_per_order"] > 20
+    assert choreographed["history_events_per_order"] == 0
+    assert (orchestrated["systems"], choreographed["systems"]) == (1, 4)
+    for row in (orchestrated, choreographed):
+        assert row["service_commits_per_order"] >= 8
+        assert row["own_cpu_seconds_per_order"] > 0
+        assert 0 < row["inconsistent"]["p50"] < row["latency"]["p50"]
+
+
+def test_whoever_was_killed_came_back_and_the_orders_went_on(figures: Json) -> None:
+    for row in rows(figures, "killed_charging"):
+        assert row["outcomes"] == [{"status": "confirmed", "reason": None, "orders": 8}]
+        assert all(seconds > 0 for seconds in row["recovery_seconds_by_block"])
+        assert row["own_cpu_seconds_per_order"] is None  # its counter died with it
+
+
+def test_the_blocks_are_interleaved(figures: Json) -> None:
+    for scenario in figures["scenarios"]:
+        first, second, third, fourth = scenario["blocks"]
+        assert first == fourth != second == third
+
+
+def test_terminal_and_report_tell_the_same(
+    figures: Json, played: "subprocess.CompletedProcess[str]", files: tuple[Path, Path]
+) -> None:
+    report = files[1].read_text()
+
+    for scenario in figures["scenarios"]:
+        assert scenario["name"] in played.stdout
+        assert f'<article id="{scenario["name"]}">' in report
+    assert "audit: every invariant holds" in played.stdout
+    assert "Every order ended as its scenario says" in report
+    assert report.count('<svg class="sequence"') == 2 * len(figures["scenarios"])
+
+
+def test_an_order_that_ends_otherwise_than_expected_fails_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declined = TRIALS["declined"]
+    hopeful = replace(declined, scenario=replace(declined.scenario, status=OrderStatus.CONFIRMED, reason=None))
+    monkeypatch.setitem(TRIALS, "declined", hopeful)
+
+    report = tmp_path / "report.html"
+    shown = CliRunner().invoke(
+        commands, ["compare", "--scenario", "declined", "--orders", "2", "--report", str(report)]
+    )
+
+    assert shown.exit_code == 1, shown.output
+    assert "declined, choreographed: 2 cancelled (payment_declined), not 2 confirmed" in shown.output
+    assert "This is not as it must be" in report.read_text()
+
+
+def test_an_unknown_scenario_is_refused_with_those_that_there_are() -> None:
+    refused = compare("--scenario", "nonsense")
+
+    assert refused.returncode == 2
+    assert "nonsense" in refused.stderr
+    assert "killed_charging" in refused.stderr
+
+
+def test_databases_elsewhere_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWINSAGA_ORDERS_DATABASE_URL", "postgresql://shop@127.0.0.1/orders")
+
+    refused = compare("--scenario", "ok")
+
+    assert refused.returncode == 1
+    assert "unset TWINSAGA_ORDERS_DATABASE_URL" in refused.stderr
+
+
+def test_what_can_be_played_is_listed() -> None:
+    listed = compare("--list")
+
+    assert listed.returncode == 0
+    assert all(name in listed.stdout for name in TRIALS)

@@ -1,0 +1,214 @@
+"""The report is one HTML file that needs nothing else, whatever the figures hold."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+
+from comparison.as_json import as_json
+from comparison.report import report
+from comparison.results import Comparison
+from comparison.sequence_diagram import sequence_diagram
+from comparison.table import tables
+from domain.order import SagaStyle
+from tests.comparisons import CONFIRMED, UNDONE, both_ways, comparison_of, ending
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+FETCHING = {"src", "href", "xlink:href", "action", "data", "poster", "srcset"}
+
+
+class Page(HTMLParser):
+    """Checks that every element is closed in order, and keeps what the page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.said: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == [], f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.said).split())
+
+    def values_of(self, name: str) -> list[str]:
+        return [value for found, value in self.attributes if found == name]
+
+
+def undone() -> list[str]:
+    return [*CONFIRMED[:4], *UNDONE]
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    cancelled = ending(*undone(), status="cancelled", reason="undeliverable_address", attempts={"refund_payment": 3})
+    scarce = [ending() for _ in range(10)] + [ending(status="cancelled", reason="out_of_stock") for _ in range(14)]
+    return comparison_of(
+        [
+            *both_ways("ok", ending(), ending(seconds=0.7)),
+            *both_ways("undeliverable", cancelled),
+            *both_ways("killed_charging", *[ending()] * 4),
+            *both_ways("scarce", *scarce),
+        ]
+    )
+
+
+def test_the_page_is_whole_and_its_drawings_too(comparison: Comparison) -> None:
+    page = Page(report(comparison))
+
+    assert page.tags.count("svg") == 1 + 4 * 3  # the arrow heads, then a chart and two diagrams for each scenario
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("main") == 1
+    assert {"lang", "viewbox", "aria-label"} <= {name for name, _ in page.attributes}
+
+
+def test_every_link_of_the_page_leads_to_a_place_of_it(comparison: Comparison) -> None:
+    page = Page(report(comparison))
+
+    anchors = {f"#{name}" for name in page.values_of("id")}
+    assert set(page.values_of("href")) <= anchors
+    assert {value[4:-1] for value in page.values_of("marker-end")} <= anchors
+    assert len(page.values_of("id")) == len(set(page.values_of("id")))
+
+
+def test_the_page_fetches_nothing(comparison: Comparison) -> None:
+    text = report(comparison)
+    page = Page(text)
+
+    assert not {"script", "link", "img", "iframe", "object", "embed"} & set(page.tags)
+    assert all(value.startswith("#") for name, value in page.attributes if name in FETCHING)
+    assert re.findall(r"(?:https?:)?//[a-z]|@import|url\((?!#)", text) == []
+
+
+def test_the_page_is_fit_for_light_dark_and_paper(comparison: Comparison) -> None:
+    text = report(comparison)
+
+    assert 'name="color-scheme" content="light dark"' in text
+    assert "@media (prefers-color-scheme: dark)" in text
+    assert "@media print" in text
+    styles = text[text.index("<style>") : text.index("</style>")]
+    colours = re.findall(r"--([\w-]+): ?#", styles)
+    assert {colours.count(colour) for colour in colours} == {3}  # each one in each of the three
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & b"])
+def test_whatever_comes_from_outside_is_escaped(hostile: str) -> None:
+    broken = {"order_id": hostile, "invariant": hostile, "detail": hostile}
+    audit = {"ok": False, "orders_checked": 1, "orders_pending": 0, "broken": [broken]}
+    page = Page(report(comparison_of(both_ways("ok", ending(status=hostile, reason=hostile)), audit, name=hostile)))
+
+    assert not {"script", "img"} & set(page.tags)
+    assert page.text.count(" ".join(hostile.split())) >= 4
+
+
+def test_a_good_comparison_says_so(comparison: Comparison) -> None:
+    page = Page(report(comparison))
+
+    assert "Every order ended as its scenario says" in page.text
+    assert "every invariant holds" in page.text
+    assert "seed 7" in page.text
+    assert "an abacus" in page.text
+    assert "wrong" not in page.values_of("class")
+
+
+def test_a_wrong_outcome_stands_out() -> None:
+    wrong = comparison_of(both_ways("ok", ending(status="cancelled", reason="out_of_stock")))
+
+    page = Page(report(wrong))
+
+    assert "This is not as it must be" in page.text
+    assert "ok, orchestrated: 2 cancelled (out_of_stock), not 2 confirmed" in page.text
+    assert page.values_of("class").count("wrong") == 4  # two tables, two styles
+
+
+def test_a_doubt_about_the_figures_is_told_before_them() -> None:
+    doubtful = replace(comparison_of(both_ways("ok", ending())), caveats=("The machine was busy.",))
+
+    page = Page(report(doubtful))
+
+    assert page.text.index("The machine was busy.") < page.text.index("How orders end")
+
+
+def test_where_no_order_finished_there_is_still_a_report() -> None:
+    stuck = comparison_of(both_ways("ok", ending("order.requested", status="pending", seconds=None)))
+
+    page = Page(report(stuck))
+
+    assert "ok, choreographed: 2 pending, not 2 confirmed" in page.text
+
+
+def test_columns_without_a_value_are_left_out(comparison: Comparison) -> None:
+    plain = comparison_of(both_ways("ok", ending(), ending()))
+
+    with_a_fault, without = (Page(report(one)).text.partition("How it was measured ")[0] for one in (comparison, plain))
+
+    assert "recovery s" in with_a_fault
+    assert "recovery s" not in without
+
+
+def test_an_undo_has_a_class_and_a_mark_of_its_own() -> None:
+    cancelled = ending(*undone(), status="cancelled", attempts={"refund_payment": 3})
+
+    drawn = {style: Page(sequence_diagram(style, cancelled)) for style in SagaStyle}
+
+    for style, page in drawn.items():
+        assert page.values_of("class").count("undo") >= 3 * 2
+        assert "↶ payment.refunded, attempt 3" in page.text
+        assert "✕ shipping.failed" in page.text
+        assert ("Saga workflow" in page.text) is (style is SagaStyle.ORCHESTRATED)
+
+
+def test_arrows_come_from_the_workflow_or_from_the_cause() -> None:
+    orchestrated, choreographed = (Page(sequence_diagram(style, ending())) for style in SagaStyle)
+
+    arrows = [page.values_of("marker-end") for page in (orchestrated, choreographed)]
+    assert [len(ends) for ends in arrows] == [5, 4]  # the choreography's first one stays within a service
+    assert orchestrated.values_of("x1").count(orchestrated.values_of("x1")[0]) == 6  # the lane, and each command
+
+
+def test_the_terminal_shows_each_scenario_in_both_styles(comparison: Comparison) -> None:
+    console = Console(width=120, record=True, file=None, highlight=False)
+    with console.capture() as shown:
+        for table in tables(comparison):
+            console.print(table)
+
+    assert shown.get().count("choreographed") == 8
+    assert "…" not in shown.get()
+    assert "(undeliverable_address)" in shown.get()
+
+
+def test_json_has_every_figure_of_each_style(comparison: Comparison) -> None:
+    figures = json.loads(json.dumps(as_json(comparison)))
+
+    assert figures["ok"] is True
+    assert [played["name"] for played in figures["scenarios"]] == ["ok", "undeliverable", "killed_charging", "scarce"]
+    row = figures["scenarios"][0]["styles"]["choreographed"]
+    assert row["latency"]["p50"] == pytest.approx(0.6)
+    assert row["latency"]["p99"] is None
+    assert row["kafka_records_per_order"] == pytest.approx(6.0)
+    assert figures["scenarios"][3]["styles"]["orchestrated"]["outcomes"] == [
+        {"status": "confirmed", "reason": None, "orders": 20},
+        {"status": "cancelled", "reason": "out_of_stock", "orders": 28},
+    ]

@@ -1,0 +1,82 @@
+"""What the API may do to other processes: in the embedded stack something, elsewhere nothing."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.controls import Neighbour
+from api.problems import NotFound, NotPossibleNow
+from runtime.controls import NeighbourControls, controls_in
+from runtime.run_folder import RunFolder
+from runtime.settings import Settings
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """A process that is no sibling of ours."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        assert process.poll() is None
+        process.kill()
+
+
+def announced_by(supervisor: int, folder: RunFolder, pids: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as as_if:
+        as_if.setattr(os, "getpid", lambda: supervisor)
+        folder.announce(pids)
+
+
+def test_outside_the_embedded_stack_there_are_none(tmp_path: Path) -> None:
+    assert controls_in(Settings(data_dir=tmp_path)) is None
+
+
+def test_in_production_there_are_none_whatever_the_settings_say(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path).with_changes(embedded_run_dir=tmp_path, environment="production")
+
+    assert controls_in(settings) is None
+
+
+def test_what_another_supervisor_runs_is_out_of_reach(
+    tmp_path: Path, stranger: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+    announced_by(os.getppid() + 1, folder, {"payment-service": stranger}, monkeypatch)
+    controls = NeighbourControls(folder)
+
+    assert controls.neighbours() == []
+    with pytest.raises(NotFound):
+        controls.kill("payment-service")
+
+
+def test_a_process_that_is_no_sibling_is_not_touched(
+    tmp_path: Path, stranger: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+    announced_by(os.getppid(), folder, {"payment-service": stranger, "api": os.getpid()}, monkeypatch)
+    controls = NeighbourControls(folder)
+
+    assert controls.neighbours() == [Neighbour("payment-service", "starting")]
+    for act in (controls.stop, controls.kill):
+        with pytest.raises(NotPossibleNow):
+            act("payment-service")
+    with pytest.raises(NotFound):
+        controls.kill("api")
+    assert not folder.holds("payment-service")
+
+
+def test_a_process_that_is_held_and_gone_is_stopped_and_can_be_started(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.hold("payment-service")
+    controls = NeighbourControls(folder)
+
+    assert controls.neighbours() == [Neighbour("payment-service", "stopped")]
+    with pytest.raises(NotPossibleNow, match="stopped"):
+        controls.stop("payment-service")
+    controls.start("payment-service")
+
+    assert not folder.holds("payment-service")
+    assert controls.neighbours() == [Neighbour("payment-service", "starting")]
