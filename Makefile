@@ -36,7 +36,7 @@ test: lint ## every check: lint, then all tests
 test-real: $(STAMP) ## the tests on real servers (QUICK=1: a part of them)
 	tests/real/run $(if $(QUICK),quick)
 
-demo: $(STAMP) ## run the example orders both ways and compare them
+demo: $(STAMP) ## play the same orders both ways, compare them, write var/report.html
 	$(BIN)/twinsaga demo
 
 up: $(STAMP) ## start the embedded stack and keep it running

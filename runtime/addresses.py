@@ -21,6 +21,12 @@ TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
     "smtp_address",
     "mail_page_url",
 )
+METRICS = {
+    "order-service": "order_service_metrics_port",
+    "payment-service": "payment_service_metrics_port",
+    "inventory-service": "inventory_service_metrics_port",
+    "shipping-service": "shipping_service_metrics_port",
+}
 LISTENING = {
     "temporal": (TEMPORAL, TEMPORAL_UI),
     "kafka": (KAFKA,),
@@ -28,7 +34,11 @@ LISTENING = {
     "api": (API,),
     "flower": (FLOWER,),
     "mail": (SMTP, MAIL_PAGE),
+    **{name: (setting,) for name, setting in METRICS.items()},
 }
+HOST_OF_PORT = {API: "api_host", **dict.fromkeys(METRICS.values(), "metrics_host")}
+"""The settings that are a port alone, and where the host is to which it belongs."""
+
 PAGES = {TEMPORAL_UI, FLOWER, MAIL_PAGE}
 
 
@@ -42,8 +52,8 @@ class Address(NamedTuple):
 
 def address_of(settings: Settings, setting: str) -> Address:
     """Raises CannotRun when the setting's value carries no port."""
-    if setting == API:
-        return Address(settings.api_host, settings.api_port)
+    if setting in HOST_OF_PORT:
+        return Address(getattr(settings, HOST_OF_PORT[setting]), getattr(settings, setting))
     value = getattr(settings, setting)
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if "," in text:
@@ -56,8 +66,8 @@ def address_of(settings: Settings, setting: str) -> Address:
 
 def with_free_ports(settings: Settings, names: Iterable[str], ports: PortReservations) -> Settings:
     def value(setting: str) -> object:
-        if setting == API:
-            return ports.take(settings.api_host)
+        if setting in HOST_OF_PORT:
+            return ports.take(getattr(settings, HOST_OF_PORT[setting]))
         local = Address("127.0.0.1", ports.take("127.0.0.1"))
         if setting in PAGES:
             return f"http://{local}"
@@ -71,7 +81,7 @@ def refuse_taken_ports(settings: Settings, names: Iterable[str]) -> None:
     for setting in _listening(names):
         variable = f"{PREFIX}{setting.upper()}"
         address = address_of(settings, setting)
-        if setting != API and address.host not in LOCAL_HOSTS:
+        if setting not in HOST_OF_PORT and address.host not in LOCAL_HOSTS:
             raise CannotRun(f"{variable} names another machine, {address}: leave that engine out with --only")
         if not is_free(address.host, address.port):
             raise CannotRun(f"port {address} is in use: set {variable} to another one, or use --free-ports")

@@ -1,7 +1,7 @@
 """One service of the choreography: its member of the consumer group, its relay and, for payments, the expiry of pix."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +15,7 @@ from adapters.kafka.dead_letters_heard import DeadLettersHeard
 from adapters.kafka.deliveries import Deliveries, Reaction, Reactions
 from adapters.kafka.incoming import Deciding
 from adapters.kafka.relay import Relay
+from adapters.kafka.settlements import SettlementsHeard
 from adapters.kafka.topics import TOPICS, dead_letters_of, topic_of
 from choreography.routing import ORDER_SERVICE, OUT_OF_ATTEMPTS, PAYMENT_SERVICE, ROUTING, Policy, tag_of
 from domain.events import Event
@@ -47,11 +48,11 @@ class ChoreographedService:
         self._dead_letters = DeadLetters(connection, group=name)
         reactions = _reactions(consuming, patience)
         deliveries: Deciding = Deliveries(reactions, consuming.inbox, consuming.parked, self._dead_letters, clock)
-        topics = {topic_of(event_type) for event_type in reactions.on}
         if name == ORDER_SERVICE:
             deliveries = DeadLettersHeard(deliveries, attention_to_dead_letters(consuming.service_for))
-            topics |= set(map(dead_letters_of, TOPICS))
-        self._member = GroupMember(connection, name, sorted(topics), deliveries)
+        if name == PAYMENT_SERVICE:
+            deliveries = SettlementsHeard(deliveries)
+        self._member = GroupMember(connection, name, topics_read_by(name), deliveries)
         self._relay = Relay(consuming.outbox, connection)
         self._expiry = PixExpiry(consuming.service_for, patience.sweep_every_s) if name == PAYMENT_SERVICE else None
 
@@ -67,6 +68,14 @@ class ChoreographedService:
             _run_until_one_breaks(tasks, stop)
         finally:
             self._dead_letters.close()
+
+
+def topics_read_by(name: str) -> Sequence[str]:
+    """The topics of the events that a service reacts to. The Order service also hears what was given up anywhere."""
+    topics = {topic_of(tag_of(event)) for event in ROUTING[name]}
+    if name == ORDER_SERVICE:
+        topics |= set(map(dead_letters_of, TOPICS))
+    return sorted(topics)
 
 
 def _reactions(consuming: ConsumingService[Any], patience: Patience) -> Reactions:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from runtime.commands import audit, demo, dlq, order, outbox, serve, up
+from runtime.commands import audit, bootstrap, compare, dlq, health, migrate, order, outbox, retention, serve, up
 from runtime.errors import CannotRun
 
 commands = typer.Typer(
@@ -18,12 +18,17 @@ commands = typer.Typer(
     "Start with [bold]twinsaga up[/bold]. Every setting is a variable that begins with TWINSAGA_.",
 )
 commands.command("up")(up.up)
-commands.command("demo")(demo.demo)
+commands.command("demo")(compare.demo)
+commands.command("compare")(compare.compare)
 commands.command("audit")(audit.audit)
 commands.add_typer(order.orders, name="order")
 commands.add_typer(dlq.dead_letters, name="dlq")
 commands.add_typer(outbox.outbox, name="outbox")
 commands.command("serve")(serve.serve)
+commands.command("migrate")(migrate.migrate)
+commands.command("bootstrap")(bootstrap.bootstrap)
+commands.command("health")(health.health)
+commands.command("retention")(retention.retention)
 
 
 def app() -> None:

@@ -52,6 +52,9 @@ class ConsoleReporter:
         for line in last_lines or ["(none)"]:
             self._console.print(f"    {escape(line)}", style="dim")
 
+    def held(self, name: str) -> None:
+        self._console.print(f"[yellow]{name} was stopped[/yellow]; it is started when whoever stopped it says so")
+
     def restarted(self, name: str, pid: int) -> None:
         self._console.print(f"[green]{name} answers again[/green] (process {pid})")
 

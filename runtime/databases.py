@@ -1,17 +1,19 @@
+from collections.abc import Iterable
+
 from domain.errors import Fault
 from runtime.errors import CannotRun
 from runtime.settings import SERVICES, Settings
 
 
-def migrate_databases(settings: Settings) -> None:
-    """Bring the databases of all services and of the gateway to the newest revision.
+def migrate_databases(settings: Settings, services: Iterable[str] = SERVICES) -> None:
+    """Bring these databases, by default those of all services and of the gateway, to the newest revision.
 
     Raises:
         CannotRun: one of them does not answer.
     """
     from adapters.sql.migrations import migrate  # noqa: PLC0415 - SQLAlchemy loads while the engines start
 
-    for service in SERVICES:
+    for service in services:
         try:
             migrate(settings.database_url(service), service)
         except Fault as fault:

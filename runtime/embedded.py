@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from runtime.addresses import all_ports_free, refuse_taken_ports, with_free_ports
+from runtime.addresses import METRICS, address_of, all_ports_free, refuse_taken_ports, with_free_ports
 from runtime.broker import fill_broker
 from runtime.data_lock import only_stack_in
 from runtime.databases import migrate_databases
@@ -20,11 +20,14 @@ from runtime.ports import PortReservations
 from runtime.processes import PROCESSES
 from runtime.program import Program
 from runtime.ready_file import ready_content, write_whole
+from runtime.run_folder import RunFolder
 from runtime.settings import Settings
 from runtime.supervisor import Limits, ProgramFailed, Reporter, Supervisor
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FREE_PORTS_ATTEMPTS = 3
+NEED_TEMPORAL = {"saga-worker", "kafka-bridge"}
+"""These do not start without it; the API and the Celery worker do."""
 
 
 class StackReporter(Reporter, Protocol):
@@ -65,6 +68,7 @@ class EmbeddedStack:
         self._stopping = False
         self._hurry: asyncio.Task[None] | None = None
         self._pids: dict[str, int] = {}
+        self._run_folder = RunFolder(settings.data_dir / "run")
         limits = Limits(
             start_deadline_seconds=settings.start_deadline_seconds,
             stop_deadline_seconds=settings.stop_deadline_seconds,
@@ -111,7 +115,7 @@ class EmbeddedStack:
         engines = [engine(self._settings) for name, engine in ENGINES.items() if name in self._names]
         engines = [replace(engine, after_restart=refill) if engine.name == "kafka" else engine for engine in engines]
         migrated = asyncio.to_thread(migrate_databases, self._settings) if processes else asyncio.sleep(0)
-        await asyncio.gather(self._supervisor.start(engines), migrated)
+        await asyncio.gather(self._supervisor.start(engines), migrated, self._given_temporal_is_prepared())
         if embedded_broker or processes:
             await asyncio.to_thread(fill)
         await self._supervisor.start(processes)
@@ -119,8 +123,16 @@ class EmbeddedStack:
         self._reporter.ready(self._announce(), time.monotonic() - self._began)
         await self._supervisor.watch()
 
+    async def _given_temporal_is_prepared(self) -> None:
+        """The embedded one makes the namespace at its start, from its command line."""
+        if "temporal" not in self._names and not NEED_TEMPORAL.isdisjoint(self._names):
+            from runtime.temporal_namespace import prepare_namespace  # noqa: PLC0415 - an embedded stack needs no client
+
+            await asyncio.to_thread(prepare_namespace, self._settings, self._settings.start_deadline_seconds)
+
     def _changed(self, pids: dict[str, int]) -> None:
         self._pids = pids
+        self._run_folder.announce(pids)
         if self._was_ready and not self._stopping:
             self._announce()
 
@@ -143,13 +155,19 @@ class EmbeddedStack:
             self._hurry = asyncio.create_task(self._supervisor.stop())
 
     def _process(self, name: str) -> Program:
-        ready = self._settings.data_dir / "run" / f"{name}.ready"
+        ready = self._run_folder.path / f"{name}.ready"
         ready.parent.mkdir(parents=True, exist_ok=True)
         settings = self._settings.with_changes(serve_ready_file=ready)
+        if name == "api":
+            settings = settings.with_changes(embedded_run_dir=self._run_folder.path)
+        if name in METRICS:
+            settings = settings.with_changes(metrics_port=address_of(settings, METRICS[name]).port)
+        self._run_folder.release(name)
         return Program(
             name=name,
             command=(sys.executable, "-m", "runtime", "serve", name),
             environment=settings.as_environment(),
             answers=partial(file_exists, ready),
             before_start=partial(ready.unlink, missing_ok=True),
+            is_held=partial(self._run_folder.holds, name),
         )

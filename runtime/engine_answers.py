@@ -20,7 +20,9 @@ async def redis_answers(host: str, port: int) -> bool:
 
 
 async def http_answers(host: str, port: int, path: str) -> bool:
-    return await _in_time(_expect(host, port, f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode(), b"HTTP/1.0 200"))
+    """Servers answer in the version of HTTP that they like best."""
+    request = f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode()
+    return await _in_time(_expect(host, port, request, b"HTTP/1.0 200", b"HTTP/1.1 200"))
 
 
 async def file_exists(path: Path) -> bool:
@@ -36,11 +38,12 @@ async def _in_time(question: Awaitable[None]) -> bool:
     return True
 
 
-async def _expect(host: str, port: int, request: bytes, beginning: bytes) -> None:
+async def _expect(host: str, port: int, request: bytes, *beginnings: bytes) -> None:
+    """All the beginnings have one length."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(request)
-        if await reader.readexactly(len(beginning)) != beginning:
+        if await reader.readexactly(len(beginnings[0])) not in beginnings:
             raise NoAnswer
     finally:
         writer.close()

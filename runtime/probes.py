@@ -1,8 +1,10 @@
 """Asks each thing that the API needs whether it answers. Whoever asks sets the deadline."""
 
 import asyncio
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -17,13 +19,22 @@ class NoAnswer(Exception):
     """Something listens there, but it does not speak as it should."""
 
 
-async def ask_kafka(bootstrap: str) -> None:
+async def ask_kafka(bootstrap: str, tls: ssl.SSLContext | None = None) -> None:
     """Send the one request that every Kafka broker answers to everybody: which versions it speaks (ApiVersions, v0).
 
-    By hand, since a client would keep a connection and a thread for it.
+    By hand, since a client would keep a connection and a thread for it. Of several brokers one has to answer.
     """
-    host, _, port = bootstrap.rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    *others, last = bootstrap.split(",")
+    for address in others:
+        with suppress(OSError, EOFError, NoAnswer):
+            await _ask_broker(address, tls)
+            return
+    await _ask_broker(last, tls)
+
+
+async def _ask_broker(address: str, tls: ssl.SSLContext | None) -> None:
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=tls)
     try:
         correlation_id = uuid4().int & 0x7FFF_FFFF
         request = struct.pack(">hhih", 18, 0, correlation_id, -1)
@@ -31,6 +42,6 @@ async def ask_kafka(bootstrap: str) -> None:
         await writer.drain()
         _, answered = struct.unpack(">ii", await reader.readexactly(8))
         if answered != correlation_id:
-            raise NoAnswer(f"{bootstrap} answered another question")
+            raise NoAnswer(f"{address} answered another question")
     finally:
         writer.close()

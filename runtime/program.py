@@ -19,7 +19,10 @@ async def nothing() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """`command` begins with an absolute path. `answers` never raises and is bounded in time by itself."""
+    """`command` begins with an absolute path. `answers` never raises and is bounded in time by itself.
+
+    While it `is_held`, somebody wants it to be away: its end is no death, and it is not started.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -27,6 +30,7 @@ class Program:
     answers: Answers
     before_start: Callable[[], None] = lambda: None
     after_restart: Callable[[], Awaitable[None]] = nothing
+    is_held: Callable[[], bool] = lambda: False
 
 
 class Child:

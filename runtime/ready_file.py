@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.addresses import address_of
+from runtime.addresses import METRICS, address_of
 from runtime.settings import Settings
 
 
@@ -27,6 +27,8 @@ def ready_content(settings: Settings, names: Iterable[str], processes: Mapping[s
         content["flower"] = settings.flower_url
     if "mail" in names:
         content["mail"] = settings.mail_page_url
+    if metrics := {name: f"http://{address_of(settings, METRICS[name])}/metrics" for name in names if name in METRICS}:
+        content["metrics"] = metrics
     return content
 
 

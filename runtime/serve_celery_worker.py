@@ -9,8 +9,10 @@ from celery import Celery, signals
 from celery.apps import worker as celerys
 from celery.worker import state
 
+from adapters.storage import Storage, StorageNotInstalled
 from bridges.workflow_into_celery import TaskClaims, install
 from runtime import tethered
+from runtime.errors import CannotRun
 from runtime.estate.app import celery_app
 from runtime.estate.place_order import add_place_order
 from runtime.estate.tasks import add_tasks
@@ -25,7 +27,12 @@ LEAVE_ANYWAY_S = 9.0
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM. A task that is not finished five seconds later is put back, and runs again elsewhere."""
+    """Run until SIGTERM. A task that is not finished five seconds later is put back, and runs again elsewhere.
+
+    Raises:
+        CannotRun: what the storage of the videos needs is not installed.
+    """
+    refuse_missing_storage(settings)
     stop = stop_event()
     settings.videos_dir.mkdir(parents=True, exist_ok=True)
     _tie_children()
@@ -43,6 +50,14 @@ def main(settings: Settings) -> None:
     )
     worker.stop_asked = stop
     worker.start()
+
+
+def refuse_missing_storage(settings: Settings) -> None:
+    """Say it before a customer's video fails for it."""
+    try:
+        Storage(settings.video_storage_url).must_be_installed()
+    except StorageNotInstalled as missing:
+        raise CannotRun(f"the storage of the videos cannot be used: {missing}") from missing
 
 
 def estate_app(settings: Settings) -> Celery:

@@ -2,11 +2,11 @@
 
 import threading
 
-from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.consumer import GroupMember
 from runtime.estate.database import open_estate
 from runtime.estate.handing_over import HandingOver
 from runtime.estate.order_mails import EstateOrderMails, MailingOrderEnds
+from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import stop_event
@@ -22,11 +22,7 @@ def main(settings: Settings) -> None:
     stop, joined = stop_event(), threading.Event()
     estate, database = open_estate(settings)
     services = open_services(settings, publish=False)
-    connection = KafkaConnection(
-        bootstrap=settings.kafka_bootstrap,
-        session_timeout_ms=settings.session_timeout_ms,
-        fetch_max_wait_ms=settings.fetch_max_wait_ms,
-    )
+    connection = kafka_connection(settings)
     handing_over = HandingOver(settings, estate, _no_workflow)
     mails = EstateOrderMails(orders=services.orders, estate=estate, handing_over=handing_over)
     announce_ready(settings)  # nothing waits for its mails: the group may take its time

@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from adapters.kafka.backoff import Backoff
-from adapters.kafka.connection import KafkaConnection
-from runtime.choreographed_service import ChoreographedService, Patience
+from adapters.kafka.lag import GroupLag
+from runtime.choreographed_service import ChoreographedService, Patience, topics_read_by
+from runtime.kafka import kafka_connection
+from runtime.metrics import ServiceMeasures, metrics_served
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import stop_event
@@ -21,10 +24,16 @@ from runtime.wiring import (
     consuming_payments,
     consuming_shipping,
 )
+from services.payments.service import PaymentService
+
+
+def _payments(settings: Settings) -> ConsumingService[PaymentService]:
+    return consuming_payments(settings, pix_expiry=timedelta(seconds=settings.pix_expiry_seconds))
+
 
 _OPENERS: Mapping[str, Callable[[Settings], ConsumingService[Any]]] = {
     ORDER_SERVICE: consuming_orders,
-    PAYMENT_SERVICE: consuming_payments,
+    PAYMENT_SERVICE: _payments,
     INVENTORY_SERVICE: consuming_inventory,
     SHIPPING_SERVICE: consuming_shipping,
 }
@@ -34,19 +43,17 @@ def main(settings: Settings, name: str) -> None:
     """Run one service of the choreography until SIGTERM; what is in hand is finished and committed."""
     stop, joined = stop_event(), threading.Event()
     consuming = _OPENERS[name](settings)
-    connection = KafkaConnection(
-        bootstrap=settings.kafka_bootstrap,
-        session_timeout_ms=settings.session_timeout_ms,
-        fetch_max_wait_ms=settings.fetch_max_wait_ms,
-    )
+    connection = kafka_connection(settings)
     patience = Patience(
         attempts=settings.parked_attempts,
         backoff=Backoff(first_s=settings.parked_first_delay_seconds, longest_s=settings.parked_longest_delay_seconds),
         sweep_every_s=settings.expiry_sweep_seconds,
     )
     threading.Thread(target=_announce, args=(settings, joined), daemon=True).start()
+    measures = ServiceMeasures(consuming, GroupLag(connection, name, topics_read_by(name)))
     try:
-        ChoreographedService(consuming, connection, patience).run(stop, joined)
+        with metrics_served(settings.metrics_host, settings.metrics_port, measures):
+            ChoreographedService(consuming, connection, patience).run(stop, joined)
     finally:
         consuming.close()
 

@@ -1,7 +1,8 @@
 """Every setting, and the only reader of the environment.
 
-A setting `topic_partitions` is the variable `TWINSAGA_TOPIC_PARTITIONS`. The addresses below are also where the
-embedded stack listens, so a port is changed by changing its address.
+A setting `topic_partitions` is the variable `TWINSAGA_TOPIC_PARTITIONS`. A secret may also be in a file that
+`TWINSAGA_..._FILE` names; the variable itself comes first. The addresses below are also where the embedded stack
+listens, so a port is changed by changing its address.
 """
 
 import os
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import CannotRun
+from runtime.production import unfit_secrets
+from runtime.secret_files import SecretFiles
 
 PREFIX = "TWINSAGA_"
 SERVICES = ("orders", "payments", "inventory", "shipping", "gateway", "estate")
@@ -26,6 +29,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
+    environment: Literal["development", "production"] = "development"  # in production no secret may be a default
     data_dir: Path = Path("var/stack")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
@@ -41,7 +45,13 @@ class Settings(BaseSettings):
     temporal_build_id: str | None = None  # with it the saga worker is a version of its own: docs/worker-versioning.md
 
     kafka_bootstrap: Bootstrap = "127.0.0.1:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_user: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = None  # by default the authorities that the system trusts
     topic_partitions: Annotated[int, Field(ge=1, le=256)] = 4
+    topic_replicas: Annotated[int, Field(ge=1, le=9)] = 1
     fetch_max_wait_ms: Annotated[int, Field(ge=1, le=10_000)] = 10  # the embedded broker waits it out at every fetch
     session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 6_000
 
@@ -50,12 +60,19 @@ class Settings(BaseSettings):
     parked_first_delay_seconds: Seconds = 0.2
     parked_longest_delay_seconds: Seconds = 30.0
     expiry_sweep_seconds: Seconds = 1.0
+    pix_expiry_seconds: Annotated[float, Field(gt=0, le=1_800)] = 1_800.0
+
+    # Of a service of the choreography, for Prometheus: without a port there are none.
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port | None = None
 
     # The witness of a choreographed order: one that is silent for so long is stuck, and its cancellation is asked for.
     witness_enabled: bool = True
     witness_silence_seconds: Seconds = 300.0
 
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379")  # without a database: there are three, see below
+    # `rediss` for TLS, and no database in the URL: there are three, see below.
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379")
+    redis_ca_file: Path | None = None
 
     orders_database_url: SecretStr | None = None
     payments_database_url: SecretStr | None = None
@@ -63,6 +80,7 @@ class Settings(BaseSettings):
     shipping_database_url: SecretStr | None = None
     gateway_database_url: SecretStr | None = None
     estate_database_url: SecretStr | None = None
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] = 90  # of what is finished: events, messages, journals
 
     # The Celery estate: its tasks, its mail, its videos.
     flower_url: HttpUrl = "http://127.0.0.1:5555"
@@ -81,10 +99,15 @@ class Settings(BaseSettings):
     temporal_binary: Path | None = None
     kafka_binary: Path | None = None
     redis_binary: Path | None = None
+    order_service_metrics_port: Port = 8001
+    payment_service_metrics_port: Port = 8002
+    inventory_service_metrics_port: Port = 8003
+    shipping_service_metrics_port: Port = 8004
     start_deadline_seconds: Seconds = 60.0
     stop_deadline_seconds: Seconds = 10.0
     max_log_bytes: Annotated[int, Field(ge=4096)] = 10_000_000
     serve_ready_file: Path | None = None  # set by the supervisor: `serve` creates it when it is ready
+    embedded_run_dir: Path | None = None  # set by the supervisor for the API: there it finds its neighbours
 
     @model_validator(mode="after")
     def _redis_url_names_no_database(self) -> Self:
@@ -92,6 +115,23 @@ class Settings(BaseSettings):
             message = "redis_url must not name a database: 0 is the Celery broker, 1 holds its results, 2 is ours"
             raise ValueError(message)
         return self
+
+    @model_validator(mode="after")
+    def _who_logs_in_has_a_name_and_a_password(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and None in (self.kafka_user, self.kafka_password):
+            raise ValueError("kafka_security_protocol asks for SASL: set kafka_user and kafka_password too")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, SecretFiles(settings_cls, os.environ)
 
     @property
     def celery_broker_url(self) -> str:
@@ -130,7 +170,11 @@ class Settings(BaseSettings):
         return os.environ | mine | {f"{PREFIX}DATA_DIR": str(self.data_dir.absolute())}
 
     def _redis_database(self, number: int) -> str:
-        return f"{self.redis_url.get_secret_value().rstrip('/')}/{number}"
+        url = f"{self.redis_url.get_secret_value().rstrip('/')}/{number}"
+        if not url.startswith("rediss:"):
+            return url
+        authorities = f"&ssl_ca_certs={self.redis_ca_file}" if self.redis_ca_file else ""
+        return f"{url}?ssl_cert_reqs=required{authorities}"  # Celery refuses a URL that does not say so
 
 
 def _plain(value: object) -> str:
@@ -140,7 +184,10 @@ def _plain(value: object) -> str:
 def load_settings() -> Settings:
     """Raises CannotRun that names each variable and what is wrong with it."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as invalid:
         wrong = [f"{PREFIX}{'_'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in invalid.errors()]
         raise CannotRun("These settings cannot be used:\n  " + "\n  ".join(wrong)) from None
+    if settings.environment == "production" and (unfit := unfit_secrets(settings)):
+        raise CannotRun("These settings are not fit for production:\n  " + "\n  ".join(unfit))
+    return settings

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from runtime.errors import CannotRun
 from runtime.process_log import ProcessLog
-from runtime.program import Child, Program, nothing, wait_until
+from runtime.program import LOOK_EVERY_SECONDS, Child, Program, nothing, wait_until
 
 DEATHS_ALLOWED = 5
 DEATHS_WINDOW_SECONDS = 60.0
@@ -27,6 +27,7 @@ class ProgramFailed(CannotRun):
 
 class Reporter(Protocol):
     def died(self, name: str, how: str, last_lines: list[str], pause_seconds: float) -> None: ...
+    def held(self, name: str) -> None: ...
     def restarted(self, name: str, pid: int) -> None: ...
     def had_to_be_killed(self, name: str) -> None: ...
 
@@ -39,7 +40,7 @@ class Limits:
 
 
 class Supervisor:
-    """`changed` is called with name and pid of every running program whenever one begins to answer."""
+    """`changed` is called with name and pid of every running program whenever one begins to answer or is held."""
 
     def __init__(
         self, logs: Path, limits: Limits, reporter: Reporter, changed: Callable[[dict[str, int]], None]
@@ -86,6 +87,9 @@ class Supervisor:
         clock = asyncio.get_running_loop().time
         while True:
             how = await self._run_once(program, log, answering)
+            if program.is_held():
+                await self._while_held(program)
+                continue
             deaths.append(clock())
             lately = [at for at in deaths if deaths[-1] - at <= DEATHS_WINDOW_SECONDS]
             lines = log.last_lines(SHOWN_LINES)
@@ -94,6 +98,13 @@ class Supervisor:
             pause = FIRST_PAUSE_SECONDS * 2 ** (len(lately) - 1)
             self._reporter.died(program.name, how, lines, pause)
             await asyncio.sleep(pause)
+
+    async def _while_held(self, program: Program) -> None:
+        self._pids.pop(program.name, None)
+        self._changed(dict(self._pids))
+        self._reporter.held(program.name)
+        while program.is_held():  # noqa: ASYNC110 - another process releases it, and sets no event here
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _run_once(self, program: Program, log: ProcessLog, answering: asyncio.Event) -> str:
         child = await Child.start(program, log.open_for_append())

@@ -2,8 +2,9 @@
 
 from kafka.errors import KafkaError
 
-from adapters.kafka.topics import TOPICS, await_settled, dead_letters_of, ensure_topics
+from adapters.kafka.topics import TOPICS, TopicShape, await_settled, dead_letters_of, ensure_topics
 from runtime.errors import CannotRun
+from runtime.kafka import kafka_connection
 from runtime.settings import Settings
 
 INCOMING_TOPICS = ("order-requests", "payment-settlements")
@@ -16,7 +17,8 @@ DEADLINE_S = 15.0
 def create_topics(settings: Settings) -> None:
     """Make those that are missing. Blocks up to DEADLINE_S; raises CannotRun when the broker does not answer."""
     try:
-        ensure_topics(settings.kafka_bootstrap, settings.topic_partitions, DEADLINE_S, ALL_TOPICS)
+        shape = TopicShape(partitions=settings.topic_partitions, replicas=settings.topic_replicas)
+        ensure_topics(kafka_connection(settings), shape, DEADLINE_S, ALL_TOPICS)
     except KafkaError as fault:
         raise CannotRun(f"the topics could not be made at {settings.kafka_bootstrap}: {fault!r}") from fault
 
@@ -24,6 +26,6 @@ def create_topics(settings: Settings) -> None:
 def await_settled_topics(settings: Settings) -> None:
     """Wait until no client's question makes the broker make a topic anew. Raises CannotRun as `create_topics` does."""
     try:
-        await_settled(settings.kafka_bootstrap, DEADLINE_S)
+        await_settled(kafka_connection(settings), DEADLINE_S)
     except KafkaError as fault:
         raise CannotRun(f"the topics at {settings.kafka_bootstrap} do not settle: {fault!r}") from fault

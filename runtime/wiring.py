@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
 from adapters.simulated_gateway import SimulatedGateway
@@ -73,12 +73,15 @@ class Services:
         self.databases.close()
 
 
-def services_over(databases: Databases, clock: Clock = utc_now, *, publish: bool) -> Services:
+def services_over(
+    databases: Databases, clock: Clock = utc_now, *, publish: bool, pix_expiry: timedelta | None = None
+) -> Services:
     """`publish` is for choreographed orders; several `Services` may share the databases."""
     gateway = SimulatedGateway(databases.gateway)
+    payments = SqlUnits(databases.payments, SqlPaymentStore, clock, publish=publish)
     return Services(
         orders=OrderService(SqlUnits(databases.orders, SqlOrderStore, clock, publish=publish), clock),
-        payments=PaymentService(SqlUnits(databases.payments, SqlPaymentStore, clock, publish=publish), gateway, clock),
+        payments=PaymentService(payments, gateway, clock, pix_expiry=pix_expiry),
         inventory=InventoryService(SqlUnits(databases.inventory, SqlInventoryStore, clock, publish=publish)),
         shipping=ShippingService(SqlUnits(databases.shipping, SqlShippingStore, clock, publish=publish)),
         gateway=gateway,
@@ -86,8 +89,8 @@ def services_over(databases: Databases, clock: Clock = utc_now, *, publish: bool
     )
 
 
-def open_services(settings: DatabaseUrls, *, publish: bool) -> Services:
-    return services_over(Databases.open(settings), publish=publish)
+def open_services(settings: DatabaseUrls, *, publish: bool, pix_expiry: timedelta | None = None) -> Services:
+    return services_over(Databases.open(settings), publish=publish, pix_expiry=pix_expiry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +111,18 @@ def consuming_orders(settings: DatabaseUrls, clock: Clock = utc_now) -> Consumin
     return _consuming(database, clock, lambda handling: OrderService(units.handling(handling), clock))
 
 
-def consuming_payments(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[PaymentService]:
+def consuming_payments(
+    settings: DatabaseUrls, clock: Clock = utc_now, *, pix_expiry: timedelta | None = None
+) -> ConsumingService[PaymentService]:
     database = Database.open(settings.database_url("payments"), service=PAYMENT_SERVICE)
     books = Database.open(settings.database_url("gateway"), service="gateway")
     units = SqlUnits(database, SqlPaymentStore, clock, publish=True)
     gateway = SimulatedGateway(books)
-    return _consuming(database, clock, lambda handling: PaymentService(units.handling(handling), gateway, clock), books)
+
+    def payments_for(handling: Handling | None) -> PaymentService:
+        return PaymentService(units.handling(handling), gateway, clock, pix_expiry=pix_expiry)
+
+    return _consuming(database, clock, payments_for, books)
 
 
 def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[InventoryService]:

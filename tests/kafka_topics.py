@@ -1,6 +1,6 @@
 """Looks at topics and groups from outside, with clients of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -65,6 +65,16 @@ def messages_of(bootstrap: str, order_id: str, *topics: str) -> list[Message]:
     return found
 
 
+def put(
+    bootstrap: str, topic: str, value: bytes, key: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> dict[TopicPartition, int]:
+    """Publish one record as a stranger does; return the offset behind it."""
+    encoded = [(name, text.encode()) for name, text in (headers or {}).items()]
+    with closing(KafkaProducer(bootstrap_servers=bootstrap, acks="all")) as producer:
+        stored = producer.send(topic, value=value, key=key, headers=encoded).get(timeout=20)
+    return {TopicPartition(stored.topic, stored.partition): stored.offset + 1}
+
+
 def send_again(bootstrap: str, messages: list[Message]) -> dict[TopicPartition, int]:
     """Publish the same records once more; return the offset behind the last of them by partition."""
     ends: dict[TopicPartition, int] = {}
@@ -83,5 +93,16 @@ def await_committed(bootstrap: str, group: str, ends: dict[TopicPartition, int])
         def look() -> bool:
             committed = admin.list_group_offsets(group)[group]
             return all(committed[partition].offset >= end for partition, end in ends.items() if partition in committed)
+
+        eventually(look, f"{group} has committed {ends}")
+
+
+def await_read(bootstrap: str, group: str, ends: dict[TopicPartition, int]) -> None:
+    """Wait until the group, which reads all of these partitions, has committed everything before these offsets."""
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
+
+        def look() -> bool:
+            committed = admin.list_group_offsets(group)[group]
+            return all(partition in committed and committed[partition].offset >= end for partition, end in ends.items())
 
         eventually(look, f"{group} has committed {ends}")

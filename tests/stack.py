@@ -1,4 +1,7 @@
-"""The embedded stack as a user runs it: one `twinsaga up`, seen through its ready file and its HTTP API."""
+"""The stack as a user runs it: one `twinsaga up`, seen through its ready file and its HTTP API.
+
+Its engines are the embedded ones, or, where TWINSAGA_TEST_SERVERS names them, real servers (see `given_servers`).
+"""
 
 import json
 import os
@@ -7,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +18,13 @@ from typing import Any, TypeVar
 import httpx
 
 from runtime import tethered
+from runtime.processes import PROCESSES
+from runtime.settings import Settings
 
 TWINSAGA = Path(sys.executable).with_name("twinsaga")
 READY_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 40.0
+OURS = ",".join(PROCESSES)
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -50,10 +56,13 @@ def listens(port: int) -> bool:
 
 
 class Stack:
-    def __init__(self, process: "subprocess.Popen[bytes]", ready_file: Path, log: Path) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", ready_file: Path, log: Path, settings: Mapping[str, str]
+    ) -> None:
         self._process = process
         self._ready_file = ready_file
         self._log = log
+        self._settings = settings
 
     @property
     def ready(self) -> Json:
@@ -63,6 +72,10 @@ class Stack:
     @property
     def data(self) -> Path:
         return Path(self.ready["data"])
+
+    def settings(self) -> Settings:
+        """What its processes have: where its databases are, above all."""
+        return Settings.model_validate({**self._settings, "data_dir": self.data})
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.ready["api"], timeout=20.0)
@@ -93,7 +106,20 @@ class Stack:
 
 @contextmanager
 def running_stack(folder: Path, *options: str, **settings: str) -> Iterator[Stack]:
-    """`settings` become TWINSAGA_* variables."""
+    """`settings` become TWINSAGA_* variables. With `--only` among the options the engines are the caller's business."""
+    from tests.given_servers import given_servers  # noqa: PLC0415 - it waits with `eventually`
+
+    servers = None if "--only" in options else given_servers()
+    if servers is None:
+        with _running(folder, options, settings) as stack:
+            yield stack
+        return
+    with servers.emptied() as on_servers, _running(folder, ("--only", OURS, *options), on_servers | settings) as stack:
+        yield stack
+
+
+@contextmanager
+def _running(folder: Path, options: Sequence[str], settings: Mapping[str, str]) -> Iterator[Stack]:
     ready_file, log = folder / "ready.json", folder / "up.log"
     command = [str(TWINSAGA), "up", "--free-ports", "--data", str(folder / "data"), "--ready-file", str(ready_file)]
     environment = os.environ | {f"TWINSAGA_{name.upper()}": value for name, value in settings.items()}
@@ -105,7 +131,7 @@ def running_stack(folder: Path, *options: str, **settings: str) -> Iterator[Stac
             env=environment,
             start_new_session=True,
         )
-    stack = Stack(process, ready_file, log)
+    stack = Stack(process, ready_file, log, settings)
     try:
         stack.await_ready()
         yield stack

@@ -3,18 +3,25 @@
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
-from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
+
+from adapters.kafka.connection import KafkaConnection
 
 TOPICS = ("orders", "payments", "inventory", "shipping")
 _TOPIC_OF_SPEAKER = {"order": "orders", "payment": "payments", "inventory": "inventory", "shipping": "shipping"}
 _DEAD_LETTERS = ".dlq"
 
+SETTLEMENTS = "payment-settlements"
+"""The gateway's own topic: `payment.settled`, for both styles."""
+
 
 def topic_of(event_type: str) -> str:
     """`event_type` is a tag such as `payment.completed`: its first word names the service that speaks."""
+    if event_type == "payment.settled":
+        return SETTLEMENTS
     return _TOPIC_OF_SPEAKER[event_type.partition(".")[0]]
 
 
@@ -26,30 +33,38 @@ def is_dead_letters(topic: str) -> bool:
     return topic.endswith(_DEAD_LETTERS)
 
 
-ALL_TOPICS = (*TOPICS, *map(dead_letters_of, TOPICS))
+ALL_TOPICS = (*TOPICS, SETTLEMENTS, *map(dead_letters_of, (*TOPICS, SETTLEMENTS)))
 
 
-def ensure_topics(bootstrap: str, partitions: int, deadline_s: float, topics: Iterable[str] = ALL_TOPICS) -> None:
-    """Make the topics that are missing. All have the same number of partitions, so that one consumer gets all of a key.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicShape:
+    """All topics have the same number of partitions, so that one consumer gets all of a key."""
+
+    partitions: int
+    replicas: int = 1
+
+
+def ensure_topics(
+    connection: KafkaConnection, shape: TopicShape, deadline_s: float, topics: Iterable[str] = ALL_TOPICS
+) -> None:
+    """Make the topics that are missing; those that are there keep their shape.
 
     Raises:
         kafka.errors.KafkaError: the broker did not answer in time, or refused.
     """
-    milliseconds = int(deadline_s * 1000)
-    admin = KafkaAdminClient(
-        bootstrap_servers=bootstrap, bootstrap_timeout_ms=milliseconds, request_timeout_ms=milliseconds
-    )
+    admin = connection.admin(deadline_s)
     try:
         for topic in topics:
             with suppress(TopicAlreadyExistsError):
                 admin.create_topics(
-                    [NewTopic(topic, num_partitions=partitions, replication_factor=1)], timeout_ms=milliseconds
+                    [NewTopic(topic, num_partitions=shape.partitions, replication_factor=shape.replicas)],
+                    timeout_ms=int(deadline_s * 1000),
                 )
     finally:
         admin.close()
 
 
-def await_settled(bootstrap: str, deadline_s: float, *, quiet_s: float = 1.0) -> None:
+def await_settled(connection: KafkaConnection, deadline_s: float, *, quiet_s: float = 1.0) -> None:
     """Return once no topic was made anew for `quiet_s`.
 
     Tansu makes a topic at any client's metadata request. After a restart several clients ask at once, a topic is made
@@ -59,7 +74,7 @@ def await_settled(bootstrap: str, deadline_s: float, *, quiet_s: float = 1.0) ->
     Raises:
         kafka.errors.KafkaError: they did not settle in time, or the broker does not answer.
     """
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=int(deadline_s * 1000))
+    admin = connection.admin(deadline_s)
     try:
         end = time.monotonic() + deadline_s
         seen, since = None, time.monotonic()

@@ -42,7 +42,7 @@ inbox = Table(
     "inbox",
     JOURNAL,
     Column("message_id", Text, primary_key=True),
-    Column("handled_at", Instant, nullable=False),
+    Column("handled_at", Instant, nullable=False, index=True),  # what is old enough to be forgotten is found by it
 )
 
 parked = Table(

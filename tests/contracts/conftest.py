@@ -1,9 +1,9 @@
 """The same contracts on SQLite and on PostgreSQL.
 
-PostgreSQL runs where TWINSAGA_TEST_POSTGRES_URL names a server and a role that may create databases.
+PostgreSQL runs where TWINSAGA_TEST_POSTGRES_URL names a server and a role that may create databases, or where
+TWINSAGA_TEST_SERVERS names all the servers.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from runtime.wiring import Databases, Services, services_over
 from tests.examples import SettableClock
+from tests.given_servers import postgres_url
 from tests.service_databases import Urls, copied, empty, migrated, postgres_databases, sqlite_urls
 
 POSTGRES_URL = "TWINSAGA_TEST_POSTGRES_URL"
@@ -18,7 +19,7 @@ _left_out = pytest.StashKey[int]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.environ.get(POSTGRES_URL):
+    if postgres_url():
         return
     left_out = [item for item in items if _needs_postgres(item)]
     if left_out:
@@ -51,7 +52,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[tuple[Urls, Databases]]:
-    with postgres_databases(os.environ[POSTGRES_URL]) as urls:
+    url = postgres_url()
+    assert url is not None
+    with postgres_databases(url) as urls:
         databases = Databases.open(urls)
         yield urls, databases
         databases.close()

@@ -33,6 +33,20 @@ def test_a_transaction_whose_connection_is_cut_faults_and_the_next_one_works(dat
 
 
 @only_postgres
+def test_connections_that_were_cut_while_nobody_used_them_are_not_noticed_by_anybody(databases: Databases) -> None:
+    with databases.orders.reading(), databases.orders.reading(), databases.orders.reading():
+        pass  # three lie in the pool now
+    cut_other_connections(databases.orders)
+
+    with (
+        databases.orders.reading() as one,
+        databases.orders.reading() as another,
+        databases.orders.writing() as third,
+    ):
+        assert {connection.execute(text("SELECT 1")).scalar() for connection in (one, another, third)} == {1}
+
+
+@only_postgres
 def test_a_relay_whose_connection_is_cut_is_told_and_has_lost_the_lock(databases: Databases) -> None:
     outbox, standby = Outbox(databases.orders), Outbox(databases.orders)
 

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.topics import ensure_topics
+from adapters.kafka.topics import TopicShape, ensure_topics
+from tests.given_servers import SHORTEST_SESSION_MS, GivenServers, given_servers
 from tests.integration.choreography_in_threads import Choreography
 from tests.integration.topic import Topic
+from tests.service_databases import Urls, postgres_databases
 from tests.stack import eventually
 
 
@@ -48,6 +50,11 @@ class Broker:
         # A join takes half of the session timeout here, so a short one keeps the tests quick.
         return KafkaConnection(bootstrap=self.bootstrap, session_timeout_ms=2_000, fetch_max_wait_ms=10)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def topic(self, name: str) -> Topic:
         return Topic(self.bootstrap, name)
 
@@ -80,21 +87,51 @@ def partitions() -> int:
     return 4
 
 
+class GivenBroker(Broker):
+    """Apache Kafka, emptied of all topics and groups when a test begins. It is not the tests' to stop."""
+
+    def __init__(self, servers: GivenServers) -> None:
+        super().__init__(servers.file)
+        self._servers = servers
+
+    @property
+    def bootstrap(self) -> str:
+        return self._servers.kafka
+
+    @property
+    def connection(self) -> KafkaConnection:
+        return KafkaConnection(bootstrap=self.bootstrap, session_timeout_ms=SHORTEST_SESSION_MS)
+
+    def start(self) -> None:
+        self._servers.forget_topics()
+
+    def stop(self) -> None:
+        """Leave it running."""
+
+
 @pytest.fixture
 def broker(tmp_path: Path, partitions: int) -> Iterator[Broker]:
-    broker = Broker(tmp_path / "tansu.log")
+    servers = given_servers()
+    broker = GivenBroker(servers) if servers else Broker(tmp_path / "tansu.log")
     try:
         broker.start()
-        ensure_topics(broker.bootstrap, partitions, 10)
+        ensure_topics(broker.connection, TopicShape(partitions=partitions), 10)
         yield broker
     finally:
         broker.stop()
 
 
+@pytest.fixture(scope="session")
+def given_databases() -> Iterator[Urls | None]:
+    servers = given_servers()
+    with postgres_databases(servers.postgres) if servers else nullcontext() as urls:
+        yield urls
+
+
 @pytest.fixture
-def choreography(tmp_path: Path, broker: Broker) -> Iterator[Choreography]:
+def choreography(tmp_path: Path, broker: Broker, given_databases: Urls | None) -> Iterator[Choreography]:
     """Migrated databases and a stocked product; the services are not started."""
-    choreography = Choreography(tmp_path, broker.connection)
+    choreography = Choreography(tmp_path, broker.connection, given_databases)
     try:
         choreography.stock()
         yield choreography

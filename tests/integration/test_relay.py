@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import pytest
+
 from adapters.kafka.relay import Relay
 from adapters.sql.database import Database
 from adapters.sql.faults import DatabaseAway
@@ -71,6 +73,7 @@ def test_of_two_relays_one_is_active_and_the_other_takes_over(choreography: Chor
         outbox.close()
 
 
+@pytest.mark.embedded
 def test_events_of_one_order_keep_their_order_while_the_broker_comes_and_goes(
     choreography: Choreography, broker: Broker
 ) -> None:

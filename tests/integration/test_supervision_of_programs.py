@@ -37,6 +37,9 @@ class Told:
         assert pid > 0
         self.lines.append(f"{name} restarted")
 
+    def held(self, name: str) -> None:
+        self.lines.append(f"{name} held")
+
     def had_to_be_killed(self, name: str) -> None:
         self.lines.append(f"{name} killed")
 
@@ -149,6 +152,27 @@ async def test_what_cannot_be_mended_after_a_restart_is_started_again(tmp_path: 
         "broker died: the topics could not be made, [], 0.4",
         "broker restarted",
     ]
+
+
+async def test_what_is_held_stays_away_until_it_is_released_and_has_not_died(tmp_path: Path) -> None:
+    told, hold = Told(), tmp_path / "hold"
+    code = "import os, pathlib, signal; pathlib.Path(os.environ['READY']).touch(); signal.pause()"
+    program = replace(python("service", code, tmp_path / "ready"), is_held=hold.exists)
+    supervised = supervisor(tmp_path, told)
+    await asyncio.wait_for(supervised.start([program]), DEADLINE_S)
+    first = told.running["service"]
+
+    hold.touch()
+    os.kill(first, signal.SIGTERM)
+    await asyncio.wait_for(wait_until(lambda: told.says("service held")), DEADLINE_S)
+    assert told.running == {}
+    hold.unlink()
+    await asyncio.wait_for(wait_until(lambda: told.says("service restarted")), DEADLINE_S)
+    second = told.running["service"]
+    await supervised.stop()
+
+    assert second != first
+    assert told.lines == ["service held", "service restarted"]
 
 
 async def test_a_second_stop_does_not_wait(tmp_path: Path) -> None:

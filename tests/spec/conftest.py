@@ -13,7 +13,8 @@ STYLES = ("orchestrated", "choreographed")
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     estate = {"video_retry_base_seconds": "0.2", "video_silent_seconds": "5", "max_video_bytes": str(30 << 20)}
-    with running_stack(tmp_path_factory.mktemp("stack"), **estate) as stack:
+    parked = {"parked_longest_delay_seconds": "1"}
+    with running_stack(tmp_path_factory.mktemp("stack"), **estate, **parked) as stack:
         yield stack
 
 

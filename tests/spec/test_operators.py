@@ -75,6 +75,7 @@ def test_a_stuck_order_survives_its_worker(shop: Shop, stack: Stack) -> None:
     assert shop.await_end(order_id)["reason"] == "undeliverable_address"
 
 
+@pytest.mark.embedded
 def test_a_step_under_way_is_shown_before_its_service_has_a_record_of_it(shop: Shop, stack: Stack) -> None:
     prepared = shop.prepared(SCENARIOS["ok"])
     with closing(sqlite3.connect(stack.data / "gateway.db", isolation_level=None)) as gateway:

@@ -8,7 +8,6 @@ from comparison.scenarios import SCENARIOS
 from domain.commands import PlaceOrder
 from domain.ids import CustomerId, Sku, new_order_id
 from domain.order import Card, OrderLine, OrderRequest, SagaStyle, ShippingAddress
-from runtime.settings import Settings
 from runtime.wiring import Services, open_services
 from tests.shop import Shop
 from tests.stack import Json, Stack
@@ -17,7 +16,7 @@ from tests.stack import Json, Stack
 @pytest.fixture
 def services(stack: Stack, style: str) -> Iterator[Services]:
     """The services over the running stack's databases, as the API holds them."""
-    services = open_services(Settings(data_dir=stack.data), publish=style == "choreographed")
+    services = open_services(stack.settings(), publish=style == "choreographed")
     yield services
     services.close()
 

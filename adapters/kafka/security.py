@@ -1,0 +1,46 @@
+"""Who we are to Kafka, and how we know that it is Kafka."""
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSecurity:
+    """`ca_file` replaces the authorities that the system trusts. Host names are always checked."""
+
+    protocol: Protocol = "PLAINTEXT"
+    mechanism: Mechanism = "SCRAM-SHA-512"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+
+    @property
+    def encrypts(self) -> bool:
+        return self.protocol in {"SSL", "SASL_SSL"}
+
+    @property
+    def authenticates(self) -> bool:
+        return self.protocol in {"SASL_PLAINTEXT", "SASL_SSL"}
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Raises OSError or ssl.SSLError when the file is not there or holds no certificate."""
+        return ssl.create_default_context(cafile=self.ca_file) if self.encrypts else None
+
+    def options(self) -> dict[str, Any]:
+        """As every client of kafka-python takes them. Raises as `tls` does."""
+        chosen: dict[str, Any] = {"security_protocol": self.protocol}
+        if self.encrypts:
+            chosen["ssl_context"] = self.tls()
+        if self.authenticates:
+            chosen["sasl_mechanism"] = self.mechanism
+            chosen["sasl_plain_username"] = self.user
+            chosen["sasl_plain_password"] = self.password
+        return chosen
+
+
+NO_SECURITY: Final = KafkaSecurity()

@@ -1,0 +1,73 @@
+"""Forgets what nobody asks for any more, a few rows at a time, so that no lock is held for long."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, select
+
+from adapters.sql.chunks import CHUNK, chunked
+from adapters.sql.database import Database
+from adapters.sql.journal_tables import event_log, inbox, steps
+from domain.ids import OrderId
+
+_OLD_MESSAGES = (
+    select(inbox.c.message_id)
+    .where(inbox.c.handled_at < bindparam("before"))
+    .order_by(inbox.c.handled_at)
+    .limit(bindparam("at_most"))
+)
+_EVENTS_AFTER = (
+    select(event_log.c.seq, event_log.c.order_id, event_log.c.at, event_log.c.waits)
+    .where(event_log.c.seq > bindparam("after"))
+    .order_by(event_log.c.seq)
+    .limit(bindparam("at_most"))
+)
+
+
+class Retention:
+    """Of one service's journal. What the service itself knows of its orders stays, and so does what is parked."""
+
+    def __init__(self, database: Database, before: datetime) -> None:
+        self._database = database
+        self._before = before
+
+    def forget_messages(self) -> int:
+        """Forget handled messages. Kafka must not bring one again by then, so keep them longer than its topics do."""
+        forgotten = 0
+        while some := self._forget_some_messages():
+            forgotten += some
+        return forgotten
+
+    def forget_events(self, of_unfinished: Collection[OrderId]) -> int:
+        """Forget the published events and the steps of all orders but these. Returns how many events.
+
+        Events are numbered as time goes by, so that the old ones are the first: reading ends with one that is not old.
+        """
+        forgotten, after = 0, -1
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(_EVENTS_AFTER, {"after": after, "at_most": CHUNK}).all()
+            old = [row for row in rows if row.at < self._before and not row.waits]
+            finished = [row for row in old if row.order_id not in of_unfinished]
+            self._forget([row.seq for row in finished], {row.order_id for row in finished})
+            forgotten += len(finished)
+            if len(rows) < CHUNK or rows[-1].at >= self._before:
+                return forgotten
+            after = rows[-1].seq
+
+    def _forget_some_messages(self) -> int:
+        with self._database.writing() as connection:
+            values = {"before": self._before, "at_most": CHUNK}
+            old = connection.execute(_OLD_MESSAGES, values).scalars().all()
+            connection.execute(delete(inbox).where(inbox.c.message_id.in_(old)))
+            connection.commit()
+        return len(old)
+
+    def _forget(self, seqs: list[int], order_ids: set[OrderId]) -> None:
+        if not seqs:
+            return
+        with self._database.writing() as connection:
+            connection.execute(delete(event_log).where(event_log.c.seq.in_(seqs)))
+            for some in chunked(order_ids):
+                connection.execute(delete(steps).where(steps.c.order_id.in_(some), steps.c.at < self._before))
+            connection.commit()

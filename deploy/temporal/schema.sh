@@ -1,0 +1,12 @@
+#!/bin/sh
+# Temporal's own tables, brought to the version of this image; doing it again changes nothing. The tool reads SQL_HOST,
+# SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_PLUGIN.
+set -eu
+
+schema() { # schema DATABASE FOLDER
+  temporal-sql-tool --database "$1" setup-schema --version 0.0
+  temporal-sql-tool --database "$1" update-schema --schema-dir "/etc/temporal/schema/postgresql/v12/$2/versioned"
+}
+
+schema temporal temporal
+schema temporal_visibility visibility

@@ -1,0 +1,52 @@
+"""Forgets what is finished and old, in all services' databases.
+
+The order stays, with its payment, its reservation and its shipment: they are the books, which the audit reads.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from adapters.sql.database import Database
+from adapters.sql.retention import Retention
+from adapters.sql.tables import orders
+from domain.errors import Fault
+from domain.ids import OrderId
+from domain.order import OrderStatus
+from runtime.errors import CannotRun
+from runtime.settings import Settings
+from runtime.wiring import Databases, utc_now
+from services.unit_of_work import Clock
+
+
+def forget_what_is_old(settings: Settings, clock: Clock = utc_now) -> Mapping[str, int]:
+    """Return how many rows of each journal are gone.
+
+    Raises:
+        CannotRun: a database does not answer. What was forgotten by then is forgotten.
+    """
+    before = clock() - timedelta(days=settings.retention_days)
+    with closing(Databases.open(settings)) as databases:
+        try:
+            return forget_before(databases, before)
+        except Fault as fault:
+            raise CannotRun(f"not everything old could be deleted: {fault}") from fault
+
+
+def forget_before(databases: Databases, before: datetime) -> Mapping[str, int]:
+    unfinished = unfinished_before(databases.orders, before)
+    forgotten: dict[str, int] = {}
+    for database in databases.journals:
+        retention = Retention(database, before)
+        forgotten[database.service] = retention.forget_events(unfinished) + retention.forget_messages()
+    return forgotten
+
+
+def unfinished_before(database: Database, before: datetime) -> frozenset[OrderId]:
+    """Orders that wait for an operator, mostly: whoever mends one of them wants to see what happened."""
+    still = orders.c.status.in_([OrderStatus.PENDING, OrderStatus.NEEDS_ATTENTION])
+    with database.reading() as connection:
+        wanted = select(orders.c.order_id).where(still, orders.c.placed_at < before)
+        return frozenset(map(OrderId, connection.execute(wanted).scalars()))

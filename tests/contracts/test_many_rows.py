@@ -1,0 +1,167 @@
+"""Among very many rows PostgreSQL, left to its own choice, reads no big table from one end to the other."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from adapters.codec import encode_event, encode_request
+from adapters.sql.audit import AuditReads
+from adapters.sql.database import Database
+from adapters.sql.inbox import Inbox
+from adapters.sql.outbox import Outbox
+from adapters.sql.parked import ParkedMessages
+from adapters.sql.retention import Retention
+from adapters.sql.stores.orders import SqlOrderStore
+from adapters.sql.stores.payments import SqlPaymentStore
+from domain.events import ShippingScheduled
+from domain.ids import EventId, OrderId
+from domain.order import OrderStatus, SagaStyle
+from runtime.retention import unfinished_before
+from runtime.wiring import Databases, services_over
+from services.orders.store import OrderFilter
+from tests.examples import NOON, a_request
+from tests.given_servers import postgres_url
+from tests.service_databases import postgres_databases
+
+ORDERS: Final = 100_000
+"""Far above where PostgreSQL begins to prefer an index. The plans were the same with a million."""
+
+AN_ORDER: Final = OrderId("00000000-0000-4000-8000-000000012345")
+NEWEST: Final = NOON + timedelta(milliseconds=ORDERS)
+_ID: Final = "'00000000-0000-4000-8000-' || lpad(n::text, 12, '0')"
+_EACH: Final = f"FROM generate_series(1, {ORDERS}) n"
+_AT: Final = "timestamptz '2026-03-01 12:00Z' + n * interval '1 ms'"
+
+_FILL: Final = {
+    "orders": f"""INSERT INTO orders (order_id, style, stage, status, fingerprint, request, placed_at)
+        SELECT {_ID}, CASE n % 2 WHEN 0 THEN 'orchestrated' ELSE 'choreographed' END,
+               CASE n % 1000 WHEN 0 THEN 'requested' ELSE 'confirmed' END,
+               CASE WHEN n % 1000 = 0 THEN 'pending' WHEN n % 5000 = 1 THEN 'needs_attention'
+                    WHEN n % 20 = 2 THEN 'cancelled' ELSE 'confirmed' END, 'f', :request, {_AT} {_EACH}""",
+    "payments": f"""INSERT INTO payments (order_id, status, captured, refunded, expires_at)
+        SELECT {_ID}, CASE n % 1000 WHEN 0 THEN 'pending' ELSE 'captured' END, 1, 0,
+               CASE n % 1000 WHEN 0 THEN {_AT} END {_EACH}""",
+    "event_log": f"""INSERT INTO event_log (event_id, order_id, type, event, at, publish, waits)
+        SELECT 'e' || n, {_ID}, 'shipping.scheduled', :event, {_AT}, true, n % 2000 = 0 {_EACH}""",
+    "steps": f"INSERT INTO steps SELECT {_ID}, 'schedule_shipping', 'done', 1, NULL, {_AT} {_EACH}",
+    "inbox": f"INSERT INTO inbox SELECT 'm' || n, {_AT} {_EACH}",
+    "parked": f"""INSERT INTO parked (message_id, key, topic, "partition", "offset", timestamp_ms, headers, value,
+                                      attempts, next_attempt_at, last_error)
+        SELECT 'p' || n, 'k' || n % 5000, 'orders', n % 4, n, 0, '[]', '', 1, {_AT}, 'away' {_EACH}""",
+}
+_PARAMETERS: Final = {
+    "orders": {"request": encode_request(a_request()).decode()},
+    "event_log": {"event": encode_event(ShippingScheduled(order_id=AN_ORDER, tracking_number="T")).decode()},
+}
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Databases]:
+    url = postgres_url()
+    assert url is not None
+    with postgres_databases(url) as urls:
+        databases = Databases.open(urls)
+        fill(databases.orders, "orders")
+        fill(databases.payments, "payments")
+        fill(databases.shipping, "event_log", "steps", "inbox", "parked")
+        yield databases
+        databases.close()
+
+
+def fill(database: Database, *tables: str) -> None:
+    with database.writing() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = '5min'"))
+        for table in tables:
+            connection.execute(text(_FILL[table]), _PARAMETERS.get(table, {}))
+            connection.execute(text(f"ANALYZE {table}"))
+        connection.commit()
+
+
+@contextmanager
+def plans_of(database: Database) -> Iterator[list[str]]:
+    plans: list[str] = []
+
+    def explain(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:  # noqa: ANN401 - as the driver takes them
+        if statement.startswith(("SELECT", "DELETE", "UPDATE")):
+            cursor = connection.connection.cursor()
+            cursor.execute("EXPLAIN " + statement, parameters)
+            plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
+            cursor.close()
+
+    event.listen(database._engine, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        event.remove(database._engine, "before_cursor_execute", explain)
+
+
+def page(**wanted: Any) -> Callable[[Databases], object]:  # noqa: ANN401 - the filter's
+    def look(databases: Databases) -> object:
+        with databases.orders.reading() as connection:
+            return SqlOrderStore(connection).page(OrderFilter(limit=50, **wanted))
+
+    return look
+
+
+def timeline(databases: Databases) -> object:
+    return services_over(databases, publish=True).shipping.journal(AN_ORDER)
+
+
+def order_by_id(databases: Databases) -> object:
+    return services_over(databases, publish=True).orders.find(AN_ORDER)
+
+
+def never_created(databases: Databases) -> object:
+    with databases.orders.reading() as connection:
+        return SqlOrderStore(connection).never_created(SagaStyle.ORCHESTRATED, NEWEST, 200)
+
+
+def expired(databases: Databases) -> object:
+    with databases.payments.reading() as connection:
+        return SqlPaymentStore(connection).expired(NEWEST, 100)
+
+
+MIDDLE = (NOON + timedelta(milliseconds=ORDERS // 2), AN_ORDER)
+ASKED: Final[dict[str, Callable[[Databases], object]]] = {
+    "an order by its id": order_by_id,
+    "the newest orders": page(),
+    "orders in the middle": page(before=MIDDLE),
+    "orders of a style": page(style=SagaStyle.ORCHESTRATED, before=MIDDLE),
+    "orders that need attention": page(status=OrderStatus.NEEDS_ATTENTION),
+    "orders of a status and a style": page(status=OrderStatus.CANCELLED, style=SagaStyle.CHOREOGRAPHED, before=MIDDLE),
+    "orders never created": never_created,
+    "expired payments": expired,
+    "a timeline": timeline,
+    "the outbox": lambda databases: Outbox(databases.shipping).unpublished(500),
+    "the oldest in the outbox": lambda databases: Outbox(databases.shipping).oldest_waiting_at(),
+    "a mark in the outbox": lambda databases: Outbox(databases.shipping).mark_published([1, 2, 3]),
+    "the events of some orders again": lambda databases: Outbox(databases.shipping).publish_again([AN_ORDER]),
+    "parked messages that are due": lambda databases: ParkedMessages(databases.shipping).due(NOON, 100),
+    "due messages of some partitions": lambda d: ParkedMessages(d.shipping).due(NOON, 100, [("orders", 1)]),
+    "whether a key is parked": lambda databases: ParkedMessages(databases.shipping).key_is_parked("k1"),
+    "the end of a parked message": lambda databases: ParkedMessages(databases.shipping).remove(EventId("p1")),
+    "whether a message was handled": lambda d: Inbox(d.shipping, lambda: NOON).handled(EventId("m1")),
+    "old messages": lambda d: Retention(d.shipping, NOON + timedelta(milliseconds=1_200)).forget_messages(),
+    "old events": lambda d: Retention(d.shipping, NOON + timedelta(milliseconds=1_200)).forget_events(frozenset()),
+    "old orders that are not finished": lambda databases: unfinished_before(databases.orders, MIDDLE[0]),
+    "the payments of some orders": lambda databases: list(AuditReads(databases).payments([AN_ORDER])),
+}
+
+
+@pytest.mark.parametrize("database", ["postgres"])  # by which it is left out where there is none
+@pytest.mark.parametrize("asked", ASKED)
+def test_no_big_table_is_read_from_end_to_end(filled: Databases, asked: str, database: str) -> None:  # noqa: ARG001
+    with (
+        plans_of(filled.orders) as of_orders,
+        plans_of(filled.payments) as of_payments,
+        plans_of(filled.shipping) as of_shipping,
+    ):
+        ASKED[asked](filled)
+
+    plans = of_orders + of_payments + of_shipping
+    assert plans
+    assert [plan for plan in plans if "Seq Scan" in plan] == []
