@@ -82,7 +82,7 @@ class PaymentRefunded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentSettled:
-    """The customer paid, says the gateway. It knows nothing of styles, nor whether anybody still waits for the money."""
+    """The customer paid, says the gateway. It knows nothing of styles, nor whether anybody still waits for money."""
 
     order_id: OrderId
     type: Literal["payment.settled"] = "payment.settled"

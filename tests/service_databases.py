@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import MetaData, create_engine, delete, make_url, text
+from sqlalchemy import MetaData, NullPool, create_engine, delete, make_url, text
 
 from adapters.sql.journal_tables import JOURNAL
 from adapters.sql.migrations import SERVICES, migrate
@@ -53,7 +53,9 @@ def postgres_databases(server_url: str) -> Iterator[Urls]:
     """Databases with names of their own, dropped at the end."""
     server = make_url(server_url).set(drivername="postgresql+psycopg")
     names = {service: f"twinsaga_test_{uuid4().hex[:12]}_{service}" for service in SERVICES}
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        server, isolation_level="AUTOCOMMIT", poolclass=NullPool
+    )  # the server may be killed meanwhile
     try:
         with engine.connect() as connection:
             for name in names.values():
