@@ -70,6 +70,11 @@ class Stack:
         return content
 
     @property
+    def printed(self) -> str:
+        """What a user sees in the terminal."""
+        return self._log.read_text()
+
+    @property
     def data(self) -> Path:
         return Path(self.ready["data"])
 

@@ -12,6 +12,7 @@ from runtime.estate.names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS, 
 from runtime.estate.process_video import VideoCancelled, VideoElsewhere, VideoGivenUp
 from runtime.estate.work import EstateWork, WorkPerProcess
 from runtime.retention import forget_before
+from runtime.settings import Settings
 from runtime.wiring import utc_now
 from services.estate.mails import SEND_EMAIL
 
@@ -71,9 +72,13 @@ def _retried(task: "Task[Any, Any]", work: EstateWork, video_id: str, error: Exc
         work.videos.failed(video_id, str(error))
         return error
     work.videos.will_be_retried(video_id, str(error))
-    return task.retry(
-        exc=error, countdown=work.settings.video_retry_base_seconds * 2**task.request.retries, throw=False
-    )
+    countdown = seconds_before_retry(work.settings, task.request.retries)
+    return task.retry(exc=error, countdown=countdown, throw=False)
+
+
+def seconds_before_retry(settings: Settings, retries: int) -> float:
+    """60 * 2^n by default: `retries` is how many there were."""
+    return settings.video_retry_base_seconds * 2**retries
 
 
 def _add_sweeps(app: Celery, works: WorkPerProcess) -> None:

@@ -28,7 +28,7 @@ from tests.given_servers import postgres_url
 from tests.service_databases import postgres_databases
 
 ORDERS: Final = 100_000
-"""Far above where PostgreSQL begins to prefer an index. The plans were the same with a million."""
+"""Far above where PostgreSQL begins to prefer an index."""
 
 AN_ORDER: Final = OrderId("00000000-0000-4000-8000-000000012345")
 NEWEST: Final = NOON + timedelta(milliseconds=ORDERS)

@@ -5,6 +5,7 @@ from celery import Celery
 
 from runtime.estate.app import celery_app
 from runtime.estate.names import HAND_OVER_TASKS, VIDEO_RETRIES
+from runtime.estate.tasks import seconds_before_retry
 from runtime.settings import Settings
 
 
@@ -27,6 +28,10 @@ def test_no_message_is_delivered_again_while_its_task_may_run_or_wait_for_its_re
     longest_wait = Settings().video_retry_base_seconds * 2 ** (VIDEO_RETRIES - 1)
 
     assert app.conf.broker_transport_options["visibility_timeout"] > app.conf.task_time_limit + longest_wait
+
+
+def test_a_video_is_retried_after_one_two_and_four_minutes() -> None:
+    assert [seconds_before_retry(Settings(), retries) for retries in range(VIDEO_RETRIES)] == [60, 120, 240]
 
 
 def test_beat_hands_over_what_was_promised(app: Celery) -> None:
