@@ -78,7 +78,7 @@ def _retried(task: "Task[Any, Any]", work: EstateWork, video_id: str, error: Exc
 
 def seconds_before_retry(settings: Settings, retries: int) -> float:
     """60 * 2^n by default: `retries` is how many there were."""
-    return settings.video_retry_base_seconds * 2**retries
+    return settings.video_retry_base_seconds * float(2**retries)
 
 
 def _add_sweeps(app: Celery, works: WorkPerProcess) -> None:

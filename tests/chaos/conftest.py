@@ -22,7 +22,7 @@ class ProxiedStack:
     broker: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedStack]:
     folder = tmp_path_factory.mktemp("chaos")
     proxy = KafkaProxy()

@@ -10,7 +10,7 @@ from tests.stack import Stack, running_stack
 STYLES = ("orchestrated", "choreographed")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     estate = {"video_retry_base_seconds": "0.2", "video_silent_seconds": "5", "max_video_bytes": str(30 << 20)}
     parked = {"parked_longest_delay_seconds": "1"}

@@ -38,7 +38,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def played(files: tuple[Path, Path]) -> "subprocess.CompletedProcess[str]":
     figures, report = files
-    names = ("undeliverable", "killed_charging", "scarce", "pix_settled")
+    names = ("undeliverable", "killed_charging", "scarce")
     chosen = [option for name in names for option in ("--scenario", name)]
     return compare(*chosen, "--orders", "4", "--seed", "5", "--json", str(figures), "--report", str(report))
 
@@ -58,8 +58,6 @@ def test_orders_end_both_ways_as_their_scenarios_say(figures: Json) -> None:
         assert row["outcomes"] == [{"status": "cancelled", "reason": "undeliverable_address", "orders": 4}]
     for row in rows(figures, "scarce"):
         assert {(end["status"], end["orders"]) for end in row["outcomes"]} == {("confirmed", 20), ("cancelled", 28)}
-    for row in rows(figures, "pix_settled"):
-        assert row["outcomes"] == [{"status": "confirmed", "reason": None, "orders": 10}]
 
 
 def test_each_style_costs_what_it_is_made_of(figures: Json) -> None:

@@ -45,7 +45,8 @@ def pay(shop: Shop, order_id: str) -> None:
 
 
 def test_a_stuck_order_is_shown_and_listed_and_finished_by_an_operator(shop: Shop) -> None:
-    order_id, other = stuck_order(shop, "orchestrated"), stuck_order(shop, "orchestrated")
+    with ThreadPoolExecutor(2) as customers:
+        order_id, other = customers.map(lambda style: stuck_order(shop, style), ["orchestrated"] * 2)
 
     shown = shop.order(order_id)
     assert "refund_payment keeps failing since" in shown["reason"]

@@ -61,12 +61,12 @@ def test_a_breaking_change_is_not_written_over_the_published_schema(copy: Path) 
     schema = json.loads(published.read_text())
     schema["properties"]["channel"] = {"type": "string"}
     published.write_text(json.dumps(schema))
-    before = {file: file.read_text() for file in copy.rglob("*.*")}
+    before = {file: file.read_bytes() for file in copy.rglob("*.*")}
 
     with pytest.raises(CannotRun, match=r"order\.created: channel is removed"):
         write_documents(copy)
 
-    assert {file: file.read_text() for file in copy.rglob("*.*")} == before
+    assert {file: file.read_bytes() for file in copy.rglob("*.*")} == before
 
 
 def test_the_documents_are_written_where_they_are_missing_or_old(copy: Path) -> None:

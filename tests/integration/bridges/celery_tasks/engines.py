@@ -1,10 +1,12 @@
 """Temporal, Valkey and Celery workers of the tests' own, as processes."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,9 @@ from uuid import uuid4
 
 from celery import Celery
 from redis import Redis
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from runtime.binaries import redis_binary, temporal_binary
 from tests.stack import eventually, listens
@@ -87,7 +92,23 @@ def temporal(folder: Path, port: int) -> Iterator[str]:
     command += ["--dynamic-config-value", "history.transferProcessorMaxPollRPS=1000"]
     with running(command, folder / "temporal.log"):
         eventually(lambda: listens(port), "Temporal listens")
+        eventually(lambda: _knows_namespace(f"127.0.0.1:{port}"), "Temporal has its namespace")
         yield f"127.0.0.1:{port}"
+
+
+def _knows_namespace(target: str) -> bool:
+    """It listens before it can serve."""
+
+    async def ask() -> bool:
+        try:
+            client = await Client.connect(target)
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+        except (RuntimeError, RPCError):
+            return False
+        return True
+
+    with ThreadPoolExecutor(1) as thread:  # the caller may be on an event loop
+        return thread.submit(asyncio.run, ask()).result()
 
 
 @contextmanager
