@@ -6,7 +6,8 @@ with workflow.unsafe.imports_passed_through():
     from bridges.workflow_into_kafka import OutgoingEvent, publish
     from domain.ids import event_id_of
     from domain.order import OrderStatus
-    from workflows.saga_outcomes import PUBLISH_SAGA_OUTCOME, SagaOutcome
+    from workflows.order_saga import OrderOutcome
+    from workflows.saga_outcomes import PUBLISH_SAGA_OUTCOME
 
 SAGA_OUTCOMES = "saga-outcomes"
 SOURCE = "/twinsaga/order-saga"
@@ -15,7 +16,7 @@ SOURCE = "/twinsaga/order-saga"
 @workflow.defn(name=PUBLISH_SAGA_OUTCOME)
 class PublishSagaOutcome:
     @workflow.run
-    async def run(self, outcome: SagaOutcome) -> str:
+    async def run(self, outcome: OrderOutcome) -> str:
         """Try for as long as it takes. Return the event's id, which is the one that the order's timeline shows."""
         event_type = "order.confirmed" if outcome.status is OrderStatus.CONFIRMED else "order.cancelled"
         reason = {} if outcome.reason is None else {"reason": outcome.reason}

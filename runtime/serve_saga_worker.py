@@ -23,8 +23,9 @@ from runtime.start_sweep import sweep
 from runtime.stopping import stop_event
 from runtime.temporal import connect
 from runtime.wiring import Services, open_services
+from workflows.order_ends import AtOrderEnd
 from workflows.order_saga import OrderSaga
-from workflows.saga_outcomes import SagaOutcomes
+from workflows.saga_outcomes import StartsPublishing
 
 DEPLOYMENT = "order-sagas"
 ACTIVITIES_AT_ONCE = 32
@@ -50,7 +51,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
         estate_plugins(settings, services.orders) as estate,
     ):
-        plugins = [*estate, SimplePlugin("SagaOutcomesPlugin", interceptors=[SagaOutcomes()])]
+        plugins = [*estate, SimplePlugin("SagaOutcomesPlugin", interceptors=[AtOrderEnd(StartsPublishing)])]
         deployment = deployment_of(settings.temporal_build_id)
         async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)

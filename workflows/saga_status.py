@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from domain.ids import OrderId
-from domain.order import STEPS, OrderStatus, SagaStyle, Step
+from domain.order import STEPS, OrderRequest, OrderStatus, SagaStyle, Step
 
 SAGA_STYLE = SearchAttributeKey.for_keyword("SagaStyle")
 SAGA_STATUS = SearchAttributeKey.for_keyword("SagaStatus")
@@ -37,6 +37,11 @@ def first_attributes(order_id: OrderId, style: SagaStyle) -> TypedSearchAttribut
             SearchAttributePair(ORDER_ID, order_id),
         ]
     )
+
+
+def summary_of(request: OrderRequest) -> str:
+    """What the Temporal UI shows of a saga beside its id."""
+    return f"order of {lines(len(request.lines))}, paid by {request.payment.method}"
 
 
 def lines(count: int) -> str:

@@ -5,8 +5,9 @@ from temporalio.worker import Interceptor
 
 from activities.order_mails import OrderMailActivities
 from domain.ids import OrderId
-from workflows.order_end_mails import OrderEndMails
-from workflows.saga_outcomes import SagaOutcomes
+from workflows.order_end_mails import MailsOrderEnd
+from workflows.order_ends import AtOrderEnd
+from workflows.saga_outcomes import StartsPublishing
 
 
 class NobodyToTell:
@@ -15,7 +16,7 @@ class NobodyToTell:
 
 
 def at_the_end() -> list[Interceptor]:
-    return [OrderEndMails(), SagaOutcomes()]
+    return [AtOrderEnd(MailsOrderEnd), AtOrderEnd(StartsPublishing)]
 
 
 def ends_plugin() -> SimplePlugin:

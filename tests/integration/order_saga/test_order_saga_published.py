@@ -17,8 +17,9 @@ from runtime.serve_saga_worker import ACTIVITIES_AT_ONCE, saga_worker
 from tests.histories.orders import KEPT, ended
 from tests.integration.order_saga.at_steps import AtSteps
 from tests.integration.order_saga.saga_shop import Saga, SagaShop
-from workflows.order_saga import OrderSaga
-from workflows.saga_outcomes import SagaOutcome, SagaOutcomes
+from workflows.order_ends import AtOrderEnd
+from workflows.order_saga import OrderOutcome, OrderSaga
+from workflows.saga_outcomes import StartsPublishing
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
 CANCELLED, CONFIRMED = OrderStatus.CANCELLED, OrderStatus.CONFIRMED
@@ -40,7 +41,7 @@ async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
 @pytest_asyncio.fixture
 async def publishing_shop(closed_shop: SagaShop) -> AsyncIterator[SagaShop]:
     """Nobody runs what publishes, as when the bridge or the broker is away."""
-    plugin = SimplePlugin("SagaOutcomes", interceptors=[SagaOutcomes()])
+    plugin = SimplePlugin("SagaOutcomes", interceptors=[AtOrderEnd(StartsPublishing)])
     client = closed_shop.environment.client
     with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads:
         async with saga_worker(client, closed_shop.task_queue, closed_shop.services, threads, [plugin]):
@@ -74,13 +75,15 @@ async def test_a_saga_ends_although_nobody_publishes_how(
     publishing = client.get_workflow_handle(f"saga-outcome/{saga.order_id}/{status}")
     assert (await publishing.describe()).status is WorkflowExecutionStatus.RUNNING
     begun = (await publishing.fetch_history()).events[0].workflow_execution_started_event_attributes
-    (outcome,) = await client.data_converter.decode(begun.input.payloads, [SagaOutcome])
-    assert outcome == SagaOutcome(order_id=saga.order_id, status=status, reason=reason)
+    (outcome,) = await client.data_converter.decode(begun.input.payloads, [OrderOutcome])
+    assert outcome == OrderOutcome(order_id=saga.order_id, status=status, reason=reason)
 
 
 @pytest.mark.parametrize("name", ["ok", "cancelled_by_temporal"])
 async def test_a_saga_that_published_follows_its_history(publishing_shop: SagaShop, name: str) -> None:
     saga = await placed(publishing_shop, name)
 
-    replayer = Replayer(workflows=[OrderSaga], data_converter=pydantic_data_converter, interceptors=[SagaOutcomes()])
+    replayer = Replayer(
+        workflows=[OrderSaga], data_converter=pydantic_data_converter, interceptors=[AtOrderEnd(StartsPublishing)]
+    )
     await replayer.replay_workflow(await saga.handle.fetch_history())
