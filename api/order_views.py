@@ -10,8 +10,10 @@ from api.schemas.order_views import (
     PaymentView,
     ShippingView,
     StepView,
+    Timeline,
 )
 from api.schemas.products import MoneyView
+from api.timelines import timeline_of
 from domain.ids import OrderId
 from domain.order import STEPS, Step
 from services.inventory.store import Reservation
@@ -34,7 +36,19 @@ def journals_of(order_id: OrderId, services: Dependencies) -> Sequence[Journal]:
 def view_of(order_id: OrderId, services: Dependencies) -> OrderView:
     """Raises UnknownOrder. The order is read first, so that no part is older than what it says of itself."""
     record = services.order_records.find(order_id)
+    return _view(record, journals_of(order_id, services), services)
+
+
+def view_and_timeline_of(order_id: OrderId, services: Dependencies) -> tuple[OrderView, Timeline]:
+    """Raises UnknownOrder. The order is read before the events, so that the end of one that has finished is there."""
+    record = services.order_records.find(order_id)
     journals = journals_of(order_id, services)
+    timeline = timeline_of(event for journal in journals for event in journal.events)
+    return _view(record, journals, services), timeline
+
+
+def _view(record: OrderRecord, journals: Sequence[Journal], services: Dependencies) -> OrderView:
+    order_id = record.request.order_id
     return OrderView(
         **summary_of(record).model_dump(),
         payment=_payment(services.payments.find(order_id)),

@@ -9,7 +9,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from adapters.kafka.topics import SETTLEMENTS
+from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from api.idempotency import fingerprint_of
 from api.schemas.orders import OrderPairBody
 from bridges.kafka_into_workflow import (
@@ -34,11 +34,10 @@ from runtime.wiring import Services
 from runtime.witnessed_attention import attention_to
 from workflows.choreography_witness import WitnessedEvent, WitnessedOrder, witness_id
 from workflows.order_saga import workflow_id
-from workflows.saga_status import first_attributes
+from workflows.saga_status import first_attributes, summary_of
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
 REQUESTED = "order-requests"
-SETTLED = "payment.settled"
 WITNESS_QUEUE = "choreography-witnesses"
 ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED), SETTLEMENTS: cloud_events}
 
@@ -70,7 +69,7 @@ class EstateRoutes:
             workflow_id=lambda _: workflow_id(request.order_id),
             task_queue=self.settings.temporal_task_queue,
             argument=lambda _: request,
-            summary=f"order of {len(request.lines)} lines, paid by {request.payment.method}",
+            summary=summary_of(request),
             search_attributes=lambda _: first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
         )
 

@@ -1,5 +1,7 @@
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.incoming import IncomingMessage
 from adapters.kafka.security import KafkaSecurity
+from bridges.kafka_events import KafkaRecord
 from runtime.settings import Settings
 
 
@@ -20,4 +22,17 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
         session_timeout_ms=settings.session_timeout_ms,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
         security=kafka_security(settings),
+    )
+
+
+def message_of(record: KafkaRecord) -> IncomingMessage:
+    """What a bridge has read, as the consumers of the services have it."""
+    return IncomingMessage(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp_ms,
+        key=record.key,
+        value=record.value,
+        headers=tuple((name, value or b"") for name, value in record.headers),
     )

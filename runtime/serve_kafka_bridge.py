@@ -14,14 +14,13 @@ from temporalio.worker import Worker
 from activities.cancellation_requests import CancellationRequestActivities
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.incoming import IncomingMessage
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters
 from bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable, cloud_events
 from bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
 from domain.ids import OrderId, event_id_of
 from domain.order import Reason
 from runtime.bridge_routes import ESTATE_TOPICS, WITNESS_QUEUE, EstateRoutes, witness_routes
-from runtime.kafka import kafka_connection
+from runtime.kafka import kafka_connection, message_of
 from runtime.outcome_workflow import PublishSagaOutcome
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
@@ -69,17 +68,8 @@ class Burial:
         if ours or (record.topic == SETTLEMENTS and isinstance(why, Unreadable)):
             log.info("left to the services", topic=record.topic, offset=record.offset, why=str(why))
             return
-        message = IncomingMessage(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            timestamp_ms=record.timestamp_ms,
-            key=record.key,
-            value=record.value,
-            headers=tuple((name, value or b"") for name, value in record.headers),
-        )
         with self._one_at_a_time:
-            self._dead_letters.bury(message, why, attempts=1)
+            self._dead_letters.bury(message_of(record), why, attempts=1)
 
 
 def main(settings: Settings) -> None:

@@ -4,12 +4,11 @@ import asyncio
 
 from kafka.errors import KafkaError
 
-from adapters.kafka.topics import SETTLEMENTS
+from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from api.errors import away
 from bridges.workflow_into_kafka import EventProducer, OutgoingEvent
 from domain.ids import OrderId, event_id_of
 
-SETTLED = "payment.settled"
 SOURCE = "/twinsaga/gateway"
 DEADLINE_S = 8.0
 

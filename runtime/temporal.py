@@ -14,7 +14,7 @@ from domain.order import OrderRequest, SagaStyle
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 from workflows.order_saga import OrderOutcome, OrderSaga, workflow_id
-from workflows.saga_status import first_attributes, lines
+from workflows.saga_status import first_attributes, summary_of
 
 CONNECT_DEADLINE_S = 5.0
 RPC_DEADLINE = timedelta(seconds=5)
@@ -54,7 +54,7 @@ async def start_saga(
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
-            static_summary=f"order of {lines(len(request.lines))}, paid by {request.payment.method}",
+            static_summary=summary_of(request),
             rpc_timeout=RPC_DEADLINE,
         )
     except WorkflowAlreadyStartedError:

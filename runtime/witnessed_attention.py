@@ -2,9 +2,9 @@
 
 from adapters.kafka.dead_letters import PREFIX
 from adapters.kafka.dead_letters_heard import DeadLetter
-from adapters.kafka.incoming import IncomingMessage
 from bridges.kafka_into_workflow import IncomingEvent, KafkaRecord
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
+from runtime.kafka import message_of
 from workflows.choreography_witness import WitnessedEvent
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
@@ -14,7 +14,7 @@ _OTHER = "dead letter"
 
 def attention_letters(record: KafkaRecord) -> IncomingEvent:
     """Read a dead letter. Its place is its id; what it says leaves the error's text out, which may name anything."""
-    letter = DeadLetter.from_message(_message(record))
+    letter = DeadLetter.from_message(message_of(record))
     if letter is None or letter.event_type not in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
         return IncomingEvent(id=_place(record), type=_OTHER, key="", data=None, record=record)
     error = record.header(f"{PREFIX}error")
@@ -31,15 +31,3 @@ def attention_to(event: IncomingEvent) -> WitnessedEvent:
 
 def _place(record: KafkaRecord) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
-
-
-def _message(record: KafkaRecord) -> IncomingMessage:
-    return IncomingMessage(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp_ms,
-        key=record.key,
-        value=record.value,
-        headers=tuple((name, value or b"") for name, value in record.headers),
-    )

@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 
 from adapters.kafka.cloudevents import type_header
 from adapters.kafka.incoming import Deciding, IncomingMessage
-from adapters.kafka.topics import SETTLEMENTS
-
-SETTLED = "payment.settled"
+from adapters.kafka.topics import SETTLED, SETTLEMENTS
 
 
 class SettlementsHeard:

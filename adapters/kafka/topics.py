@@ -15,12 +15,15 @@ _TOPIC_OF_SPEAKER = {"order": "orders", "payment": "payments", "inventory": "inv
 _DEAD_LETTERS = ".dlq"
 
 SETTLEMENTS = "payment-settlements"
-"""The gateway's own topic: `payment.settled`, for both styles."""
+"""The gateway's own topic, for both styles."""
+
+SETTLED = "payment.settled"
+"""The one type on it."""
 
 
 def topic_of(event_type: str) -> str:
     """`event_type` is a tag such as `payment.completed`: its first word names the service that speaks."""
-    if event_type == "payment.settled":
+    if event_type == SETTLED:
         return SETTLEMENTS
     return _TOPIC_OF_SPEAKER[event_type.partition(".")[0]]
 

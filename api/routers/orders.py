@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.cursors import cursor_after, place_of
-from api.dependencies import Injected
+from api.dependencies import Dependencies, Injected
 from api.order_views import summary_of, view_of, with_what_is_tried
 from api.problems import documented
 from api.schemas.fields import StatusName, StyleName
@@ -41,10 +41,13 @@ OrderIdInPath = Annotated[OrderId, Depends(known_form)]
 
 @router.get("/{order_id}", responses=documented(404, 503))
 async def show_order(order_id: OrderIdInPath, services: Injected) -> OrderView:
-    view = await run_in_threadpool(view_of, order_id, services)
+    return await with_attempts_under_way(await run_in_threadpool(view_of, order_id, services), services)
+
+
+async def with_attempts_under_way(view: OrderView, services: Dependencies) -> OrderView:
     if view.finished_at is not None or datetime.now(UTC) - view.placed_at < SLOW:
         return view
-    return with_what_is_tried(view, await services.conductors[SagaStyle(view.style)].trying(order_id))
+    return with_what_is_tried(view, await services.conductors[SagaStyle(view.style)].trying(OrderId(view.order_id)))
 
 
 @router.get("", responses=documented(422, 503))

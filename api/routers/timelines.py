@@ -7,9 +7,9 @@ from starlette.concurrency import run_in_threadpool
 from api.dependencies import Dependencies, Injected
 from api.event_streams import MEDIA_TYPE, Durations, Telling, wants_stream
 from api.live_orders import LiveOrders, Look
-from api.order_views import journals_of
+from api.order_views import journals_of, view_and_timeline_of
 from api.problems import documented
-from api.routers.orders import OrderIdInPath, show_order
+from api.routers.orders import OrderIdInPath, with_attempts_under_way
 from api.schemas.order_views import Timeline
 from api.timelines import timeline_of
 from domain.ids import OrderId
@@ -54,8 +54,8 @@ def live_orders(services: Dependencies) -> LiveOrders:
 
 
 async def _look(services: Dependencies, order_id: OrderId) -> Look:
-    view = await show_order(order_id, services)
-    return Look(view=view, events=(await run_in_threadpool(_timeline, order_id, services)).events)
+    view, timeline = await run_in_threadpool(view_and_timeline_of, order_id, services)
+    return Look(view=await with_attempts_under_way(view, services), events=timeline.events)
 
 
 def _timeline(order_id: OrderId, services: Dependencies) -> Timeline:
