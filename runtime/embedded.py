@@ -119,8 +119,9 @@ class EmbeddedStack:
         if embedded_broker or processes:
             await asyncio.to_thread(fill)
         await self._supervisor.start(processes)
+        self._reporter.ready(self._ready_content(), time.monotonic() - self._began)
         self._was_ready = True
-        self._reporter.ready(self._announce(), time.monotonic() - self._began)
+        self._announce()
         await self._supervisor.watch()
 
     async def _given_temporal_is_prepared(self) -> None:
@@ -136,11 +137,12 @@ class EmbeddedStack:
         if self._was_ready and not self._stopping:
             self._announce()
 
-    def _announce(self) -> dict[str, Any]:
-        content = ready_content(self._settings, self._names, self._pids)
+    def _announce(self) -> None:
         if self._ready_file is not None:
-            write_whole(self._ready_file, content)
-        return content
+            write_whole(self._ready_file, self._ready_content())
+
+    def _ready_content(self) -> dict[str, Any]:
+        return ready_content(self._settings, self._names, self._pids)
 
     def _forget_ready_file(self) -> None:
         """Whoever waits for the file must not find that of a stack which has ended."""

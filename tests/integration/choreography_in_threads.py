@@ -1,7 +1,8 @@
 """The four services of the choreography, over real databases and a real broker, in threads that a test can stop."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,6 +75,10 @@ class Member:
     joined: Joined
     thread: threading.Thread
 
+    def await_share(self, after: int) -> None:
+        """Wait until it has been through more than so many rebalances."""
+        eventually(lambda: self.joined.times > after, f"{self.thread.name} has its share of the partitions")
+
 
 class Choreography:
     def __init__(self, folder: Path, connection: KafkaConnection, given: Urls | None = None) -> None:
@@ -95,20 +100,25 @@ class Choreography:
         return self._given.database_url(service) if self._given else f"sqlite:///{self.folder / service}.db"
 
     def start(self, *names: str) -> None:
-        """Start one more member of each of these services, or of all; return when they have joined their groups."""
-        for member in [self._start(name) for name in names or OPENERS]:
-            eventually(member.joined.is_set, "the member has joined its group")
+        """Start one more member of each of these services, or of all; return when their groups have shared out anew."""
+        with self._shared_out_anew(names or tuple(OPENERS)):
+            for name in names or OPENERS:
+                self._start(name)
 
     def stop(self, *names: str) -> None:
-        """Stop all members of these services, or of all."""
-        # The oldest first: a group on Tansu is stuck for ever when its leader is the last to leave.
-        for member in [member for name in names or OPENERS for member in self._members[name]]:
-            member.stop.set()
-            member.thread.join(STOP_DEADLINE_S)
-            assert not member.thread.is_alive(), "a member does not stop"
-            member.consuming.close()
-        for name in names or OPENERS:
-            self._members[name].clear()
+        """Stop all members of these services, or of all, the oldest first."""
+        while running := [name for name in names or OPENERS if self._members[name]]:
+            with self._shared_out_anew(running):
+                for name in running:
+                    self._stop(self._members[name].pop(0))
+
+    @contextmanager
+    def _shared_out_anew(self, names: Sequence[str]) -> Iterator[None]:
+        """Wait until each member has its share: one that leaves before wedges the embedded broker's group for good."""
+        before = {id(member): member.joined.times for name in names for member in self._members[name]}
+        yield
+        for member in [member for name in names for member in self._members[name]]:
+            member.await_share(after=before.get(id(member), 0))
 
     def close(self) -> None:
         self.stop()
@@ -210,7 +220,14 @@ class Choreography:
     def _audit(self) -> Any:  # noqa: ANN401
         return wiring.audit_of(self.databases, self.clock)
 
-    def _start(self, name: str) -> Member:
+    @staticmethod
+    def _stop(member: Member) -> None:
+        member.stop.set()
+        member.thread.join(STOP_DEADLINE_S)
+        assert not member.thread.is_alive(), "a member does not stop"
+        member.consuming.close()
+
+    def _start(self, name: str) -> None:
         consuming = OPENERS[name](self, self.clock)
         stop, joined = threading.Event(), Joined()
         service = ChoreographedService(consuming, self.connection, self.patience, self.clock)
@@ -218,4 +235,3 @@ class Choreography:
         thread.start()
         member = Member(consuming, stop, joined, thread)
         self._members[name].append(member)
-        return member
