@@ -9,6 +9,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 
 from adapters.kafka.clients import connected
+from adapters.kafka.resting_consumer import RestingConsumer
 from adapters.kafka.security import NO_SECURITY, KafkaSecurity
 
 DELIVERY_TIMEOUT_S = 4.0
@@ -24,7 +25,7 @@ _RECONNECT_MAX_MS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaConnection:
-    """`fetch_max_wait_ms`: Tansu waits it out at every fetch, so keep it at 5 to 20 there; Apache does not."""
+    """`fetch_max_wait_ms`: Tansu waits it out at every fetch, so keep it at 5 to 20 there; 500 is right for Apache."""
 
     bootstrap: str
     session_timeout_ms: int = 6_000
@@ -50,7 +51,7 @@ class KafkaConnection:
     def consumer(self, group: str) -> KafkaConsumer:
         """A member of the group that commits by hand and begins with the oldest message."""
         return connected(
-            KafkaConsumer,
+            RestingConsumer,
             **self._servers(_CONNECT_MS),
             group_id=group,
             enable_auto_commit=False,
