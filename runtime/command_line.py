@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from runtime.commands import audit, bootstrap, compare, dlq, health, migrate, order, outbox, retention, serve, up
+from runtime.commands import audit, bench, bootstrap, compare, dlq, health, migrate, order, outbox, retention, serve, up
 from runtime.errors import CannotRun
 
 commands = typer.Typer(
@@ -20,6 +20,7 @@ commands = typer.Typer(
 commands.command("up")(up.up)
 commands.command("demo")(compare.demo)
 commands.command("compare")(compare.compare)
+commands.command("bench")(bench.bench)
 commands.command("audit")(audit.audit)
 commands.add_typer(order.orders, name="order")
 commands.add_typer(dlq.dead_letters, name="dlq")

@@ -49,7 +49,18 @@ def fault_of(context: ExceptionContext) -> BaseException | None:
         return ConcurrentChange(str(error))
     if context.is_disconnect or isinstance(context.sqlalchemy_exception, exc.OperationalError | exc.InterfaceError):
         return DatabaseAway(str(error))
+    _quote_no_row(context)
     return None
+
+
+def _quote_no_row(context: ExceptionContext) -> None:
+    """PostgreSQL adds the row that it refuses, names and all, and the error goes to logs and dead letters."""
+    error, wrapper = context.original_exception, context.sqlalchemy_exception
+    reason = getattr(getattr(error, "diag", None), "message_primary", None)
+    if reason is None or wrapper is None:
+        return
+    wrapper.args = (str(wrapper.args[0]).replace(str(error), reason),)
+    error.args = (reason,)
 
 
 def _sqlite_fault(error: sqlite3.Error) -> DatabaseFault | None:

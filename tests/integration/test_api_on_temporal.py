@@ -108,6 +108,7 @@ async def test_a_forgotten_order_gets_its_saga_and_one_whose_saga_was_terminated
 ) -> None:
     monkeypatch.setattr(start_sweep, "OLDER_THAN", timedelta(0))
     monkeypatch.setattr(start_sweep, "EVERY_S", 0.05)
+    monkeypatch.setattr(start_sweep, "LONGEST_PAUSE_S", 0.05)
     services = open_services(settings, publish=False)
     order = request()
     services.orders.place(PlaceOrder(request=order, style=SagaStyle.ORCHESTRATED, fingerprint="its body"))

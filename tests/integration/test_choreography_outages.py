@@ -1,10 +1,6 @@
 """An outage that lasts: behind one order, or of a service's whole database."""
 
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, update
@@ -18,6 +14,7 @@ from services.payments.transitions import charge_key
 from tests.integration.choreography_in_threads import Choreography, impatient
 from tests.integration.conftest import Broker
 from tests.stack import eventually
+from tests.unwell_databases import locked
 
 FOR_EVER = 1_000_000
 FLAKY = Card(token="tok_gatewayFlaky")
@@ -90,16 +87,6 @@ def test_a_charge_that_faults_holds_up_none_of_fifty_others_and_its_order_keeps_
     choreography.await_books_right()
 
 
-@contextmanager
-def locked(database: Path) -> Iterator[None]:
-    """Nobody else can write to it. Each write waits five seconds, and then faults."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
-
-
-@pytest.mark.embedded
 def test_a_database_that_is_away_for_longer_than_a_session_costs_no_partition_no_order_and_no_message(
     choreography: Choreography, broker: Broker
 ) -> None:
@@ -108,7 +95,7 @@ def test_a_database_that_is_away_for_longer_than_a_session_costs_no_partition_no
     choreography.await_books_right()
     rebalances = choreography.rebalances("inventory-service")
 
-    with locked(choreography.folder / "inventory.db"):
+    with locked(choreography.database_url("inventory")):
         orders = [choreography.place() for _ in range(10)]
         for order_id in orders:
             choreography.await_event(order_id, "payment.completed")

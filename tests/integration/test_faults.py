@@ -167,7 +167,6 @@ def test_a_dead_letter_that_is_heard_twice_or_after_the_end_changes_nothing(
     assert choreography.timeline(order_id) == events
 
 
-@pytest.mark.embedded
 def test_a_service_whose_database_is_away_waits_and_loses_nothing(choreography: Choreography) -> None:
     choreography.start()
     first = choreography.place()

@@ -44,3 +44,8 @@ def test_a_client_that_cannot_connect_leaves_no_thread_and_no_socket(
 
     threads_now, files_now = threads_and_files()
     assert (threads_now - threads, files_now - files) == (set(), set())
+
+
+def test_a_client_that_cannot_connect_says_why() -> None:
+    with pytest.raises(KafkaError, match=r"Unable to bootstrap from 127\.0\.0\.1:\d+: .*ECONNREFUSED"):
+        KafkaConnection(bootstrap=f"127.0.0.1:{free_port()}").admin(0.2)

@@ -41,7 +41,7 @@ def servers() -> Servers:
     return Servers(os.environ[SCRIPT], Path(os.environ[VARIABLE]).parent)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_stack(tmp_path_factory.mktemp("real")) as stack:
         yield stack

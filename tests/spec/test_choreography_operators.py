@@ -94,7 +94,7 @@ async def test_the_witness_shows_what_an_operator_has_to_know_and_nothing_of_the
     shop: Shop, stack: Stack
 ) -> None:
     order_id = await asyncio.to_thread(stuck_order, shop, "choreographed")
-    temporal = await Client.connect(stack.ready["temporal"])
+    temporal = await Client.connect(stack.ready["temporal"], namespace=stack.settings().temporal_namespace)
     witness = temporal.get_workflow_handle(witness_id(OrderId(order_id)))
 
     async def shown() -> list[str | None]:

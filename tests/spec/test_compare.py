@@ -1,4 +1,4 @@
-"""`twinsaga compare` as a user runs it: on a real stack of its own."""
+"""`twinsaga compare` as a user runs it: always on an embedded stack of its own, whatever servers there are."""
 
 import json
 import subprocess
@@ -13,6 +13,8 @@ from comparison.trials import TRIALS
 from domain.order import OrderStatus
 from runtime.command_line import commands
 from tests.stack import TWINSAGA, Json
+
+pytestmark = pytest.mark.embedded
 
 DEADLINE_S = 600.0
 STYLES = ("orchestrated", "choreographed")

@@ -61,7 +61,7 @@ def broker_frozen(stack: Stack) -> Iterator[None]:
 
 
 async def saga_status(stack: Stack, order_id: str) -> WorkflowExecutionStatus | None:
-    client = await Client.connect(stack.ready["temporal"])
+    client = await Client.connect(stack.ready["temporal"], namespace=stack.settings().temporal_namespace)
     async with asyncio.timeout(20):
         return (await client.get_workflow_handle(f"order-saga/{order_id}").describe()).status
 

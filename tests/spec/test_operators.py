@@ -1,8 +1,6 @@
 """What a customer, an operator and the gateway do to an order under way, through the API of the real stack."""
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import httpx
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from comparison.scenarios import SCENARIOS
 from tests.shop import Shop
 from tests.stack import Json, Stack, eventually
+from tests.unwell_databases import locked
 
 
 def stuck_order(shop: Shop, style: str) -> str:
@@ -76,11 +75,9 @@ def test_a_stuck_order_survives_its_worker(shop: Shop, stack: Stack) -> None:
     assert shop.await_end(order_id)["reason"] == "undeliverable_address"
 
 
-@pytest.mark.embedded
 def test_a_step_under_way_is_shown_before_its_service_has_a_record_of_it(shop: Shop, stack: Stack) -> None:
     prepared = shop.prepared(SCENARIOS["ok"])
-    with closing(sqlite3.connect(stack.data / "gateway.db", isolation_level=None)) as gateway:
-        gateway.execute("BEGIN EXCLUSIVE")  # nobody is charged meanwhile
+    with locked(stack.settings().database_url("gateway")):  # nobody is charged meanwhile
         order_id = shop.place(prepared, "orchestrated")
 
         charge = eventually(
