@@ -125,3 +125,12 @@ class Order:
     @property
     def total(self) -> Money:
         return reduce(add, (line.total for line in self.lines))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderOutcome:
+    """How the saga of an order ended."""
+
+    order_id: OrderId
+    status: OrderStatus
+    reason: Reason | None = None

@@ -20,7 +20,7 @@ from api.errors import away
 from api.problems import NotPossibleNow
 from domain.commands import RefundPayment, RequestCancellation
 from domain.ids import OrderId
-from domain.order import Reason, Step
+from domain.order import OrderOutcome, Reason, Step
 from runtime.saga_progress import steps_being_tried
 from runtime.saga_starter import AWAY, Temporal
 from services.inventory.service import InventoryService
@@ -28,7 +28,7 @@ from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 from services.shipping.store import ShipmentStatus
-from workflows.order_saga import OrderOutcome, OrderSaga, workflow_id
+from workflows.order_saga import OrderSaga, workflow_id
 
 DEADLINE_S = 5.0
 RPC_DEADLINE = timedelta(seconds=DEADLINE_S)

@@ -7,8 +7,8 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowHandle
 
 from api.dependencies import Trying
-from domain.order import Step
-from workflows.order_saga import OrderOutcome, OrderSaga
+from domain.order import OrderOutcome, Step
+from workflows.order_saga import OrderSaga
 
 ANSWER_DEADLINE = timedelta(milliseconds=500)
 

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
+from activities.order_ends import ENDS_QUEUE
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetters
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters
@@ -21,15 +22,14 @@ from domain.ids import OrderId, event_id_of
 from domain.order import Reason
 from runtime.bridge_routes import ESTATE_TOPICS, WITNESS_QUEUE, EstateRoutes, witness_routes
 from runtime.kafka import kafka_connection, message_of
-from runtime.outcome_workflow import PublishSagaOutcome
+from runtime.order_end_workflow import TellOrderEnd
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import leave_anyway, stop_event
-from runtime.temporal import connect
+from runtime.temporal import UNSANDBOXED, connect
 from runtime.wiring import Databases, services_over
 from runtime.witnessed_attention import attention_letters
 from workflows.choreography_witness import ChoreographyWitness
-from workflows.saga_outcomes import OUTCOME_QUEUE
 
 GROUP = "kafka-bridge"
 PUBLISHING_AT_ONCE = 4
@@ -102,7 +102,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         bridge = KafkaIntoWorkflow(
             client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
         )
-        async with _witnesses(client, connection), _outcomes(client, connection):
+        async with _witnesses(client, connection), _order_ends(client, connection):
             announce_ready(settings)  # no order waits for the group, which may take its time
             await bridge.run(stop, threading.Event())
 
@@ -117,6 +117,7 @@ async def _witnesses(client: Client, connection: KafkaConnection) -> AsyncIterat
             task_queue=WITNESS_QUEUE,
             workflows=[ChoreographyWitness],
             activities=[requests.request],
+            plugins=[UNSANDBOXED],
             activity_executor=threads,
             max_concurrent_activities=PUBLISHING_AT_ONCE,
         ):
@@ -124,14 +125,14 @@ async def _witnesses(client: Client, connection: KafkaConnection) -> AsyncIterat
 
 
 @asynccontextmanager
-async def _outcomes(client: Client, connection: KafkaConnection) -> AsyncIterator[None]:
-    """Publishes how orchestrated orders ended; what ended while this was away waits for it in Temporal."""
+async def _order_ends(client: Client, connection: KafkaConnection) -> AsyncIterator[None]:
+    """Tells how orchestrated orders ended; what ended while this was away waits for it in Temporal."""
     with closing(KafkaPublishing(connection.producer)) as publishing, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
         async with Worker(
             client,
-            task_queue=OUTCOME_QUEUE,
-            workflows=[PublishSagaOutcome],
-            plugins=[KafkaPublishingPlugin(publishing)],
+            task_queue=ENDS_QUEUE,
+            workflows=[TellOrderEnd],
+            plugins=[KafkaPublishingPlugin(publishing), UNSANDBOXED],
             activity_executor=threads,
             max_concurrent_activities=PUBLISHING_AT_ONCE,
         ):

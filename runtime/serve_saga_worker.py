@@ -13,6 +13,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import Plugin, Worker, WorkerDeploymentConfig
 
 from activities.inventory import InventoryActivities
+from activities.order_ends import have_order_end_told
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
 from activities.shipping import ShippingActivities
@@ -21,11 +22,11 @@ from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.start_sweep import sweep
 from runtime.stopping import stop_event
-from runtime.temporal import connect
+from runtime.temporal import UNSANDBOXED, connect
 from runtime.wiring import Services, open_services
+from workflows.order_end_told import HasEndTold
 from workflows.order_ends import AtOrderEnd
 from workflows.order_saga import OrderSaga
-from workflows.saga_outcomes import StartsPublishing
 
 DEPLOYMENT = "order-sagas"
 ACTIVITIES_AT_ONCE = 32
@@ -51,7 +52,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
         estate_plugins(settings, services.orders) as estate,
     ):
-        plugins = [*estate, SimplePlugin("SagaOutcomesPlugin", interceptors=[AtOrderEnd(StartsPublishing)])]
+        plugins = [*estate, order_ends_plugin(), UNSANDBOXED]
         deployment = deployment_of(settings.temporal_build_id)
         async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)
@@ -70,6 +71,11 @@ async def _sweep_until(stop: threading.Event, sweeping: Coroutine[None, None, No
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def order_ends_plugin() -> SimplePlugin:
+    """Whoever answers a saga's callers comes before it among the plugins: they may be away."""
+    return SimplePlugin("OrderEndsPlugin", activities=[have_order_end_told], interceptors=[AtOrderEnd(HasEndTold)])
 
 
 def deployment_of(build_id: str | None) -> WorkerDeploymentConfig | None:

@@ -8,13 +8,19 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
+from temporalio.worker import UnsandboxedWorkflowRunner
 
-from domain.order import OrderRequest, SagaStyle
+from domain.order import OrderOutcome, OrderRequest, SagaStyle
 from runtime.errors import CannotRun
 from runtime.settings import Settings
-from workflows.order_saga import OrderOutcome, OrderSaga, workflow_id
+from workflows.order_saga import OrderSaga, workflow_id
 from workflows.saga_status import first_attributes, summary_of
+
+UNSANDBOXED = SimplePlugin("UnsandboxedPlugin", workflow_runner=UnsandboxedWorkflowRunner())
+"""The sandbox notices what would make a workflow differ in a replay, and takes a third of a worker's time. The tests
+run the workflows in it, so the processes need not."""
 
 CONNECT_DEADLINE_S = 5.0
 RPC_DEADLINE = timedelta(seconds=5)

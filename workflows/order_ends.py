@@ -14,9 +14,8 @@ from temporalio.worker import (
 )
 
 with workflow.unsafe.imports_passed_through():
-    from domain.order import OrderRequest, OrderStatus, Reason
+    from domain.order import OrderOutcome, OrderRequest, OrderStatus, Reason
     from workflows.interruptions import shielded
-    from workflows.order_saga import OrderOutcome
 
 ORDER_SAGA = "OrderSaga"
 

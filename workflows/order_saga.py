@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from temporalio import workflow
@@ -17,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
         ShippingScheduled,
     )
     from domain.ids import OrderId
-    from domain.order import OrderRequest, OrderStatus, Reason, Step
+    from domain.order import OrderOutcome, OrderRequest, OrderStatus, Reason, Step
     from workflows import steps
     from workflows.attention import AttentionOfOperator
     from workflows.compensations import Compensation, Compensations
@@ -28,13 +27,6 @@ with workflow.unsafe.imports_passed_through():
 REFUSALS = (OrderCancelled, PaymentFailed, InventoryFailed, ShippingFailed)
 
 E = TypeVar("E")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderOutcome:
-    order_id: OrderId
-    status: OrderStatus
-    reason: Reason | None = None
 
 
 def workflow_id(order_id: OrderId) -> str:

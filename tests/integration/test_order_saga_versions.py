@@ -11,13 +11,13 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from domain.order import OrderRequest, OrderStatus, Pix, Reason, Step
+from domain.order import OrderOutcome, OrderRequest, OrderStatus, Pix, Reason, Step
 from runtime.binaries import temporal_binary
 from runtime.serve_saga_worker import DEPLOYMENT, deployment_of
 from tests.integration.order_saga.at_steps import AtSteps
 from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually, open_shop
 from tests.service_databases import migrated, sqlite_urls
-from workflows.order_saga import OrderOutcome, OrderSaga
+from workflows.order_saga import OrderSaga
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
 

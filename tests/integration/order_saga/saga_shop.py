@@ -21,7 +21,7 @@ from temporalio.worker import Plugin, WorkerDeploymentConfig
 from adapters.sql.database import Database
 from domain.commands import PlaceOrder
 from domain.ids import OrderId, Sku
-from domain.order import Card, OrderStatus, PaymentMethod, SagaStyle, Step
+from domain.order import Card, OrderOutcome, OrderStatus, PaymentMethod, SagaStyle, Step
 from runtime.serve_saga_worker import ACTIVITIES_AT_ONCE, saga_worker
 from runtime.settings import Settings
 from runtime.temporal import start_saga
@@ -29,7 +29,7 @@ from runtime.wiring import Databases, Services, audit_of, services_over
 from tests.examples import BOOK, LAMP, PRICE, a_request, address
 from tests.integration.order_saga.at_steps import AtSteps
 from tests.service_databases import Urls
-from workflows.order_saga import OrderOutcome, OrderSaga
+from workflows.order_saga import OrderSaga
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, StepProgress
 
 DEADLINE_S = 30.0

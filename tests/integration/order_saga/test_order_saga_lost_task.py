@@ -10,10 +10,10 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 
 from domain.commands import ReserveInventory
-from domain.order import OrderStatus, Step
+from domain.order import OrderOutcome, OrderStatus, Step
 from services.inventory.store import ReservationStatus
 from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually
-from workflows.order_saga import OrderOutcome, OrderSaga
+from workflows.order_saga import OrderSaga
 
 
 def in_the_future() -> "asyncio.Future[Saga]":
