@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.plugin import SimplePlugin
@@ -14,6 +13,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from domain.order import OrderOutcome, OrderRequest, SagaStyle
 from runtime.errors import CannotRun
+from runtime.payloads import data_converter
 from runtime.settings import Settings
 from workflows.order_saga import OrderSaga, workflow_id
 from workflows.saga_status import first_attributes, summary_of
@@ -38,7 +38,7 @@ async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
     config = {"target_host": settings.temporal_address, "namespace": settings.temporal_namespace} | config
     try:
         async with asyncio.timeout(CONNECT_DEADLINE_S):
-            return await Client.connect(**config, data_converter=pydantic_data_converter, runtime=runtime)  # type: ignore[arg-type]
+            return await Client.connect(**config, data_converter=data_converter, runtime=runtime)  # type: ignore[arg-type]
     except (RuntimeError, TimeoutError) as error:
         raise CannotRun(f"Temporal does not answer at {config['target_host']}: {error!r}") from error
 
