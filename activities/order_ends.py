@@ -23,7 +23,7 @@ async def have_order_end_told(outcome: OrderOutcome) -> None:
     try:
         await activity.client().start_workflow(
             TELL_ORDER_END,
-            args=[outcome, activity.info().task_queue],
+            outcome,
             id=f"order-end/{outcome.order_id}/{outcome.status}",
             task_queue=ENDS_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,

@@ -1,7 +1,7 @@
 """Others hear how an orchestrated order ended. The saga neither waits for that nor fails with it.
 
-At its end the saga has a workflow started that tells them, and that outlives it: while the broker or the mail is away
-it tries again, for hours if need be. It runs on a task queue of its own, so that its attempts take no place from sagas
+At its end the saga has a workflow started that tells them, and that outlives it: while the broker is away it
+tries again, for hours if need be. It runs on a task queue of its own, so that its attempts take no place from sagas
 under way. A child workflow would do the same, at five more events and a workflow task for each order.
 """
 

@@ -17,6 +17,8 @@ from runtime.estate.video_workflow import ProcessVideo
 from runtime.estate.workflows import VideoWorkflows
 from runtime.settings import Settings
 from services.orders.service import OrderService
+from workflows.order_end_mails import MailsOrderEnd
+from workflows.order_ends import AtOrderEnd
 
 
 @contextmanager
@@ -29,6 +31,8 @@ def estate_plugins(settings: Settings, orders: OrderService) -> Iterator[Sequenc
         "EstatePlugin",
         workflows=[ProcessVideo],
         activities=[mails.order_ended],
+        # The mails come first: whoever waits for a saga is answered before its customer is written to.
+        interceptors=[AtOrderEnd(MailsOrderEnd)],
     )
     try:
         yield [own, CeleryCallersPlugin(app), CeleryTasksPlugin(app, TaskClaims.at(settings.own_redis_url))]

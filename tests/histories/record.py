@@ -14,7 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from runtime.binaries import temporal_binary
-from runtime.serve_saga_worker import order_ends_plugin
+from tests.histories.ends import ends_plugin
 from tests.histories.orders import KEPT, KeptOrder, ended
 from tests.integration.order_saga.at_steps import AtSteps
 from tests.integration.order_saga.saga_shop import SagaShop, open_shop
@@ -55,7 +55,7 @@ async def record(folder: Path) -> None:
         for name, order in KEPT.items():
             with tempfile.TemporaryDirectory() as data:
                 opening = open_shop(environment, at_steps, migrated(sqlite_urls(Path(data))))
-                async with opening as shop, shop.worker(plugins=[order_ends_plugin()]):
+                async with opening as shop, shop.worker(plugins=[ends_plugin()]):
                     (folder / f"{name}.json").write_text(await history_of(shop, order) + "\n")
 
 

@@ -117,7 +117,7 @@ def test_a_service_that_was_away_takes_what_waited_for_it(choreography: Choreogr
     assert choreography.await_end(order_id).stage is Stage.CONFIRMED
 
 
-@pytest.mark.embedded
+@pytest.mark.embedded("a real broker keeps what it has, on disk")
 def test_a_broker_that_forgot_everything_gets_it_again_from_the_event_logs(
     choreography: Choreography, broker: Broker
 ) -> None:

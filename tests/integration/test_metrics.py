@@ -94,7 +94,7 @@ def test_a_parked_order_is_counted_until_it_passes(choreography: Choreography, s
         scraped.await_value("twinsaga_parked_messages", lambda parked: parked == 0, "0")
 
 
-@pytest.mark.embedded
+@pytest.mark.embedded("stops the embedded broker; tests/real/test_servers_away.py kills the real one")
 def test_the_outbox_ages_while_the_broker_is_away(
     choreography: Choreography, broker: Broker, scraping: Scraping
 ) -> None:

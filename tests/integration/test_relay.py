@@ -73,7 +73,7 @@ def test_of_two_relays_one_is_active_and_the_other_takes_over(choreography: Chor
         outbox.close()
 
 
-@pytest.mark.embedded
+@pytest.mark.embedded("stops the embedded broker; tests/real/test_servers_away.py kills the real one")
 def test_events_of_one_order_keep_their_order_while_the_broker_comes_and_goes(
     choreography: Choreography, broker: Broker
 ) -> None:

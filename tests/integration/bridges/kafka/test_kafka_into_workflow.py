@@ -75,7 +75,7 @@ async def test_each_key_keeps_its_order(estate: Estate) -> None:
         assert {key: await estate.numbers(key) for key in keys} == {key: list(range(each)) for key in keys}
 
 
-@pytest.mark.embedded
+@pytest.mark.embedded("kills the embedded Temporal; tests/real/test_servers_die.py kills the real one")
 async def test_a_temporal_that_is_away_is_waited_for_and_nothing_is_lost_or_swapped(estate: Estate) -> None:
     events = [(f"a-{number}", "ledger.written", "a", number) for number in range(40)]
     async with estate.bridging():

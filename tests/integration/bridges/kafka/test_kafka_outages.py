@@ -11,7 +11,7 @@ import pytest
 from adapters.kafka.topics import TopicShape, ensure_topics
 from tests.integration.bridges.kafka.conftest import Estate, soon
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.embedded("kills, freezes or empties the embedded engines; tests/real kills the real ones")
 
 KEYS = [f"k{number}" for number in range(10)]
 AWAY_S = 30.0

@@ -47,7 +47,7 @@ async def test_a_workflow_publishes_a_cloud_event_under_an_id_derived_from_it(pu
     assert ids[0] != ids[1]
 
 
-@pytest.mark.embedded
+@pytest.mark.embedded("stops the embedded broker; tests/real/test_servers_away.py kills the real one")
 async def test_a_broker_that_is_away_gets_the_event_later_under_the_same_id(publishers: Estate) -> None:
     await publishers.client.execute_workflow(Invoice.run, {"number": 6}, id="connects", task_queue=TASK_QUEUE)
     publishers.broker.stop()  # with all that it held
