@@ -1,5 +1,6 @@
 """Which tests run on which servers: the embedded ones, or those that TWINSAGA_TEST_SERVERS names."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,29 +8,32 @@ import pytest
 from tests.given_servers import VARIABLE, given_servers
 
 REAL = Path(__file__).with_name("real")
-_left_out = pytest.StashKey[int]()
+_left_out = pytest.StashKey[Counter[str]]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = [item for item in items if not _fits(item)]
+    left_out = {item: why for item in items if (why := _why_not_here(item))}
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if _fits(item)]
-    config.stash[_left_out] = len(left_out)
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+    config.stash[_left_out] = Counter(left_out.values())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    servers, left_out = given_servers(), config.stash.get(_left_out, 0)
+    servers, left_out = given_servers(), config.stash.get(_left_out, Counter())
     if servers is not None:
         terminalreporter.section("on real servers")
         terminalreporter.line(f"PostgreSQL, Redis, Apache Kafka {servers.kafka} and Temporal {servers.temporal}")
-        terminalreporter.line(f"{left_out} tests are left out: they kill or need engines of the embedded stack")
+        for why, tests in left_out.most_common():
+            terminalreporter.line(f"left out: {tests}, {why}")
     elif left_out:
         terminalreporter.section("REAL SERVERS WERE NOT TESTED", red=True, bold=True)
-        terminalreporter.line(f"{left_out} tests are left out: {VARIABLE} is not set; see `make test-real`", red=True)
+        for why, tests in left_out.most_common():
+            terminalreporter.line(f"left out: {tests}, {why}", red=True)
 
 
-def _fits(item: pytest.Item) -> bool:
+def _why_not_here(item: pytest.Item) -> str | None:
     if given_servers() is None:
-        return not item.path.is_relative_to(REAL)
-    return item.get_closest_marker("embedded") is None
+        return f"{VARIABLE} is not set; see `make test-real`" if item.path.is_relative_to(REAL) else None
+    marker = item.get_closest_marker("embedded")
+    return str(marker.args[0]) if marker else None

@@ -17,7 +17,7 @@ from tests.service_processes import ServiceProcesses
 from tests.shop import FINISHED, Shop
 from tests.stack import Json, Stack, eventually, running_stack
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.embedded("plays on an embedded stack of its own")
 
 SEED: int | None = None  # the number that a failed run printed makes the same choices again
 KILLS = 10

@@ -4,8 +4,8 @@ import pytest
 
 from tests.stack import Stack
 
-# The UI belongs to the embedded Temporal; that of a real server is not ours to serve, so the ready file names none.
-EMBEDDED_UI = pytest.param("temporal_ui", marks=pytest.mark.embedded)
+UI_OF_OTHERS = "a real Temporal's UI is not ours to start, so the ready file names none"
+EMBEDDED_UI = pytest.param("temporal_ui", marks=pytest.mark.embedded(UI_OF_OTHERS))
 
 
 @pytest.mark.parametrize("name", ["api", EMBEDDED_UI, "flower", "mail"])

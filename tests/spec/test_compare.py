@@ -1,4 +1,4 @@
-"""`twinsaga compare` as a user runs it: always on an embedded stack of its own, whatever servers there are."""
+"""`twinsaga compare` as a user runs it: on a stack of its own."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from domain.order import OrderStatus
 from runtime.command_line import commands
 from tests.stack import TWINSAGA, Json
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.embedded("plays on an embedded stack of its own")
 
 DEADLINE_S = 600.0
 STYLES = ("orchestrated", "choreographed")

@@ -7,7 +7,7 @@ from tests.shop import Shop
 from tests.stack import Stack
 
 
-@pytest.mark.embedded
+@pytest.mark.embedded("kills an embedded engine; tests/real/test_servers_die.py kills the real ones")
 @pytest.mark.parametrize("engine", ["kafka", "redis", "temporal"])
 def test_every_order_ends_although_an_engine_was_killed(shop: Shop, stack: Stack, engine: str) -> None:
     names = ("ok", "declined", "undeliverable", "flaky_gateway")

@@ -83,7 +83,7 @@ def test_what_is_no_address_is_refused(estate: Estate, email: str) -> None:
     assert [error["field"] for error in answer.json()["errors"]] == ["email"]
 
 
-@pytest.mark.embedded
+@pytest.mark.embedded("freezes the embedded Redis; tests/real/test_servers_away.py kills the real one")
 def test_with_redis_away_a_user_is_stored_at_once_and_welcomed_later(estate: Estate, address: str) -> None:
     redis = estate.stack.ready["processes"]["redis"]
     os.kill(redis, signal.SIGSTOP)

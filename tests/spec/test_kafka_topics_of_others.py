@@ -95,7 +95,7 @@ def test_an_order_that_its_customer_cancelled_is_published_as_cancelled(shop: Sh
     assert json.loads(outcome.value or b"")["reason"] == "cancelled_by_customer"
 
 
-@pytest.mark.embedded
+@pytest.mark.embedded("freezes the embedded broker; tests/real/test_servers_away.py kills the real one")
 def test_a_broker_that_is_away_holds_up_no_saga_and_hears_of_it_later(shop: Shop, stack: Stack) -> None:
     order = shop.prepared(SCENARIOS["ok"])
     with broker_frozen(stack):
@@ -183,7 +183,7 @@ def test_what_is_no_settlement_is_one_dead_letter(shop: Shop, stack: Stack) -> N
     assert (letter.value, dict(letter.headers)["dead_letter_group"]) == (b"no JSON", b"payment-service")
 
 
-@pytest.mark.embedded
+@pytest.mark.embedded("freezes the embedded broker; tests/real/test_servers_away.py kills the real one")
 def test_while_the_broker_is_away_the_gateway_is_asked_to_call_again(shop: Shop, stack: Stack, style: str) -> None:
     order_id = pending_pix(shop, style)
 
