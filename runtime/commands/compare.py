@@ -73,10 +73,12 @@ def _play(
     from runtime.comparing.compare import Plan, compare
     from runtime.comparing.showing import show
     from runtime.console import table_console
+    from runtime.stopping import ended_as_by_ctrl_c
 
     console = table_console()
     drawn = SystemRandom().randrange(1_000_000) if seed is None else seed
-    comparison = compare(Plan(names=names, orders=orders, seed=drawn, brief=brief), console)
+    with ended_as_by_ctrl_c():
+        comparison = compare(Plan(names=names, orders=orders, seed=drawn, brief=brief), console)
     show(comparison, console, json_file=json, report_file=report)
     if not comparison.ok:
         raise typer.Exit(1)
