@@ -76,8 +76,11 @@ class Deliveries:
             self._bury(message, poison, attempts=1)
             return
         recorded = received.recorded
-        if self._parked.key_is_parked(recorded.event.order_id):
+        standing = self._inbox.standing(recorded.event_id, recorded.event.order_id)
+        if standing.key_is_parked:
             self._park(message, received, attempts=0, error="waits behind an earlier message of its order")
+            return
+        if standing.handled:
             return
         try:
             self._react(received, self._reactions.on[recorded.event.type])
@@ -104,10 +107,8 @@ class Deliveries:
         recorded = received.recorded
         handling = Handling(message_id=recorded.event_id, traceparent=received.traceparent)
         with suppress(AlreadyHandled):
-            if self._inbox.handled(recorded.event_id):
-                return
             reaction(handling, recorded.event)
-            if not self._inbox.handled(recorded.event_id):  # nothing had to change, so nothing was recorded
+            if not handling.in_inbox:  # nothing had to change, so nothing was recorded
                 self._inbox.mark(recorded.event_id)
 
     def _park(self, message: IncomingMessage, received: ReceivedEvent, *, attempts: int, error: str) -> None:
@@ -137,7 +138,8 @@ class Deliveries:
             event_type = received.recorded.event.type
             instead = self._reactions.out_of_attempts.get(event_type)
             given_up = instead is not None and parked.attempts >= self._reactions.attempts
-            self._react(received, instead if instead and given_up else self._reactions.on[event_type])
+            if not self._inbox.handled(parked.message_id):
+                self._react(received, instead if instead and given_up else self._reactions.on[event_type])
         except NOTHING_DECIDED:
             raise
         except Fault as fault:

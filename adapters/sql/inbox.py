@@ -1,12 +1,27 @@
 """Which messages a service has handled."""
 
-from sqlalchemy import Connection, select
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, exists, select
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
-from adapters.sql.journal_tables import inbox
+from adapters.sql.journal_tables import inbox, parked
 from domain.ids import EventId
 from services.unit_of_work import Clock
+
+_STANDING = select(
+    exists().where(inbox.c.message_id == bindparam("message_id")).label("handled"),
+    exists().where(parked.c.key == bindparam("key")).label("key_is_parked"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is known of a message that comes. `key_is_parked`: an earlier one of its key waits for its next attempt."""
+
+    handled: bool
+    key_is_parked: bool
 
 
 class AlreadyHandled(Exception):
@@ -26,6 +41,12 @@ class Inbox:
         with self._database.reading() as connection:
             found = connection.execute(select(inbox.c.message_id).where(inbox.c.message_id == message_id))
             return found.first() is not None
+
+    def standing(self, message_id: EventId, key: str) -> Standing:
+        """Ask all that has to be known of a message before it is handled, in one look."""
+        with self._database.reading() as connection:
+            found = connection.execute(_STANDING, {"message_id": message_id, "key": key}).one()
+            return Standing(handled=bool(found.handled), key_is_parked=bool(found.key_is_parked))
 
     def mark(self, message_id: EventId) -> None:
         """Say that the message is handled, for one whose handling recorded no event. Marking twice is marking once."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:  # at run time only whoever uses PostgreSQL loads its driver
     import psycopg
 
 _LOOK_EVERY_S: Final = 0.005
+_LOOK_SELDOM_S: Final = 0.025
+_BUSY_S: Final = 1.0
+"""For so long after a commit the next one is looked for often."""
+
 _ADVISORY_LOCK: Final = 0x7477696E73616761
 """Any number that everybody who wants this lock takes. This one spells `twinsaga`."""
 
@@ -27,6 +31,7 @@ class SqliteWatch:
         self._database = database
         self._connection: DBAPIConnection | None = None
         self._seen: int | None = None
+        self._busy_until = 0.0
 
     def wait(self, timeout_s: float) -> bool:
         end = time.monotonic() + timeout_s
@@ -34,11 +39,12 @@ class SqliteWatch:
             version = self._version()
             if version != self._seen:
                 self._seen = version
+                self._busy_until = time.monotonic() + _BUSY_S
                 return True
-            left_s = end - time.monotonic()
-            if left_s <= 0:
+            now = time.monotonic()
+            if now >= end:
                 return False
-            time.sleep(min(_LOOK_EVERY_S, left_s))
+            time.sleep(min(_LOOK_EVERY_S if now < self._busy_until else _LOOK_SELDOM_S, end - now))
 
     @contextmanager
     def lock(self) -> Iterator[bool]:

@@ -39,7 +39,6 @@ _DUE = (
     .order_by(parked.c.seq)
     .limit(bindparam("at_most"))
 )
-_KEY_IS_PARKED = select(exists().where(parked.c.key == bindparam("key")))
 _COUNT = select(func.count()).select_from(parked)
 
 
@@ -66,10 +65,6 @@ class ParkedMessages:
             statement = inserting(connection, parked).on_conflict_do_nothing(index_elements=["message_id"])
             connection.execute(statement, row)
             connection.commit()
-
-    def key_is_parked(self, key: str) -> bool:
-        with self._database.reading() as connection:
-            return bool(connection.execute(_KEY_IS_PARKED, {"key": key}).scalar())
 
     def due(
         self, now: datetime, limit: int, partitions: Collection[tuple[str, int]] | None = None

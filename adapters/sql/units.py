@@ -19,12 +19,16 @@ from services.unit_of_work import Clock, StepRecord, StepStatus
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Handling:
-    """The message that a unit's work answers to. `traceparent` is W3C trace context, passed on to what it causes."""
+    """The message that a unit's work answers to. `traceparent` is W3C trace context, passed on to what it causes.
+
+    `in_inbox` is set by the commit that puts the message there.
+    """
 
     message_id: EventId
     traceparent: str | None = None
+    in_inbox: bool = False
 
 
 class SqlUnits(Generic[S]):
@@ -114,4 +118,7 @@ class SqlUnit(Generic[S]):
             message_id = self._handling.message_id
             if not put_into_inbox(self._connection, message_id, self._clock):
                 raise AlreadyHandled(message_id)
-        self._connection.commit()
+            self._connection.commit()
+            self._handling.in_inbox = True
+        else:
+            self._connection.commit()

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.sql.inbox import Inbox
+from adapters.sql.inbox import Inbox, Standing
 from adapters.sql.parked import ParkedMessage, ParkedMessages
 from domain.ids import EventId
 from runtime.wiring import Databases
@@ -90,15 +90,17 @@ def test_a_message_waits_behind_the_first_of_its_key_however_long_that_takes(par
     assert ids(list(parked.due(NOON, 10))) == ["m-2"]
 
 
-def test_a_key_is_parked_until_its_last_message_is_gone(parked: ParkedMessages) -> None:
+def test_a_key_is_parked_until_its_last_message_is_gone(databases: Databases, clock: SettableClock) -> None:
+    inbox, parked = Inbox(databases.payments, clock), ParkedMessages(databases.payments)
+    inbox.mark(EventId("m-3"))
     parked.park(a_message("m-1"))
     parked.park(a_message("m-2"))
     parked.remove(EventId("m-1"))
-    assert parked.key_is_parked("order-1")
-    assert not parked.key_is_parked("order-2")
+    assert inbox.standing(EventId("m-3"), "order-1") == Standing(handled=True, key_is_parked=True)
+    assert inbox.standing(EventId("m-4"), "order-2") == Standing(handled=False, key_is_parked=False)
 
     parked.remove(EventId("m-2"))
-    assert not parked.key_is_parked("order-1")
+    assert inbox.standing(EventId("m-3"), "order-1") == Standing(handled=True, key_is_parked=False)
     assert parked.count() == 0
 
 

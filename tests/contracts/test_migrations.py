@@ -13,12 +13,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, text
 
-from adapters.sql import estate_tables, journal_tables, migrations, outbox, parked, tables
+from adapters.sql import estate_tables, inbox, journal_tables, migrations, outbox, tables
 from adapters.sql.database import Database
 from adapters.sql.migrations import SERVICES, migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
-from domain.ids import new_order_id
+from domain.ids import EventId, new_order_id
 from domain.order import OrderStatus, SagaStyle
 from runtime.wiring import Databases
 from services.orders.store import OrderFilter
@@ -144,7 +144,7 @@ def test_the_small_indexes_serve_their_queries(databases: Databases) -> None:
         SqlPaymentStore(connection).expired(NOON, 5)
     with plans_of(databases.shipping) as of_shipping:
         outbox.Outbox(databases.shipping).unpublished(5)
-        parked.ParkedMessages(databases.shipping).key_is_parked("key")
+        inbox.Inbox(databases.shipping, lambda: NOON).standing(EventId("m-1"), "key")
 
     assert read_off(of_orders[0], "ix_orders_never_created", databases)
     assert read_off(of_payments[0], "ix_payments_expires_at", databases)
