@@ -1,0 +1,49 @@
+"""How much is played."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+IN_FLIGHT = 32
+CPU_IN_FLIGHT = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Of one block, but for `pairs`, `held_...` and `memory_orders`.
+
+    `orders`, `workflows` and `chains` are those that run 32 at a time; `alone` of either side run one after the other.
+    `cpu_orders` run 16 at a time. `reads` is of each kind of call.
+    """
+
+    pairs: int = 5
+    alone: int = 30
+    orders: int = 200
+    workflows: int = 200
+    chains: int = 600
+    starts: int = 1_000
+    tasks: int = 30
+    cpu_orders: int = 100
+    reads: int = 500
+    held_few: int = 1_000
+    held_many: int = 100_000
+    memory_orders: int = 10_000
+
+    def as_mapping(self) -> Mapping[str, int]:
+        return asdict(self)
+
+
+SHORT = Sizes(
+    pairs=1,
+    alone=3,
+    orders=8,
+    workflows=8,
+    chains=16,
+    starts=50,
+    tasks=3,
+    cpu_orders=6,
+    reads=20,
+    held_few=100,
+    held_many=400,
+    memory_orders=20,
+)
+"""Enough to see that everything works. Its ratios say nothing."""

@@ -1,0 +1,1 @@
+"""What `twinsaga bench` measures on: stacks of its own, and the references beside them."""

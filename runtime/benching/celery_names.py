@@ -1,0 +1,3 @@
+NOTHING_TASK = "bench.nothing"
+CELERY_QUEUE = "bench"
+AWAITING_QUEUE = "bench-awaiting"

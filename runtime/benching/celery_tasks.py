@@ -1,0 +1,74 @@
+"""Both sides of a Celery task that a workflow waits for, one after the other."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from statistics import median
+
+from celery import Celery
+from celery.exceptions import TimeoutError as NoResult
+from temporalio.client import Client
+
+from comparison.bench.playing import Values
+from runtime.benching.at_once import repeated
+from runtime.benching.awaiting_workflow import AwaitsNothing
+from runtime.benching.bare import timed_workflow
+from runtime.benching.bare_workflows import BARE_QUEUE, OneActivity
+from runtime.benching.celery_names import AWAITING_QUEUE, NOTHING_TASK
+from runtime.benching.failures import DidNotWork
+
+RESULT_WITHIN_S = 30.0
+WARM_UP_TASKS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitedTasks:
+    client: Client
+    tasks: int
+
+    async def warm_up(self) -> None:
+        await self._run(min(self.tasks, WARM_UP_TASKS))
+
+    async def play(self) -> Values:
+        return {"celery-p50": median(await self._run(self.tasks))}
+
+    async def _run(self, times: int) -> list[float]:
+        async def one(_: int) -> float:
+            return await timed_workflow(self.client, AwaitsNothing.__name__, AWAITING_QUEUE)
+
+        return await repeated(one, times, in_flight=1, what="workflows that await a Celery task")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowAndTask:
+    """A workflow of one activity, and then the task by itself: what both take together.
+
+    `thread` is one: results are heard of in the thread that waited for the first of them.
+    """
+
+    client: Client
+    app: Celery
+    tasks: int
+    thread: ThreadPoolExecutor
+
+    async def warm_up(self) -> None:
+        await self._run(min(self.tasks, WARM_UP_TASKS))
+
+    async def play(self) -> Values:
+        return {"celery-p50": median(await self._run(self.tasks))}
+
+    async def _run(self, times: int) -> list[float]:
+        async def one(_: int) -> float:
+            workflow_s = await timed_workflow(self.client, OneActivity.__name__, BARE_QUEUE)
+            return workflow_s + await asyncio.get_running_loop().run_in_executor(self.thread, self._round_trip)
+
+        return await repeated(one, times, in_flight=1, what="raw Celery tasks")
+
+    def _round_trip(self) -> float:
+        began = time.perf_counter()
+        try:
+            self.app.send_task(NOTHING_TASK).get(timeout=RESULT_WITHIN_S)
+        except NoResult as late:
+            raise DidNotWork(f"a raw Celery task has no result within {RESULT_WITHIN_S:.0f} s") from late
+        return time.perf_counter() - began

@@ -1,0 +1,135 @@
+"""`twinsaga bench` as a user runs it: on stacks of its own. No ratio is asserted: this machine is whatever it is."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from comparison.bench.figures import FIGURES
+from tests.stack import TWINSAGA, Json, eventually
+
+DEADLINE_S = 300.0
+FOLDERS = "twinsaga-bench-*"
+
+
+@contextmanager
+def bench(folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """What it puts aside goes into the folder, so that a test finds what is left of it."""
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [str(TWINSAGA), "bench", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"TMPDIR": str(folder)},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def processes_in(folder: Path) -> list[str]:
+    """The command lines of those that were started with their temporary files there."""
+    mine = f"TMPDIR={folder}\0".encode()
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mine in environment.read_bytes() + b"\0":
+                found.append(environment.with_name("cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("benched")
+
+
+@pytest.fixture(scope="module")
+def printed(files: Path) -> str:
+    with bench(files, "--short", "--seed", "5", "--json", str(files / "figures.json")) as process:
+        output, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.fixture
+def run(printed: str, files: Path) -> Json:
+    assert printed
+    found: Json = json.loads((files / "figures.json").read_text())
+    return found
+
+
+def test_every_figure_comes_out_with_both_sides_measured(run: Json) -> None:
+    assert (run["ok"], run["problems"], run["seed"]) == (True, [], 5)
+    assert list(run["figures"]) == list(FIGURES)
+    for name, figure in run["figures"].items():
+        assert len(figure["pairs"]) == 1, name
+        for value in (figure["ratio"], figure["ours"], figure["reference"]):
+            assert math.isfinite(value), name
+            assert value > 0, name
+
+
+def test_numbers_are_of_the_size_that_their_unit_says(run: Json) -> None:
+    limits = {"seconds": (1e-5, 30.0), "per second": (0.1, 1e5), "bytes": (50e6, 10e9)}
+    for name, figure in run["figures"].items():
+        lowest, highest = limits[figure["unit"]]
+        assert lowest < figure["ours"] < highest, name
+        assert lowest < figure["reference"] < highest, name
+
+
+def test_the_machine_is_described_and_memory_told_by_process(run: Json) -> None:
+    assert run["machine"]["cores"]
+    memory = run["details"]["memory_bytes"]
+    assert {"api", "saga-worker", "order-service", "supervisor"} <= memory["idle"].keys()
+    assert not {"temporal", "kafka", "redis"} & memory["all"].keys()
+
+
+def test_the_terminal_has_a_line_for_each_figure(printed: str) -> None:
+    lines = [line.split() for line in printed.splitlines()]
+    assert [name for name in FIGURES if not any(line and line[0] == name for line in lines)] == []
+    assert "seed 5" in printed
+
+
+def test_nothing_is_left_behind(printed: str, files: Path) -> None:
+    assert printed
+    assert list(files.glob(FOLDERS)) == []
+    assert processes_in(files) == []
+
+
+def test_nothing_is_left_behind_by_a_run_that_is_broken_off(tmp_path: Path) -> None:
+    with bench(tmp_path, "--short", "--figure", "choreographed-p50") as process:
+        eventually(lambda: any(tmp_path.glob(f"{FOLDERS}/few/chain_hop-5.log")), "the references are started", 120)
+        assert len(processes_in(tmp_path)) > 10
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+
+    assert process.returncode not in (0, None), output
+    assert list(tmp_path.glob(FOLDERS)) == []
+    assert processes_in(tmp_path) == []
+
+
+def test_an_unknown_figure_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    with bench(tmp_path, "--figure", "nonsense") as process:
+        output, _ = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == 2
+    assert "nonsense" in output
+    assert "orchestrated-rate" in output
+
+
+def test_what_is_measured_is_listed(tmp_path: Path) -> None:
+    with bench(tmp_path, "--list") as process:
+        output, _ = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == 0
+    assert [name for name in FIGURES if name not in output] == []

@@ -1,0 +1,155 @@
+"""How a figure becomes of blocks, and what a run says about it."""
+
+import json
+from collections.abc import Mapping
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from comparison.bench.figures import FIGURES, Match, matches_for
+from comparison.bench.goals import GIB, Unit, at_least, at_most, shown
+from comparison.bench.pairs import Measured, Pair
+from comparison.bench.playing import Contest, play, turns
+from comparison.bench.results import BenchRun, as_json, table
+from comparison.bench.sizes import SHORT, Sizes
+from runtime.benching.failures import DidNotWork
+from runtime.benching.scoring import Scores
+from tests.examples import NOON
+
+
+def measured(name: str, *pairs: tuple[float, float]) -> Measured:
+    return Measured(figure=FIGURES[name], pairs=[Pair(ours=ours, reference=reference) for ours, reference in pairs])
+
+
+def a_run(*figures: Measured, problems: tuple[str, ...] = ()) -> BenchRun:
+    return BenchRun(
+        seed=7,
+        began=NOON,
+        seconds=12.5,
+        machine={"cores": "2"},
+        sizes=Sizes().as_mapping(),
+        measured=figures,
+        problems=problems,
+    )
+
+
+class Recorded:
+    """A side that comes to the next of these values with each block."""
+
+    def __init__(self, name: str, log: list[str], *values: float) -> None:
+        self._name = name
+        self._log = log
+        self._values = iter(values)
+
+    async def warm_up(self) -> None:
+        self._log.append(f"{self._name} warms up")
+
+    async def play(self) -> Mapping[str, float]:
+        self._log.append(self._name)
+        return {"orchestrated-rate": next(self._values)}
+
+
+class Broken(Recorded):
+    async def play(self) -> Mapping[str, float]:
+        raise DidNotWork("order 1 is cancelled")
+
+
+def test_the_ratio_is_the_median_of_the_pairs_and_not_that_of_the_medians() -> None:
+    figure = measured("orchestrated-rate", (10, 20), (30, 10), (20, 40))
+
+    assert figure.ratio == 0.5
+    assert (figure.ours, figure.reference) == (20, 20)
+
+
+def test_an_even_number_of_pairs_has_its_median_in_the_middle() -> None:
+    assert measured("orchestrated-rate", (1, 1), (2, 1), (4, 1), (8, 1)).ratio == 3
+
+
+def test_the_spread_is_from_the_lowest_to_the_highest_pair() -> None:
+    assert measured("orchestrated-rate", (10, 20), (30, 10), (20, 40), (9, 10)).spread == (0.5, 3.0)
+
+
+@pytest.mark.parametrize(("ours", "reached"), [(9.9, False), (10, True), (11, True)])
+def test_a_rate_has_to_be_at_least_the_goal(ours: float, reached: bool) -> None:
+    assert measured("orchestrated-rate", (ours, 10)).reached is reached
+
+
+@pytest.mark.parametrize(("ours", "reached"), [(7.9, True), (8, True), (8.1, False)])
+def test_a_time_has_to_be_at_most_the_goal(ours: float, reached: bool) -> None:
+    assert measured("orchestrated-p50", (ours, 10)).reached is reached
+
+
+def test_a_figure_without_a_goal_is_neither_reached_nor_missed() -> None:
+    assert measured("orchestrated-p50-seen", (1, 1)).reached is None
+
+
+def test_who_was_second_in_a_pair_begins_the_next_one() -> None:
+    assert turns(3, ours_first=True) == [(True, False), (False, True), (True, False)]
+    assert turns(2, ours_first=False) == [(False, True), (True, False)]
+
+
+async def test_both_sides_warm_up_and_then_play_in_turns() -> None:
+    log: list[str] = []
+    contest = Contest(ours=Recorded("ours", log, 10, 30), reference=Recorded("reference", log, 20, 40))
+
+    found = await play(contest, 2, ours_first=False, played=lambda: log.append("|"))
+
+    assert log == "ours warms up,reference warms up,reference,|,ours,|,ours,|,reference,|".split(",")
+    assert found == {"orchestrated-rate": [Pair(ours=10, reference=20), Pair(ours=30, reference=40)]}
+
+
+async def test_what_did_not_work_is_a_problem_and_the_next_match_is_played() -> None:
+    log: list[str] = []
+    reference = Recorded("reference", log, 1, 1)
+    scores = Scores([Match.ORCHESTRATED_TOGETHER], SHORT, Console(file=StringIO()))
+
+    await scores.play(Match.STARTS, Contest(ours=Broken("ours", log), reference=reference), ours_first=True)
+    good = Contest(ours=Recorded("ours", log, 3), reference=reference)
+    await scores.play(Match.ORCHESTRATED_TOGETHER, good, ours_first=True)
+
+    assert scores.problems == ["starts of workflows: order 1 is cancelled"]
+    assert scores.pairs == {"orchestrated-rate": [Pair(ours=3, reference=1)]}
+
+
+def test_a_goal_that_is_missed_is_no_failure_but_a_problem_is() -> None:
+    missed = measured("orchestrated-rate", (1, 10))
+
+    assert a_run(missed).ok
+    assert not a_run(missed, problems=("an order did not end",)).ok
+
+
+def test_json_has_every_pair_and_whether_the_goal_is_reached() -> None:
+    found = json.loads(json.dumps(as_json(a_run(measured("orchestrated-rate", (10, 20), (30, 20))))))
+
+    figure = found["figures"]["orchestrated-rate"]
+    assert (figure["ratio"], figure["lowest"], figure["highest"], figure["reached"]) == (1.0, 0.5, 1.5, True)
+    assert figure["pairs"][0] == {"ours": 10, "reference": 20, "ratio": 0.5}
+    assert (found["seed"], found["began"], found["ok"]) == (7, NOON.isoformat(), True)
+
+
+def test_the_table_has_a_line_for_each_figure() -> None:
+    console = Console(file=StringIO(), width=120)
+    console.print(
+        table(a_run(measured("orchestrated-rate", (10, 20), (30, 20)), measured("memory-idle", (GIB / 2, GIB))))
+    )
+
+    printed = console.file.getvalue() if isinstance(console.file, StringIO) else ""
+    assert [line.split()[:5] for line in printed.splitlines() if line.startswith(" orchestrated")] == [
+        ["orchestrated-rate", "1.00", "0.50", "to", "1.50"]
+    ]
+    assert "512 MiB" in printed
+
+
+def test_values_are_shown_in_what_a_reader_expects() -> None:
+    assert shown(12.34, Unit.PER_SECOND) == "12.3/s"
+    assert shown(0.0501, Unit.SECONDS) == "50.1 ms"
+    assert shown(3 * GIB, Unit.BYTES) == "3,072 MiB"
+    assert (str(at_least(0.25)), str(at_most(2))) == (">= 0.25", "<= 2")
+
+
+def test_what_is_played_is_what_the_figures_need_and_each_once() -> None:
+    assert matches_for(["memory-idle", "orchestrated-p50", "orchestrated-p50-seen"]) == [
+        Match.ORCHESTRATED_ALONE,
+        Match.MEMORY,
+    ]
