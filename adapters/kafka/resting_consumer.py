@@ -8,7 +8,7 @@ answers as soon as there is a record gets a long wait, with which this one never
 import time
 from typing import Any
 
-from kafka import KafkaConsumer
+from adapters.kafka.rejoining_consumer import RejoiningConsumer
 
 _FETCH_EVERY_S = 0.1
 _BUSY_S = 1.0
@@ -17,7 +17,7 @@ _BUSY_S = 1.0
 _REST_GROWS = 0.05
 
 
-class RestingConsumer(KafkaConsumer):  # type: ignore[misc]  # it has no types
+class RestingConsumer(RejoiningConsumer):
     def __init__(self, *topics: str, **options: Any) -> None:  # noqa: ANN401 - kafka-python's options
         super().__init__(*topics, **options)
         self._fetch_ms = int(self.config["fetch_max_wait_ms"])

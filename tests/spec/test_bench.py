@@ -14,6 +14,8 @@ import pytest
 from comparison.bench.figures import FIGURES
 from tests.stack import TWINSAGA, Json, eventually
 
+pytestmark = pytest.mark.embedded("plays on embedded stacks of its own")
+
 DEADLINE_S = 300.0
 FOLDERS = "twinsaga-bench-*"
 

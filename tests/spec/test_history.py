@@ -19,4 +19,8 @@ async def test_an_order_asks_of_temporal_what_the_kept_history_says(shop: Shop, 
     async with asyncio.timeout(60):
         await saga.result()
 
-    assert commands_of(await saga.fetch_history()) == OK
+    asked = commands_of(await saga.fetch_history())
+    first = OK.index("sell_inventory, local")
+    side_by_side = slice(first, first + 2)
+    assert sorted(asked[side_by_side]) == sorted(OK[side_by_side])  # either may be done first
+    assert asked[:first] + asked[first + 2 :] == OK[:first] + OK[first + 2 :]
