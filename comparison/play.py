@@ -148,6 +148,7 @@ class Player:
         """After a fault the groups may still be settling: an order of either style has to get through first."""
         for style in SagaStyle:
             await self._unmeasured(style, 1)
+        await self._at_rest()  # what these two still publish is not the next block's
 
     async def _unmeasured(self, style: SagaStyle, orders: int) -> None:
         body = await self._shopping.stocked(_PLAIN.scenario, "unmeasured")
