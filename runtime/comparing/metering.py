@@ -5,14 +5,14 @@ import json
 import os
 import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -23,6 +23,10 @@ from workflows.order_saga import workflow_id
 T = TypeVar("T")
 
 RPC_TIMEOUT = timedelta(seconds=10)
+READ_DEADLINE_S = 5.0
+NOTHING_MORE_MS = 50
+"""Several fetches long."""
+
 USER_TICKS, SYSTEM_TICKS = 11, 12
 """Places in /proc/PID/stat behind the program's name: utime and stime of proc(5)."""
 
@@ -32,13 +36,18 @@ _HEADER_BYTES = 48
 
 
 class StackMeter:
-    """`kafka` reads no messages. A process that is not there, or a broker that does not answer, is left out."""
+    """A process that is not there, or a broker that does not answer, is left out.
+
+    `kafka` reads all records, to count them: asked for its ends, the embedded broker gives the offset at which its last
+    batch begins.
+    """
 
     def __init__(self, ready_file: Path, data: Path, temporal: Client, kafka: KafkaConsumer) -> None:
         self._ready_file = ready_file
         self._data = data
         self._temporal = temporal
         self._kafka = kafka
+        self._next: dict[TopicPartition, int] = {}
 
     async def read(self) -> Reading:
         return await asyncio.to_thread(self._read)
@@ -69,14 +78,26 @@ class StackMeter:
             records=self._records(SAGA_TOPICS),
         )
 
-    def _records(self, topics: Iterable[str]) -> dict[str, int]:
-        counted: dict[str, int] = {}
+    def _records(self, topics: Collection[str]) -> dict[str, int]:
         with suppress(KafkaError):
-            for topic in topics:
-                numbers = self._kafka.partitions_for_topic(topic) or ()
-                ends = self._kafka.end_offsets([TopicPartition(topic, number) for number in numbers])
-                counted[topic] = sum(ends.values())
-        return counted
+            self._read_on(topics)
+            return {topic: sum(end for at, end in self._next.items() if at.topic == topic) for topic in topics}
+        return {}
+
+    def _read_on(self, topics: Collection[str]) -> None:
+        if not self._next:
+            numbers = {topic: self._kafka.partitions_for_topic(topic) or () for topic in topics}
+            self._next = {TopicPartition(topic, number): 0 for topic in topics for number in numbers[topic]}
+            self._kafka.assign(list(self._next))
+            self._kafka.seek_to_beginning()
+        ends = self._kafka.end_offsets(list(self._next))
+        give_up_at = time.monotonic() + READ_DEADLINE_S
+        while time.monotonic() < give_up_at:
+            batches = self._kafka.poll(timeout_ms=NOTHING_MORE_MS)
+            self._next |= {partition: records[-1].offset + 1 for partition, records in batches.items()}
+            if not batches and all(self._next[partition] >= end for partition, end in ends.items()):
+                return
+        raise KafkaTimeoutError(f"the records are not read within {READ_DEADLINE_S} s")
 
 
 def cpu_seconds(pid: int) -> float | None:
