@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 TITLES = {
@@ -25,6 +26,10 @@ def table_console() -> Console:
     """A console for tables: where there are fewer columns, the terminal wraps whole lines, and no cell is cut."""
     console = Console(highlight=False)
     return console if console.width >= TABLE_WIDTH else Console(highlight=False, width=TABLE_WIDTH)
+
+
+def progress_bar(console: Console, title: str = "{task.description}") -> Progress:
+    return Progress(TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console)
 
 
 class ConsoleReporter:

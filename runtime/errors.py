@@ -1,5 +1,10 @@
-"""What a person at the command line can do something about."""
+"""What a person at the command line can do something about, and what of many failures to tell them."""
 
 
 class CannotRun(Exception):
     """An expected failure: the command line prints its text, without a traceback, and exits with 1."""
+
+
+def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = failures.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

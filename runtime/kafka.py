@@ -1,6 +1,7 @@
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.incoming import IncomingMessage
 from adapters.kafka.security import KafkaSecurity
+from adapters.kafka.topics import TopicShape
 from bridges.kafka_events import KafkaRecord
 from runtime.settings import Settings
 
@@ -23,6 +24,10 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
         security=kafka_security(settings),
     )
+
+
+def topic_shape(settings: Settings) -> TopicShape:
+    return TopicShape(partitions=settings.topic_partitions, replicas=settings.topic_replicas)
 
 
 def message_of(record: KafkaRecord) -> IncomingMessage:

@@ -2,14 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from functools import partial
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Plugin, Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
 from activities.order_ends import ENDS_QUEUE
@@ -26,7 +26,7 @@ from runtime.order_end_workflow import TellOrderEnd
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import leave_anyway, stop_event
-from runtime.temporal import UNSANDBOXED, connect
+from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Databases, services_over
 from runtime.witnessed_attention import attention_letters
 from workflows.choreography_witness import ChoreographyWitness
@@ -102,13 +102,14 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         bridge = KafkaIntoWorkflow(
             client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
         )
-        async with _witnesses(client, connection), _order_ends(client, connection):
+        runner = runner_plugins(settings)
+        async with _witnesses(client, connection, runner), _order_ends(client, connection, runner):
             announce_ready(settings)  # no order waits for the group, which may take its time
             await bridge.run(stop, threading.Event())
 
 
 @asynccontextmanager
-async def _witnesses(client: Client, connection: KafkaConnection) -> AsyncIterator[None]:
+async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequence[Plugin]) -> AsyncIterator[None]:
     """They run although the setting is off: those that were begun before have to end."""
     with closing(EventProducer(connection.producer)) as events, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
         requests = CancellationRequestActivities(CancellationByEvent(events))
@@ -117,7 +118,7 @@ async def _witnesses(client: Client, connection: KafkaConnection) -> AsyncIterat
             task_queue=WITNESS_QUEUE,
             workflows=[ChoreographyWitness],
             activities=[requests.request],
-            plugins=[UNSANDBOXED],
+            plugins=runner,
             activity_executor=threads,
             max_concurrent_activities=PUBLISHING_AT_ONCE,
         ):
@@ -125,14 +126,14 @@ async def _witnesses(client: Client, connection: KafkaConnection) -> AsyncIterat
 
 
 @asynccontextmanager
-async def _order_ends(client: Client, connection: KafkaConnection) -> AsyncIterator[None]:
+async def _order_ends(client: Client, connection: KafkaConnection, runner: Sequence[Plugin]) -> AsyncIterator[None]:
     """Tells how orchestrated orders ended; what ended while this was away waits for it in Temporal."""
     with closing(KafkaPublishing(connection.producer)) as publishing, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
         async with Worker(
             client,
             task_queue=ENDS_QUEUE,
             workflows=[TellOrderEnd],
-            plugins=[KafkaPublishingPlugin(publishing), UNSANDBOXED],
+            plugins=[KafkaPublishingPlugin(publishing), *runner],
             activity_executor=threads,
             max_concurrent_activities=PUBLISHING_AT_ONCE,
         ):

@@ -22,7 +22,7 @@ from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.start_sweep import sweep
 from runtime.stopping import stop_event
-from runtime.temporal import UNSANDBOXED, connect
+from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Services, open_services
 from workflows.order_end_told import HasEndTold
 from workflows.order_ends import AtOrderEnd
@@ -52,7 +52,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
         estate_plugins(settings, services.orders) as estate,
     ):
-        plugins = [*estate, order_ends_plugin(), UNSANDBOXED]
+        plugins = [*estate, order_ends_plugin(), *runner_plugins(settings)]
         deployment = deployment_of(settings.temporal_build_id)
         async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     temporal_task_queue: str = "order-sagas"
     temporal_profile: str | None = None  # of the Temporal configuration file, for TLS and API keys
+    workflow_sandbox: bool = False  # turn it on while you change a workflow: docs/worker-versioning.md
     temporal_build_id: str | None = None  # with it the saga worker is a version of its own: docs/worker-versioning.md
 
     kafka_bootstrap: Bootstrap = "127.0.0.1:9092"

@@ -9,7 +9,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
-from temporalio.worker import UnsandboxedWorkflowRunner
+from temporalio.worker import Plugin, UnsandboxedWorkflowRunner
 
 from domain.order import OrderOutcome, OrderRequest, SagaStyle
 from runtime.errors import CannotRun
@@ -17,10 +17,6 @@ from runtime.payloads import data_converter
 from runtime.settings import Settings
 from workflows.order_saga import OrderSaga, workflow_id
 from workflows.saga_status import first_attributes, summary_of
-
-UNSANDBOXED = SimplePlugin("UnsandboxedPlugin", workflow_runner=UnsandboxedWorkflowRunner())
-"""The sandbox notices what would make a workflow differ in a replay, and takes a third of a worker's time. The tests
-run the workflows in it, so the processes need not."""
 
 CONNECT_DEADLINE_S = 5.0
 RPC_DEADLINE = timedelta(seconds=5)
@@ -41,6 +37,17 @@ async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
             return await Client.connect(**config, data_converter=data_converter, runtime=runtime)  # type: ignore[arg-type]
     except (RuntimeError, TimeoutError) as error:
         raise CannotRun(f"Temporal does not answer at {config['target_host']}: {error!r}") from error
+
+
+def runner_plugins(settings: Settings) -> list[Plugin]:
+    """Run workflows outside of the sandbox, unless the settings want it.
+
+    It notices what would make a workflow differ in a replay, and takes a third of a worker's time. The tests run every
+    workflow in it.
+    """
+    if settings.workflow_sandbox:
+        return []
+    return [SimplePlugin("UnsandboxedPlugin", workflow_runner=UnsandboxedWorkflowRunner())]
 
 
 async def start_saga(

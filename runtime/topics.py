@@ -2,9 +2,9 @@
 
 from kafka.errors import KafkaError
 
-from adapters.kafka.topics import TOPICS, TopicShape, await_settled, dead_letters_of, ensure_topics
+from adapters.kafka.topics import TOPICS, await_settled, dead_letters_of, ensure_topics
 from runtime.errors import CannotRun
-from runtime.kafka import kafka_connection
+from runtime.kafka import kafka_connection, topic_shape
 from runtime.settings import Settings
 
 INCOMING_TOPICS = ("order-requests", "payment-settlements")
@@ -17,8 +17,7 @@ DEADLINE_S = 15.0
 def create_topics(settings: Settings) -> None:
     """Make those that are missing. Blocks up to DEADLINE_S; raises CannotRun when the broker does not answer."""
     try:
-        shape = TopicShape(partitions=settings.topic_partitions, replicas=settings.topic_replicas)
-        ensure_topics(kafka_connection(settings), shape, DEADLINE_S, ALL_TOPICS)
+        ensure_topics(kafka_connection(settings), topic_shape(settings), DEADLINE_S, ALL_TOPICS)
     except KafkaError as fault:
         raise CannotRun(f"the topics could not be made at {settings.kafka_bootstrap}: {fault!r}") from fault
 

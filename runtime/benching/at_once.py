@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-from runtime.benching.failures import DidNotWork, first_of
+from runtime.benching.failures import DidNotWork
+from runtime.errors import first_of
 
 T = TypeVar("T")
 

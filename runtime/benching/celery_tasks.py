@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
@@ -23,9 +24,12 @@ WARM_UP_TASKS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AwaitedTasks:
-    client: Client
+class OneByOne:
+    """`one` does it once and returns its seconds."""
+
+    one: Callable[[int], Awaitable[float]]
     tasks: int
+    what: str
 
     async def warm_up(self) -> None:
         await self._run(min(self.tasks, WARM_UP_TASKS))
@@ -34,41 +38,33 @@ class AwaitedTasks:
         return {"celery-p50": median(await self._run(self.tasks))}
 
     async def _run(self, times: int) -> list[float]:
-        async def one(_: int) -> float:
-            return await timed_workflow(self.client, AwaitsNothing.__name__, AWAITING_QUEUE)
-
-        return await repeated(one, times, in_flight=1, what="workflows that await a Celery task")
+        return await repeated(self.one, times, in_flight=1, what=self.what)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowAndTask:
+def awaited_tasks(client: Client, tasks: int) -> OneByOne:
+    async def one(_: int) -> float:
+        return await timed_workflow(client, AwaitsNothing.__name__, AWAITING_QUEUE)
+
+    return OneByOne(one=one, tasks=tasks, what="workflows that await a Celery task")
+
+
+def workflows_and_tasks(client: Client, app: Celery, tasks: int, thread: ThreadPoolExecutor) -> OneByOne:
     """A workflow of one activity, and then the task by itself: what both take together.
 
     `thread` is one: results are heard of in the thread that waited for the first of them.
     """
 
-    client: Client
-    app: Celery
-    tasks: int
-    thread: ThreadPoolExecutor
+    async def one(_: int) -> float:
+        workflow_s = await timed_workflow(client, OneActivity.__name__, BARE_QUEUE)
+        return workflow_s + await asyncio.get_running_loop().run_in_executor(thread, _round_trip, app)
 
-    async def warm_up(self) -> None:
-        await self._run(min(self.tasks, WARM_UP_TASKS))
+    return OneByOne(one=one, tasks=tasks, what="raw Celery tasks")
 
-    async def play(self) -> Values:
-        return {"celery-p50": median(await self._run(self.tasks))}
 
-    async def _run(self, times: int) -> list[float]:
-        async def one(_: int) -> float:
-            workflow_s = await timed_workflow(self.client, OneActivity.__name__, BARE_QUEUE)
-            return workflow_s + await asyncio.get_running_loop().run_in_executor(self.thread, self._round_trip)
-
-        return await repeated(one, times, in_flight=1, what="raw Celery tasks")
-
-    def _round_trip(self) -> float:
-        began = time.perf_counter()
-        try:
-            self.app.send_task(NOTHING_TASK).get(timeout=RESULT_WITHIN_S)
-        except NoResult as late:
-            raise DidNotWork(f"a raw Celery task has no result within {RESULT_WITHIN_S:.0f} s") from late
-        return time.perf_counter() - began
+def _round_trip(app: Celery) -> float:
+    began = time.perf_counter()
+    try:
+        app.send_task(NOTHING_TASK).get(timeout=RESULT_WITHIN_S)
+    except NoResult as late:
+        raise DidNotWork(f"a raw Celery task has no result within {RESULT_WITHIN_S:.0f} s") from late
+    return time.perf_counter() - began

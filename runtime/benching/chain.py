@@ -13,7 +13,7 @@ from uuid import uuid4
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from adapters.kafka.topics import TopicShape, ensure_topics
+from adapters.kafka.topics import ensure_topics
 from comparison.bench.playing import Values
 from runtime.benching.at_once import BLOCK_DEADLINE_S
 from runtime.benching.chain_records import HOPS, first_record, stamps, topic
@@ -21,7 +21,7 @@ from runtime.benching.children import Child, children
 from runtime.benching.failures import DidNotWork
 from runtime.benching.notes import Notes
 from runtime.benching.stand import Stand
-from runtime.kafka import kafka_connection
+from runtime.kafka import kafka_connection, topic_shape
 
 WARM_UP_CHAINS = 5
 POLL_MS = 50
@@ -87,7 +87,7 @@ def _legs(passed: Sequence[Passed]) -> dict[str, float]:
 async def chain_on(stand: Stand) -> AsyncIterator[Chain]:
     """Five hops in processes of their own, on topics shaped as ours."""
     connection = kafka_connection(stand.settings)
-    shape = TopicShape(partitions=stand.settings.topic_partitions, replicas=stand.settings.topic_replicas)
+    shape = topic_shape(stand.settings)
     topics = [topic(number) for number in range(HOPS + 1)]
     await asyncio.to_thread(ensure_topics, connection, shape, TOPICS_WITHIN_S, topics)
     hops = [Child("chain_hop", (str(number + 1),)) for number in range(HOPS)]

@@ -11,7 +11,7 @@ from comparison.bench.sizes import CPU_IN_FLIGHT, IN_FLIGHT, Sizes
 from domain.order import SagaStyle
 from runtime.benching.bare import BareWorkflows
 from runtime.benching.celery_app import bench_app
-from runtime.benching.celery_tasks import AwaitedTasks, WorkflowAndTask
+from runtime.benching.celery_tasks import awaited_tasks, workflows_and_tasks
 from runtime.benching.chain import RawChains, chain_on
 from runtime.benching.children import Child, children
 from runtime.benching.customers import OrdersAlone, OrdersTogether
@@ -103,8 +103,8 @@ async def celery(stand: Stand, sizes: Sizes, _: Notes) -> AsyncIterator[Contests
         with closing(bench_app(stand.settings)) as app, ThreadPoolExecutor(1) as thread:
             yield {
                 Match.CELERY: Contest(
-                    ours=AwaitedTasks(client=stand.temporal, tasks=sizes.tasks),
-                    reference=WorkflowAndTask(client=stand.temporal, app=app, tasks=sizes.tasks, thread=thread),
+                    ours=awaited_tasks(stand.temporal, sizes.tasks),
+                    reference=workflows_and_tasks(stand.temporal, app, sizes.tasks, thread),
                 )
             }
 

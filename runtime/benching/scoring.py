@@ -11,7 +11,6 @@ import httpx
 from kafka.errors import KafkaError
 from redis.exceptions import RedisError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
@@ -19,9 +18,11 @@ from comparison.bench.figures import Match
 from comparison.bench.pairs import Pair
 from comparison.bench.playing import Contest, play
 from comparison.bench.sizes import Sizes
-from runtime.benching.failures import DidNotWork, first_of
+from runtime.benching.failures import DidNotWork
 from runtime.benching.memory import PARTS
 from runtime.benching.notes import Notes
+from runtime.console import progress_bar
+from runtime.errors import first_of
 
 FAILURES = (DidNotWork, httpx.HTTPError, RPCError, WorkflowFailureError, KafkaError, RedisError, sqlite3.Error)
 
@@ -31,9 +32,7 @@ class Scores:
 
     def __init__(self, matches: Sequence[Match], sizes: Sizes, console: Console) -> None:
         self._sizes = sizes
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
-        )
+        self._progress = progress_bar(console)
         total = sum(PARTS if match is Match.MEMORY else 2 * sizes.pairs for match in matches)
         self._bar = self._progress.add_task("starting", total=total)
         self.pairs: dict[str, Sequence[Pair]] = {}

@@ -13,15 +13,13 @@ from temporalio.client import Client
 from comparison.machinery import GATEWAY_DATABASE, SERVICE_DATABASES
 from runtime.benching.failures import DidNotWork
 from runtime.benching.stacks import ENGINES, RunningStack
+from runtime.child_stack import calls_to
 from runtime.comparing.metering import commits, cpu_seconds
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.wiring import Databases
 
 HTTP_TIMEOUT_S = 30.0
-CONNECTIONS = 64
-KEEP_IDLE_S = 2.0
-"""Shorter than uvicorn does, so that no call goes out on a connection that it is just closing."""
 
 AT_REST_WITHIN_S = 30.0
 LOOK_AGAIN_S = 0.2
@@ -75,8 +73,7 @@ class Stand:
 async def stand_on(stack: RunningStack) -> AsyncIterator[Stand]:
     """Raises CannotRun when Temporal does not answer."""
     temporal = await connect(stack.settings)
-    limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEP_IDLE_S)
-    async with httpx.AsyncClient(base_url=stack.api, timeout=HTTP_TIMEOUT_S, limits=limits) as http:
+    async with calls_to(stack.api, HTTP_TIMEOUT_S) as http:
         with closing(Databases.open(stack.settings)) as databases:
             yield Stand(
                 folder=stack.folder,

@@ -10,14 +10,14 @@ from uuid import uuid4
 from kafka.errors import KafkaError
 from temporalio.client import Client
 
-from adapters.kafka.topics import TopicShape, ensure_topics
+from adapters.kafka.topics import ensure_topics
 from comparison.bench.playing import Values
 from runtime.benching.at_once import BLOCK_DEADLINE_S, repeated
 from runtime.benching.bare import RPC_DEADLINE
 from runtime.benching.children import Running
 from runtime.benching.failures import DidNotWork
 from runtime.benching.started_workflow import CALLS_AT_ONCE, EVENT_TYPE, SOURCE, STARTED, STARTED_QUEUE
-from runtime.kafka import kafka_connection
+from runtime.kafka import kafka_connection, topic_shape
 from runtime.settings import Settings
 
 TOPICS_WITHIN_S = 20.0
@@ -47,8 +47,7 @@ class BridgedStarts:
 
     def _fill(self, topic: str, starts: int) -> None:
         connection = kafka_connection(self.settings)
-        shape = TopicShape(partitions=self.settings.topic_partitions, replicas=self.settings.topic_replicas)
-        ensure_topics(connection, shape, TOPICS_WITHIN_S, [topic])
+        ensure_topics(connection, topic_shape(self.settings), TOPICS_WITHIN_S, [topic])
         with closing(connection.producer()) as producer:
             sent = []
             for number in range(starts):

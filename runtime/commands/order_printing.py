@@ -10,13 +10,12 @@ from uuid import uuid4
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from runtime.api_client import ApiClient, ApiRefusal, Json
 from runtime.commands.order_batch import Batch
 from runtime.commands.order_file import Bodies, lines_of
-from runtime.console import table_console
+from runtime.console import progress_bar, table_console
 from runtime.errors import CannotRun
 from runtime.settings import load_settings
 
@@ -30,9 +29,7 @@ def place_all(  # noqa: PLR0913 - what the command's options say
     bodies: Bodies, total: int, api: str | None, *, style: str | None, once: bool, at_once: int, wait_s: float | None
 ) -> bool:
     """Return whether every order was placed, and finished if that was waited for."""
-    with Progress(
-        TextColumn("placing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors
-    ) as progress:
+    with progress_bar(errors, "placing") as progress:
         bar = progress.add_task("orders", total=total)
         batch = Batch(
             lines=lines_of(bodies, style=style, run="once" if once else uuid4().hex[:12]),

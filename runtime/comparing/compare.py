@@ -13,18 +13,18 @@ from uuid import uuid4
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from temporalio.service import RPCError
 
 from comparison.play import Block, Player, Stuck, Turn, turns
 from comparison.results import Comparison, results_of
 from comparison.shopping import OrderedTwice, Shopping
 from comparison.trials import TRIALS, Trial
-from runtime.child_stack import child_stack
+from runtime.child_stack import calls_to, child_stack
 from runtime.comparing.breaking import StackBreaking
 from runtime.comparing.machine import caveats, load, machine
 from runtime.comparing.metering import StackMeter
-from runtime.errors import CannotRun
+from runtime.console import progress_bar
+from runtime.errors import CannotRun, first_of
 from runtime.kafka import kafka_connection
 from runtime.settings import PREFIX, SERVICES, Settings, load_settings
 from runtime.temporal import connect
@@ -108,19 +108,19 @@ async def _play(plan: Plan, api: str, ready_file: Path, settings: Settings, cons
     temporal = await connect(settings)
     kafka = await asyncio.to_thread(kafka_connection(settings).reader)
     services = open_services(settings, publish=False)
-    async with httpx.AsyncClient(base_url=api, timeout=HTTP_TIMEOUT_S) as client:
+    async with calls_to(api, HTTP_TIMEOUT_S) as client:
         with closing(services), closing(kafka):
             breaking = StackBreaking(ready_file, settings, services, temporal)
             player = Player(Shopping(client), breaking, StackMeter(ready_file, settings.data_dir, temporal, kafka))
             try:
                 played = await _all_of(planned, player, console)
             except* (httpx.HTTPError, RPCError, OrderedTwice, Stuck) as failures:
-                raise CannotRun(f"the stack failed under the comparison: {_first(failures)!r}") from failures
+                raise CannotRun(f"the stack failed under the comparison: {first_of(failures)!r}") from failures
     return played
 
 
 async def _all_of(planned: Sequence[Turn], player: Player, console: Console) -> _Played:
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         bar = progress.add_task("warming up", total=len(planned))
 
         def played(turn: Turn) -> None:
@@ -131,14 +131,3 @@ async def _all_of(planned: Sequence[Turn], player: Player, console: Console) -> 
         idle = await player.idle()
         blocks = await player.play_all(planned, run=uuid4().hex[:6], played=played)
         return _Played(blocks=blocks, idle=idle, audit=await player.audit())
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
-    )
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
