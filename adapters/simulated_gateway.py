@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from adapters.sql.database import Database
 from adapters.sql.faults import DatabaseFault
@@ -28,6 +28,9 @@ _CHARGED: Final = frozenset(
 )
 _CHARGE_FAULTS: Final = {"tok_gatewayFlaky": 2}
 _REFUND_FAULTS: Final = {"tok_refundFlaky": 2}
+
+_BOOK: Final = select(charges).where(charges.c.key == bindparam("of_key")).with_for_update()
+_CHANGE: Final = update(charges).where(charges.c.key == bindparam("of_key"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,7 @@ class SimulatedGateway:
         """Hold what is booked under the key. Whatever goes wrong with the books is a fault of the gateway to us."""
         try:
             with self._database.writing() as connection:
-                row = connection.execute(select(charges).where(charges.c.key == key).with_for_update()).first()
+                row = connection.execute(_BOOK, {"of_key": key}).first()
                 yield connection, _book(row) if row else None
         except DatabaseFault as away:
             raise GatewayFault(operation, str(away)) from away
@@ -132,7 +135,7 @@ def _refund_faults(book: Book, *, asked_by_operator: bool) -> bool:
 def _write(connection: Connection, book: Book) -> None:
     """Insert or update, and commit: a fault that follows must not undo what the gateway did."""
     row = {column.name: getattr(book, column.name) for column in charges.c if column.name != "account"}
-    changed = connection.execute(update(charges).where(charges.c.key == book.key).values(row))
+    changed = connection.execute(_CHANGE, {"of_key": book.key} | row)
     if not changed.rowcount:
         connection.execute(insert(charges), row | {"account": book.key.partition("/")[0]})
     connection.commit()

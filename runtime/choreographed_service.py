@@ -16,6 +16,7 @@ from adapters.kafka.deliveries import Deliveries, Reaction, Reactions
 from adapters.kafka.incoming import Deciding
 from adapters.kafka.relay import Relay
 from adapters.kafka.settlements import SettlementsHeard
+from adapters.kafka.together import Together
 from adapters.kafka.topics import TOPICS, dead_letters_of, topic_of
 from choreography.routing import ORDER_SERVICE, OUT_OF_ATTEMPTS, PAYMENT_SERVICE, ROUTING, Policy, tag_of
 from domain.events import Event
@@ -46,8 +47,7 @@ class ChoreographedService:
     ) -> None:
         name = consuming.name
         self._dead_letters = DeadLetters(connection, group=name)
-        reactions = _reactions(consuming, patience)
-        deliveries: Deciding = Deliveries(reactions, consuming.inbox, consuming.parked, self._dead_letters, clock)
+        deliveries: Deciding = deliveries_of(consuming, self._dead_letters, patience, clock)
         if name == ORDER_SERVICE:
             deliveries = DeadLettersHeard(deliveries, attention_to_dead_letters(consuming.service_for))
         if name == PAYMENT_SERVICE:
@@ -68,6 +68,15 @@ class ChoreographedService:
             _run_until_one_breaks(tasks, stop)
         finally:
             self._dead_letters.close()
+
+
+def deliveries_of(
+    consuming: ConsumingService[Any], dead_letters: DeadLetters, patience: Patience, clock: Clock
+) -> Together:
+    """What becomes of the messages of a service that come as our own events."""
+    reactions = _reactions(consuming, patience)
+    alone = Deliveries(reactions, consuming.inbox, consuming.parked, dead_letters, clock)
+    return Together(alone, reactions, consuming.inbox, consuming.batches, consuming.ahead)
 
 
 def topics_read_by(name: str) -> Sequence[str]:

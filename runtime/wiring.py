@@ -1,12 +1,15 @@
 """Puts the four services on their databases. Nothing connects before it is first used."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
+from adapters.asked_ahead import AskedAhead, NothingTakesLong
+from adapters.gateway_asked_ahead import GatewayAskedAhead
 from adapters.simulated_gateway import SimulatedGateway
 from adapters.sql.audit import AuditedDatabases, AuditReads
+from adapters.sql.batch import Batches
 from adapters.sql.database import Database
 from adapters.sql.inbox import Inbox
 from adapters.sql.outbox import Outbox
@@ -31,6 +34,10 @@ INVENTORY_SERVICE = "inventory-service"
 SHIPPING_SERVICE = "shipping-service"
 
 T = TypeVar("T")
+
+
+class Closing(Protocol):
+    def close(self) -> None: ...
 
 
 def utc_now() -> datetime:
@@ -95,13 +102,18 @@ def open_services(settings: DatabaseUrls, *, publish: bool, pix_expiry: timedelt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumingService(Generic[T]):
-    """A service for its consumer and its relay. `service_for` binds it to one message, inbox row and all."""
+    """A service for its consumer and its relay. `service_for` binds it to one message, inbox row and all.
+
+    `batches`: None where messages are handled one by one. `ahead` asks others what may not be asked in a batch.
+    """
 
     name: str
     service_for: Callable[[Handling | None], T]
     inbox: Inbox
     parked: ParkedMessages
     outbox: Outbox
+    batches: Batches | None
+    ahead: AskedAhead
     close: Callable[[], None]
 
 
@@ -117,18 +129,21 @@ def consuming_payments(
     database = Database.open(settings.database_url("payments"), service=PAYMENT_SERVICE)
     books = Database.open(settings.database_url("gateway"), service="gateway")
     units = SqlUnits(database, SqlPaymentStore, clock, publish=True)
-    gateway = SimulatedGateway(books)
+    simulated = SimulatedGateway(books)
+    gateway = GatewayAskedAhead(simulated, PaymentService(units, simulated, clock).ask)
 
     def payments_for(handling: Handling | None) -> PaymentService:
         return PaymentService(units.handling(handling), gateway, clock, pix_expiry=pix_expiry)
 
-    return _consuming(database, clock, payments_for, books)
+    return replace(_consuming(database, clock, payments_for, gateway, books), ahead=gateway)
 
 
 def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[InventoryService]:
     database = Database.open(settings.database_url("inventory"), service=INVENTORY_SERVICE)
     units = SqlUnits(database, SqlInventoryStore, clock, publish=True)
-    return _consuming(database, clock, lambda handling: InventoryService(units.handling(handling)))
+    consuming = _consuming(database, clock, lambda handling: InventoryService(units.handling(handling)))
+    # Orders share rows of the stock: two batches that lock them in different orders would wait for each other.
+    return replace(consuming, batches=None) if database.is_postgres else consuming
 
 
 def consuming_shipping(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[ShippingService]:
@@ -142,13 +157,12 @@ def audit_of(databases: Databases, clock: Clock = utc_now) -> Verdict:
 
 
 def _consuming(
-    database: Database, clock: Clock, service_for: Callable[[Handling | None], T], *others: Database
+    database: Database, clock: Clock, service_for: Callable[[Handling | None], T], *others: Closing
 ) -> ConsumingService[T]:
     outbox = Outbox(database)
 
     def close() -> None:
-        outbox.close()
-        for opened in (database, *others):
+        for opened in (outbox, *others, database):
             opened.close()
 
     return ConsumingService(
@@ -157,5 +171,7 @@ def _consuming(
         inbox=Inbox(database, clock),
         parked=ParkedMessages(database),
         outbox=outbox,
+        batches=Batches(database),
+        ahead=NothingTakesLong(),
         close=close,
     )

@@ -70,19 +70,9 @@ class GroupMember:
         return min(_POLL_MS, int(self._deliveries.seconds_until_next * 1000) + 1)
 
     def _take(self, consumer: KafkaConsumer, batch: "Batch", stop: threading.Event) -> None:
-        began = committed = time.monotonic()
         self._decided = {}
         try:
-            for record in chain.from_iterable(batch.values()):
-                if stop.is_set() or time.monotonic() - began > _BATCH_S:
-                    self._give_back(consumer, batch)
-                    break
-                self._deliveries.receive(IncomingMessage.from_record(record))
-                self._decided[TopicPartition(record.topic, record.partition)] = record.offset + 1
-                self._retry_parked(consumer)
-                if time.monotonic() - committed > _COMMIT_EVERY_S:
-                    self._commit(consumer)
-                    committed = time.monotonic()
+            self._decide(consumer, batch, stop)
             self._retry_parked(consumer)
         except NOTHING_DECIDED as away:
             self._give_back(consumer, batch)
@@ -91,6 +81,20 @@ class GroupMember:
         else:
             self._commit(consumer)
         self._decided = {}
+
+    def _decide(self, consumer: KafkaConsumer, batch: "Batch", stop: threading.Event) -> None:
+        began = committed = time.monotonic()
+        messages = [IncomingMessage.from_record(record) for record in chain.from_iterable(batch.values())]
+        for message in self._deliveries.decide(messages):
+            self._decided[TopicPartition(message.topic, message.partition)] = message.offset + 1
+            self._retry_parked(consumer)
+            now = time.monotonic()
+            if stop.is_set() or now - began > _BATCH_S:
+                self._give_back(consumer, batch)
+                break
+            if now - committed > _COMMIT_EVERY_S:
+                self._commit(consumer)
+                committed = now
 
     def _retry_parked(self, consumer: KafkaConsumer) -> None:
         if not self._deliveries.seconds_until_next:

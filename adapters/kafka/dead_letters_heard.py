@@ -3,8 +3,9 @@
 Nothing is written twice for it: the dead letter itself is the message, and its offset is committed after it was heard.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Self
 from uuid import UUID
 
@@ -54,19 +55,23 @@ class DeadLettersHeard:
     def seconds_until_next(self) -> float:
         return self._others.seconds_until_next
 
-    def receive(self, message: IncomingMessage) -> None:
-        if not is_dead_letters(message.topic):
-            self._others.receive(message)
-            return
-        letter = DeadLetter.from_message(message)
-        if letter is not None:
-            self._hear(letter)
+    def decide(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
+        for dead, same in groupby(messages, key=lambda message: is_dead_letters(message.topic)):
+            some = list(same)
+            yield from self._heard(some) if dead else self._others.decide(some)
 
     def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
         self._others.retry_due(partitions)
 
     def check(self) -> None:
         self._others.check()
+
+    def _heard(self, messages: Iterable[IncomingMessage]) -> Iterator[IncomingMessage]:
+        for message in messages:
+            letter = DeadLetter.from_message(message)
+            if letter is not None:
+                self._hear(letter)
+            yield message
 
 
 def _order_id(key: bytes | None) -> OrderId | None:

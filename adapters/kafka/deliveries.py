@@ -14,6 +14,7 @@ from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_message, type_header
 from adapters.kafka.dead_letters import DeadLetters, DeadLettersAway
 from adapters.kafka.incoming import IncomingMessage
+from adapters.sql.batch import Batch
 from adapters.sql.inbox import AlreadyHandled, Inbox
 from adapters.sql.parked import ParkedMessage, ParkedMessages
 from adapters.sql.units import Handling
@@ -25,7 +26,7 @@ Reaction = Callable[[Handling, Event], None]
 """Runs a policy so that inbox row, effect and resulting event are one transaction."""
 
 NOTHING_DECIDED = (*DATABASE_AWAY, DeadLettersAway)
-_POISON = (NotACloudEvent, UndecodableEvent, UnknownEventType)
+POISON = (NotACloudEvent, UndecodableEvent, UnknownEventType)
 _LOOK_EVERY_S = 1.0
 _LOOK_SOON_S = 0.05
 _DUE_AT_ONCE = 50
@@ -40,6 +41,11 @@ class Reactions:
     out_of_attempts: Mapping[str, Reaction]
     attempts: int = 8
     backoff: Backoff = field(default_factory=Backoff)
+
+    def concern(self, message: IncomingMessage) -> bool:
+        """Whether there is more to it than that somebody else reacts. It may be poison."""
+        event_type = type_header(message.headers)
+        return event_type in self.on or event_type not in self.known
 
 
 class Deliveries:
@@ -67,12 +73,11 @@ class Deliveries:
         Raises:
             NOTHING_DECIDED: the same message has to come again.
         """
-        event_type = type_header(message.headers)
-        if event_type in self._reactions.known and event_type not in self._reactions.on:
+        if not self._reactions.concern(message):
             return
         try:
             received = from_message(message.key, message.value, message.headers)
-        except _POISON as poison:
+        except POISON as poison:
             self._bury(message, poison, attempts=1)
             return
         recorded = received.recorded
@@ -83,7 +88,7 @@ class Deliveries:
         if standing.handled:
             return
         try:
-            self._react(received, self._reactions.on[recorded.event.type])
+            self.react(received)
         except NOTHING_DECIDED:
             raise
         except Fault as fault:
@@ -103,13 +108,17 @@ class Deliveries:
         """Raises as `receive` does while the database is away."""
         self._parked.count()
 
-    def _react(self, received: ReceivedEvent, reaction: Reaction) -> None:
+    def react(self, received: ReceivedEvent, reaction: Reaction | None = None, *, within: Batch | None = None) -> None:
+        """Run a reaction, that to the event's type if no other is given, once: not for what the inbox holds.
+
+        Raises whatever the reaction does.
+        """
         recorded = received.recorded
-        handling = Handling(message_id=recorded.event_id, traceparent=received.traceparent)
+        handling = Handling(message_id=recorded.event_id, traceparent=received.traceparent, within=within)
         with suppress(AlreadyHandled):
-            reaction(handling, recorded.event)
+            (reaction or self._reactions.on[recorded.event.type])(handling, recorded.event)
             if not handling.in_inbox:  # nothing had to change, so nothing was recorded
-                self._inbox.mark(recorded.event_id)
+                self._inbox.mark(recorded.event_id, within)
 
     def _park(self, message: IncomingMessage, received: ReceivedEvent, *, attempts: int, error: str) -> None:
         wait_s = self._reactions.backoff.after(attempts) if attempts else 0.0
@@ -139,7 +148,7 @@ class Deliveries:
             instead = self._reactions.out_of_attempts.get(event_type)
             given_up = instead is not None and parked.attempts >= self._reactions.attempts
             if not self._inbox.handled(parked.message_id):
-                self._react(received, instead if instead and given_up else self._reactions.on[event_type])
+                self.react(received, instead if given_up else None)
         except NOTHING_DECIDED:
             raise
         except Fault as fault:

@@ -1,4 +1,4 @@
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,12 +50,12 @@ class IncomingMessage:
 
 
 class Deciding(Protocol):
-    """What a member of a group does with its messages; see `deliveries.Deliveries`."""
+    """What a member of a group does with its messages; see `together.Together`."""
 
     @property
     def seconds_until_next(self) -> float: ...
 
-    def receive(self, message: IncomingMessage) -> None: ...
+    def decide(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]: ...
 
     def retry_due(self, partitions: Collection[tuple[str, int]]) -> None: ...
 

@@ -1,7 +1,7 @@
 """Lets the Payment service hear the gateway, which speaks CloudEvents but knows nothing of our keys and our tags."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -20,8 +20,8 @@ class SettlementsHeard:
     def seconds_until_next(self) -> float:
         return self._others.seconds_until_next
 
-    def receive(self, message: IncomingMessage) -> None:
-        self._others.receive(as_ours(message) if message.topic == SETTLEMENTS else message)
+    def decide(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
+        return self._others.decide([as_ours(each) if each.topic == SETTLEMENTS else each for each in messages])
 
     def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
         self._others.retry_due(partitions)

@@ -39,6 +39,8 @@ class Database:
 
     def __init__(self, engine: Engine, service: str) -> None:
         self.service = service
+        self.written = threading.Event()
+        """Set whenever something of this process may have committed. For one waiter, who clears it."""
         self._engine = engine
         self._writer = engine.execution_options(**{_WRITES: True})
         self._reader = engine
@@ -81,6 +83,7 @@ class Database:
             with self._connect(self._writer) as connection:
                 yield connection
         finally:
+            self.written.set()
             if self._one_writer is not None:
                 self._one_writer.release()
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import TIMESTAMP, BigInteger, Connection, Dialect, Integer, Table
+from sqlalchemy import TIMESTAMP, BigInteger, Dialect, Integer, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -48,6 +48,9 @@ class Instant(TypeDecorator[datetime]):
 Sequence = BigInteger().with_variant(Integer(), "sqlite")
 
 
-def inserting(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """Begin an INSERT that knows ON CONFLICT; both dialects spell it alike, SQLAlchemy has no common word for it."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+def inserting(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Begin an INSERT that knows ON CONFLICT; both dialects spell it alike, SQLAlchemy has no common word for it.
+
+    To build one costs more than to execute it: what is executed for each message is built once.
+    """
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

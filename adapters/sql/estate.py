@@ -145,7 +145,7 @@ class Estate:
 
 def _inserted(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """False when the key is there already. Asked of the row: PostgreSQL's driver counts no rows of such an insert."""
-    wanted = inserting(connection, table).values(row).on_conflict_do_nothing()
+    wanted = inserting(connection.dialect.name, table).values(row).on_conflict_do_nothing()
     return connection.execute(wanted.returning(*table.primary_key)).first() is not None
 
 

@@ -1,9 +1,12 @@
 """Which messages a service has handled."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import Connection, Executable, bindparam, exists, select
 
+from adapters.sql.batch import Batch
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
 from adapters.sql.journal_tables import inbox, parked
@@ -14,6 +17,8 @@ _STANDING = select(
     exists().where(inbox.c.message_id == bindparam("message_id")).label("handled"),
     exists().where(parked.c.key == bindparam("key")).label("key_is_parked"),
 )
+_HANDLED = select(inbox.c.message_id).where(inbox.c.message_id.in_(bindparam("message_ids", expanding=True)))
+_PARKED_KEYS = select(parked.c.key).where(parked.c.key.in_(bindparam("keys", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +53,18 @@ class Inbox:
             found = connection.execute(_STANDING, {"message_id": message_id, "key": key}).one()
             return Standing(handled=bool(found.handled), key_is_parked=bool(found.key_is_parked))
 
-    def mark(self, message_id: EventId) -> None:
+    def standings(self, messages: Sequence[tuple[EventId, str]]) -> Sequence[Standing]:
+        """Ask the same of a few dozen messages (id and key), in one look."""
+        with self._database.reading() as connection:
+            handled = set(connection.execute(_HANDLED, {"message_ids": [id_ for id_, _ in messages]}).scalars())
+            keys = set(connection.execute(_PARKED_KEYS, {"keys": [key for _, key in messages]}).scalars())
+        return [Standing(handled=id_ in handled, key_is_parked=key in keys) for id_, key in messages]
+
+    def mark(self, message_id: EventId, within: Batch | None = None) -> None:
         """Say that the message is handled, for one whose handling recorded no event. Marking twice is marking once."""
+        if within is not None:
+            put_into_inbox(within.connection, message_id, self._clock)
+            return
         with self._database.writing() as connection:
             put_into_inbox(connection, message_id, self._clock)
             connection.commit()
@@ -58,5 +73,9 @@ class Inbox:
 def put_into_inbox(connection: Connection, message_id: EventId, clock: Clock) -> bool:
     """Return False if it was there already. A concurrent transaction with the same message is awaited."""
     row = {"message_id": message_id, "handled_at": clock()}
-    statement = inserting(connection, inbox).on_conflict_do_nothing(index_elements=["message_id"])
-    return connection.execute(statement.returning(inbox.c.message_id), row).first() is not None
+    return connection.execute(_putting(connection.dialect.name), row).first() is not None
+
+
+@cache
+def _putting(dialect: str) -> Executable:
+    return inserting(dialect, inbox).on_conflict_do_nothing(index_elements=["message_id"]).returning(inbox.c.message_id)

@@ -1,9 +1,10 @@
 """The event log and the journal of steps, within a transaction that somebody else opened."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, case, func, select
+from sqlalchemy import Connection, Executable, RowMapping, bindparam, case, func, select
 
 from adapters.codec import decode_event, encode_event
 from adapters.sql.dialects import inserting
@@ -43,12 +44,7 @@ class EventLog:
             "publish": self._publish,
             "waits": self._publish,
         }
-        statement = inserting(connection, event_log).on_conflict_do_nothing(index_elements=["event_id"])
-        if self._publish and connection.dialect.name == "postgresql":
-            # Wakes the relay at the commit, without a round trip of its own.
-            connection.execute(statement.returning(func.pg_notify(OUTBOX_CHANNEL, "")), row).close()
-        else:
-            connection.execute(statement, row)
+        connection.execute(_recording(connection.dialect.name, wake_relay=self._publish), row).close()
 
     def events_of(self, connection: Connection, order_id: OrderId) -> Sequence[RecordedEvent]:
         rows = connection.execute(_EVENTS_OF, {"order_id": order_id}).mappings()
@@ -75,7 +71,21 @@ def count_attempt(connection: Connection, tried: StepRecord, order_id: OrderId) 
         "last_error": tried.last_error,
         "at": tried.at,
     }
-    statement = inserting(connection, steps)
+    connection.execute(_counting(connection.dialect.name), row)
+
+
+@cache
+def _recording(dialect: str, *, wake_relay: bool) -> Executable:
+    statement = inserting(dialect, event_log).on_conflict_do_nothing(index_elements=["event_id"])
+    if wake_relay and dialect == "postgresql":
+        # Wakes the relay at the commit, without a round trip of its own.
+        return statement.returning(func.pg_notify(OUTBOX_CHANNEL, ""))
+    return statement
+
+
+@cache
+def _counting(dialect: str) -> Executable:
+    statement = inserting(dialect, steps)
     new = statement.excluded
     outlived = steps.c.status.in_(_ENDED) & (new.status == StepStatus.RETRYING)
     changes = {
@@ -84,7 +94,7 @@ def count_attempt(connection: Connection, tried: StepRecord, order_id: OrderId) 
         "last_error": func.coalesce(new.last_error, steps.c.last_error),
         "at": new.at,
     }
-    connection.execute(statement.on_conflict_do_update(index_elements=["order_id", "step"], set_=changes), row)
+    return statement.on_conflict_do_update(index_elements=["order_id", "step"], set_=changes)
 
 
 def steps_of(connection: Connection, order_id: OrderId) -> Sequence[StepRecord]:

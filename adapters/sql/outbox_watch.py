@@ -25,7 +25,10 @@ _ADVISORY_LOCK: Final = 0x7477696E73616761
 
 
 class SqliteWatch:
-    """`PRAGMA data_version` changes on a connection when any other one has committed; asking costs microseconds."""
+    """`PRAGMA data_version` changes on a connection when any other one has committed; asking costs microseconds.
+
+    What this process commits wakes it at once; for others it looks every few milliseconds.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,8 +37,9 @@ class SqliteWatch:
         self._busy_until = 0.0
 
     def wait(self, timeout_s: float) -> bool:
-        end = time.monotonic() + timeout_s
+        written, end = self._database.written, time.monotonic() + timeout_s
         while True:
+            written.clear()
             version = self._version()
             if version != self._seen:
                 self._seen = version
@@ -44,7 +48,7 @@ class SqliteWatch:
             now = time.monotonic()
             if now >= end:
                 return False
-            time.sleep(min(_LOOK_EVERY_S if now < self._busy_until else _LOOK_SELDOM_S, end - now))
+            written.wait(min(_LOOK_EVERY_S if now < self._busy_until else _LOOK_SELDOM_S, end - now))
 
     @contextmanager
     def lock(self) -> Iterator[bool]:

@@ -62,7 +62,7 @@ class ParkedMessages:
             "last_error": message.last_error,
         }
         with self._database.writing() as connection:
-            statement = inserting(connection, parked).on_conflict_do_nothing(index_elements=["message_id"])
+            statement = inserting(connection.dialect.name, parked).on_conflict_do_nothing(index_elements=["message_id"])
             connection.execute(statement, row)
             connection.commit()
 

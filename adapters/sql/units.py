@@ -1,7 +1,7 @@
 """The unit of work over SQL: a service's change, its inbox row and its event, under one commit."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -9,6 +9,7 @@ from typing import Generic, Self, TypeVar
 from sqlalchemy import Connection
 
 from adapters.sql import journal
+from adapters.sql.batch import Batch, Opened
 from adapters.sql.database import Database
 from adapters.sql.inbox import AlreadyHandled, put_into_inbox
 from domain.events import Event, RecordedEvent
@@ -23,11 +24,12 @@ S = TypeVar("S")
 class Handling:
     """The message that a unit's work answers to. `traceparent` is W3C trace context, passed on to what it causes.
 
-    `in_inbox` is set by the commit that puts the message there.
+    `in_inbox` is set by the commit that puts the message there. `within`: the unit is a part of that batch.
     """
 
     message_id: EventId
     traceparent: str | None = None
+    within: Batch | None = None
     in_inbox: bool = False
 
 
@@ -58,12 +60,14 @@ class SqlUnits(Generic[S]):
         return SqlUnits(self._database, self._store, self._clock, publish=self._publish, handling=handling)
 
     def begin(self) -> "SqlUnit[S]":
-        return self._unit(self._database.writing())
+        batch = self._handling and self._handling.within
+        return self._unit(batch.part() if batch else _alone(self._database.writing()))
 
     def look(self) -> "SqlUnit[S]":
-        return self._unit(self._database.reading())
+        batch = self._handling and self._handling.within
+        return self._unit(batch.look() if batch else _alone(self._database.reading()))
 
-    def _unit(self, transaction: AbstractContextManager[Connection]) -> "SqlUnit[S]":
+    def _unit(self, transaction: AbstractContextManager[Opened]) -> "SqlUnit[S]":
         log = journal.EventLog(self._database.service, self._clock, publish=self._publish)
         return SqlUnit(transaction, self._store, log, self._clock, self._handling)
 
@@ -71,7 +75,7 @@ class SqlUnits(Generic[S]):
 class SqlUnit(Generic[S]):
     def __init__(
         self,
-        transaction: AbstractContextManager[Connection],
+        transaction: AbstractContextManager[Opened],
         store: Callable[[Connection], S],
         log: "journal.EventLog",
         clock: Clock,
@@ -89,7 +93,7 @@ class SqlUnit(Generic[S]):
         return self._store
 
     def __enter__(self) -> Self:
-        self._connection = self._transaction.__enter__()
+        self._connection, self._make_lasting = self._transaction.__enter__()
         self._store = self._make_store(self._connection)
         return self
 
@@ -118,7 +122,13 @@ class SqlUnit(Generic[S]):
             message_id = self._handling.message_id
             if not put_into_inbox(self._connection, message_id, self._clock):
                 raise AlreadyHandled(message_id)
-            self._connection.commit()
+            self._make_lasting()
             self._handling.in_inbox = True
         else:
-            self._connection.commit()
+            self._make_lasting()
+
+
+@contextmanager
+def _alone(transaction: AbstractContextManager[Connection]) -> Iterator[Opened]:
+    with transaction as connection:
+        yield connection, connection.commit

@@ -1,6 +1,6 @@
 """Tells customers how their orders ended, in both styles: for an activity, and for a consumer of the orders topic."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -54,8 +54,19 @@ class MailingOrderEnds:
     def __init__(self, mails: EstateOrderMails) -> None:
         self._mails = mails
 
-    def receive(self, message: IncomingMessage) -> None:
+    def decide(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
         """Raises DatabaseFault: the same message has to come again. What cannot be read the order service buries."""
+        for message in messages:
+            self._promise_mail(message)
+            yield message
+
+    def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
+        """Nothing is ever parked."""
+
+    def check(self) -> None:
+        self._mails.estate.has_ended("")
+
+    def _promise_mail(self, message: IncomingMessage) -> None:
         if type_header(message.headers) not in END_TYPES:
             return
         try:
@@ -65,9 +76,3 @@ class MailingOrderEnds:
             return
         if isinstance(event, OrderConfirmed | OrderCancelled):
             self._mails.order_ended(event.order_id)
-
-    def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
-        """Nothing is ever parked."""
-
-    def check(self) -> None:
-        self._mails.estate.has_ended("")

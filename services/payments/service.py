@@ -73,6 +73,14 @@ class PaymentService:
             unit.commit()
         return event
 
+    def ask(self, order: Order) -> Charged | AwaitingCustomer | Declined | None:
+        """Ask the gateway as `charge` would, and book nothing. None: the order's payment is decided already.
+
+        Raises:
+            GatewayFault: as `charge`.
+        """
+        return self._ask_gateway(order) if self.find(order.order_id) is None else None
+
     def settle(self, command: SettlePayment) -> PaymentCompleted | PaymentRefunded | None:
         """Book money that the customer paid. What comes too late goes back; an order without a payment is None."""
         with self._units.look() as unit:

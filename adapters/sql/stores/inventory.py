@@ -1,6 +1,4 @@
-from typing import Any
-
-from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
+from sqlalchemy import BindParameter, Column, Connection, Executable, RowMapping, bindparam, select, update
 
 from adapters.codec import decode_order, encode_order
 from adapters.sql.dialects import inserting
@@ -10,6 +8,19 @@ from domain.errors import ImpossibleState
 from domain.ids import OrderId, Sku
 from domain.order import Reason
 from services.inventory.store import Reservation, ReservationStatus, Stock
+
+_pieces: BindParameter[int] = bindparam("pieces")
+
+
+def _moving(*, out_of: Column[int], into: Column[int]) -> Executable:
+    """Move pieces if there are so many."""
+    there_are = update(stock).where(stock.c.sku == bindparam("of_sku"), out_of >= _pieces)
+    return there_are.values({out_of: out_of - _pieces, into: into + _pieces})
+
+
+_RESERVE = _moving(out_of=stock.c.on_hand, into=stock.c.reserved)
+_RELEASE = _moving(out_of=stock.c.reserved, into=stock.c.on_hand)
+_SELL = _moving(out_of=stock.c.reserved, into=stock.c.sold)
 
 
 class SqlInventoryStore:
@@ -34,7 +45,7 @@ class SqlInventoryStore:
         return stock_item(row) if row else None
 
     def restock(self, sku: Sku, name: str, on_hand: int) -> None:
-        statement = inserting(self._connection, stock)
+        statement = inserting(self._connection.dialect.name, stock)
         new = statement.excluded
         changes = {
             "name": new.name,
@@ -45,22 +56,18 @@ class SqlInventoryStore:
         self._connection.execute(statement.on_conflict_do_update(index_elements=["sku"], set_=changes), row)
 
     def reserve(self, sku: Sku, quantity: int) -> bool:
-        moved = {"on_hand": stock.c.on_hand - quantity, "reserved": stock.c.reserved + quantity}
-        return self._move(sku, stock.c.on_hand >= quantity, moved)
+        return self._move(_RESERVE, sku, quantity)
 
     def release(self, sku: Sku, quantity: int) -> None:
-        moved = {"on_hand": stock.c.on_hand + quantity, "reserved": stock.c.reserved - quantity}
-        if not self._move(sku, stock.c.reserved >= quantity, moved):
+        if not self._move(_RELEASE, sku, quantity):
             raise ImpossibleState(f"fewer than {quantity} pieces of {sku} are reserved")
 
     def sell(self, sku: Sku, quantity: int) -> None:
-        moved = {"reserved": stock.c.reserved - quantity, "sold": stock.c.sold + quantity}
-        if not self._move(sku, stock.c.reserved >= quantity, moved):
+        if not self._move(_SELL, sku, quantity):
             raise ImpossibleState(f"fewer than {quantity} pieces of {sku} are reserved")
 
-    def _move(self, sku: Sku, enough: ColumnElement[bool], moved: dict[str, Any]) -> bool:
-        statement = update(stock).where(stock.c.sku == sku, enough).values(moved)
-        return self._connection.execute(statement).rowcount == 1
+    def _move(self, move: Executable, sku: Sku, quantity: int) -> bool:
+        return self._connection.execute(move, {"of_sku": sku, "pieces": quantity}).rowcount == 1
 
 
 def reservation(row: RowMapping) -> Reservation:

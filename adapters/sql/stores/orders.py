@@ -13,6 +13,8 @@ from domain.money import Money
 from domain.order import Reason, SagaStyle
 from services.orders.store import OrderFilter, OrderRecord, Stage
 
+_PRICES = select(prices).where(prices.c.sku.in_(bindparam("skus", expanding=True)))
+
 
 class SqlOrderStore:
     def __init__(self, connection: Connection) -> None:
@@ -45,11 +47,11 @@ class SqlOrderStore:
         return [order_record(row) for row in rows]
 
     def prices_of(self, skus: Sequence[Sku]) -> Mapping[Sku, Money]:
-        rows = self._connection.execute(select(prices).where(prices.c.sku.in_(skus)))
+        rows = self._connection.execute(_PRICES, {"skus": skus})
         return {row.sku: Money(amount=row.amount, currency=row.currency) for row in rows}
 
     def set_price(self, sku: Sku, price: Money) -> None:
-        statement = inserting(self._connection, prices)
+        statement = inserting(self._connection.dialect.name, prices)
         new = {"amount": statement.excluded.amount, "currency": statement.excluded.currency}
         self._connection.execute(
             statement.on_conflict_do_update(index_elements=["sku"], set_=new),

@@ -1,0 +1,95 @@
+"""One transaction for many units: each is undone alone, and all last together or none does."""
+
+from contextlib import suppress
+
+import pytest
+
+from adapters.sql.batch import Batch, Batches
+from adapters.sql.inbox import AlreadyHandled, Inbox
+from adapters.sql.outbox import Outbox
+from adapters.sql.stores.shipping import SqlShippingStore
+from adapters.sql.units import Handling, SqlUnits
+from domain.commands import ScheduleShipping
+from domain.ids import EventId, OrderId
+from domain.order import Order
+from runtime.wiring import Databases
+from services.shipping.service import ShippingService
+from services.shipping.store import Shipment, ShipmentStatus
+from tests.examples import SettableClock, an_order
+
+
+def message(number: int) -> EventId:
+    return EventId(f"b1a6f0b4-0000-4000-8000-{number:012}")
+
+
+@pytest.fixture
+def units(databases: Databases, clock: SettableClock) -> SqlUnits[SqlShippingStore]:
+    return SqlUnits(databases.shipping, SqlShippingStore, clock, publish=True)
+
+
+def schedule(units: SqlUnits[SqlShippingStore], order: Order, number: int, batch: Batch) -> None:
+    handling = Handling(message(number), within=batch)
+    ShippingService(units.handling(handling)).schedule(ScheduleShipping(order=order))
+
+
+def scheduled(units: SqlUnits[SqlShippingStore], order_id: OrderId) -> bool:
+    with units.look() as unit:
+        return unit.store.find(order_id) is not None
+
+
+def test_nothing_of_a_batch_is_seen_before_its_end_and_all_of_it_after(
+    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+) -> None:
+    orders = [an_order() for _ in range(3)]
+
+    with Batches(databases.shipping).open() as batch:
+        for number, order in enumerate(orders):
+            schedule(units, order, number, batch)
+        assert not any(scheduled(units, order.order_id) for order in orders)
+        inside = ShippingService(units.handling(Handling(message(9), within=batch)))
+        assert inside.find(orders[0].order_id) is not None
+
+    assert all(scheduled(units, order.order_id) for order in orders)
+    standings = Inbox(databases.shipping, clock).standings([(message(number), "some key") for number in range(4)])
+    assert [standing.handled for standing in standings] == [True, True, True, False]
+    assert Outbox(databases.shipping).waiting() == len(orders)
+
+
+def test_a_batch_that_raises_leaves_nothing(
+    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+) -> None:
+    order = an_order()
+
+    with suppress(KeyboardInterrupt), Batches(databases.shipping).open() as batch:
+        schedule(units, order, 1, batch)
+        raise KeyboardInterrupt
+
+    assert not scheduled(units, order.order_id)
+    assert not Inbox(databases.shipping, clock).handled(message(1))
+    assert Outbox(databases.shipping).waiting() == 0
+
+
+def test_a_unit_that_is_not_committed_is_undone_alone(units: SqlUnits[SqlShippingStore], databases: Databases) -> None:
+    kept, undone = an_order(), an_order()
+
+    with Batches(databases.shipping).open() as batch:
+        schedule(units, kept, 1, batch)
+        with units.handling(Handling(message(2), within=batch)).begin() as unit:
+            unit.store.save(Shipment(order_id=undone.order_id, status=ShipmentStatus.CANCELLED))
+
+    assert scheduled(units, kept.order_id)
+    assert not scheduled(units, undone.order_id)
+
+
+def test_a_message_that_comes_twice_in_a_batch_has_one_effect(
+    units: SqlUnits[SqlShippingStore], databases: Databases
+) -> None:
+    first, second = an_order(), an_order()
+
+    with Batches(databases.shipping).open() as batch:
+        schedule(units, first, 1, batch)
+        with pytest.raises(AlreadyHandled):
+            schedule(units, second, 1, batch)
+
+    assert scheduled(units, first.order_id)
+    assert not scheduled(units, second.order_id)

@@ -1,0 +1,192 @@
+"""The messages of one poll, handled under one commit, and what happens where one of them is not plain."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection
+
+from adapters.kafka.backoff import Backoff
+from adapters.kafka.cloudevents import to_message
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.dead_letters import DeadLetters
+from adapters.kafka.deliveries import NOTHING_DECIDED
+from adapters.kafka.incoming import IncomingMessage
+from adapters.kafka.together import Together
+from adapters.sql.database import Database
+from domain.events import Event, InventoryFailed, OrderCreated, RecordedEvent
+from domain.ids import event_id_of
+from domain.order import Order, Reason
+from runtime.choreographed_service import Patience, deliveries_of
+from runtime.wiring import ConsumingService, consuming_payments
+from services.payments.service import PaymentService
+from services.payments.store import PaymentStatus
+from tests.examples import NOON, SettableClock, an_order
+from tests.service_databases import Urls
+from tests.unwell_databases import locked
+
+PATIENCE = Patience(attempts=4, backoff=Backoff(first_s=60.0, longest_s=60.0))
+
+
+@pytest.fixture
+def payments(urls: Urls, clock: SettableClock) -> Iterator[ConsumingService[PaymentService]]:
+    consuming = consuming_payments(urls, clock)
+    yield consuming
+    consuming.close()
+
+
+class Buried(DeadLetters):
+    """No broker is needed to see what would go to it."""
+
+    def __init__(self) -> None:
+        super().__init__(KafkaConnection(bootstrap="127.0.0.1:1"), "payment-service")
+        self.offsets: list[int] = []
+
+    def bury(self, message: IncomingMessage, error: Exception, attempts: int) -> None:  # noqa: ARG002 - the base's
+        self.offsets.append(message.offset)
+
+
+@pytest.fixture
+def buried() -> Buried:
+    return Buried()
+
+
+@pytest.fixture
+def together(payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock) -> Together:
+    return deliveries_of(payments, buried, PATIENCE, clock)
+
+
+def messages(*events: Event) -> list[IncomingMessage]:
+    return [_message(offset, each) for offset, each in enumerate(events)]
+
+
+def _message(offset: int, told: Event) -> IncomingMessage:
+    event_id = event_id_of(told.order_id, told.type)
+    sent = to_message(
+        RecordedEvent(event_id=event_id, event=told, service="order-service", at=NOON, caused_by=None), None
+    )
+    return IncomingMessage(
+        topic="orders",
+        partition=0,
+        offset=offset,
+        timestamp_ms=0,
+        key=sent.key,
+        value=sent.value,
+        headers=sent.headers,
+    )
+
+
+def created(*orders: Order) -> list[OrderCreated]:
+    return [OrderCreated(order_id=order.order_id, order=order) for order in orders]
+
+
+def offsets(decided: Iterator[IncomingMessage]) -> list[int]:
+    return [message.offset for message in decided]
+
+
+def statuses(payments: ConsumingService[PaymentService], orders: Sequence[Order]) -> list[PaymentStatus | None]:
+    found = [payments.service_for(None).find(order.order_id) for order in orders]
+    return [payment.status if payment else None for payment in found]
+
+
+@pytest.fixture
+def transactions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The service of each transaction that may write, as they begin."""
+    begun: list[str] = []
+    writing = Database.writing
+
+    def counted(database: Database) -> AbstractContextManager[Connection]:
+        begun.append(database.service)
+        return writing(database)
+
+    monkeypatch.setattr(Database, "writing", counted)
+    return begun
+
+
+def test_plain_messages_share_a_transaction_and_the_gateway_is_asked_before_it(
+    together: Together, payments: ConsumingService[PaymentService], transactions: list[str]
+) -> None:
+    orders = [an_order() for _ in range(20)]
+
+    assert offsets(together.decide(messages(*created(*orders)))) == list(range(20))
+
+    assert transactions == ["gateway"] * 20 + ["payment-service"]
+    assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 20
+    assert payments.outbox.waiting() == 20
+
+
+def test_one_fault_parks_its_own_order_and_counts_one_attempt(
+    together: Together, payments: ConsumingService[PaymentService], clock: SettableClock
+) -> None:
+    orders = [an_order(), an_order(token="tok_gatewayFlaky"), an_order(), an_order()]
+
+    assert offsets(together.decide(messages(*created(*orders)))) == [0, 1, 2, 3]
+
+    assert statuses(payments, orders) == [PaymentStatus.CAPTURED, None, PaymentStatus.CAPTURED, PaymentStatus.CAPTURED]
+    (step,) = payments.service_for(None).journal(orders[1].order_id).steps
+    assert step.attempts == 1
+    clock.pass_time(timedelta(minutes=2))
+    for _ in range(2):  # its second fault, and then it is charged
+        together.retry_due([("orders", 0)])
+        clock.pass_time(timedelta(minutes=2))
+    assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 4
+    (step,) = payments.service_for(None).journal(orders[1].order_id).steps
+    assert step.attempts == 3
+
+
+def test_a_later_message_of_a_parked_order_waits_behind_it(
+    together: Together, payments: ConsumingService[PaymentService]
+) -> None:
+    flaky, other = an_order(token="tok_gatewayFlaky"), an_order()
+    late = InventoryFailed(order_id=flaky.order_id, reason=Reason.OUT_OF_STOCK)
+
+    assert offsets(together.decide(messages(*created(flaky, other), late))) == [0, 1, 2]
+
+    assert payments.parked.count() == 2
+    assert statuses(payments, [flaky, other]) == [None, PaymentStatus.CAPTURED]
+
+
+def test_poison_in_the_middle_is_buried_and_the_others_pass(
+    together: Together, payments: ConsumingService[PaymentService], buried: Buried
+) -> None:
+    orders = [an_order() for _ in range(4)]
+    batch = messages(*created(*orders))
+    batch[2] = replace(batch[2], value=b"not an event")
+
+    assert offsets(together.decide(batch)) == [0, 1, 2, 3]
+
+    assert buried.offsets == [2]
+    captured = PaymentStatus.CAPTURED
+    assert statuses(payments, orders) == [captured, captured, None, captured]
+
+
+def test_messages_that_come_again_change_nothing(
+    together: Together, payments: ConsumingService[PaymentService], buried: Buried, transactions: list[str]
+) -> None:
+    orders = [an_order() for _ in range(3)]
+    batch = messages(*created(*orders))
+    list(together.decide([*batch, *batch]))
+    transactions.clear()
+
+    assert offsets(together.decide(batch)) == [0, 1, 2]
+
+    assert transactions == []
+    assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 3
+    assert payments.outbox.waiting() == 3
+    assert buried.offsets == []
+
+
+def test_a_database_that_is_away_leaves_every_message_undecided(
+    together: Together, payments: ConsumingService[PaymentService], urls: Urls
+) -> None:
+    orders = [an_order() for _ in range(3)]
+    decided: list[int] = []
+
+    with locked(urls.database_url("payments")), pytest.raises(NOTHING_DECIDED):
+        decided.extend(message.offset for message in together.decide(messages(*created(*orders))))
+
+    assert decided == []
+    assert offsets(together.decide(messages(*created(*orders)))) == [0, 1, 2]
+    assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 3
