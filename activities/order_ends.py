@@ -1,6 +1,7 @@
-"""The order's end is handed to a workflow that tells others, so that the saga can close."""
+"""Others are told how an order ended: at once, or, where that does not work, by a workflow that tries for longer."""
 
 from datetime import timedelta
+from typing import Protocol
 
 from temporalio import activity
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -13,13 +14,32 @@ ENDS_QUEUE = "order-ends"
 RPC_DEADLINE = timedelta(seconds=5)
 
 
-@activity.defn(name="have_order_end_told")
-async def have_order_end_told(outcome: OrderOutcome) -> None:
-    """Start the workflow that tells it, which is one for each end of an order however often this runs.
+class OrderEnds(Protocol):
+    async def tell(self, outcome: OrderOutcome) -> bool:
+        """Return within a second or two whether others were told. When in doubt it is no: being told twice is harmless.
 
-    Raises:
-        RPCError: Temporal did not take it; it may be asked again.
-    """
+        Raises nothing.
+        """
+        ...
+
+
+class OrderEndActivities:
+    def __init__(self, at_once: OrderEnds) -> None:
+        self._at_once = at_once
+
+    @activity.defn(name="have_order_end_told")
+    async def have_told(self, outcome: OrderOutcome) -> None:
+        """Return when it was told, or when Temporal will see to it.
+
+        Raises:
+            RPCError: neither Kafka nor Temporal took it; it may be asked again.
+        """
+        if not await self._at_once.tell(outcome):
+            await _told_later(outcome)
+
+
+async def _told_later(outcome: OrderOutcome) -> None:
+    """Start the workflow that tells it, which is one for each end of an order however often this runs."""
     try:
         await activity.client().start_workflow(
             TELL_ORDER_END,

@@ -15,7 +15,7 @@ from runtime.event_headers import CLOUD_EVENT, DEAD_LETTER, of_type
 from runtime.topics import ALL_TOPICS, INCOMING_TOPICS, OUTGOING_TOPICS
 
 DIALECT = "application/schema+json;version=draft-2020-12"
-API, BRIDGE = "api", "kafka-bridge"
+API, BRIDGE, SAGA_WORKER = "api", "kafka-bridge", "saga-worker"
 ORDER_REQUEST, DEAD_LETTER_NAME = "order-request", "dead-letter"
 
 Json = Mapping[str, Any]
@@ -109,7 +109,8 @@ def _operations() -> Iterable[tuple[str, Json]]:
         yield _operation(BRIDGE, "receive", topic, _names_in(topic), "Starts or tells the order's workflow.")
         yield _operation(BRIDGE, "send", dead_letters_of(topic), [DEAD_LETTER_NAME])
     for topic in OUTGOING_TOPICS:
-        yield _operation(BRIDGE, "send", topic, _names_in(topic))
+        yield _operation(SAGA_WORKER, "send", topic, _names_in(topic), "At the end of each order.")
+        yield _operation(BRIDGE, "send", topic, _names_in(topic), "What the saga worker could not send.")
     yield _operation(API, "send", SETTLEMENTS, _names_in(SETTLEMENTS), "The payment gateway called.")
     asked = [tag_of(OrderCancellationRequested)]
     yield _operation(BRIDGE, "send", "orders", asked, "The witness of an order that is silent for too long.")

@@ -25,7 +25,7 @@ from runtime.kafka import kafka_connection, message_of
 from runtime.order_end_workflow import TellOrderEnd
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
-from runtime.stopping import leave_anyway, stop_event
+from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Databases, services_over
 from runtime.witnessed_attention import attention_letters
@@ -79,14 +79,8 @@ def main(settings: Settings) -> None:
         CannotRun: Temporal does not answer.
     """
     stop = stop_event()
-    threading.Thread(target=_leave_in_time, args=(stop,), daemon=True).start()
+    leave_in_time(stop, LEAVE_ANYWAY_S)  # a broker that is away may hold up our commits and our events longer
     asyncio.run(_run(settings, stop))
-
-
-def _leave_in_time(stop: threading.Event) -> None:
-    """A broker that is away may hold up our commits and our events longer. Both are repeated without harm."""
-    stop.wait()
-    leave_anyway(LEAVE_ANYWAY_S)
 
 
 async def _run(settings: Settings, stop: threading.Event) -> None:
@@ -127,7 +121,7 @@ async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequen
 
 @asynccontextmanager
 async def _order_ends(client: Client, connection: KafkaConnection, runner: Sequence[Plugin]) -> AsyncIterator[None]:
-    """Tells how orchestrated orders ended; what ended while this was away waits for it in Temporal."""
+    """Tells how those orchestrated orders ended whose saga worker could not; until then that waits in Temporal."""
     with closing(KafkaPublishing(connection.producer)) as publishing, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
         async with Worker(
             client,

@@ -13,15 +13,17 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import Plugin, Worker, WorkerDeploymentConfig
 
 from activities.inventory import InventoryActivities
-from activities.order_ends import have_order_end_told
+from activities.order_ends import OrderEndActivities, OrderEnds
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
 from activities.shipping import ShippingActivities
 from runtime.estate.plugins import estate_plugins
+from runtime.kafka import kafka_connection
+from runtime.order_ends_at_once import OrderEndsAtOnce
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.start_sweep import sweep
-from runtime.stopping import stop_event
+from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Services, open_services
 from workflows.order_end_told import HasEndTold
@@ -31,6 +33,7 @@ from workflows.order_saga import OrderSaga
 DEPLOYMENT = "order-sagas"
 ACTIVITIES_AT_ONCE = 32
 FINISH_IN_HAND = timedelta(seconds=8)
+LEAVE_ANYWAY_S = 9.0
 STICKY = timedelta(seconds=2)
 """So long Temporal waits for the worker that last had a saga. The API gives a cancel or a retry five seconds."""
 
@@ -41,7 +44,9 @@ def main(settings: Settings) -> None:
     Raises:
         CannotRun: Temporal does not answer.
     """
-    asyncio.run(_run(settings, stop_event()))
+    stop = stop_event()
+    leave_in_time(stop, LEAVE_ANYWAY_S)  # a broker that is away may hold up an order's end longer
+    asyncio.run(_run(settings, stop))
 
 
 async def _run(settings: Settings, stop: threading.Event) -> None:
@@ -49,10 +54,11 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
     services = open_services(settings, publish=False, pix_expiry=timedelta(seconds=settings.pix_expiry_seconds))
     with (
         contextlib.closing(services),
+        contextlib.closing(OrderEndsAtOnce(kafka_connection(settings).producer)) as order_ends,
         ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
         estate_plugins(settings, services.orders) as estate,
     ):
-        plugins = [*estate, order_ends_plugin(), *runner_plugins(settings)]
+        plugins = [*estate, order_ends_plugin(order_ends), *runner_plugins(settings)]
         deployment = deployment_of(settings.temporal_build_id)
         async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)
@@ -73,9 +79,10 @@ async def _sweep_until(stop: threading.Event, sweeping: Coroutine[None, None, No
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def order_ends_plugin() -> SimplePlugin:
+def order_ends_plugin(at_once: OrderEnds) -> SimplePlugin:
     """Whoever answers a saga's callers comes before it among the plugins: they may be away."""
-    return SimplePlugin("OrderEndsPlugin", activities=[have_order_end_told], interceptors=[AtOrderEnd(HasEndTold)])
+    activities = [OrderEndActivities(at_once).have_told]
+    return SimplePlugin("OrderEndsPlugin", activities=activities, interceptors=[AtOrderEnd(HasEndTold)])
 
 
 def deployment_of(build_id: str | None) -> WorkerDeploymentConfig | None:

@@ -30,6 +30,16 @@ def leave_anyway(after_seconds: float) -> None:
     timer.start()
 
 
+def leave_in_time(stop: threading.Event, after_seconds: float) -> None:
+    """Have the process `leave_anyway` so long after it was asked to stop: what it cuts off is repeated without harm."""
+
+    def wait() -> None:
+        stop.wait()
+        leave_anyway(after_seconds)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 @contextmanager
 def ended_as_by_ctrl_c() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end a command as Ctrl-C does, so that it takes down what it has started."""
