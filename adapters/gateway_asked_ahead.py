@@ -1,5 +1,6 @@
 """Asks the gateway for the money of many orders at once, ahead of the one transaction that books them all."""
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
@@ -20,10 +21,17 @@ Answer = Charged | AwaitingCustomer | Declined
 class GatewayAskedAhead:
     """A gateway that first tells what it answered ahead, be it a fault. Only one thread may charge."""
 
-    def __init__(self, gateway: PaymentGateway, asking: Callable[[Order], Answer | None]) -> None:
-        """`asking` asks the gateway for an order's money; it returns None if that was decided before."""
+    def __init__(
+        self, gateway: PaymentGateway, asking: Callable[[Order], Answer | None], wait_s: float = _WAIT_S
+    ) -> None:
+        """`asking` asks the gateway for an order's money; it returns None if that was decided before.
+
+        What has no answer after `wait_s` counts as a fault.
+        """
         self._gateway = gateway
         self._asking = asking
+        self._wait_s = wait_s
+        self._wait_until = 0.0
         self._asked: dict[str, Future[Answer | None]] = {}
         self._threads = ThreadPoolExecutor(_CALLS_AT_ONCE, "gateway")
 
@@ -35,7 +43,8 @@ class GatewayAskedAhead:
             key = charge_key(event.order_id)
             if key not in self._asked:
                 self._asked[key] = self._threads.submit(self._asking, event.order)
-        wait(self._asked.values(), timeout=_WAIT_S)
+                self._wait_until = time.monotonic() + self._wait_s
+        wait(self._asked.values(), timeout=max(0.0, self._wait_until - time.monotonic()))
         answered = [self._answered_well(event) for event in events]
         return [*answered, False].index(False)
 
@@ -70,5 +79,5 @@ class GatewayAskedAhead:
         if asked is None:
             return None
         if not asked.done():
-            raise GatewayFault(operation, f"no answer within {_WAIT_S:.0f} s")
+            raise GatewayFault(operation, f"no answer within {self._wait_s:g} s")
         return asked.result()

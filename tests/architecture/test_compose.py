@@ -70,6 +70,29 @@ def test_every_container_has_a_limit_a_profile_and_a_version_of_its_own(name: st
     assert "container_name" not in container, "two of them could not run"
 
 
+@pytest.mark.parametrize("name", sorted(CONTAINERS))
+def test_two_cores_are_enough_to_start_it(name: str) -> None:
+    """Docker refuses a container with a limit of more processors than the machine has."""
+    assert float(CONTAINERS[name]["deploy"]["resources"]["limits"]["cpus"]) <= 2.0
+
+
+@pytest.mark.parametrize("name", sorted(CONTAINERS))
+def test_every_file_that_is_mounted_is_there(name: str) -> None:
+    """Docker would make a folder in its place."""
+    for volume in CONTAINERS[name].get("volumes", []):
+        if volume.startswith("./"):
+            assert (ROOT / volume.split(":")[0]).is_file(), volume
+
+
+def test_the_user_of_the_image_has_a_name_and_a_group_with_a_name() -> None:
+    """Celery takes a group without a name for the superuser's."""
+    text = (ROOT / "Dockerfile").read_text()
+    user, group = re.findall(r"^USER (\d+):(\d+)$", text, re.MULTILINE)[0]
+
+    assert f"useradd --system --uid {user} " in text
+    assert f"groupadd --system --gid {group} " in text
+
+
 @pytest.mark.parametrize("name", sorted(name for name in OURS if name.endswith("-service")))
 def test_more_than_one_of_a_service_can_run(name: str) -> None:
     assert "ports" not in OURS[name]
