@@ -22,7 +22,8 @@ LABEL org.opencontainers.image.title="twinsaga" \
       org.opencontainers.image.description="One order saga, run two ways on real engines" \
       org.opencontainers.image.licenses="MIT"
 RUN rm -rf /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/ensurepip /usr/local/bin/pip* \
- && useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin twinsaga \
+ && groupadd --system --gid 10001 twinsaga \
+ && useradd --system --uid 10001 --gid twinsaga --no-create-home --shell /usr/sbin/nologin twinsaga \
  && install --directory --owner twinsaga --group twinsaga /var/lib/twinsaga
 COPY --from=wheels /app /app
 ENV PATH=/app/bin:$PATH \
@@ -33,7 +34,6 @@ ENV PATH=/app/bin:$PATH \
     TWINSAGA_SERVE_READY_FILE=/tmp/twinsaga.ready
 USER 10001:10001
 WORKDIR /var/lib/twinsaga
-VOLUME /var/lib/twinsaga
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["twinsaga", "health"]
 ENTRYPOINT ["twinsaga"]

@@ -119,10 +119,10 @@ class PostgresWatch:
     def _or_away(self) -> "Iterator[psycopg.Connection]":
         from psycopg import OperationalError  # noqa: PLC0415 - see above
 
-        if self._connection is None:
-            self._connection = cast("psycopg.Connection", self._database.own_connection())
-            self._connection.autocommit = True
         try:
+            if self._connection is None:
+                self._connection = cast("psycopg.Connection", self._database.own_connection())
+                self._connection.autocommit = True
             yield self._connection
         except OperationalError as lost:
             self.close()

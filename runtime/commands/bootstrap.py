@@ -13,5 +13,7 @@ def bootstrap(wait: Wait = 60.0) -> None:
     """
     from runtime.bootstrap import bootstrap as make_everything
     from runtime.settings import load_settings
+    from runtime.stopping import leave_at_once
 
     make_everything(load_settings(), wait, lambda part: typer.echo(f"{part}: ready"))
+    leave_at_once()

@@ -16,14 +16,16 @@ from adapters.kafka.deliveries import NOTHING_DECIDED
 from adapters.kafka.incoming import IncomingMessage
 from adapters.kafka.together import Together
 from adapters.sql.database import Database
-from domain.events import Event, InventoryFailed, OrderCreated, RecordedEvent
-from domain.ids import event_id_of
+from adapters.sql.parked import ParkedMessage
+from domain.commands import ReserveInventory
+from domain.events import Event, InventoryFailed, OrderCreated, RecordedEvent, ShippingScheduled
+from domain.ids import EventId, event_id_of
 from domain.order import Order, Reason
 from runtime.choreographed_service import Patience, deliveries_of
-from runtime.wiring import ConsumingService, consuming_payments
+from runtime.wiring import ConsumingService, Services, consuming_inventory, consuming_payments
 from services.payments.service import PaymentService
 from services.payments.store import PaymentStatus
-from tests.examples import NOON, SettableClock, an_order
+from tests.examples import BOOK, NOON, SettableClock, an_order
 from tests.service_databases import Urls
 from tests.unwell_databases import locked
 
@@ -80,6 +82,24 @@ def _message(offset: int, told: Event) -> IncomingMessage:
 
 def created(*orders: Order) -> list[OrderCreated]:
     return [OrderCreated(order_id=order.order_id, order=order) for order in orders]
+
+
+def _parked(order: Order) -> ParkedMessage:
+    """An earlier message of the order, long before its next attempt."""
+    message = _message(0, *created(order))
+    return ParkedMessage(
+        message_id=EventId(f"{order.order_id}-earlier"),
+        key=order.order_id,
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp_ms=message.timestamp_ms,
+        headers=message.headers,
+        value=message.value or b"",
+        attempts=1,
+        next_attempt_at=NOON + timedelta(days=1),
+        last_error="503",
+    )
 
 
 def offsets(decided: Iterator[IncomingMessage]) -> list[int]:
@@ -146,6 +166,41 @@ def test_a_later_message_of_a_parked_order_waits_behind_it(
 
     assert payments.parked.count() == 2
     assert statuses(payments, [flaky, other]) == [None, PaymentStatus.CAPTURED]
+
+
+def test_no_message_passes_an_earlier_one_of_its_order_that_is_parked(
+    together: Together, payments: ConsumingService[PaymentService]
+) -> None:
+    waiting, other = an_order(), an_order()
+    payments.parked.park(_parked(waiting))
+
+    assert offsets(together.decide(messages(*created(other, waiting, an_order())))) == [0, 1, 2]
+
+    assert payments.parked.count() == 2
+    assert statuses(payments, [waiting, other]) == [None, PaymentStatus.CAPTURED]
+
+
+def test_what_cannot_be_true_is_buried_and_the_others_pass(
+    urls: Urls, services: Services, buried: Buried, clock: SettableClock
+) -> None:
+    orders = [an_order() for _ in range(3)]
+    services.inventory.restock(BOOK, "Book", 100)
+    for order in orders:
+        services.inventory.reserve(ReserveInventory(order=order))
+    sold = [ShippingScheduled(order_id=each.order_id, tracking_number="TS1") for each in [*orders, an_order()]]
+    batch = messages(sold[0], sold[3], sold[1], sold[2])
+    consuming = consuming_inventory(urls, clock)
+    try:
+        assert offsets(deliveries_of(consuming, buried, PATIENCE, clock).decide(batch)) == [0, 1, 2, 3]
+        handled = [consuming.inbox.handled(event_id_of(each.order_id, each.type)) for each in sold]
+    finally:
+        consuming.close()
+
+    assert buried.offsets == [1]
+    assert handled == [True, True, True, False]
+    stock = services.inventory.stock_of(BOOK)
+    assert stock is not None
+    assert (stock.reserved, stock.sold) == (0, 6)
 
 
 def test_poison_in_the_middle_is_buried_and_the_others_pass(

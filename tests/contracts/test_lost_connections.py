@@ -69,3 +69,14 @@ def test_a_database_that_is_not_there_is_away(databases: Databases) -> None:
     with pytest.raises(DatabaseAway), database.reading() as connection:
         connection.execute(text("SELECT 1"))
     database.close()
+
+
+@only_postgres
+def test_a_relay_whose_database_is_not_there_is_told(databases: Databases) -> None:
+    there = databases.orders.url
+    nowhere = there.set(database=f"{there.database}-nowhere", query={"connect_timeout": "1"})
+    database = Database.open(nowhere.render_as_string(hide_password=False), service="order-service")
+
+    with pytest.raises(DatabaseAway), Outbox(database).relay_lock():
+        pass
+    database.close()
