@@ -1,5 +1,6 @@
 """`twinsaga serve order-service` and its three sisters."""
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -31,6 +32,9 @@ def _payments(settings: Settings) -> ConsumingService[PaymentService]:
     return consuming_payments(settings, pix_expiry=timedelta(seconds=settings.pix_expiry_seconds))
 
 
+_SWITCH_S = 0.0005
+"""A message passes through five threads. At Python's 5 ms each may wait that long for another one that computes."""
+
 _OPENERS: Mapping[str, Callable[[Settings], ConsumingService[Any]]] = {
     ORDER_SERVICE: consuming_orders,
     PAYMENT_SERVICE: _payments,
@@ -41,6 +45,7 @@ _OPENERS: Mapping[str, Callable[[Settings], ConsumingService[Any]]] = {
 
 def main(settings: Settings, name: str) -> None:
     """Run one service of the choreography until SIGTERM; what is in hand is finished and committed."""
+    sys.setswitchinterval(_SWITCH_S)
     stop, joined = stop_event(), threading.Event()
     consuming = _OPENERS[name](settings)
     connection = kafka_connection(settings)

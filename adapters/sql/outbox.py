@@ -36,6 +36,8 @@ class Outbox:
         """The longest waiting first. Events of one order come in the order in which they were recorded."""
         with self._database.reading() as connection:
             rows = connection.execute(_UNPUBLISHED, {"at_most": limit}).mappings().all()
+        if rows:
+            self._watch.look_often()
         return [
             OutboxRow(
                 seq=row["seq"], recorded=recorded_event(row, self._database.service), traceparent=row["traceparent"]

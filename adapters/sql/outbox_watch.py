@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # at run time only whoever uses PostgreSQL loads its driver
 _LOOK_EVERY_S: Final = 0.005
 _LOOK_SELDOM_S: Final = 0.025
 _BUSY_S: Final = 1.0
-"""For so long after a commit the next one is looked for often."""
+"""For so long after something was published the next commit is looked for often."""
 
 _ADVISORY_LOCK: Final = 0x7477696E73616761
 """Any number that everybody who wants this lock takes. This one spells `twinsaga`."""
@@ -43,12 +43,15 @@ class SqliteWatch:
             version = self._version()
             if version != self._seen:
                 self._seen = version
-                self._busy_until = time.monotonic() + _BUSY_S
                 return True
             now = time.monotonic()
             if now >= end:
                 return False
             written.wait(min(_LOOK_EVERY_S if now < self._busy_until else _LOOK_SELDOM_S, end - now))
+
+    def look_often(self) -> None:
+        """Commits that publish nothing, as those of orchestrated orders, are not worth it."""
+        self._busy_until = time.monotonic() + _BUSY_S
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
@@ -95,6 +98,9 @@ class PostgresWatch:
                 self._listens = True
                 return True  # whatever was committed before this moment has made no sound
             return any(True for _ in connection.notifies(timeout=timeout_s, stop_after=1))
+
+    def look_often(self) -> None:
+        """A commit that publishes something wakes it at once, always."""
 
     @contextmanager
     def lock(self) -> Iterator[bool]:

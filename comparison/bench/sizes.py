@@ -11,7 +11,8 @@ CPU_IN_FLIGHT = 16
 class Sizes:
     """Of one block, but for `pairs`, `held_...` and `memory_orders`.
 
-    `orders`, `workflows` and `chains` are those that run 32 at a time; `alone` of either side run one after the other.
+    `orders` (orchestrated), `workflows`, `choreographed` and `chains` run 32 at a time, for several seconds each;
+    `alone` of either side run one after the other.
     `cpu_orders` run 16 at a time. `reads` is of each kind of call.
     """
 
@@ -19,7 +20,8 @@ class Sizes:
     alone: int = 30
     orders: int = 200
     workflows: int = 200
-    chains: int = 600
+    choreographed: int = 500
+    chains: int = 2_000
     starts: int = 1_000
     tasks: int = 30
     cpu_orders: int = 100
@@ -37,6 +39,7 @@ SHORT = Sizes(
     alone=3,
     orders=8,
     workflows=8,
+    choreographed=8,
     chains=16,
     starts=50,
     tasks=3,

@@ -90,7 +90,9 @@ async def choreographed(stand: Stand, sizes: Sizes, notes: Notes) -> AsyncIterat
                 reference=RawChains(chain=chain, chains=sizes.alone, in_flight=1, notes=notes),
             ),
             Match.CHOREOGRAPHED_TOGETHER: Contest(
-                ours=OrdersTogether(stand=stand, style=style, orders=sizes.orders, in_flight=IN_FLIGHT, notes=notes),
+                ours=OrdersTogether(
+                    stand=stand, style=style, orders=sizes.choreographed, in_flight=IN_FLIGHT, notes=notes
+                ),
                 reference=RawChains(chain=chain, chains=sizes.chains, in_flight=IN_FLIGHT, notes=notes),
             ),
         }
