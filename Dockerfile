@@ -28,6 +28,7 @@ RUN rm -rf /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/en
 COPY --from=wheels /app /app
 ENV PATH=/app/bin:$PATH \
     HOME=/tmp \
+    MALLOC_ARENA_MAX=2 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TWINSAGA_DATA_DIR=/var/lib/twinsaga \

@@ -29,6 +29,9 @@ FREE_PORTS_ATTEMPTS = 3
 NEED_TEMPORAL = {"saga-worker", "kafka-bridge"}
 """These do not start without it; the API and the Celery worker do."""
 
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""glibc keeps free memory for each thread apart, which is of no use to threads that compute one at a time."""
+
 
 class StackReporter(Reporter, Protocol):
     def starting(self, names: list[str]) -> None: ...
@@ -168,7 +171,7 @@ class EmbeddedStack:
         return Program(
             name=name,
             command=(sys.executable, "-m", "runtime", "serve", name),
-            environment=settings.as_environment(),
+            environment=FEW_ARENAS | settings.as_environment(),
             answers=partial(file_exists, ready),
             before_start=partial(ready.unlink, missing_ok=True),
             is_held=partial(self._run_folder.holds, name),
