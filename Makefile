@@ -33,8 +33,8 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 test: lint ## every check: lint, then all tests
 	$(BIN)/pytest
 
-test-real: $(STAMP) ## the tests on real servers (QUICK=1: a part of them)
-	tests/real/run $(if $(QUICK),quick)
+test-real: $(STAMP) ## the tests on real servers (QUICK=1: a part of them, LEAST=1: a minute of them)
+	tests/real/run $(if $(QUICK),quick,$(if $(LEAST),least))
 
 demo: $(STAMP) ## play the same orders both ways, compare them, write var/report.html
 	$(BIN)/twinsaga demo
