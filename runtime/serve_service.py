@@ -27,13 +27,13 @@ from runtime.wiring import (
 )
 from services.payments.service import PaymentService
 
+_SWITCH_S = 0.0005
+"""A message passes through five threads. At Python's 5 ms each may wait that long for another one that computes."""
+
 
 def _payments(settings: Settings) -> ConsumingService[PaymentService]:
     return consuming_payments(settings, pix_expiry=timedelta(seconds=settings.pix_expiry_seconds))
 
-
-_SWITCH_S = 0.0005
-"""A message passes through five threads. At Python's 5 ms each may wait that long for another one that computes."""
 
 _OPENERS: Mapping[str, Callable[[Settings], ConsumingService[Any]]] = {
     ORDER_SERVICE: consuming_orders,

@@ -62,7 +62,7 @@ UNDO = Remote(start_to_close_timeout=_ATTEMPT, schedule_to_close_timeout=None, r
 # Past the pivot, and for money that arrived: only forward, so for ever.
 FORWARD = Remote(start_to_close_timeout=_ATTEMPT, schedule_to_close_timeout=None, retry_policy=_PATIENT)
 
-# Short idempotent writes in a service's own database: no task of their own, so 26 events an order, not 46.
+# Short idempotent writes in a service's own database: no task of their own, which saves 20 events an order.
 LOCAL_STEP = Local(**STEP, local_retry_threshold=_LOCAL_WAIT)
 LOCAL_UNDO = Local(**UNDO, local_retry_threshold=_LOCAL_WAIT)
 LOCAL_FORWARD = Local(**FORWARD, local_retry_threshold=_LOCAL_WAIT)
