@@ -13,16 +13,18 @@ from workflows.options import ORDER_DEADLINE
 T = TypeVar("T")
 
 
-async def end_of(story: asyncio.Task[Reason | None]) -> Reason | None:
+async def end_of(story: asyncio.Task[Reason | None], slow: asyncio.Task[None]) -> Reason | None:
     """Return why the order has to be undone, or None: what the story decided, or what cut it short.
 
-    A story that had decided when the interruption came stands by its decision.
+    A story that had decided when the interruption came stands by its decision. The deadline's timer is started once
+    `slow` is done, so that a quick order has none.
     """
     too_late = False
     try:
-        await workflow.wait_condition(story.done, timeout=ORDER_DEADLINE, timeout_summary="the order's deadline")
+        await _waited_for(story, slow)
     except (TimeoutError, asyncio.CancelledError) as interruption:
         too_late = isinstance(interruption, TimeoutError)
+        await shielded(_all_heard())
         story.cancel()
     (end,) = await shielded(asyncio.gather(story, return_exceptions=True))
     match end:
@@ -32,6 +34,20 @@ async def end_of(story: asyncio.Task[Reason | None]) -> Reason | None:
         case BaseException():
             raise end
     return end
+
+
+async def _waited_for(story: asyncio.Task[Reason | None], slow: asyncio.Task[None]) -> None:
+    """Raises TimeoutError at the order's deadline."""
+    deadline = workflow.now() + ORDER_DEADLINE
+    await workflow.wait_condition(lambda: story.done() or slow.done())
+    if not story.done():
+        left = deadline - workflow.now()  # less than it might be, if no worker ran meanwhile
+        await workflow.wait_condition(story.done, timeout=left, timeout_summary="the order's deadline")
+
+
+async def _all_heard() -> None:
+    """Wait until everybody has heard what Temporal told in one go, be it the answer that makes the story decide."""
+    await workflow.wait_condition(lambda: True)  # conditions are looked at when nobody has anything left to do
 
 
 async def shielded(work: Awaitable[T]) -> T:

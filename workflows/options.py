@@ -34,6 +34,10 @@ _STEP_DEADLINE = timedelta(minutes=5)
 # less than the 45 after which the audit calls an order overdue.
 ORDER_DEADLINE = timedelta(minutes=40)
 
+# A saga that takes longer tells a search at which step it is, from there on. Most are over by then, also under load,
+# and each update of the search attributes takes 4 to 6 ms of Temporal's processor time.
+SLOW_AFTER = timedelta(seconds=5)
+
 # Short at first, since most faults are gone at once; 10 s at most, so that a service that returns is noticed soon.
 _PATIENT = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),

@@ -50,10 +50,11 @@ class OrderSaga:
     async def run(self, request: OrderRequest) -> OrderOutcome:
         # The order is on record before its saga runs, so there is something to cancel even if no step ever began.
         self._compensations.register(Compensation(Step.CANCEL_ORDER, steps.cancel_order))
+        slow = asyncio.create_task(self._status.turn_slow())
         self._story = asyncio.create_task(self._fulfil(request))
         if self._cancel_asked:
             self._story.cancel()
-        why_undo = await end_of(self._story)
+        why_undo = await end_of(self._story, slow)
         self._decided = True
         await shielded(self._confirm() if why_undo is None else self._compensate(why_undo))
         await shielded(workflow.wait_condition(workflow.all_handlers_finished))
@@ -92,7 +93,7 @@ class OrderSaga:
     async def _confirm(self) -> None:
         """Only forward from here: both are repeated until they succeed."""
         self._status.running(Step.CONFIRM_ORDER)
-        await asyncio.gather(steps.sell_inventory(self._order_id), steps.confirm_order(self._order_id))
+        await asyncio.gather(steps.confirm_order(self._order_id), steps.sell_inventory(self._order_id))
         self._status.done(Step.CONFIRM_ORDER)
         self._status.show(OrderStatus.CONFIRMED, Step.CONFIRM_ORDER, "The order is confirmed.")
 

@@ -8,14 +8,12 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 
 from domain.ids import OrderId
 from domain.order import STEPS, OrderRequest, OrderStatus, SagaStyle, Step
+from workflows.options import SLOW_AFTER
 
 SAGA_STYLE = SearchAttributeKey.for_keyword("SagaStyle")
 SAGA_STATUS = SearchAttributeKey.for_keyword("SagaStatus")
 SAGA_STEP = SearchAttributeKey.for_keyword("SagaStep")
 ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
-
-# The steps that leave our databases. An update of the search attributes costs an event, so the quick steps have none.
-_MAY_TAKE_LONG = {Step.CHARGE_PAYMENT, Step.SCHEDULE_SHIPPING, Step.CANCEL_SHIPPING, Step.REFUND_PAYMENT}
 
 Progress = Literal["left", "running", "done", "refused", "failing"]
 
@@ -51,15 +49,24 @@ def lines(count: int) -> str:
 class SagaStatus:
     def __init__(self) -> None:
         self._steps = {step: StepProgress(step=step, progress="left") for step in STEPS}
+        self._at: Step | None = None  # what was cut short shows as running until the end, so `_steps` does not tell
+        self._is_slow = False
 
     @property
     def steps(self) -> list[StepProgress]:
         return list(self._steps.values())
 
+    async def turn_slow(self) -> None:
+        """Wait until the saga is slow. From there on the running step is searchable, and every later one."""
+        await workflow.sleep(SLOW_AFTER, summary="if it still runs then, its step is searchable")
+        self._is_slow = True
+        if self._at is not None:
+            self._make_searchable(self._at)
+
     def running(self, step: Step) -> None:
         self._set(step, "running")
-        if step in _MAY_TAKE_LONG:
-            workflow.upsert_search_attributes([SAGA_STEP.value_set(step)])
+        if self._is_slow:
+            self._make_searchable(step)
 
     def done(self, step: Step) -> None:
         self._set(step, "done")
@@ -75,5 +82,9 @@ class SagaStatus:
         workflow.upsert_search_attributes([SAGA_STATUS.value_set(status), SAGA_STEP.value_set(step)])
         workflow.set_current_details(details)
 
+    def _make_searchable(self, step: Step) -> None:
+        workflow.upsert_search_attributes([SAGA_STEP.value_set(step)])
+
     def _set(self, step: Step, progress: Progress, last_error: str | None = None) -> None:
         self._steps[step] = StepProgress(step=step, progress=progress, last_error=last_error)
+        self._at = step if progress == "running" else None

@@ -9,6 +9,7 @@ from domain.order import Card, PaymentMethod, Pix, Step
 from tests.examples import BOOK
 from tests.integration.order_saga.saga_shop import IN_STOCK, Saga
 from workflows.order_saga import OrderSaga
+from workflows.saga_status import SAGA_STEP
 
 Act = Callable[[Saga], Awaitable[object]]
 
@@ -19,6 +20,11 @@ async def _wait(saga: Saga) -> None:
 
 async def _pay(saga: Saga) -> None:
     await saga.await_progress(Step.CHARGE_PAYMENT, "running")
+    await saga.handle.signal(OrderSaga.payment_settled)
+
+
+async def _pay_slowly(saga: Saga) -> None:
+    await saga.await_search_attribute(SAGA_STEP, Step.CHARGE_PAYMENT)
     await saga.handle.signal(OrderSaga.payment_settled)
 
 
@@ -56,6 +62,7 @@ KEPT = {
     "undeliverable": KeptOrder(postal_code="00000"),
     "flaky_gateway": KeptOrder(payment=Card(token="tok_gatewayFlaky")),
     "pix_settled": KeptOrder(payment=Pix(), act=_pay),
+    "turns_slow": KeptOrder(payment=Pix(), act=_pay_slowly),
     "cancelled": KeptOrder(payment=Pix(), act=_cancel),
     "cancelled_by_temporal": KeptOrder(payment=Pix(), act=_cancel_by_temporal),
     "needs_attention": KeptOrder(payment=Card(token="tok_refundFails"), postal_code="00000", act=_retry),
