@@ -20,6 +20,10 @@ from services.shipping.service import ShippingService
 class SagaStarter(Protocol):
     """Temporal, as far as placing an orchestrated order needs it. Every call has a deadline of its own."""
 
+    def answered_lately(self) -> bool:
+        """Whether what it did last was to answer, a moment ago, so that it need not be asked."""
+        ...
+
     async def answers(self) -> bool:
         """Ask cheaply whether a start would have a chance."""
         ...
@@ -162,7 +166,7 @@ class Dependencies:
         return self.orders[SagaStyle.CHOREOGRAPHED]
 
 
-def _of_the_app(request: Request) -> Dependencies:
+async def _of_the_app(request: Request) -> Dependencies:  # a plain `def` is called in another thread
     return cast("Dependencies", request.app.state.dependencies)
 
 

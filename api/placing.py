@@ -1,10 +1,10 @@
-"""Taking an order in: one write, and only when the engine that is to run it answers."""
+"""Taking an order in: one write, and only when the engine that is to run it answers, or did a moment ago."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Dependencies
 from api.errors import away
@@ -25,19 +25,33 @@ class Placing:
     async def place(self, commands: Sequence[PlaceOrder]) -> None:
         """Take all of them in, or none that is not in already.
 
+        A single one that no engine has to be asked about is written at once: the write itself finds out whether it is
+        in already, or its id was used for another.
+
         Raises:
             KeyReused: one of the ids was placed before with another body.
             EngineAway: nothing was written.
         """
-        unknown = [command for command in commands if not await run_in_threadpool(self._is_placed, command)]
-        orchestrated = [command for command in unknown if command.style is SagaStyle.ORCHESTRATED]
-        if orchestrated and not await self.dependencies.starter.answers():
-            raise away("Temporal", "nothing was written")
-        for command in unknown:
-            await run_in_threadpool(self._write, command)
+        at_once = len(commands) == 1 and not self._has_to_ask(commands)
+        new = commands if at_once else await self._checked(commands)
+        await asyncio.to_thread(self._write, new)
         for command in commands:
             if command.style is SagaStyle.ORCHESTRATED:
                 await self._start(command)
+
+    def _has_to_ask(self, commands: Sequence[PlaceOrder]) -> bool:
+        orchestrated = any(command.style is SagaStyle.ORCHESTRATED for command in commands)
+        return orchestrated and not self.dependencies.starter.answered_lately()
+
+    async def _checked(self, commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
+        """Return those that are not in already, with an engine that answers for each of them."""
+        unknown = await asyncio.to_thread(self._unknown, commands)
+        if self._has_to_ask(unknown) and not await self.dependencies.starter.answers():
+            raise away("Temporal", "nothing was written")
+        return unknown
+
+    def _unknown(self, commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
+        return [command for command in commands if not self._is_placed(command)]
 
     def _is_placed(self, command: PlaceOrder) -> bool:
         try:
@@ -48,7 +62,11 @@ class Placing:
             raise KeyReused(command.request.order_id)
         return True
 
-    def _write(self, command: PlaceOrder) -> None:
+    def _write(self, commands: Sequence[PlaceOrder]) -> None:
+        for command in commands:
+            self._write_one(command)
+
+    def _write_one(self, command: PlaceOrder) -> None:
         orders = self.dependencies.orders[command.style]
         for attempt in range(1, ATTEMPTS + 1):
             try:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import orjson
 import structlog
@@ -63,9 +64,14 @@ def log_context(*, order_id: str, trace_id: str | None = None) -> Iterator[None]
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     for key in event:
-        if any(word in key.lower() for word in SECRET_WORDS):
+        if _is_secret(key):
             event[key] = "***"
     return event
+
+
+@lru_cache(maxsize=1_000)
+def _is_secret(key: str) -> bool:
+    return any(word in key.lower() for word in SECRET_WORDS)
 
 
 def _renderers(settings: Settings) -> list[Processor]:

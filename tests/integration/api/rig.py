@@ -1,19 +1,28 @@
 """The real app on real databases, with a Temporal that the test decides about."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import httpx
+from sqlalchemy import Connection, event
 
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.kafka.connection import KafkaConnection
+from adapters.sql.database import writes
+from adapters.sql.faults import ConcurrentChange
 from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
+from adapters.sql.stores.orders import SqlOrderStore
+from adapters.sql.units import SqlUnits
 from api.app import create_app
 from api.dependencies import Dependencies, TemporalUi
 from api.errors import away
+from domain.commands import PlaceOrder
+from domain.events import OrderRequested
 from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle
 from runtime.conductors import ChoreographedConductor
@@ -24,23 +33,33 @@ from runtime.estate.for_api import EstateAccounts, EstateVideos
 from runtime.estate.handing_over import HandingOver
 from runtime.estate.workflows import VideoWorkflows
 from runtime.settings import SERVICES, Settings
-from runtime.wiring import Databases, Services, audit_of, services_over
+from runtime.wiring import Databases, Services, audit_of, services_over, utc_now
+from services.orders.service import OrderService
 
 NOWHERE = "127.0.0.1:9"
 
 
 @dataclass(slots=True)
 class Starter:
-    """Stands for Temporal: it answers or not, starts or not, or keeps the caller waiting until it is let go."""
+    """Stands for Temporal: it answers or not, starts or not, or keeps the caller waiting until it is let go.
+
+    `asked` counts the questions whether it answers. It forgets at once that it did, unless it is `remembered`.
+    """
 
     started: list[OrderId] = field(default_factory=list)
+    asked: int = 0
+    remembered: bool = False
     away: bool = False
     fails_to_start: bool = False
     _free: asyncio.Event = field(default_factory=asyncio.Event)
     _reached: asyncio.Event = field(default_factory=asyncio.Event)
     _held: bool = False
 
+    def answered_lately(self) -> bool:
+        return self.remembered
+
     async def answers(self) -> bool:
+        self.asked += 1
         return not self.away
 
     async def start(self, request: OrderRequest) -> None:
@@ -74,6 +93,19 @@ class Settlements:
         if self.away:
             raise away("Kafka")
         self.announced.append(order_id)
+
+
+class _Overtaken(OrderService):
+    """As on PostgreSQL, where two that look at the same time both find nothing. SQLite lets them look in turn."""
+
+    overtaken = False
+
+    def place(self, command: PlaceOrder) -> OrderRequested:
+        placed = super().place(command)
+        if not self.overtaken:
+            self.overtaken = True
+            raise ConcurrentChange("the row is there")
+        return placed
 
 
 @dataclass(slots=True)
@@ -136,10 +168,31 @@ class Rig:
             outbox.close()
         return [(row.recorded.event.order_id, row.recorded.event.type) for row in rows]
 
+    @contextmanager
+    def transactions(self) -> Iterator[list[str]]:
+        """Note `look` or `write` for each transaction that is begun on the Order service's database."""
+        begun: list[str] = []
+
+        def note(connection: Connection) -> None:
+            begun.append("write" if writes(connection) else "look")
+
+        engine = self.databases.orders._engine
+        event.listen(engine, "begin", note)
+        try:
+            yield begun
+        finally:
+            event.remove(engine, "begin", note)
+
     def without_guard(self) -> None:
         """Take the guard of keys in flight away, as when Redis is."""
         away = RedisInFlightKeys("redis://127.0.0.1:9/2")
         self.dependencies = replace(self.dependencies, in_flight=away)
+
+    def collide(self) -> None:
+        """Let the next choreographed placing collide with the same one by another process, which is quicker."""
+        units = SqlUnits(self.databases.orders, SqlOrderStore, utc_now, publish=True)
+        colliding = dict(self.dependencies.orders) | {SagaStyle.CHOREOGRAPHED: _Overtaken(units, utc_now)}
+        self.dependencies = replace(self.dependencies, orders=colliding)
 
     def lose_databases(self) -> None:
         self.databases.close()

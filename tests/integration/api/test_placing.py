@@ -5,7 +5,11 @@ import asyncio
 import httpx
 import pytest
 
+from api.schemas.orders import OrderPairBody
+from domain.commands import PlaceOrder
+from domain.ids import order_id_from_key
 from domain.order import SagaStyle
+from runtime.wiring import utc_now
 from tests.integration.api.bodies import ORDER, PAIR, changed
 from tests.integration.api.rig import Rig
 
@@ -88,6 +92,37 @@ async def test_the_same_key_with_another_body_is_refused(
     assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
 
 
+@pytest.mark.parametrize(("path", "body"), [("/orders", ORCHESTRATED), ("/order-pairs", PAIR)])
+async def test_the_same_key_with_another_body_is_refused_though_temporal_has_just_answered(
+    rig: Rig, client: httpx.AsyncClient, path: str, body: dict[str, object]
+) -> None:
+    rig.starter.remembered = True
+    await client.post(path, json=body, headers={"Idempotency-Key": "once"})
+    started = list(rig.starter.started)
+
+    answer = await client.post(path, json=changed(body, "lines.0.quantity", 3), headers={"Idempotency-Key": "once"})
+
+    assert (answer.status_code, rig.starter.started) == (422, started)
+
+
+async def test_of_a_pair_nothing_is_written_when_one_of_them_was_placed_with_another_body(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
+    taken = PlaceOrder(
+        request=OrderPairBody.model_validate(PAIR).to_request(order_id_from_key("pairs/choreographed", "once")),
+        style=SagaStyle.CHOREOGRAPHED,
+        fingerprint="another body",
+    )
+    rig.services.orders.place(taken)
+
+    answer = await client.post("/order-pairs", json=PAIR, headers={"Idempotency-Key": "once"})
+
+    assert answer.status_code == 422
+    orders = (await client.get("/orders")).json()["items"]
+    assert [order["order_id"] for order in orders] == [taken.request.order_id]
+    assert rig.starter.started == []
+
+
 async def test_the_same_key_with_another_style_is_refused(client: httpx.AsyncClient) -> None:
     await client.post("/orders", json=ORDER, headers={"Idempotency-Key": "once"})
 
@@ -144,6 +179,16 @@ async def test_many_calls_with_one_key_at_once_are_one_order_though_redis_is_awa
     assert len(rig.outbox()) == 1
 
 
+async def test_a_write_that_collides_with_the_same_call_finds_the_order_that_this_one_made(rig: Rig) -> None:
+    rig.collide()
+
+    async with rig.client() as client:
+        answer = await client.post("/orders", json=ORDER)
+
+    assert answer.status_code == 202
+    assert rig.outbox() == [(answer.json()["order_id"], "order.requested")]
+
+
 @pytest.mark.parametrize(("path", "body"), [("/orders", ORCHESTRATED), ("/order-pairs", PAIR)])
 async def test_temporal_away_is_a_503_and_nothing_is_written(
     rig: Rig, client: httpx.AsyncClient, path: str, body: dict[str, object]
@@ -164,6 +209,47 @@ async def test_temporal_away_is_nothing_to_a_choreographed_order(rig: Rig, clien
     rig.starter.away = True
 
     assert (await client.post("/orders", json=ORDER)).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "remembered", "transactions", "asked"),
+    [
+        ("/orders", ORDER, False, ["write"], 0),
+        ("/orders", ORCHESTRATED, False, ["look", "write"], 1),
+        ("/orders", ORCHESTRATED, True, ["write"], 0),
+        ("/order-pairs", PAIR, False, ["look", "look", "write", "write"], 1),
+        ("/order-pairs", PAIR, True, ["look", "look", "write", "write"], 0),
+    ],
+)
+async def test_nothing_is_looked_up_or_asked_in_vain(  # noqa: PLR0913 - one argument a column
+    rig: Rig,
+    client: httpx.AsyncClient,
+    *,
+    path: str,
+    body: dict[str, object],
+    remembered: bool,
+    transactions: list[str],
+    asked: int,
+) -> None:
+    rig.starter.remembered = remembered
+
+    with rig.transactions() as begun:
+        answer = await client.post(path, json=body)
+
+    assert answer.status_code == 202
+    assert (begun, rig.starter.asked) == (transactions, asked)
+
+
+async def test_an_order_is_placed_though_temporal_went_away_just_after_it_answered(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
+    rig.starter.remembered = rig.starter.away = True
+
+    answer = await client.post("/orders", json=ORCHESTRATED)
+
+    assert answer.status_code == 202
+    (left,) = rig.services.orders.never_created(SagaStyle.ORCHESTRATED, utc_now(), 10)
+    assert left.request.order_id == answer.json()["order_id"]
 
 
 async def test_an_order_that_is_in_gets_its_answer_again_while_temporal_is_away(
