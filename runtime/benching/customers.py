@@ -1,6 +1,7 @@
 """Our side: customers who place orders over HTTP. Their ends are seen in the database, so that looking costs little."""
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass
 from statistics import median
@@ -15,8 +16,9 @@ from domain.order import SagaStyle
 from runtime.benching.at_once import repeated
 from runtime.benching.failures import DidNotWork
 from runtime.benching.notes import Notes, legs
+from runtime.benching.order_calls import OrderCalls
 from runtime.benching.order_ends import OrderEnd, OrderEnds
-from runtime.benching.stand import Stand
+from runtime.benching.stand import HTTP_TIMEOUT_S, Stand
 
 WARM_UP_ORDERS = 5
 LOOK_ALONE_S = 0.002
@@ -46,18 +48,19 @@ class Customers:
         Raises:
             DidNotWork: one did not end as it has to.
         """
-        body = await self._stocked()
+        body = await self._stocked() | {"style": self._style.value}
+        order = json.dumps(body).encode()
         looker = OrderEnds(self._stand.folder, every_s=LOOK_ALONE_S if in_flight == 1 else LOOK_TOGETHER_S)
 
         async def one(_: int) -> EndedOrder:
             began = time.perf_counter()
-            order_id = await self._shopping.place(body, self._style)
+            order_id = await calls.place(order)
             end = await looker.end_of(order_id)
             if (end.status, end.reason) != (self._scenario.status, self._scenario.reason):
                 raise DidNotWork(f"{self._style} order {order_id} is {end.status} ({end.reason})")
             return EndedOrder(order_id=order_id, end=end, seen_s=time.perf_counter() - began)
 
-        async with looker.looking():
+        async with OrderCalls(self._stand.api, HTTP_TIMEOUT_S) as calls, looker.looking():
             return await repeated(one, count, in_flight=in_flight, what=f"{self._style} orders")
 
     async def _stocked(self) -> Body:

@@ -32,6 +32,7 @@ class Stand:
 
     folder: Path
     settings: Settings
+    api: str
     http: httpx.AsyncClient
     temporal: Client
     databases: Databases
@@ -78,6 +79,7 @@ async def stand_on(stack: RunningStack) -> AsyncIterator[Stand]:
             yield Stand(
                 folder=stack.folder,
                 settings=stack.settings,
+                api=stack.api,
                 http=http,
                 temporal=temporal,
                 databases=databases,
