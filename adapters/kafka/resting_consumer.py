@@ -22,7 +22,7 @@ _CROWD = 4
 """Keys of the last tenth of a second."""
 
 _CROWD_S = 0.1
-_GATHER_S = 0.05
+_GATHER_S = 0.03
 
 
 class RestingConsumer(RejoiningConsumer):
