@@ -1,10 +1,10 @@
 """Taking an order in: one write, and only when the engine that is to run it answers, or did a moment ago."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Dependencies
 from api.errors import away
@@ -34,7 +34,7 @@ class Placing:
         """
         at_once = len(commands) == 1 and not self._has_to_ask(commands)
         new = commands if at_once else await self._checked(commands)
-        await asyncio.to_thread(self._write, new)
+        await run_in_threadpool(self._write, new)
         for command in commands:
             if command.style is SagaStyle.ORCHESTRATED:
                 await self._start(command)
@@ -45,7 +45,7 @@ class Placing:
 
     async def _checked(self, commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
         """Return those that are not in already, with an engine that answers for each of them."""
-        unknown = await asyncio.to_thread(self._unknown, commands)
+        unknown = await run_in_threadpool(self._unknown, commands)
         if self._has_to_ask(unknown) and not await self.dependencies.starter.answers():
             raise away("Temporal", "nothing was written")
         return unknown

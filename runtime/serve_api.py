@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,9 +16,6 @@ from runtime.stopping import stop_event
 IN_HAND_S = 8
 """So long may answers take that were begun before the stop."""
 CALLS_AT_ONCE = 1_000
-THREADS = 40
-"""As many as the framework has for its own. asyncio's default is a few more than there are cores, which a database that
-keeps some of them waiting would use up."""
 
 
 def main(settings: Settings) -> None:
@@ -29,7 +25,6 @@ def main(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, stop: threading.Event) -> None:
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="call"))
     async with real_dependencies(settings) as dependencies:
         app = create_app(dependencies)
         config = uvicorn.Config(

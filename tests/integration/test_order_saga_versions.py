@@ -6,19 +6,15 @@ from pathlib import Path
 import pytest_asyncio
 from temporalio import workflow
 from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.order import OrderOutcome, OrderRequest, OrderStatus, Pix, Reason, Step
-from runtime.binaries import temporal_binary
 from runtime.serve_saga_worker import DEPLOYMENT, deployment_of
 from tests.integration.order_saga.at_steps import AtSteps
-from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually, open_shop
+from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually, open_shop, real_server
 from tests.service_databases import migrated, sqlite_urls
 from workflows.order_saga import OrderSaga
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
 
 @workflow.defn(name="OrderSaga")
@@ -32,12 +28,10 @@ class AnotherOrderSaga:
 
 @pytest_asyncio.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[SagaShop]:
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_binary(None),
-        data_converter=pydantic_data_converter,
-        search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
-    )
-    async with environment, open_shop(environment, AtSteps(), migrated(sqlite_urls(tmp_path))) as shop:
+    async with (
+        await real_server() as environment,
+        open_shop(environment, AtSteps(), migrated(sqlite_urls(tmp_path))) as shop,
+    ):
         yield shop
 
 

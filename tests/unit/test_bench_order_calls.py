@@ -185,25 +185,22 @@ async def test_a_new_connection_that_is_closed_without_an_answer_did_not_work(sh
     assert len(shop.asked) == 1
 
 
-async def test_an_answer_that_breaks_off_did_not_work(shop: Shop) -> None:
-    def half(counter: Counter) -> bool:
-        counter.wfile.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 50\r\n\r\n{")
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"Content-Length: 50\r\n\r\n{", "IncompleteReadError"),
+        (b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "ValueError"),
+    ],
+    ids=["it breaks off", "it has no certain length"],
+)
+async def test_an_answer_that_cannot_be_read_did_not_work(shop: Shop, answer: bytes, told: str) -> None:
+    def unreadable(counter: Counter) -> bool:
+        counter.wfile.write(b"HTTP/1.1 202 Accepted\r\n" + answer)
         return False
 
-    shop.before_the_answer = half
+    shop.before_the_answer = unreadable
     async with OrderCalls(shop.url, DEADLINE_S) as calls:
-        with pytest.raises(DidNotWork, match="IncompleteReadError"):
-            await calls.place(ORDER)
-
-
-async def test_an_answer_of_no_certain_length_did_not_work(shop: Shop) -> None:
-    def endless(counter: Counter) -> bool:
-        counter.wfile.write(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-        return False
-
-    shop.before_the_answer = endless
-    async with OrderCalls(shop.url, DEADLINE_S) as calls:
-        with pytest.raises(DidNotWork):
+        with pytest.raises(DidNotWork, match=told):
             await calls.place(ORDER)
 
 

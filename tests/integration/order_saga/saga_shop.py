@@ -13,8 +13,9 @@ from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import WorkflowHandle
+from temporalio.client import Interceptor, WorkflowHandle
 from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Plugin, WorkerDeploymentConfig
 
@@ -22,6 +23,7 @@ from adapters.sql.database import Database
 from domain.commands import PlaceOrder
 from domain.ids import OrderId, Sku
 from domain.order import Card, OrderOutcome, OrderStatus, PaymentMethod, SagaStyle, Step
+from runtime.binaries import temporal_binary
 from runtime.serve_saga_worker import ACTIVITIES_AT_ONCE, saga_worker
 from runtime.settings import Settings
 from runtime.temporal import start_saga
@@ -36,6 +38,16 @@ DEADLINE_S = 30.0
 IN_STOCK = 10
 
 T = TypeVar("T")
+
+
+async def real_server(*interceptors: Interceptor) -> WorkflowEnvironment:
+    """Start the development server, which searches, versions and starts workflows as the test server does not."""
+    return await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary(None),
+        data_converter=pydantic_data_converter,
+        search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
+        interceptors=interceptors,
+    )
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:

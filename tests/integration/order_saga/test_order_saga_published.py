@@ -20,7 +20,6 @@ from adapters.kafka.topics import TopicShape, ensure_topics
 from bridges.workflow_into_kafka import KafkaPublishing, KafkaPublishingPlugin
 from domain.ids import OrderId, event_id_of
 from domain.order import OrderOutcome, OrderStatus, Reason
-from runtime.binaries import temporal_binary
 from runtime.order_end_event import SAGA_OUTCOMES
 from runtime.order_end_workflow import TellOrderEnd
 from runtime.order_ends_at_once import LEFT_ALONE_S, OrderEndsAtOnce
@@ -29,12 +28,11 @@ from tests.histories.ends import at_the_end, ends_plugin
 from tests.histories.orders import KEPT, ended
 from tests.integration.conftest import Broker
 from tests.integration.order_saga.at_steps import AtSteps
-from tests.integration.order_saga.saga_shop import Saga, SagaShop
+from tests.integration.order_saga.saga_shop import Saga, SagaShop, real_server
 from tests.kafka_topics import Message, messages_of
 from tests.service_processes import ServiceProcesses
 from tests.stack import free_port
 from workflows.order_saga import OrderSaga
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
 CANCELLED, CONFIRMED = OrderStatus.CANCELLED, OrderStatus.CONFIRMED
 PATIENT_S = 20.0
@@ -53,13 +51,7 @@ class Hours:
 @pytest_asyncio.fixture
 async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
     """The real server: the saga has its worker start another workflow there."""
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_binary(None),
-        data_converter=pydantic_data_converter,
-        search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
-        interceptors=[at_steps],
-    )
-    async with environment:
+    async with await real_server(at_steps) as environment:
         yield environment
 
 

@@ -10,30 +10,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from domain.order import OrderStatus, Pix, Reason, Step
-from runtime.binaries import temporal_binary
 from tests.integration.order_saga.at_steps import AtSteps
-from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually
+from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually, real_server
 from workflows.options import ORDER_DEADLINE
 from workflows.order_saga import OrderSaga
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+from workflows.saga_status import SAGA_STATUS, SAGA_STEP
 
 SOON = timedelta(seconds=1)
 
 
 @pytest_asyncio.fixture
 async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_binary(None),
-        data_converter=pydantic_data_converter,
-        search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
-        interceptors=[at_steps],
-    )
-    async with environment:
+    async with await real_server(at_steps) as environment:
         yield environment
 
 
