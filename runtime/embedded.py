@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FREE_PORTS_ATTEMPTS = 3
 NEED_TEMPORAL = {"saga-worker", "kafka-bridge"}
 """These do not start without it; the API and the Celery worker do."""
+
+CONSUME_KAFKA = {"order-service", "payment-service", "inventory-service", "shipping-service", "kafka-bridge"}
 
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """glibc keeps free memory for each thread apart, which is of no use to threads that compute one at a time."""
@@ -114,7 +117,7 @@ class EmbeddedStack:
         embedded_broker = "kafka" in self._names
         events_again = embedded_broker and bool(processes)
         fill = partial(fill_broker, self._settings, events_again=events_again)
-        refill = partial(asyncio.to_thread, fill, restarted=True)
+        refill = partial(self._refill, fill)
         engines = [engine(self._settings) for name, engine in ENGINES.items() if name in self._names]
         engines = [replace(engine, after_restart=refill) if engine.name == "kafka" else engine for engine in engines]
         migrated = asyncio.to_thread(migrate_databases, self._settings) if processes else asyncio.sleep(0)
@@ -126,6 +129,15 @@ class EmbeddedStack:
         self._was_ready = True
         self._announce()
         await self._supervisor.watch()
+
+    async def _refill(self, fill: Callable[..., None]) -> None:
+        """Give a broker that came back empty what it lost, with none of its consumers there.
+
+        They know offsets of messages that are no more, and would commit them and skip what has these offsets now; and
+        their relays would mark events as published that the broker forgets until its topics have settled.
+        """
+        async with self._supervisor.without(CONSUME_KAFKA):
+            await asyncio.to_thread(fill, restarted=True)
 
     async def _given_temporal_is_prepared(self) -> None:
         """The embedded one makes the namespace at its start, from its command line."""

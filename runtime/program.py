@@ -6,6 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from runtime import tethered
 
@@ -83,3 +84,17 @@ class Child:
 async def wait_until(answers: Answers) -> None:
     while not await answers():  # noqa: ASYNC110 - another process becomes ready, and sets no event here
         await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+async def before_any_ends(tasks: list[asyncio.Task[None]], work: Awaitable[Any]) -> None:
+    """Await `work`, unless one of `tasks` ends first: then raise what that one raised."""
+    wanted = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({wanted, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
+        await wanted
+    finally:
+        wanted.cancel()
+        await asyncio.gather(wanted, return_exceptions=True)

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from runtime.errors import CannotRun
 from runtime.process_log import ProcessLog
-from runtime.program import LOOK_EVERY_SECONDS, Child, Program, nothing, wait_until
+from runtime.program import LOOK_EVERY_SECONDS, Child, Program, before_any_ends, nothing, wait_until
 
 DEATHS_ALLOWED = 5
 DEATHS_WINDOW_SECONDS = 60.0
@@ -50,6 +51,9 @@ class Supervisor:
         self._reporter = reporter
         self._changed = changed
         self._pids: dict[str, int] = {}
+        self._children: dict[str, Child | None] = {}
+        """None while it is being started."""
+        self._away: set[str] = set()
         self._groups: list[list[asyncio.Task[None]]] = []
         self._log_files: list[ProcessLog] = []
 
@@ -62,11 +66,11 @@ class Supervisor:
         answering = [asyncio.Event() for _ in programs]
         group = [asyncio.create_task(self._keep(*pair)) for pair in zip(programs, answering, strict=True)]
         self._groups.append(group)
-        await _before_any_ends(self._tasks, asyncio.gather(*(event.wait() for event in answering)))
+        await before_any_ends(self._tasks, asyncio.gather(*(event.wait() for event in answering)))
 
     async def watch(self) -> None:
         """Run until a program keeps dying, then raise ProgramFailed."""
-        await _before_any_ends(self._tasks, self._keep_logs_bounded())
+        await before_any_ends(self._tasks, self._keep_logs_bounded())
 
     async def stop(self) -> None:
         """Stop the groups, the last one first. Called a second time meanwhile, it kills."""
@@ -74,6 +78,23 @@ class Supervisor:
             for task in group:
                 task.cancel()
             await asyncio.gather(*group, return_exceptions=True)
+
+    @asynccontextmanager
+    async def without(self, names: Collection[str]) -> AsyncIterator[None]:
+        """Stop these programs, whose end is no death then, and start them again after the block."""
+        self._away |= set(names)
+        try:
+            while under_way := self._children.keys() & names:
+                await asyncio.gather(*map(self._stop_child, under_way))
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+            yield
+        finally:
+            self._away -= set(names)
+
+    async def _stop_child(self, name: str) -> None:
+        child = self._children[name]
+        if child is not None and not await child.stop(self._limits.stop_deadline_seconds):
+            self._reporter.had_to_be_killed(name)
 
     @property
     def _tasks(self) -> list[asyncio.Task[None]]:
@@ -86,9 +107,9 @@ class Supervisor:
         deaths: deque[float] = deque(maxlen=DEATHS_ALLOWED)
         clock = asyncio.get_running_loop().time
         while True:
+            await self._while_away(program)
             how = await self._run_once(program, log, answering)
-            if program.is_held():
-                await self._while_held(program)
+            if self._is_away(program):
                 continue
             deaths.append(clock())
             lately = [at for at in deaths if deaths[-1] - at <= DEATHS_WINDOW_SECONDS]
@@ -99,15 +120,28 @@ class Supervisor:
             self._reporter.died(program.name, how, lines, pause)
             await asyncio.sleep(pause)
 
-    async def _while_held(self, program: Program) -> None:
+    def _is_away(self, program: Program) -> bool:
+        return program.name in self._away or program.is_held()
+
+    async def _while_away(self, program: Program) -> None:
+        if not self._is_away(program):
+            return
         self._pids.pop(program.name, None)
         self._changed(dict(self._pids))
-        self._reporter.held(program.name)
-        while program.is_held():  # noqa: ASYNC110 - another process releases it, and sets no event here
+        if program.is_held():
+            self._reporter.held(program.name)
+        while self._is_away(program):  # noqa: ASYNC110 - another process releases it, and sets no event here
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _run_once(self, program: Program, log: ProcessLog, answering: asyncio.Event) -> str:
-        child = await Child.start(program, log.open_for_append())
+        self._children[program.name] = None
+        try:
+            child = self._children[program.name] = await Child.start(program, log.open_for_append())
+            return await self._end_of(child, program, log, answering)
+        finally:
+            del self._children[program.name]
+
+    async def _end_of(self, child: Child, program: Program, log: ProcessLog, answering: asyncio.Event) -> str:
         end = asyncio.create_task(child.end())
         try:
             failure = await self._failure_to_answer(end, program, restarted=answering.is_set())
@@ -151,17 +185,3 @@ class Supervisor:
             await asyncio.sleep(LOGS_CHECKED_EVERY_SECONDS)
             for log in self._log_files:
                 log.keep_bounded()
-
-
-async def _before_any_ends(tasks: list[asyncio.Task[None]], work: Awaitable[Any]) -> None:
-    """Await `work`, unless one of `tasks` ends first: then raise what that one raised."""
-    wanted = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({wanted, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            if task.done():
-                task.result()
-        await wanted
-    finally:
-        wanted.cancel()
-        await asyncio.gather(wanted, return_exceptions=True)

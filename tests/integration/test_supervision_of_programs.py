@@ -46,6 +46,9 @@ class Told:
     async def says(self, line: str) -> bool:
         return line in self.lines
 
+    async def runs(self, names: set[str]) -> bool:
+        return self.running.keys() == names
+
     def changed(self, pids: dict[str, int]) -> None:
         self.running = pids
 
@@ -173,6 +176,48 @@ async def test_what_is_held_stays_away_until_it_is_released_and_has_not_died(tmp
 
     assert second != first
     assert told.lines == ["service held", "service restarted"]
+
+
+async def test_what_is_kept_away_is_started_again_and_has_not_died(tmp_path: Path) -> None:
+    told = Told()
+    code = "import os, pathlib, signal; pathlib.Path(os.environ['READY']).touch(); signal.pause()"
+    supervised = supervisor(tmp_path, told)
+    programs = [python(name, code, tmp_path / name) for name in ("service", "api")]
+    await asyncio.wait_for(supervised.start(programs), DEADLINE_S)
+    before = told.running
+
+    async with supervised.without({"service", "unknown"}):
+        assert not runs(before["service"])
+        await asyncio.wait_for(wait_until(lambda: told.runs({"api"})), DEADLINE_S)
+        assert told.lines == []
+    await asyncio.wait_for(wait_until(lambda: told.says("service restarted")), DEADLINE_S)
+    after = told.running
+    await supervised.stop()
+
+    assert after["service"] != before["service"]
+    assert after["api"] == before["api"]
+    assert told.lines == ["service restarted"]
+
+
+async def test_what_is_being_started_is_kept_away_too(tmp_path: Path) -> None:
+    told, may_start = Told(), tmp_path / "may start"
+    code = (
+        f"import os, pathlib, signal, time; gate = pathlib.Path({str(may_start)!r});"
+        "[time.sleep(0.01) for _ in range(2000) if not gate.exists()];"
+        "pathlib.Path(os.environ['READY']).touch(); signal.pause()"
+    )
+    supervised = supervisor(tmp_path, told)
+    starting = asyncio.create_task(supervised.start([python("service", code, tmp_path / "ready")]))
+    await asyncio.sleep(0)
+
+    async with supervised.without({"service"}):
+        may_start.touch()
+        assert told.running == {}
+        assert not starting.done()
+    await asyncio.wait_for(starting, DEADLINE_S)
+    await supervised.stop()
+
+    assert told.lines == []
 
 
 async def test_a_second_stop_does_not_wait(tmp_path: Path) -> None:
