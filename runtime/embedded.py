@@ -30,7 +30,10 @@ FREE_PORTS_ATTEMPTS = 3
 NEED_TEMPORAL = {"saga-worker", "kafka-bridge"}
 """These do not start without it; the API and the Celery worker do."""
 
-CONSUME_KAFKA = {"order-service", "payment-service", "inventory-service", "shipping-service", "kafka-bridge"}
+CONSUME_KAFKA = {
+    *("order-service", "payment-service", "inventory-service", "shipping-service"),
+    *("order-mails", "kafka-bridge"),
+}
 
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """glibc keeps free memory for each thread apart, which is of no use to threads that compute one at a time."""
@@ -117,9 +120,8 @@ class EmbeddedStack:
         embedded_broker = "kafka" in self._names
         events_again = embedded_broker and bool(processes)
         fill = partial(fill_broker, self._settings, events_again=events_again)
-        refill = partial(self._refill, fill)
         engines = [engine(self._settings) for name, engine in ENGINES.items() if name in self._names]
-        engines = [replace(engine, after_restart=refill) if engine.name == "kafka" else engine for engine in engines]
+        engines = [self._refilled(engine, fill) if engine.name == "kafka" else engine for engine in engines]
         migrated = asyncio.to_thread(migrate_databases, self._settings) if processes else asyncio.sleep(0)
         await asyncio.gather(self._supervisor.start(engines), migrated, self._given_temporal_is_prepared())
         if embedded_broker or processes:
@@ -130,14 +132,20 @@ class EmbeddedStack:
         self._announce()
         await self._supervisor.watch()
 
-    async def _refill(self, fill: Callable[..., None]) -> None:
-        """Give a broker that came back empty what it lost, with none of its consumers there.
+    def _refilled(self, broker: Program, fill: Callable[..., None]) -> Program:
+        """Give the broker what it lost whenever it was started again, with none of its consumers there meanwhile.
 
-        They know offsets of messages that are no more, and would commit them and skip what has these offsets now; and
-        their relays would mark events as published that the broker forgets until its topics have settled.
+        They know offsets of messages that are no more, and would commit them and skip what has these offsets now; their
+        relays would mark events as published that the broker forgets until its topics have settled; and a member that
+        leaves its group while this begins to share out wedges it for good.
         """
-        async with self._supervisor.without(CONSUME_KAFKA):
+
+        async def refill() -> None:
             await asyncio.to_thread(fill, restarted=True)
+            self._supervisor.let_back(CONSUME_KAFKA)
+
+        away = partial(self._supervisor.keep_away, CONSUME_KAFKA)
+        return replace(broker, before_restart=away, after_restart=refill)
 
     async def _given_temporal_is_prepared(self) -> None:
         """The embedded one makes the namespace at its start, from its command line."""

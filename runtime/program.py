@@ -15,13 +15,15 @@ LOOK_EVERY_SECONDS = 0.05
 
 
 async def nothing() -> None:
-    """Do nothing after a restart."""
+    """Do nothing about a restart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """`command` begins with an absolute path. `answers` never raises and is bounded in time by itself.
 
+    `before_start` is called before each start, `before_restart` and `after_restart` only where it has run before. The
+    last is called when it answers, and may raise CannotRun, which is then the program's failure.
     While it `is_held`, somebody wants it to be away: its end is no death, and it is not started.
     """
 
@@ -30,6 +32,7 @@ class Program:
     environment: Mapping[str, str]
     answers: Answers
     before_start: Callable[[], None] = lambda: None
+    before_restart: Callable[[], Awaitable[None]] = nothing
     after_restart: Callable[[], Awaitable[None]] = nothing
     is_held: Callable[[], bool] = lambda: False
 

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -79,17 +78,15 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*group, return_exceptions=True)
 
-    @asynccontextmanager
-    async def without(self, names: Collection[str]) -> AsyncIterator[None]:
-        """Stop these programs, whose end is no death then, and start them again after the block."""
+    async def keep_away(self, names: Collection[str]) -> None:
+        """Stop these programs, whose end is no death then; they are started again once they are let back."""
         self._away |= set(names)
-        try:
-            while under_way := self._children.keys() & names:
-                await asyncio.gather(*map(self._stop_child, under_way))
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-            yield
-        finally:
-            self._away -= set(names)
+        while under_way := self._children.keys() & names:
+            await asyncio.gather(*map(self._stop_child, under_way))
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    def let_back(self, names: Collection[str]) -> None:
+        self._away -= set(names)
 
     async def _stop_child(self, name: str) -> None:
         child = self._children[name]
@@ -108,6 +105,7 @@ class Supervisor:
         clock = asyncio.get_running_loop().time
         while True:
             await self._while_away(program)
+            await (program.before_restart() if answering.is_set() else nothing())
             how = await self._run_once(program, log, answering)
             if self._is_away(program):
                 continue

@@ -1,8 +1,9 @@
 """One member of a service's consumer group.
 
 Offsets are committed by hand, after the transaction, for what is decided without a gap, and only for partitions that
-this member owns: a broker takes anybody's commit. While nothing can be decided, the partitions are paused and polling
-goes on, so that the member keeps them.
+this member owns: a broker takes anybody's commit. A commit takes as long as handling a message, so one is for all that
+was decided in a quarter of a second; what comes again after a crash, the inbox drops. While nothing can be decided, the
+partitions are paused and polling goes on, so that the member keeps them.
 """
 
 import threading
@@ -29,7 +30,7 @@ _POLL_MS = 250
 _BATCH_S = 20.0
 """A batch that takes longer is given back unfinished, well before the group takes this member for dead."""
 
-_COMMIT_EVERY_S = 1.0
+_COMMIT_WITHIN_S = 0.25
 _COMMIT_DEADLINE_MS = 2_000
 _LEAVE_DEADLINE_MS = 1_000
 _AWAY = Backoff(first_s=0.1, longest_s=5.0)
@@ -42,6 +43,9 @@ class GroupMember:
         self._topics = sorted(topics)
         self._deliveries = deliveries
         self._decided: dict[TopicPartition, int] = {}
+        """Of the batch in hand: where the first message is that is not decided."""
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._commit_at = 0.0
         self._away_delays = _AWAY.jittered()
         self._log = structlog.get_logger(__name__).bind(group=group)
 
@@ -58,7 +62,7 @@ class GroupMember:
     def _consume(self, stop: threading.Event, joined: threading.Event) -> None:
         consumer = self._connection.consumer(self._group)
         try:
-            consumer.subscribe(self._topics, listener=_Joined(joined))
+            consumer.subscribe(self._topics, listener=_Rebalances(self, consumer, joined))
             while not stop.is_set():
                 batch = consumer.poll(timeout_ms=self._poll_ms())
                 self._take(consumer, batch, stop)
@@ -67,7 +71,10 @@ class GroupMember:
             consumer.close(autocommit=False, timeout_ms=_LEAVE_DEADLINE_MS)
 
     def _poll_ms(self) -> int:
-        return min(_POLL_MS, int(self._deliveries.seconds_until_next * 1000) + 1)
+        until_s = self._deliveries.seconds_until_next
+        if self._uncommitted:
+            until_s = min(until_s, max(0.0, self._commit_at - time.monotonic()))
+        return min(_POLL_MS, int(until_s * 1000) + 1)
 
     def _take(self, consumer: KafkaConsumer, batch: "Batch", stop: threading.Event) -> None:
         self._decided = {}
@@ -79,22 +86,22 @@ class GroupMember:
             self._commit(consumer)
             self._hold(consumer, away, stop)
         else:
-            self._commit(consumer)
+            self._commit_in_time(consumer)
         self._decided = {}
 
     def _decide(self, consumer: KafkaConsumer, batch: "Batch", stop: threading.Event) -> None:
-        began = committed = time.monotonic()
+        began = time.monotonic()
         messages = [IncomingMessage.from_record(record) for record in chain.from_iterable(batch.values())]
         for message in self._deliveries.decide(messages):
-            self._decided[TopicPartition(message.topic, message.partition)] = message.offset + 1
+            partition = TopicPartition(message.topic, message.partition)
+            if not self._uncommitted:
+                self._commit_at = time.monotonic() + _COMMIT_WITHIN_S
+            self._decided[partition] = self._uncommitted[partition] = message.offset + 1
             self._retry_parked(consumer)
-            now = time.monotonic()
-            if stop.is_set() or now - began > _BATCH_S:
+            if stop.is_set() or time.monotonic() - began > _BATCH_S:
                 self._give_back(consumer, batch)
                 break
-            if now - committed > _COMMIT_EVERY_S:
-                self._commit(consumer)
-                committed = now
+            self._commit_in_time(consumer)
 
     def _retry_parked(self, consumer: KafkaConsumer) -> None:
         if not self._deliveries.seconds_until_next:
@@ -107,20 +114,36 @@ class GroupMember:
             if undecided is not None and partition in consumer.assignment():
                 consumer.seek(partition, undecided)
 
+    def _commit_in_time(self, consumer: KafkaConsumer) -> None:
+        if self._uncommitted and time.monotonic() >= self._commit_at:
+            self._commit(consumer)
+
     def _commit(self, consumer: KafkaConsumer) -> None:
         """Commit what is decided. A commit that fails is not repeated: the next one covers it, or the inbox does."""
-        owned = consumer.assignment()
-        offsets = {
-            partition: OffsetAndMetadata(offset, "", -1)
-            for partition, offset in self._decided.items()
-            if partition in owned
-        }
+        offsets = self._offsets_to_commit(consumer)
         if not offsets:
             return
         try:
             consumer.commit(offsets, timeout_ms=_COMMIT_DEADLINE_MS)
         except KafkaError as fault:
             self._log.warning("offsets are not committed", error=repr(fault))
+
+    def commit_unseen(self, consumer: KafkaConsumer) -> None:
+        """Commit without waiting for the answer: the client, which calls this, would wait for itself."""
+        offsets = self._offsets_to_commit(consumer)
+        if offsets:
+            consumer.commit_async(offsets)
+
+    def commit_no_more(self) -> None:
+        """Others have the partitions by now, and have perhaps come further."""
+        self._uncommitted = {}
+
+    def _offsets_to_commit(self, consumer: KafkaConsumer) -> dict[TopicPartition, OffsetAndMetadata]:
+        owned, decided = consumer.assignment(), self._uncommitted
+        self._uncommitted = {}
+        return {
+            partition: OffsetAndMetadata(offset, "", -1) for partition, offset in decided.items() if partition in owned
+        }
 
     def _hold(self, consumer: KafkaConsumer, away: Exception, stop: threading.Event) -> None:
         """Keep the partitions without taking messages, until the check of what was away passes."""
@@ -145,12 +168,17 @@ class GroupMember:
             self._give_back(consumer, consumer.poll(timeout_ms=min(_POLL_MS, int(seconds * 1000) + 1)))
 
 
-class _Joined(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no types
-    def __init__(self, joined: threading.Event) -> None:
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no types
+    def __init__(self, member: GroupMember, consumer: KafkaConsumer, joined: threading.Event) -> None:
+        self._member = member
+        self._consumer = consumer
         self._joined = joined
 
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Nothing to do: whatever is decided is committed before each poll."""
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - always all of them
+        self._member.commit_unseen(self._consumer)
+
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:  # noqa: ARG002 - as above
+        self._member.commit_no_more()
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002 - none is fine too
         self._joined.set()

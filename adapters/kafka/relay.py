@@ -1,34 +1,28 @@
 """The relay: publishes what a service's event log holds, and marks it only after the broker has acknowledged it.
 
-A crash in between publishes again; the inboxes of the consumers drop the second copy.
+A crash in between publishes again; the inboxes of the consumers drop the second copy. While records wait for their
+acknowledgement, others go out.
 """
 
 import threading
-import time
-from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
-from kafka.producer.future import FutureRecordMetadata
+from kafka.errors import KafkaError
 
 from adapters.kafka.away import DATABASE_AWAY
 from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import to_message
-from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
+from adapters.kafka.connection import KafkaConnection, give_up
+from adapters.kafka.on_their_way import NotPublished, OnTheirWay
 from adapters.kafka.topics import topic_of
-from adapters.sql.outbox import Outbox, OutboxRow
-from domain.ids import OrderId
+from adapters.sql.outbox import Outbox
 
 _AT_ONCE = 500
 _FALLBACK_POLL_S = 0.25
-_ACK_SLICE_S = 0.1
+_ACKS_EVERY_S = 0.01
 _AWAY = Backoff(first_s=0.1, longest_s=2.0)
-
-
-class NotPublished(Exception):
-    """A record was not acknowledged. What this producer still holds must not go out."""
 
 
 class Relay:
@@ -51,48 +45,27 @@ class Relay:
             stop.wait(next(delays))
 
     def _relay(self, stop: threading.Event) -> None:
-        producer = self._connection.producer()
+        producer, sent, look = self._connection.producer(), OnTheirWay(), True
         try:
             while not stop.is_set():
-                rows = self._outbox.unpublished(_AT_ONCE)
-                if rows:
-                    self._publish(producer, _first_of_each_order(rows), stop)
-                else:
-                    self._outbox.wait_for_commit(_FALLBACK_POLL_S)
+                sent.settle()
+                if look:
+                    self._send(producer, sent)
+                if sent.marks_are_due:
+                    self._mark(sent)
+                look = self._outbox.wait_for_commit(_ACKS_EVERY_S if sent else _FALLBACK_POLL_S) or not sent
         finally:
             give_up(producer)
+            with suppress(KafkaError, NotPublished):
+                sent.settle()
+            self._mark(sent)
 
-    def _publish(self, producer: KafkaProducer, rows: Sequence[OutboxRow], stop: threading.Event) -> None:
-        """Publish rows of different orders together; mark those before the first that failed."""
-        acknowledged: list[int] = []
-        try:
-            sent = []
-            for row in rows:
-                message = to_message(row.recorded, row.traceparent)
-                topic = topic_of(row.recorded.event.type)
-                sent.append((row, producer.send(topic, value=message.value, key=message.key, headers=message.headers)))
-            deadline = time.monotonic() + DELIVERY_TIMEOUT_S + 1
-            for row, future in sent:
-                while not future.is_done:
-                    if stop.is_set() or time.monotonic() > deadline:
-                        raise NotPublished(f"event {row.recorded.event_id} has no acknowledgement")
-                    _wait(future)
-                future.get(timeout=0)
-                acknowledged.append(row.seq)
-        finally:
-            if acknowledged:
-                self._outbox.mark_published(acknowledged)
+    def _send(self, producer: KafkaProducer, sent: OnTheirWay) -> None:
+        for row in sent.may_go(self._outbox.unpublished(_AT_ONCE, sent.seqs)):
+            message = to_message(row.recorded, row.traceparent)
+            topic = topic_of(row.recorded.event.type)
+            sent.add(row, producer.send(topic, value=message.value, key=message.key, headers=message.headers))
 
-
-def _wait(future: FutureRecordMetadata) -> None:
-    """Wait a moment, no longer, so that the request to stop is seen. Timing out here does not undo the sending."""
-    with suppress(KafkaTimeoutError):
-        future.get(timeout=_ACK_SLICE_S)
-
-
-def _first_of_each_order(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-    """The next event of an order waits until its first one is acknowledged: no failure can then swap them."""
-    first: dict[OrderId, OutboxRow] = {}
-    for row in rows:
-        first.setdefault(row.recorded.event.order_id, row)
-    return list(first.values())
+    def _mark(self, sent: OnTheirWay) -> None:
+        if acknowledged := sent.take_acknowledged():
+            self._outbox.mark_published(acknowledged)

@@ -3,9 +3,6 @@
 The embedded broker answers no fetch before `fetch_max_wait_ms` is over, so that is short there, and a consumer with
 nothing to do would fetch a hundred times a second, at a tenth of a core and half as much for the broker. A broker that
 answers as soon as there is a record gets a long wait, with which this one never rests.
-
-Where records of several keys come together it fetches seldom too: more gather meanwhile, and one fetch, one transaction
-and one commit of offsets are then for all of them. A key alone, such as one order on its way, waits for nothing.
 """
 
 import time
@@ -18,11 +15,6 @@ _BUSY_S = 1.0
 """For so long after its last record a consumer does not rest: more of the same order may be on its way."""
 
 _REST_GROWS = 0.05
-_CROWD = 4
-"""Keys of the last tenth of a second."""
-
-_CROWD_S = 0.1
-_GATHER_S = 0.03
 
 
 class RestingConsumer(RejoiningConsumer):
@@ -31,13 +23,10 @@ class RestingConsumer(RejoiningConsumer):
         self._fetch_ms = int(self.config["fetch_max_wait_ms"])
         self._longest_rest_s = max(0.0, _FETCH_EVERY_S - self._fetch_ms / 1000)
         self._last_record_at = time.monotonic()
-        self._not_before = 0.0
-        self._seen_at: dict[bytes | None, float] = {}
 
     def poll(self, timeout_ms: int = 0, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the base class's
         """As its base: return what came within the timeout, as soon as something came."""
         end = time.monotonic() + timeout_ms / 1000
-        time.sleep(max(0.0, self._not_before - time.monotonic()))
         while rest := self._rest_s():
             records = super().poll(min(timeout_ms, self._fetch_ms), *args, **options)
             remaining = end - time.monotonic()
@@ -55,9 +44,5 @@ class RestingConsumer(RejoiningConsumer):
 
     def _seen(self, records: Any) -> Any:  # noqa: ANN401 - as the base class's
         if records:
-            now = self._last_record_at = time.monotonic()
-            self._seen_at = {key: at for key, at in self._seen_at.items() if at > now - _CROWD_S}
-            self._seen_at.update((record.key, now) for some in records.values() for record in some)
-            if len(self._seen_at) >= _CROWD:
-                self._not_before = now + _GATHER_S
+            self._last_record_at = time.monotonic()
         return records

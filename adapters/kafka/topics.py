@@ -41,10 +41,16 @@ ALL_TOPICS = (*TOPICS, SETTLEMENTS, *map(dead_letters_of, (*TOPICS, SETTLEMENTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicShape:
-    """All topics have the same number of partitions, so that one consumer gets all of a key."""
+    """All topics have the same number of partitions, so that one consumer gets all of a key.
+
+    Those of dead letters have one: they are few, none waits for another, and a fetch costs time for each partition.
+    """
 
     partitions: int
     replicas: int = 1
+
+    def partitions_of(self, topic: str) -> int:
+        return 1 if is_dead_letters(topic) else self.partitions
 
 
 def ensure_topics(
@@ -60,7 +66,7 @@ def ensure_topics(
         for topic in topics:
             with suppress(TopicAlreadyExistsError):
                 admin.create_topics(
-                    [NewTopic(topic, num_partitions=shape.partitions, replication_factor=shape.replicas)],
+                    [NewTopic(topic, num_partitions=shape.partitions_of(topic), replication_factor=shape.replicas)],
                     timeout_ms=int(deadline_s * 1000),
                 )
     finally:

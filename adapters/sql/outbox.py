@@ -1,6 +1,6 @@
 """The events that wait to be published."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,8 +32,11 @@ class Outbox:
         self._database = database
         self._watch = PostgresWatch(database) if database.is_postgres else SqliteWatch(database)
 
-    def unpublished(self, limit: int) -> Sequence[OutboxRow]:
-        """The longest waiting first. Events of one order come in the order in which they were recorded."""
+    def unpublished(self, limit: int, without: Collection[int] = ()) -> Sequence[OutboxRow]:
+        """The longest waiting first. Events of one order come in the order in which they were recorded.
+
+        `without`: leave out those of the first `limit` that have these numbers.
+        """
         with self._database.reading() as connection:
             rows = connection.execute(_UNPUBLISHED, {"at_most": limit}).mappings().all()
         if rows:
@@ -43,6 +46,7 @@ class Outbox:
                 seq=row["seq"], recorded=recorded_event(row, self._database.service), traceparent=row["traceparent"]
             )
             for row in rows
+            if row["seq"] not in without
         ]
 
     def mark_published(self, seqs: Sequence[int]) -> None:

@@ -3,9 +3,14 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from kafka import KafkaProducer
+from kafka.producer.future import FutureRecordMetadata
 
+from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.relay import Relay
 from adapters.sql.database import Database
 from adapters.sql.faults import DatabaseAway
@@ -95,3 +100,60 @@ def test_events_of_one_order_keep_their_order_while_the_broker_comes_and_goes(
         by_order.setdefault(record.key, []).append(dict(record.headers)["ce_type"])
     assert len(by_order) == 20
     assert {tuple(types) for types in by_order.values()} == {(b"order.requested", b"order.cancellation_requested")}
+
+
+class SlowAnswers:
+    """A producer of which the sender hears nothing until `answered` is set, though the broker has everything."""
+
+    def __init__(self, producer: KafkaProducer, answered: threading.Event) -> None:
+        self._producer = producer
+        self._answered = answered
+
+    def send(self, *args: Any, **options: Any) -> "SlowAnswer":  # noqa: ANN401 - as kafka-python's
+        return SlowAnswer(self._producer.send(*args, **options), self._answered)
+
+    def close(self, timeout: float) -> None:
+        self._producer.close(timeout=timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class SlowAnswer:
+    future: FutureRecordMetadata
+    answered: threading.Event
+
+    @property
+    def is_done(self) -> bool:
+        return self.answered.is_set() and bool(self.future.is_done)
+
+    def get(self, timeout: float) -> object:
+        return self.future.get(timeout=timeout)
+
+
+class SlowlyAnswering(KafkaConnection):
+    answered = threading.Event()
+
+    def producer(self) -> Any:  # noqa: ANN401 - as kafka-python's
+        return SlowAnswers(super().producer(), self.answered)
+
+
+def test_while_an_event_is_not_acknowledged_others_go_out_but_not_the_next_of_its_order(
+    choreography: Choreography, broker: Broker
+) -> None:
+    outbox, connection = Outbox(choreography.databases.orders), SlowlyAnswering(bootstrap=broker.bootstrap)
+    topic = broker.topic("orders")
+    with running(Relay(outbox, connection)):
+        first = choreography.place()
+        topic.await_messages(1)
+        choreography.services.orders.request_cancellation(
+            RequestCancellation(order_id=first, reason=Reason.CANCELLED_BY_CUSTOMER)
+        )
+        second = choreography.place()
+        sent = topic.await_messages(2)
+        assert sorted(record.key.decode() for record in sent) == sorted([first, second])
+        assert outbox.waiting() == 3
+
+        connection.answered.set()
+        eventually(lambda: not outbox.waiting(), "all is marked")
+
+    outbox.close()
+    assert sorted(record.key.decode() for record in topic.await_messages(3)) == sorted([first, first, second])

@@ -131,25 +131,28 @@ async def test_even_a_clean_exit_is_a_death_and_pauses_grow(tmp_path: Path) -> N
 
 
 async def test_what_cannot_be_mended_after_a_restart_is_started_again(tmp_path: Path) -> None:
-    mended: list[str] = []
+    steps: list[str] = []
+
+    async def prepare() -> None:
+        steps.append("runs" if runs(told.running["broker"]) else "prepared")
 
     async def mend() -> None:
-        mended.append("tried")
-        if len(mended) == 1:
+        steps.append("mended")
+        if len(steps) == 2:
             raise CannotRun("the topics could not be made")
 
     told, ready = Told(), tmp_path / "ready"
     code = "import os, pathlib, signal; pathlib.Path(os.environ['READY']).touch(); signal.pause()"
     supervised = supervisor(tmp_path, told)
-    broker = replace(python("broker", code, ready), after_restart=mend)
+    broker = replace(python("broker", code, ready), before_restart=prepare, after_restart=mend)
     await asyncio.wait_for(supervised.start([broker]), DEADLINE_S)
-    assert mended == []
+    assert steps == []
 
     os.kill(told.running["broker"], signal.SIGKILL)
     await asyncio.wait_for(wait_until(lambda: told.says("broker restarted")), DEADLINE_S)
     await supervised.stop()
 
-    assert len(mended) == 2
+    assert steps == ["prepared", "mended"] * 2
     assert told.lines == [
         "broker died: killed by SIGKILL, [], 0.2",
         "broker died: the topics could not be made, [], 0.4",
@@ -186,10 +189,11 @@ async def test_what_is_kept_away_is_started_again_and_has_not_died(tmp_path: Pat
     await asyncio.wait_for(supervised.start(programs), DEADLINE_S)
     before = told.running
 
-    async with supervised.without({"service", "unknown"}):
-        assert not runs(before["service"])
-        await asyncio.wait_for(wait_until(lambda: told.runs({"api"})), DEADLINE_S)
-        assert told.lines == []
+    await asyncio.wait_for(supervised.keep_away({"service", "unknown"}), DEADLINE_S)
+    assert not runs(before["service"])
+    await asyncio.wait_for(wait_until(lambda: told.runs({"api"})), DEADLINE_S)
+    assert told.lines == []
+    supervised.let_back({"service", "unknown"})
     await asyncio.wait_for(wait_until(lambda: told.says("service restarted")), DEADLINE_S)
     after = told.running
     await supervised.stop()
@@ -210,10 +214,11 @@ async def test_what_is_being_started_is_kept_away_too(tmp_path: Path) -> None:
     starting = asyncio.create_task(supervised.start([python("service", code, tmp_path / "ready")]))
     await asyncio.sleep(0)
 
-    async with supervised.without({"service"}):
-        may_start.touch()
-        assert told.running == {}
-        assert not starting.done()
+    await asyncio.wait_for(supervised.keep_away({"service"}), DEADLINE_S)
+    may_start.touch()
+    assert told.running == {}
+    assert not starting.done()
+    supervised.let_back({"service"})
     await asyncio.wait_for(starting, DEADLINE_S)
     await supervised.stop()
 

@@ -1,0 +1,71 @@
+"""Records that the relay has sent and not marked yet."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from kafka.producer.future import FutureRecordMetadata
+
+from adapters.kafka.connection import DELIVERY_TIMEOUT_S
+from adapters.sql.outbox import OutboxRow
+from domain.ids import OrderId
+
+_MARK_WITHIN_S = 0.05
+
+
+class NotPublished(Exception):
+    """A record was not acknowledged. What its producer still holds must not go out."""
+
+
+class OnTheirWay:
+    """Of one producer."""
+
+    def __init__(self) -> None:
+        self._unacknowledged: dict[int, tuple[OutboxRow, FutureRecordMetadata, float]] = {}
+        self._acknowledged: list[int] = []
+        self._mark_at = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._unacknowledged or self._acknowledged)
+
+    @property
+    def seqs(self) -> set[int]:
+        return self._unacknowledged.keys() | set(self._acknowledged)
+
+    @property
+    def marks_are_due(self) -> bool:
+        """A mark is a transaction, so many share one."""
+        return bool(self._acknowledged) and time.monotonic() >= self._mark_at
+
+    def may_go(self, rows: Iterable[OutboxRow]) -> list[OutboxRow]:
+        """The next event of an order waits until the one before it is acknowledged: no failure can then swap them."""
+        first: dict[OrderId, OutboxRow] = {}
+        for row in rows:
+            first.setdefault(row.recorded.event.order_id, row)
+        for row, _, _ in self._unacknowledged.values():
+            first.pop(row.recorded.event.order_id, None)
+        return list(first.values())
+
+    def add(self, row: OutboxRow, future: FutureRecordMetadata) -> None:
+        self._unacknowledged[row.seq] = row, future, time.monotonic() + DELIVERY_TIMEOUT_S + 1
+
+    def settle(self) -> None:
+        """Note what was acknowledged.
+
+        Raises:
+            KafkaError: one of them was refused.
+            NotPublished: one has waited too long.
+        """
+        for seq, (row, future, deadline) in list(self._unacknowledged.items()):
+            if future.is_done:
+                future.get(timeout=0)
+                if not self._acknowledged:
+                    self._mark_at = time.monotonic() + _MARK_WITHIN_S
+                self._acknowledged.append(seq)
+                del self._unacknowledged[seq]
+            elif time.monotonic() > deadline:
+                raise NotPublished(f"event {row.recorded.event_id} has no acknowledgement")
+
+    def take_acknowledged(self) -> Sequence[int]:
+        """Return those to be marked. They are no longer on their way, marked or not."""
+        taken, self._acknowledged = self._acknowledged, []
+        return taken

@@ -1,0 +1,49 @@
+"""When offsets are committed: for many messages at once, and before somebody else takes the partitions over."""
+
+from collections.abc import Callable
+
+import pytest
+
+from adapters.kafka import consumer
+from adapters.kafka.lag import GroupLag
+from domain.order import OrderStatus
+from tests.integration.choreography_in_threads import Choreography
+from tests.integration.conftest import Broker
+from tests.stack import eventually
+
+GROUP = "shipping-service"
+ORDERS = 10
+A_DAY_S = 86_400.0
+
+
+def not_committed(broker: Broker) -> int:
+    """Of the events to which the group reacts, one of each order."""
+    return sum(GroupLag(broker.connection, GROUP, ["inventory"]).measure().values())
+
+
+def play(choreography: Choreography) -> None:
+    choreography.start()
+    orders = [choreography.place() for _ in range(ORDERS)]
+    assert {choreography.await_end(order_id).status for order_id in orders} == {OrderStatus.CONFIRMED}
+
+
+def test_what_is_decided_is_committed_although_nothing_more_comes(choreography: Choreography, broker: Broker) -> None:
+    play(choreography)
+
+    eventually(lambda: not_committed(broker) == 0, "everything is committed")
+
+
+@pytest.mark.parametrize("change", [Choreography.start, Choreography.stop], ids=["one joins", "it leaves"])
+def test_what_is_decided_is_committed_before_others_take_over(
+    choreography: Choreography,
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Choreography, str], None],
+) -> None:
+    monkeypatch.setattr(consumer, "_COMMIT_WITHIN_S", A_DAY_S)
+    play(choreography)
+    assert not_committed(broker) == ORDERS
+
+    change(choreography, GROUP)
+
+    eventually(lambda: not_committed(broker) == 0, "what it handled is committed")
