@@ -15,12 +15,13 @@ from runtime.event_headers import CLOUD_EVENT, DEAD_LETTER, of_type
 from runtime.topics import ALL_TOPICS, INCOMING_TOPICS, OUTGOING_TOPICS
 
 DIALECT = "application/schema+json;version=draft-2020-12"
-API, BRIDGE, SAGA_WORKER = "api", "kafka-bridge", "saga-worker"
+API, BRIDGE, ORDER_MAILS, SAGA_WORKER = "api", "kafka-bridge", "order-mails", "saga-worker"
 ORDER_REQUEST, DEAD_LETTER_NAME = "order-request", "dead-letter"
 
 Json = Mapping[str, Any]
 
 _TAGS = sorted(tag_of(event) for event in get_args(Event))
+_ENDS = [tag_of(OrderCancelled), tag_of(OrderConfirmed)]
 _SPEAKERS = {topic_of(tag_of(event)): speaker_of(event) for event in get_args(Event)}
 _SAID_OF_OTHERS = {
     "order-requests": "Orders of a producer that knows no CloudEvents. The key is its request's id: once is enough.",
@@ -60,10 +61,7 @@ def _channel(topic: str) -> Json:
 def _names_in(topic: str) -> Sequence[str]:
     if is_dead_letters(topic):
         return [DEAD_LETTER_NAME]
-    others = {
-        "order-requests": [ORDER_REQUEST],
-        "saga-outcomes": [tag_of(OrderCancelled), tag_of(OrderConfirmed)],
-    }
+    others = {"order-requests": [ORDER_REQUEST], "saga-outcomes": _ENDS}
     return others.get(topic) or [tag for tag in _TAGS if topic_of(tag) == topic]
 
 
@@ -111,6 +109,8 @@ def _operations() -> Iterable[tuple[str, Json]]:
     for topic in OUTGOING_TOPICS:
         yield _operation(SAGA_WORKER, "send", topic, _names_in(topic), "At the end of each order.")
         yield _operation(BRIDGE, "send", topic, _names_in(topic), "What the saga worker could not send.")
+    for topic in ("orders", *OUTGOING_TOPICS):
+        yield _operation(ORDER_MAILS, "receive", topic, _ENDS, "Tells the customer how the order ended.")
     yield _operation(API, "send", SETTLEMENTS, _names_in(SETTLEMENTS), "The payment gateway called.")
     asked = [tag_of(OrderCancellationRequested)]
     yield _operation(BRIDGE, "send", "orders", asked, "The witness of an order that is silent for too long.")

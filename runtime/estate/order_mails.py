@@ -1,21 +1,29 @@
-"""Tells customers how their orders ended, in both styles: for an activity, and for a consumer of the orders topic."""
+"""Tells customers how their orders ended, in both styles: those whose end is heard, and those whose end was missed."""
 
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
 from adapters.codec import UndecodableEvent, UnknownEventType
+from adapters.kafka.away import DATABASE_AWAY
+from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import NotACloudEvent, from_message, type_header
 from adapters.kafka.incoming import IncomingMessage
-from adapters.sql.estate import Estate
+from adapters.sql.estate import KEPT, Estate
+from comparison.invariants import PENDING_DEADLINE
 from domain.errors import UnknownOrder
 from domain.events import OrderCancelled, OrderConfirmed
 from domain.ids import OrderId
 from domain.order import OrderStatus
 from runtime.estate.handing_over import HandingOver
 from services.estate.mails import order_ended
+from services.estate.records import QueuedTask
 from services.orders.service import OrderService
+from services.orders.store import OrderFilter, OrderRecord
+from services.unit_of_work import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +31,11 @@ ENDS = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
 END_TYPES = ("order.confirmed", "order.cancelled")
 POISON = (NotACloudEvent, UndecodableEvent, UnknownEventType)
 LOOK_S = 3600.0
+LATELY = timedelta(hours=1)
+"""Far longer than an end waits to be heard."""
+
+AT_ONCE = 200
+_AWAY = Backoff(first_s=0.1, longest_s=5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +51,56 @@ class EstateOrderMails:
             order = self.orders.find(order_id)
         except UnknownOrder:
             return
+        mail = self.promise(order)
+        if mail is not None:
+            self.handing_over.right_after_commit(mail)
+
+    def promise(self, order: OrderRecord) -> QueuedTask | None:
+        """Return the mail, which the estate's sweep hands over if nobody else does. None: it was promised before."""
         user = self.estate.user(order.request.customer_id)
         if user is None or order.status not in ENDS:
-            return
-        mail = order_ended(user, order_id, order.reason)
-        if self.estate.promise(mail):
-            self.handing_over.right_after_commit(mail)
+            return None
+        mail = order_ended(user, order.request.order_id, order.reason)
+        return mail if self.estate.promise(mail) else None
+
+
+class MissedOrderEnds:
+    """Ends that were published and never heard: a broker that lives in memory forgets them when it is restarted."""
+
+    def __init__(self, mails: EstateOrderMails, clock: Clock, *, at_once: int = AT_ONCE) -> None:
+        self._mails = mails
+        self._clock = clock
+        self._at_once = at_once
+
+    def promise_mails(self, stop: threading.Event) -> None:
+        """Return when all are promised, or when `stop` is set. While a database is away it waits and begins again."""
+        delays = _AWAY.jittered()
+        while not stop.is_set():
+            try:
+                mails = (self._mails.promise(order) for status in ENDS for order in self._lately(status, stop))
+                promised = sum(mail is not None for mail in mails)
+            except DATABASE_AWAY as away:
+                log.warning("missed mails wait for a database", error=str(away))
+                stop.wait(next(delays))
+            else:
+                log.info("looked for missed mails", promised=promised)
+                return
+
+    def _lately(self, status: OrderStatus, stop: threading.Event) -> Iterator[OrderRecord]:
+        """Those of the last hour before the newest: of a stack that was down all night, of its last hour.
+
+        They are listed by when they were placed, and live for PENDING_DEADLINE at most, but for those that wait for an
+        operator. None is from before KEPT: its promise may be forgotten, and would be made twice.
+        """
+        since, before = self._clock() - KEPT, None
+        while page := self._mails.orders.page(OrderFilter(limit=self._at_once, status=status, before=before)):
+            if before is None:
+                since = max(since, page[0].placed_at - LATELY - PENDING_DEADLINE)
+            for order in page:
+                if stop.is_set() or order.placed_at < since:
+                    return
+                yield order
+            before = page[-1].placed_at, page[-1].request.order_id
 
 
 class MailingOrderEnds:
@@ -55,7 +112,7 @@ class MailingOrderEnds:
         self._mails = mails
 
     def decide(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
-        """Raises DatabaseFault: the same message has to come again. What cannot be read the order service buries."""
+        """Raises DatabaseFault: the same message has to come again. What cannot be read is passed over."""
         for message in messages:
             self._promise_mail(message)
             yield message

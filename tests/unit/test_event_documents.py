@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,9 +20,11 @@ from choreography.picture import picture_of_the_choreography, table_of_the_polic
 from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, tag_of
 from domain.events import Event, OrderConfirmed, RecordedEvent
 from domain.ids import EventId, OrderId
+from runtime import serve_order_mails
 from runtime.asyncapi import asyncapi_document
 from runtime.choreographed_service import topics_read_by
 from runtime.errors import CannotRun
+from runtime.estate.order_mails import END_TYPES
 from runtime.event_documents import EVENTS, ROOT, generated, published_schemas, write_documents
 from runtime.event_headers import CLOUD_EVENT, DEAD_LETTER
 from runtime.topics import ALL_TOPICS
@@ -124,19 +127,28 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
             found = found[key]
 
 
-@pytest.mark.parametrize("service", ROUTING)
-def test_a_service_receives_what_it_has_policies_for(service: str) -> None:
-    received = {
+def received_by(process: str) -> set[tuple[str, str]]:
+    """Topics and names of messages."""
+    return {
         (operation["channel"]["$ref"].rpartition("/")[2], message["$ref"].rpartition("/")[2])
         for operation in DOCUMENT["operations"].values()
-        if operation["tags"] == [{"name": service}] and operation["action"] == "receive"
+        if operation["tags"] == [{"name": process}] and operation["action"] == "receive"
         for message in operation["messages"]
     }
+
+
+@pytest.mark.parametrize("service", ROUTING)
+def test_a_service_receives_what_it_has_policies_for(service: str) -> None:
+    received = received_by(service)
 
     assert {topic for topic, _ in received} == set(topics_read_by(service))
     assert {tag for topic, tag in received if not is_dead_letters(topic)} == {
         tag_of(event) for event in ROUTING[service]
     }
+
+
+def test_those_who_mail_receive_the_ends_of_orders_of_both_styles() -> None:
+    assert received_by(serve_order_mails.GROUP) == set(product(serve_order_mails.TOPICS, END_TYPES))
 
 
 def test_every_event_of_the_saga_is_sent_by_one_process_or_the_witness() -> None:

@@ -1,0 +1,204 @@
+"""Customers hear how their orders ended: in both styles, once, and also when the message about it was lost."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from adapters.kafka.topics import TopicShape, ensure_topics
+from adapters.sql.database import Database
+from adapters.sql.estate import KEPT, Estate
+from adapters.sql.migrations import migrate
+from bridges.workflow_into_kafka import EventProducer
+from comparison.invariants import PENDING_DEADLINE
+from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder
+from domain.ids import CustomerId, OrderId
+from domain.order import OrderOutcome, OrderStatus, Reason, SagaStyle
+from runtime.estate.handing_over import HandingOver
+from runtime.estate.order_mails import LATELY, EstateOrderMails, MissedOrderEnds
+from runtime.order_end_event import SAGA_OUTCOMES, order_end_event
+from runtime.serve_order_mails import GROUP
+from runtime.settings import Settings
+from runtime.wiring import utc_now
+from services.estate.mails import welcome
+from services.estate.records import User
+from tests.examples import a_request
+from tests.integration.choreography_in_threads import SKU, Choreography
+from tests.integration.conftest import Broker
+from tests.integration.valkey import running_valkey
+from tests.kafka_topics import await_read, messages_of, send_again
+from tests.service_processes import ServiceProcess, ServiceProcesses
+from tests.stack import eventually
+from tests.unwell_databases import locked
+
+CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
+ORCHESTRATED, CHOREOGRAPHED = SagaStyle.ORCHESTRATED, SagaStyle.CHOREOGRAPHED
+NOW, MINUTE, HOUR = timedelta(), timedelta(minutes=1), timedelta(hours=1)
+DAY = 24 * HOUR
+LOOKED = "looked for missed mails"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """Its orders end without anybody being told, and nobody takes its mails from Redis."""
+
+    choreography: Choreography
+    database: Database
+    settings: Mapping[str, str]
+
+    @property
+    def estate(self) -> Estate:
+        return Estate(self.database, utc_now)
+
+    def customer(self) -> User:
+        name = uuid4().hex
+        user = User(user_id=name, name="Ana", email=f"{name}@example.com", fingerprint="-", created_at=utc_now())
+        return self.estate.register(user, welcome(user))
+
+    def ended(
+        self, customer_id: str, style: SagaStyle = ORCHESTRATED, *, ago: timedelta = NOW, refused: bool = False
+    ) -> OrderId:
+        """Place an order, so long ago, that ends at once."""
+        orders, clock = self.choreography.services.orders, self.choreography.clock
+        request = replace(a_request((SKU, 2)), customer_id=CustomerId(customer_id))
+        order_id = request.order_id
+        clock.ahead = -ago
+        orders.place(PlaceOrder(request=request, style=style, fingerprint="-"))
+        orders.create(CreateOrder(order=request))
+        if refused:
+            orders.cancel(CancelOrder(order_id=order_id, reason=Reason.PAYMENT_DECLINED))
+        else:
+            orders.confirm(ConfirmOrder(order_id=order_id))
+        clock.ahead = NOW
+        return order_id
+
+    def promised(self, customer: User) -> list[str]:
+        """The subjects of the customer's mails but the welcome."""
+        tasks = Estate(self.database, lambda: utc_now() + DAY).due(10_000)
+        mails = [task.arguments for task in tasks if task.arguments[0] == customer.email]
+        return sorted(subject for _, subject, _ in mails if subject != "Welcome!")
+
+    def await_promised(self, customer: User, *subjects: str) -> None:
+        eventually(lambda: self.promised(customer) == sorted(subjects), f"{customer.email} has {subjects}", 30.0)
+
+    def look_for_missed(self, *, at_once: int = 2) -> None:
+        settings = Settings(redis_url=SecretStr(self.settings["redis_url"]))
+        handing_over = HandingOver(settings, self.estate, lambda _: None)
+        mails = EstateOrderMails(
+            orders=self.choreography.services.orders, estate=self.estate, handing_over=handing_over
+        )
+        MissedOrderEnds(mails, utc_now, at_once=at_once).promise_mails(threading.Event())
+
+
+@pytest.fixture
+def shop(choreography: Choreography, broker: Broker, partitions: int, tmp_path: Path) -> Iterator[Shop]:
+    ensure_topics(broker.connection, TopicShape(partitions=partitions), 10, [SAGA_OUTCOMES])
+    url = choreography.database_url("estate")
+    migrate(url, "estate")
+    with closing(Database.open(url, service="estate")) as database, running_valkey(tmp_path) as redis:
+        engines = {"estate_database_url": url, "redis_url": redis.removesuffix("/2")}
+        yield Shop(choreography=choreography, database=database, settings=choreography.settings() | engines)
+
+
+@pytest.fixture
+def processes(shop: Shop, tmp_path: Path) -> Iterator[ServiceProcesses]:
+    with closing(ServiceProcesses(tmp_path, shop.settings)) as processes:
+        yield processes
+
+
+def await_said(process: ServiceProcess, text: str) -> None:
+    def look() -> bool:
+        assert process.process.poll() is None, process.log.read_text()[-2_000:]
+        return text in process.log.read_text()
+
+    eventually(look, f"the process says: {text}", 30.0)
+
+
+def test_a_mail_whose_message_was_lost_is_promised_when_the_process_is_started_again(
+    shop: Shop, processes: ServiceProcesses
+) -> None:
+    customer = shop.customer()
+    first = processes.start("order-mails")
+    await_said(first, LOOKED)
+    assert first.stop() == 0
+
+    for style in SagaStyle:
+        shop.ended(customer.user_id, style)
+        shop.ended(customer.user_id, style, refused=True)
+    again = processes.start("order-mails")
+
+    shop.await_promised(customer, CONFIRMED, CONFIRMED, CANCELLED, CANCELLED)
+    await_said(again, LOOKED)
+    assert again.stop() == 0
+
+
+def test_an_end_that_is_heard_is_one_mail_however_often_it_is_told(
+    shop: Shop, processes: ServiceProcesses, broker: Broker
+) -> None:
+    await_said(processes.start("order-mails"), LOOKED)
+    customer = shop.customer()
+    confirmed = shop.ended(customer.user_id, CHOREOGRAPHED)
+    cancelled = shop.ended(customer.user_id, ORCHESTRATED, refused=True)
+
+    broker.topic("orders").put_event(shop.choreography.recorded(confirmed)[-1])
+    outcome = OrderOutcome(order_id=cancelled, status=OrderStatus.CANCELLED, reason=Reason.PAYMENT_DECLINED)
+    with closing(EventProducer(broker.connection.producer)) as producer:
+        producer.send(order_end_event(outcome))
+    shop.await_promised(customer, CONFIRMED, CANCELLED)
+
+    for order_id, topic in ((confirmed, "orders"), (cancelled, SAGA_OUTCOMES)):
+        (told,) = messages_of(broker.bootstrap, order_id, topic)
+        await_read(broker.bootstrap, GROUP, send_again(broker.bootstrap, [told]))
+    assert shop.promised(customer) == [CANCELLED, CONFIRMED]
+
+
+def test_a_database_that_is_away_is_waited_for(shop: Shop, processes: ServiceProcesses) -> None:
+    customer = shop.customer()
+    shop.ended(customer.user_id)
+
+    with locked(shop.settings["estate_database_url"]):
+        process = processes.start("order-mails")
+        await_said(process, "missed mails wait for a database")
+        assert shop.promised(customer) == []
+
+    shop.await_promised(customer, CONFIRMED)
+    assert process.stop() == 0
+
+
+@pytest.mark.parametrize("down_for", [NOW, DAY / 2], ids=["restarted at once", "down all night"])
+def test_orders_that_ended_before_the_last_hour_of_business_are_not_looked_at(shop: Shop, down_for: timedelta) -> None:
+    late, long_ago = shop.customer(), shop.customer()
+    shop.ended("has no account", ago=down_for)
+    shop.ended(late.user_id, ago=down_for + LATELY + PENDING_DEADLINE - MINUTE)
+    shop.ended(long_ago.user_id, ago=down_for + LATELY + PENDING_DEADLINE + MINUTE)
+
+    shop.look_for_missed()
+
+    assert (shop.promised(late), shop.promised(long_ago)) == ([CONFIRMED], [])
+
+
+def test_an_order_whose_mail_may_be_forgotten_already_brings_none(shop: Shop) -> None:
+    customer = shop.customer()
+    shop.ended(customer.user_id, ago=KEPT + MINUTE)
+
+    shop.look_for_missed()
+
+    assert shop.promised(customer) == []
+
+
+def test_more_orders_than_one_page_are_looked_through(shop: Shop) -> None:
+    customer = shop.customer()
+    for _ in range(3):
+        shop.ended("has no account")
+        shop.ended(customer.user_id)
+
+    shop.look_for_missed(at_once=2)
+    shop.look_for_missed(at_once=3)
+
+    assert shop.promised(customer) == [CONFIRMED] * 3
