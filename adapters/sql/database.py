@@ -9,12 +9,14 @@ from typing import Any, Final, Self, cast
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from adapters.sql.bell import Bell, bell_of
 from adapters.sql.faults import DatabaseAway, fault_of
 
 WAIT_S: Final = 5.0
 """Longest wait for a connection, a lock or another writer."""
 
 _WRITES: Final = "twinsaga_writes"
+_WAKES_RELAY: Final = "twinsaga_wakes_relay"
 
 _SQLITE_PRAGMAS: Final = ("synchronous=FULL", f"busy_timeout={WAIT_S * 1000:.0f}", "foreign_keys=ON")
 
@@ -39,12 +41,11 @@ class Database:
 
     def __init__(self, engine: Engine, service: str) -> None:
         self.service = service
-        self.written = threading.Event()
-        """Set whenever something of this process may have committed. For one waiter, who clears it."""
         self._engine = engine
         self._writer = engine.execution_options(**{_WRITES: True})
         self._reader = engine
         self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._bell = Bell(bell_of(self.file)) if engine.dialect.name == "sqlite" else None
         if engine.dialect.name == "postgresql":
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -81,9 +82,12 @@ class Database:
             raise DatabaseAway(f"{self.service}: another thread has been writing for {WAIT_S} s")
         try:
             with self._connect(self._writer) as connection:
-                yield connection
+                try:
+                    yield connection
+                finally:
+                    if self._bell is not None and connection.info.pop(_WAKES_RELAY, False):
+                        self._bell.ring()
         finally:
-            self.written.set()
             if self._one_writer is not None:
                 self._one_writer.release()
 
@@ -101,6 +105,8 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+        if self._bell is not None:
+            self._bell.close()
 
     def _connect(self, engine: Engine) -> Connection:
         try:
@@ -112,6 +118,14 @@ class Database:
 def writes(connection: Connection) -> bool:
     """Whether the connection was opened for writing, so that what it finds has to be locked."""
     return bool(connection.get_execution_options().get(_WRITES, False))
+
+
+def wakes_relay(connection: Connection) -> None:
+    """Say that what is written on the connection has to be published: its commit wakes a relay on SQLite.
+
+    PostgreSQL is told by a NOTIFY in the statement itself.
+    """
+    connection.info[_WAKES_RELAY] = True
 
 
 def _sqlite(url: URL) -> Engine:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, RowMapping, bindparam, case, func, select
 
 from adapters.codec import decode_event, encode_event
+from adapters.sql.database import wakes_relay
 from adapters.sql.dialects import inserting
 from adapters.sql.journal_tables import event_log, steps
 from domain.events import Event, RecordedEvent
@@ -45,6 +46,8 @@ class EventLog:
             "waits": self._publish,
         }
         connection.execute(_recording(connection.dialect.name, wake_relay=self._publish), row).close()
+        if self._publish:
+            wakes_relay(connection)
 
     def events_of(self, connection: Connection, order_id: OrderId) -> Sequence[RecordedEvent]:
         rows = connection.execute(_EVENTS_OF, {"order_id": order_id}).mappings()

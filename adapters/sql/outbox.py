@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, select, update
 
 from adapters.sql.chunks import chunked
-from adapters.sql.database import Database
+from adapters.sql.database import Database, wakes_relay
 from adapters.sql.journal import OUTBOX_CHANNEL, recorded_event
 from adapters.sql.journal_tables import event_log, waits_in_outbox
 from adapters.sql.outbox_watch import PostgresWatch, SqliteWatch
@@ -39,8 +39,6 @@ class Outbox:
         """
         with self._database.reading() as connection:
             rows = connection.execute(_UNPUBLISHED, {"at_most": limit}).mappings().all()
-        if rows:
-            self._watch.look_often()
         return [
             OutboxRow(
                 seq=row["seq"], recorded=recorded_event(row, self._database.service), traceparent=row["traceparent"]
@@ -79,6 +77,7 @@ class Outbox:
                 again += connection.execute(statement).rowcount
                 if self._database.is_postgres:
                     connection.execute(select(func.pg_notify(OUTBOX_CHANNEL, "")))
+                wakes_relay(connection)
                 connection.commit()
         return again
 

@@ -1,13 +1,11 @@
 """How a relay learns of a commit, and how it is the only one."""
 
 import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
-from sqlalchemy.engine.interfaces import DBAPIConnection
-
+from adapters.sql.bell import BellHeard, bell_of
 from adapters.sql.database import Database
 from adapters.sql.faults import DatabaseAway
 from adapters.sql.journal import OUTBOX_CHANNEL
@@ -15,72 +13,41 @@ from adapters.sql.journal import OUTBOX_CHANNEL
 if TYPE_CHECKING:  # at run time only whoever uses PostgreSQL loads its driver
     import psycopg
 
-_LOOK_EVERY_S: Final = 0.005
-_LOOK_SELDOM_S: Final = 0.025
-_BUSY_S: Final = 1.0
-"""For so long after something was published the next commit is looked for often."""
-
 _ADVISORY_LOCK: Final = 0x7477696E73616761
 """Any number that everybody who wants this lock takes. This one spells `twinsaga`."""
 
 
 class SqliteWatch:
-    """`PRAGMA data_version` changes on a connection when any other one has committed; asking costs microseconds.
-
-    What this process commits wakes it at once; for others it looks every few milliseconds.
-    """
+    """Whoever records an event to be published rings the database's bell after its commit."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._connection: DBAPIConnection | None = None
-        self._seen: int | None = None
-        self._busy_until = 0.0
+        self._file = database.file
+        self._bell: BellHeard | None = None
 
     def wait(self, timeout_s: float) -> bool:
-        written, end = self._database.written, time.monotonic() + timeout_s
-        while True:
-            written.clear()
-            version = self._version()
-            if version != self._seen:
-                self._seen = version
-                return True
-            now = time.monotonic()
-            if now >= end:
-                return False
-            written.wait(min(_LOOK_EVERY_S if now < self._busy_until else _LOOK_SELDOM_S, end - now))
-
-    def look_often(self) -> None:
-        """Commits that publish nothing, as those of orchestrated orders, are not worth it."""
-        self._busy_until = time.monotonic() + _BUSY_S
+        if self._bell is None:
+            self._bell = BellHeard(bell_of(self._file))
+            return True  # who committed before this moment has rung for nobody
+        return self._bell.wait(timeout_s)
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        file = self._database.file
         # Never deleted: a lock on a file that somebody else deleted and made anew would be held twice.
-        with file.with_name(f"{file.name}.relay-lock").open("ab") as held:
+        with self._file.with_name(f"{self._file.name}.relay-lock").open("ab") as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
                 return
-            yield True
+            try:
+                yield True
+            finally:
+                self.close()
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _version(self) -> int:
-        if self._connection is None:
-            self._connection = self._database.own_connection()
-            self._seen = None
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute("PRAGMA data_version")
-            (version,) = cursor.fetchone() or (0,)
-        finally:
-            cursor.close()
-        return int(version)
+        if self._bell is not None:
+            self._bell.close()
+            self._bell = None
 
 
 class PostgresWatch:
@@ -98,9 +65,6 @@ class PostgresWatch:
                 self._listens = True
                 return True  # whatever was committed before this moment has made no sound
             return any(True for _ in connection.notifies(timeout=timeout_s, stop_after=1))
-
-    def look_often(self) -> None:
-        """A commit that publishes something wakes it at once, always."""
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
