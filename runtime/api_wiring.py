@@ -22,6 +22,7 @@ from runtime.probes import Probe, ask_kafka
 from runtime.saga_starter import Temporal, TemporalStarter
 from runtime.settings import Settings
 from runtime.settlements import SettlementsByKafka
+from runtime.starts_by_worker import StartsByWorker, socket_in
 from runtime.temporal import connect, start_saga
 from runtime.wiring import Databases, Services, audit_of, services_over
 
@@ -32,6 +33,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     databases = Databases.open(settings)
     keys = RedisInFlightKeys(settings.own_redis_url)
     temporal = Temporal(partial(connect, settings))
+    by_worker = StartsByWorker(socket_in(settings.embedded_run_dir))
     published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
     estate, estate_database = open_estate(settings)
     workflows = VideoWorkflows(settings)
@@ -43,7 +45,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             payments=published.payments,
             inventory=published.inventory,
             shipping=published.shipping,
-            starter=TemporalStarter(temporal, partial(start_saga, settings=settings)),
+            starter=TemporalStarter(temporal, partial(start_saga, settings=settings), by_worker.start),
             in_flight=keys,
             accounts=EstateAccounts(estate=estate, handing_over=handing_over),
             videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
@@ -66,6 +68,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             controls=controls_in(settings),
         )
     finally:
+        await by_worker.close()
         await asyncio.to_thread(events.close)
         await keys.close()
         databases.close()

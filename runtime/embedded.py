@@ -30,6 +30,9 @@ FREE_PORTS_ATTEMPTS = 3
 NEED_TEMPORAL = {"saga-worker", "kafka-bridge"}
 """These do not start without it; the API and the Celery worker do."""
 
+NEIGHBOURS = {"api", "saga-worker"}
+"""These look for each other, and for other processes, in the run folder."""
+
 CONSUME_KAFKA = {
     *("order-service", "payment-service", "inventory-service", "shipping-service"),
     *("order-mails", "kafka-bridge"),
@@ -135,9 +138,8 @@ class EmbeddedStack:
     def _refilled(self, broker: Program, fill: Callable[..., None]) -> Program:
         """Give the broker what it lost whenever it was started again, with none of its consumers there meanwhile.
 
-        They know offsets of messages that are no more, and would commit them and skip what has these offsets now; their
-        relays would mark events as published that the broker forgets until its topics have settled; and a member that
-        leaves its group while this begins to share out wedges it for good.
+        They know offsets of messages that are no more, and would commit them; relays would mark events as published
+        that the broker forgets until its topics have settled; a member that leaves while a group shares out wedges it.
         """
 
         async def refill() -> None:
@@ -183,7 +185,7 @@ class EmbeddedStack:
         ready = self._run_folder.path / f"{name}.ready"
         ready.parent.mkdir(parents=True, exist_ok=True)
         settings = self._settings.with_changes(serve_ready_file=ready)
-        if name == "api":
+        if name in NEIGHBOURS:
             settings = settings.with_changes(embedded_run_dir=self._run_folder.path)
         if name in METRICS:
             settings = settings.with_changes(metrics_port=address_of(settings, METRICS[name]).port)

@@ -44,8 +44,14 @@ class Temporal:
             await client.service_client.check_health(timeout=timedelta(seconds=HEALTH_DEADLINE_S))
 
 
+async def nobody_starts(_: OrderRequest) -> bool:
+    return False
+
+
 class TemporalStarter:
-    """Remembers when Temporal last acknowledged a call of this class, until a call fails.
+    """Has the saga worker start a saga if there is one at hand, and starts it itself otherwise.
+
+    Remembers when Temporal last acknowledged a call of this class, until a call fails.
 
     Under load the starts themselves tell that it answers, so that no order has to ask. The price: for LATELY_S after
     Temporal went away an order may be placed whose start then fails. The sweep starts it when Temporal is back, as any
@@ -56,10 +62,12 @@ class TemporalStarter:
         self,
         temporal: Temporal,
         start: Callable[[Client, OrderRequest], Awaitable[object]],
+        start_by_worker: Callable[[OrderRequest], Awaitable[bool]] = nobody_starts,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._temporal = temporal
         self._start = start
+        self._start_by_worker = start_by_worker
         self._clock = clock
         self._answered_at: float | None = None
 
@@ -77,7 +85,8 @@ class TemporalStarter:
     async def start(self, request: OrderRequest) -> None:
         with self._remembering():
             async with asyncio.timeout(START_DEADLINE_S):
-                await self._start(await self._temporal.client(), request)
+                if not await self._start_by_worker(request):
+                    await self._start(await self._temporal.client(), request)
 
     @contextmanager
     def _remembering(self) -> Iterator[None]:

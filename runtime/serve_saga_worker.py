@@ -6,7 +6,9 @@ import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
+import uvloop
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.plugin import SimplePlugin
@@ -23,8 +25,9 @@ from runtime.order_ends_at_once import OrderEndsAtOnce
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.start_sweep import sweep
+from runtime.starts_by_worker import socket_in, starts_taken
 from runtime.stopping import leave_in_time, stop_event
-from runtime.temporal import connect, runner_plugins
+from runtime.temporal import connect, runner_plugins, start_saga
 from runtime.wiring import Services, open_services
 from workflows.order_end_told import HasEndTold
 from workflows.order_ends import AtOrderEnd
@@ -46,7 +49,7 @@ def main(settings: Settings) -> None:
     """
     stop = stop_event()
     leave_in_time(stop, LEAVE_ANYWAY_S)  # a broker that is away may hold up an order's end longer
-    asyncio.run(_run(settings, stop))
+    uvloop.run(_run(settings, stop))
 
 
 async def _run(settings: Settings, stop: threading.Event) -> None:
@@ -56,11 +59,14 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         contextlib.closing(services),
         contextlib.closing(OrderEndsAtOnce(kafka_connection(settings).producer)) as order_ends,
         ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
-        estate_plugins(settings, services.orders) as estate,
+        estate_plugins(settings) as estate,
     ):
         plugins = [*estate, order_ends_plugin(order_ends), *runner_plugins(settings)]
         deployment = deployment_of(settings.temporal_build_id)
-        async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
+        async with (
+            saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment),
+            starts_taken(socket_in(settings.embedded_run_dir), partial(start_saga, client, settings=settings)),
+        ):
             announce_ready(settings)
             await _sweep_until(stop, sweep(client, services.orders, settings))
 
@@ -135,5 +141,6 @@ def saga_worker(
         max_concurrent_activities=ACTIVITIES_AT_ONCE,
         max_concurrent_local_activities=ACTIVITIES_AT_ONCE,
         graceful_shutdown_timeout=FINISH_IN_HAND,
+        max_workflow_task_external_storage_concurrency=1,  # no payload is: more makes a task of each, for nothing
         sticky_queue_schedule_to_start_timeout=STICKY,
     )

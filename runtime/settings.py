@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     stop_deadline_seconds: Seconds = 10.0
     max_log_bytes: Annotated[int, Field(ge=4096)] = 10_000_000
     serve_ready_file: Path | None = None  # set by the supervisor: `serve` creates it when it is ready
-    embedded_run_dir: Path | None = None  # set by the supervisor for the API: there it finds its neighbours
+    embedded_run_dir: Path | None = None  # set by the supervisor: there neighbours find each other
 
     @model_validator(mode="after")
     def _redis_url_names_no_database(self) -> Self:

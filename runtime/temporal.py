@@ -68,6 +68,7 @@ async def start_saga(
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
             static_summary=summary_of(request),
+            request_eager_start=True,  # means something only to a client whose process has the worker
             rpc_timeout=RPC_DEADLINE,
         )
     except WorkflowAlreadyStartedError:

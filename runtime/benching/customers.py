@@ -8,10 +8,13 @@ from statistics import median
 from uuid import uuid4
 
 import httpx
+from temporalio.client import WorkflowFailureError
+from temporalio.service import RPCError
 
 from comparison.bench.playing import Values
 from comparison.scenarios import SCENARIOS, Body
 from comparison.shopping import Shopping
+from domain.ids import OrderId
 from domain.order import SagaStyle
 from runtime.benching.at_once import repeated
 from runtime.benching.failures import DidNotWork
@@ -19,6 +22,7 @@ from runtime.benching.notes import Notes, legs
 from runtime.benching.order_calls import OrderCalls
 from runtime.benching.order_ends import OrderEnd, OrderEnds
 from runtime.benching.stand import HTTP_TIMEOUT_S, Stand
+from workflows.order_saga import workflow_id
 
 WARM_UP_ORDERS = 5
 LOOK_ALONE_S = 0.002
@@ -56,12 +60,23 @@ class Customers:
             began = time.perf_counter()
             order_id = await calls.place(order)
             end = await looker.end_of(order_id)
+            seen_s = time.perf_counter() - began
             if (end.status, end.reason) != (self._scenario.status, self._scenario.reason):
                 raise DidNotWork(f"{self._style} order {order_id} is {end.status} ({end.reason})")
-            return EndedOrder(order_id=order_id, end=end, seen_s=time.perf_counter() - began)
+            if in_flight == 1 and self._style is SagaStyle.ORCHESTRATED:
+                await self._saga_closes(order_id)
+            return EndedOrder(order_id=order_id, end=end, seen_s=seen_s)
 
         async with OrderCalls(self._stand.api, HTTP_TIMEOUT_S) as calls, looker.looking():
             return await repeated(one, count, in_flight=in_flight, what=f"{self._style} orders")
+
+    async def _saga_closes(self, order_id: str) -> None:
+        """At an order's end its saga still tells others of it, beside which the next order would not run alone."""
+        saga = self._stand.temporal.get_workflow_handle(workflow_id(OrderId(order_id)))
+        try:
+            await saga.result()
+        except (RPCError, WorkflowFailureError) as failure:
+            raise DidNotWork(f"the saga of order {order_id} did not close well: {failure!r}") from failure
 
     async def _stocked(self) -> Body:
         try:

@@ -85,7 +85,7 @@ async def test_a_temporal_that_is_not_there_does_not_answer(tmp_path: Path) -> N
 async def test_a_start_or_an_answer_is_remembered_for_a_moment(server: Client, settings: Settings) -> None:
     now = 100.0
     starter = TemporalStarter(
-        temporal_of(settings), lambda client, order: start_saga(client, order, settings), lambda: now
+        temporal_of(settings), lambda client, order: start_saga(client, order, settings), clock=lambda: now
     )
     order = request()
 
@@ -118,7 +118,7 @@ async def test_of_a_temporal_that_went_away_no_earlier_answer_counts(tmp_path: P
         address = server.client.service_client.config.target_host
         settings = Settings(data_dir=tmp_path, temporal_address=address)
         starter = TemporalStarter(
-            temporal_of(settings), lambda client, order: start_saga(client, order, settings), lambda: 100.0
+            temporal_of(settings), lambda client, order: start_saga(client, order, settings), clock=lambda: 100.0
         )
         assert await starter.answers()
 
