@@ -21,6 +21,9 @@ from adapters.sql.inbox import Inbox
 _AT_ONCE = 32
 """Few enough for their transaction to be short: others wait for it."""
 
+_WORTH_A_BATCH = 2
+"""A message by itself is handled sooner without one."""
+
 
 class Together:
     """`batches`: None handles every message alone."""
@@ -65,8 +68,9 @@ class Together:
 
     def _together(self, messages: Collection[IncomingMessage]) -> int:
         """Handle the first of the messages, those that are plain, under one commit; return how many."""
-        if self._batches is None or len(messages) == 1:
-            return 0
+        concerning = [place for place, message in enumerate(messages) if self._reactions.concern(message)]
+        if self._batches is None or len(concerning) < _WORTH_A_BATCH:
+            return concerning[0] if concerning else len(messages)
         plain = self._plain(messages)
         if not any(plain):
             return len(plain)

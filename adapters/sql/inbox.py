@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import Connection, Executable, bindparam, exists, select
+from sqlalchemy import Executable, bindparam, exists, select
 
 from adapters.sql.batch import Batch
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
+from adapters.sql.journal_rows import AtOnce, JournalRows
 from adapters.sql.journal_tables import inbox, parked
 from domain.ids import EventId
 from services.unit_of_work import Clock
@@ -63,19 +64,20 @@ class Inbox:
     def mark(self, message_id: EventId, within: Batch | None = None) -> None:
         """Say that the message is handled, for one whose handling recorded no event. Marking twice is marking once."""
         if within is not None:
-            put_into_inbox(within.connection, message_id, self._clock)
+            put_into_inbox(within.connection.dialect.name, within.journal, message_id, self._clock)
             return
         with self._database.writing() as connection:
-            put_into_inbox(connection, message_id, self._clock)
+            put_into_inbox(connection.dialect.name, AtOnce(connection), message_id, self._clock)
             connection.commit()
 
 
-def put_into_inbox(connection: Connection, message_id: EventId, clock: Clock) -> bool:
+def put_into_inbox(dialect: str, journal: JournalRows, message_id: EventId, clock: Clock) -> bool:
     """Return False if it was there already. A concurrent transaction with the same message is awaited."""
     row = {"message_id": message_id, "handled_at": clock()}
-    return connection.execute(_putting(connection.dialect.name), row).first() is not None
+    return journal.add_once(_putting(dialect), row, key=message_id)
 
 
 @cache
 def _putting(dialect: str) -> Executable:
-    return inserting(dialect, inbox).on_conflict_do_nothing(index_elements=["message_id"]).returning(inbox.c.message_id)
+    statement = inserting(dialect, inbox).on_conflict_do_nothing(index_elements=["message_id"])
+    return statement.execution_options(preserve_rowcount=True)  # psycopg's is not kept for an insert

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, RowMapping, bindparam, case, func, select
+from sqlalchemy import Connection, Executable, RowMapping, bindparam, case, func, or_, select
 
 from adapters.codec import decode_event, encode_event
 from adapters.sql.database import wakes_relay
 from adapters.sql.dialects import inserting
+from adapters.sql.journal_rows import JournalRows
 from adapters.sql.journal_tables import event_log, steps
 from domain.events import Event, RecordedEvent
 from domain.ids import EventId, OrderId, event_id_of
@@ -32,7 +33,13 @@ class EventLog:
         self._publish = publish
 
     def record(
-        self, connection: Connection, event: Event, *, caused_by: EventId | None, traceparent: str | None
+        self,
+        connection: Connection,
+        journal: JournalRows,
+        event: Event,
+        *,
+        caused_by: EventId | None,
+        traceparent: str | None,
     ) -> None:
         row = {
             "event_id": event_id_of(event.order_id, event.type),
@@ -45,7 +52,7 @@ class EventLog:
             "publish": self._publish,
             "waits": self._publish,
         }
-        connection.execute(_recording(connection.dialect.name, wake_relay=self._publish), row).close()
+        journal.add(_recording(connection.dialect.name, wake_relay=self._publish), row)
         if self._publish:
             wakes_relay(connection)
 
@@ -64,7 +71,7 @@ def recorded_event(row: RowMapping, service: str) -> RecordedEvent:
     )
 
 
-def count_attempt(connection: Connection, tried: StepRecord, order_id: OrderId) -> None:
+def count_attempt(dialect: str, journal: JournalRows, tried: StepRecord, order_id: OrderId) -> None:
     """Add one attempt. A step that has ended stays ended: an attempt that outlived its successor only counts."""
     row: dict[str, Any] = {
         "order_id": order_id,
@@ -74,7 +81,7 @@ def count_attempt(connection: Connection, tried: StepRecord, order_id: OrderId) 
         "last_error": tried.last_error,
         "at": tried.at,
     }
-    connection.execute(_counting(connection.dialect.name), row)
+    journal.add(_counting(dialect), row)
 
 
 @cache
@@ -90,7 +97,8 @@ def _recording(dialect: str, *, wake_relay: bool) -> Executable:
 def _counting(dialect: str) -> Executable:
     statement = inserting(dialect, steps)
     new = statement.excluded
-    outlived = steps.c.status.in_(_ENDED) & (new.status == StepStatus.RETRYING)
+    # Not by `in_`: its list is put into the text at each execution, and a statement for many rows may not have one.
+    outlived = or_(*(steps.c.status == ended for ended in _ENDED)) & (new.status == StepStatus.RETRYING)
     changes = {
         "status": case((outlived, steps.c.status), else_=new.status),
         "attempts": steps.c.attempts + new.attempts,

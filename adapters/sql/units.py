@@ -1,7 +1,7 @@
 """The unit of work over SQL: a service's change, its inbox row and its event, under one commit."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -9,7 +9,7 @@ from typing import Generic, Self, TypeVar
 from sqlalchemy import Connection
 
 from adapters.sql import journal
-from adapters.sql.batch import Batch, Opened
+from adapters.sql.batch import Batch, Opened, alone
 from adapters.sql.database import Database
 from adapters.sql.inbox import AlreadyHandled, put_into_inbox
 from domain.events import Event, RecordedEvent
@@ -61,11 +61,11 @@ class SqlUnits(Generic[S]):
 
     def begin(self) -> "SqlUnit[S]":
         batch = self._handling and self._handling.within
-        return self._unit(batch.part() if batch else _alone(self._database.writing()))
+        return self._unit(batch.part() if batch else alone(self._database.writing()))
 
     def look(self) -> "SqlUnit[S]":
         batch = self._handling and self._handling.within
-        return self._unit(batch.look() if batch else _alone(self._database.reading()))
+        return self._unit(batch.look() if batch else alone(self._database.reading()))
 
     def _unit(self, transaction: AbstractContextManager[Opened]) -> "SqlUnit[S]":
         log = journal.EventLog(self._database.service, self._clock, publish=self._publish)
@@ -93,7 +93,7 @@ class SqlUnit(Generic[S]):
         return self._store
 
     def __enter__(self) -> Self:
-        self._connection, self._make_lasting = self._transaction.__enter__()
+        self._connection, self._journal, self._make_lasting = self._transaction.__enter__()
         self._store = self._make_store(self._connection)
         return self
 
@@ -102,14 +102,18 @@ class SqlUnit(Generic[S]):
     ) -> None:
         self._transaction.__exit__(kind, error, trace)
 
+    @property
+    def _dialect(self) -> str:
+        return self._connection.dialect.name
+
     def record(self, event: Event) -> None:
         cause, traceparent = (self._handling.message_id, self._handling.traceparent) if self._handling else (None, None)
-        self._log.record(self._connection, event, caused_by=cause, traceparent=traceparent)
+        self._log.record(self._connection, self._journal, event, caused_by=cause, traceparent=traceparent)
         self._recorded = True
 
     def tried(self, order_id: OrderId, step: Step, status: StepStatus, *, error: str | None = None) -> None:
         tried = StepRecord(step=step, status=status, attempts=1, last_error=error, at=self._clock())
-        journal.count_attempt(self._connection, tried, order_id)
+        journal.count_attempt(self._dialect, self._journal, tried, order_id)
 
     def steps_of(self, order_id: OrderId) -> Sequence[StepRecord]:
         return journal.steps_of(self._connection, order_id)
@@ -120,15 +124,9 @@ class SqlUnit(Generic[S]):
     def commit(self) -> None:
         if self._handling is not None and self._recorded:
             message_id = self._handling.message_id
-            if not put_into_inbox(self._connection, message_id, self._clock):
+            if not put_into_inbox(self._dialect, self._journal, message_id, self._clock):
                 raise AlreadyHandled(message_id)
             self._make_lasting()
             self._handling.in_inbox = True
         else:
             self._make_lasting()
-
-
-@contextmanager
-def _alone(transaction: AbstractContextManager[Connection]) -> Iterator[Opened]:
-    with transaction as connection:
-        yield connection, connection.commit
