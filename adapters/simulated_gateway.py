@@ -30,6 +30,7 @@ _CHARGE_FAULTS: Final = {"tok_gatewayFlaky": 2}
 _REFUND_FAULTS: Final = {"tok_refundFlaky": 2}
 
 _BOOK: Final = select(charges).where(charges.c.key == bindparam("of_key")).with_for_update()
+_ADD: Final = insert(charges)
 _CHANGE: Final = update(charges).where(charges.c.key == bindparam("of_key"))
 
 
@@ -64,9 +65,9 @@ class SimulatedGateway:
             if charge.captured:
                 return Charged(charge_id=charge.charge_id)
             if charge.charge_faults < _CHARGE_FAULTS.get(token, 0):
-                _write(connection, replace(charge, charge_faults=charge.charge_faults + 1))
+                _write(connection, book, replace(charge, charge_faults=charge.charge_faults + 1))
                 raise GatewayFault("charge", "503 from the card network")
-            _write(connection, replace(charge, captured=amount.amount))
+            _write(connection, book, replace(charge, captured=amount.amount))
             if token == "tok_chargedThenTimeout":  # noqa: S105 - a test card
                 raise GatewayFault("charge", "no answer in time")
         return Charged(charge_id=charge.charge_id)
@@ -77,7 +78,7 @@ class SimulatedGateway:
                 return Declined(reason=Reason.PAYMENT_DECLINED)
             expected = _of_this_amount(book, key, amount, Book(key=key, charge_id=_charge_id(key), instant=True))
             if expected != book:
-                _write(connection, expected)
+                _write(connection, book, expected)
         return AwaitingCustomer(charge_id=expected.charge_id)
 
     def settle(self, key: str) -> int:
@@ -87,18 +88,18 @@ class SimulatedGateway:
             if book.captured or not book.instant:
                 return book.captured
             refunded = book.amount if book.refund_asked else 0
-            _write(connection, replace(book, captured=book.amount, refunded=refunded))
+            _write(connection, book, replace(book, captured=book.amount, refunded=refunded))
         return book.amount
 
     def refund(self, key: str, *, asked_by_operator: bool) -> int:
         with self._books("refund", key) as (connection, book):
             found = book or Book(key=key, charge_id=_charge_id(key))
             if found.captured > found.refunded and _refund_faults(found, asked_by_operator=asked_by_operator):
-                _write(connection, replace(found, refund_faults=found.refund_faults + 1))
+                _write(connection, book, replace(found, refund_faults=found.refund_faults + 1))
                 raise GatewayFault("refund", "503 from the card network")
             given_back = replace(found, refund_asked=True, refunded=found.captured)
             if given_back != book:
-                _write(connection, given_back)
+                _write(connection, book, given_back)
         return given_back.refunded
 
     def books(self) -> Iterator[Book]:
@@ -132,12 +133,13 @@ def _refund_faults(book: Book, *, asked_by_operator: bool) -> bool:
     return book.refund_faults < _REFUND_FAULTS.get(book.token or "", 0)
 
 
-def _write(connection: Connection, book: Book) -> None:
+def _write(connection: Connection, before: Book | None, book: Book) -> None:
     """Insert or update, and commit: a fault that follows must not undo what the gateway did."""
     row = {column.name: getattr(book, column.name) for column in charges.c if column.name != "account"}
-    changed = connection.execute(_CHANGE, {"of_key": book.key} | row)
-    if not changed.rowcount:
-        connection.execute(insert(charges), row | {"account": book.key.partition("/")[0]})
+    if before is None:
+        connection.execute(_ADD, row | {"account": book.key.partition("/")[0]})
+    else:
+        connection.execute(_CHANGE, {"of_key": book.key} | row)
     connection.commit()
 
 

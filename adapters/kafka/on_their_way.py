@@ -9,7 +9,7 @@ from adapters.kafka.connection import DELIVERY_TIMEOUT_S
 from adapters.sql.outbox import OutboxRow
 from domain.ids import OrderId
 
-_MARK_WITHIN_S = 0.05
+_MARK_WITHIN_S = 0.1
 
 
 class NotPublished(Exception):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import Executable, bindparam, exists, select
+from sqlalchemy import Executable, bindparam, exists, literal_column, select, union_all
 
 from adapters.sql.batch import Batch
 from adapters.sql.database import Database
@@ -18,8 +18,12 @@ _STANDING = select(
     exists().where(inbox.c.message_id == bindparam("message_id")).label("handled"),
     exists().where(parked.c.key == bindparam("key")).label("key_is_parked"),
 )
-_HANDLED = select(inbox.c.message_id).where(inbox.c.message_id.in_(bindparam("message_ids", expanding=True)))
-_PARKED_KEYS = select(parked.c.key).where(parked.c.key.in_(bindparam("keys", expanding=True)))
+_STANDINGS = union_all(
+    select(inbox.c.message_id, literal_column("0").label("is_key")).where(
+        inbox.c.message_id.in_(bindparam("message_ids", expanding=True))
+    ),
+    select(parked.c.key, literal_column("1")).where(parked.c.key.in_(bindparam("keys", expanding=True))),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +60,10 @@ class Inbox:
 
     def standings(self, messages: Sequence[tuple[EventId, str]]) -> Sequence[Standing]:
         """Ask the same of a few dozen messages (id and key), in one look."""
+        wanted = {"message_ids": [id_ for id_, _ in messages], "keys": [key for _, key in messages]}
         with self._database.reading() as connection:
-            handled = set(connection.execute(_HANDLED, {"message_ids": [id_ for id_, _ in messages]}).scalars())
-            keys = set(connection.execute(_PARKED_KEYS, {"keys": [key for _, key in messages]}).scalars())
-        return [Standing(handled=id_ in handled, key_is_parked=key in keys) for id_, key in messages]
+            found = {(name, bool(is_key)) for name, is_key in connection.execute(_STANDINGS, wanted)}
+        return [Standing(handled=(id_, False) in found, key_is_parked=(key, True) in found) for id_, key in messages]
 
     def mark(self, message_id: EventId, within: Batch | None = None) -> None:
         """Say that the message is handled, for one whose handling recorded no event. Marking twice is marking once."""

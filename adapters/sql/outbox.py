@@ -15,6 +15,7 @@ from adapters.sql.outbox_watch import PostgresWatch, SqliteWatch
 from domain.events import RecordedEvent
 from domain.ids import OrderId
 
+_PUBLISHED = update(event_log).where(event_log.c.seq.in_(bindparam("seqs", expanding=True))).values(waits=False)
 _UNPUBLISHED = select(event_log).where(waits_in_outbox).order_by(event_log.c.seq).limit(bindparam("at_most"))
 
 
@@ -50,7 +51,7 @@ class Outbox:
     def mark_published(self, seqs: Sequence[int]) -> None:
         with self._database.writing() as connection:
             for some in chunked(seqs):
-                connection.execute(update(event_log).where(event_log.c.seq.in_(some)).values(waits=False))
+                connection.execute(_PUBLISHED, {"seqs": some})
             connection.commit()
 
     def waiting(self) -> int:

@@ -1,8 +1,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, select, tuple_
+from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, select, tuple_
 
 from adapters.codec import decode_order, decode_request, encode_order, encode_request
 from adapters.sql.dialects import inserting
@@ -12,8 +13,6 @@ from domain.ids import OrderId, Sku
 from domain.money import Money
 from domain.order import Reason, SagaStyle
 from services.orders.store import OrderFilter, OrderRecord, Stage
-
-_PRICES = select(prices).where(prices.c.sku.in_(bindparam("skus", expanding=True)))
 
 
 class SqlOrderStore:
@@ -47,7 +46,8 @@ class SqlOrderStore:
         return [order_record(row) for row in rows]
 
     def prices_of(self, skus: Sequence[Sku]) -> Mapping[Sku, Money]:
-        rows = self._connection.execute(_PRICES, {"skus": skus})
+        wanted = {f"sku_{number}": sku for number, sku in enumerate(skus)}
+        rows = self._connection.execute(_prices_of(len(wanted)), wanted)
         return {row.sku: Money(amount=row.amount, currency=row.currency) for row in rows}
 
     def set_price(self, sku: Sku, price: Money) -> None:
@@ -91,3 +91,9 @@ def _row(record: OrderRecord) -> dict[str, Any]:
 def _place(before: tuple[datetime, OrderId]) -> tuple[BindParameter[datetime], BindParameter[str]]:
     placed_at, order_id = before
     return bindparam(None, placed_at, type_=orders.c.placed_at.type), bindparam(None, order_id)
+
+
+@cache
+def _prices_of(count: int) -> Executable:
+    """Not by an expanding list: that is put into the statement's text each time, and most orders have one line."""
+    return select(prices).where(prices.c.sku.in_([bindparam(f"sku_{number}") for number in range(count)]))
