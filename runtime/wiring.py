@@ -133,7 +133,11 @@ def consuming_payments(
     gateway = GatewayAskedAhead(simulated, PaymentService(units, simulated, clock).ask)
 
     def payments_for(handling: Handling | None) -> PaymentService:
-        return PaymentService(units.handling(handling), gateway, clock, pix_expiry=pix_expiry)
+        bound = units.handling(handling)
+        if handling is not None and handling.unseen_key is not None:
+            with bound.look():
+                """Turn away a message that may not be handled, before the gateway is asked."""
+        return PaymentService(bound, gateway, clock, pix_expiry=pix_expiry)
 
     return replace(_consuming(database, clock, payments_for, gateway, books), ahead=gateway)
 

@@ -15,7 +15,7 @@ from adapters.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_messa
 from adapters.kafka.dead_letters import DeadLetters, DeadLettersAway
 from adapters.kafka.incoming import IncomingMessage
 from adapters.sql.batch import Batch
-from adapters.sql.inbox import AlreadyHandled, Inbox
+from adapters.sql.inbox import AlreadyHandled, Inbox, KeyIsParked
 from adapters.sql.parked import ParkedMessage, ParkedMessages
 from adapters.sql.units import Handling
 from domain.errors import Fault
@@ -81,14 +81,10 @@ class Deliveries:
             self._bury(message, poison, attempts=1)
             return
         recorded = received.recorded
-        standing = self._inbox.standing(recorded.event_id, recorded.event.order_id)
-        if standing.key_is_parked:
-            self._park(message, received, attempts=0, error="waits behind an earlier message of its order")
-            return
-        if standing.handled:
-            return
         try:
-            self.react(received)
+            self.react(received, unseen=True)
+        except KeyIsParked:
+            self._park(message, received, attempts=0, error="waits behind an earlier message of its order")
         except NOTHING_DECIDED:
             raise
         except Fault as fault:
@@ -108,13 +104,27 @@ class Deliveries:
         """Raises as `receive` does while the database is away."""
         self._parked.count()
 
-    def react(self, received: ReceivedEvent, reaction: Reaction | None = None, *, within: Batch | None = None) -> None:
+    def react(
+        self,
+        received: ReceivedEvent,
+        reaction: Reaction | None = None,
+        *,
+        within: Batch | None = None,
+        unseen: bool = False,
+    ) -> None:
         """Run a reaction, that to the event's type if no other is given, once: not for what the inbox holds.
 
-        Raises whatever the reaction does.
+        `unseen`: nobody has looked yet how the message stands.
+
+        Raises whatever the reaction does, and KeyIsParked for an unseen message behind a parked one of its order.
         """
         recorded = received.recorded
-        handling = Handling(message_id=recorded.event_id, traceparent=received.traceparent, within=within)
+        handling = Handling(
+            message_id=recorded.event_id,
+            traceparent=received.traceparent,
+            within=within,
+            unseen_key=recorded.event.order_id if unseen else None,
+        )
         with suppress(AlreadyHandled):
             (reaction or self._reactions.on[recorded.event.type])(handling, recorded.event)
             if not handling.in_inbox:  # nothing had to change, so nothing was recorded

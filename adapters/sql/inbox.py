@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy import Executable, bindparam, exists, literal_column, select, union_all
+from sqlalchemy import Connection, Executable, bindparam, exists, literal_column, select, union_all
 
 from adapters.sql.batch import Batch
 from adapters.sql.database import Database
@@ -42,6 +42,10 @@ class AlreadyHandled(Exception):
         self.message_id = message_id
 
 
+class KeyIsParked(Exception):
+    """An earlier message of the key waits for its next attempt. Nothing was done yet."""
+
+
 class Inbox:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -52,14 +56,8 @@ class Inbox:
             found = connection.execute(select(inbox.c.message_id).where(inbox.c.message_id == message_id))
             return found.first() is not None
 
-    def standing(self, message_id: EventId, key: str) -> Standing:
-        """Ask all that has to be known of a message before it is handled, in one look."""
-        with self._database.reading() as connection:
-            found = connection.execute(_STANDING, {"message_id": message_id, "key": key}).one()
-            return Standing(handled=bool(found.handled), key_is_parked=bool(found.key_is_parked))
-
     def standings(self, messages: Sequence[tuple[EventId, str]]) -> Sequence[Standing]:
-        """Ask the same of a few dozen messages (id and key), in one look."""
+        """Ask how a few dozen messages (id and key) stand, in one look."""
         wanted = {"message_ids": [id_ for id_, _ in messages], "keys": [key for _, key in messages]}
         with self._database.reading() as connection:
             found = {(name, bool(is_key)) for name, is_key in connection.execute(_STANDINGS, wanted)}
@@ -73,6 +71,11 @@ class Inbox:
         with self._database.writing() as connection:
             put_into_inbox(connection.dialect.name, AtOnce(connection), message_id, self._clock)
             connection.commit()
+
+
+def standing_of(connection: Connection, message_id: EventId, key: str) -> Standing:
+    found = connection.execute(_STANDING, {"message_id": message_id, "key": key}).one()
+    return Standing(handled=bool(found.handled), key_is_parked=bool(found.key_is_parked))
 
 
 def put_into_inbox(dialect: str, journal: JournalRows, message_id: EventId, clock: Clock) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from adapters.sql import journal
 from adapters.sql.batch import Batch, Opened, alone
 from adapters.sql.database import Database
-from adapters.sql.inbox import AlreadyHandled, put_into_inbox
+from adapters.sql.inbox import AlreadyHandled, KeyIsParked, put_into_inbox, standing_of
 from domain.events import Event, RecordedEvent
 from domain.ids import EventId, OrderId
 from domain.order import Step
@@ -25,12 +25,14 @@ class Handling:
     """The message that a unit's work answers to. `traceparent` is W3C trace context, passed on to what it causes.
 
     `in_inbox` is set by the commit that puts the message there. `within`: the unit is a part of that batch.
+    `unseen_key`: the first unit has to find out how the message of this key stands, before anything else is done.
     """
 
     message_id: EventId
     traceparent: str | None = None
     within: Batch | None = None
     in_inbox: bool = False
+    unseen_key: str | None = None
 
 
 class SqlUnits(Generic[S]):
@@ -55,7 +57,8 @@ class SqlUnits(Generic[S]):
         """Bind to one message, or to none: the commit that records an event also puts the message into the inbox.
 
         Such a commit raises AlreadyHandled if the message is there already. What a handling commits without an event
-        leaves no inbox row: the caller marks the message afterwards.
+        leaves no inbox row: the caller marks the message afterwards. Where it has an `unseen_key` its first unit raises
+        AlreadyHandled, or KeyIsParked, when it is opened.
         """
         return SqlUnits(self._database, self._store, self._clock, publish=self._publish, handling=handling)
 
@@ -94,6 +97,11 @@ class SqlUnit(Generic[S]):
 
     def __enter__(self) -> Self:
         self._connection, self._journal, self._make_lasting = self._transaction.__enter__()
+        try:
+            self._find_out_standing()
+        except BaseException as why:
+            self._transaction.__exit__(type(why), why, why.__traceback__)
+            raise
         self._store = self._make_store(self._connection)
         return self
 
@@ -101,6 +109,17 @@ class SqlUnit(Generic[S]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._transaction.__exit__(kind, error, trace)
+
+    def _find_out_standing(self) -> None:
+        handling = self._handling
+        if handling is None or handling.unseen_key is None:
+            return
+        standing = standing_of(self._connection, handling.message_id, handling.unseen_key)
+        if standing.key_is_parked:
+            raise KeyIsParked(handling.unseen_key)
+        if standing.handled:
+            raise AlreadyHandled(handling.message_id)
+        handling.unseen_key = None
 
     @property
     def _dialect(self) -> str:

@@ -1,5 +1,6 @@
 """Plays ours and the reference in turns, never both at once: A B B A A B B A, so that a drift meets both alike."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,8 +23,11 @@ class Side(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
+    """`rest_s` is waited before each block, so that what the one before it has left takes nothing from it."""
+
     ours: Side
     reference: Side
+    rest_s: float = 0.0
 
 
 def turns(pairs: int, *, ours_first: bool) -> list[tuple[bool, bool]]:
@@ -39,6 +43,7 @@ async def play(contest: Contest, pairs: int, *, ours_first: bool, played: Callab
     for turn in turns(pairs, ours_first=ours_first):
         values: dict[bool, Values] = {}
         for ours in turn:
+            await asyncio.sleep(contest.rest_s)
             values[ours] = await (contest.ours if ours else contest.reference).play()
             played()
         for name, value in values[True].items():

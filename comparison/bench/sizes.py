@@ -13,10 +13,12 @@ class Sizes:
 
     `orders` (orchestrated), `workflows`, `choreographed` and `chains` run 32 at a time, for several seconds each;
     `alone` of either side run one after the other.
-    `cpu_orders` run 16 at a time. `reads` is of each kind of call.
+    `cpu_orders` run 16 at a time. `reads` is of each kind of call. `rest_seconds` are between two blocks of orders and
+    their reference: consumers poll often for a while after their last record, and a saga has a timer of five seconds.
     """
 
     pairs: int = 5
+    rest_seconds: int = 6
     alone: int = 30
     orders: int = 200
     workflows: int = 200
@@ -36,6 +38,7 @@ class Sizes:
 
 SHORT = Sizes(
     pairs=1,
+    rest_seconds=0,
     alone=3,
     orders=8,
     workflows=8,

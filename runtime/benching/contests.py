@@ -58,6 +58,7 @@ async def orchestrated(stand: Stand, sizes: Sizes, notes: Notes) -> AsyncIterato
     async with children(stand.settings, stand.folder, _BARE_WORKER):
         yield {
             Match.ORCHESTRATED_ALONE: Contest(
+                rest_s=sizes.rest_seconds,
                 ours=OrdersAlone(stand=stand, style=style, orders=sizes.alone, notes=notes),
                 reference=BareWorkflows(
                     stand=stand,
@@ -68,6 +69,7 @@ async def orchestrated(stand: Stand, sizes: Sizes, notes: Notes) -> AsyncIterato
                 ),
             ),
             Match.ORCHESTRATED_TOGETHER: Contest(
+                rest_s=sizes.rest_seconds,
                 ours=OrdersTogether(stand=stand, style=style, orders=sizes.orders, in_flight=IN_FLIGHT, notes=notes),
                 reference=BareWorkflows(
                     stand=stand,
@@ -86,10 +88,12 @@ async def choreographed(stand: Stand, sizes: Sizes, notes: Notes) -> AsyncIterat
     async with chain_on(stand) as chain:
         yield {
             Match.CHOREOGRAPHED_ALONE: Contest(
+                rest_s=sizes.rest_seconds,
                 ours=OrdersAlone(stand=stand, style=style, orders=sizes.alone, notes=notes),
                 reference=RawChains(chain=chain, chains=sizes.alone, in_flight=1, notes=notes),
             ),
             Match.CHOREOGRAPHED_TOGETHER: Contest(
+                rest_s=sizes.rest_seconds,
                 ours=OrdersTogether(
                     stand=stand, style=style, orders=sizes.choreographed, in_flight=IN_FLIGHT, notes=notes
                 ),

@@ -180,6 +180,20 @@ def test_no_message_passes_an_earlier_one_of_its_order_that_is_parked(
     assert statuses(payments, [waiting, other]) == [None, PaymentStatus.CAPTURED]
 
 
+def test_for_a_message_that_has_to_wait_the_gateway_is_not_asked(
+    together: Together, payments: ConsumingService[PaymentService], transactions: list[str]
+) -> None:
+    waiting = an_order()
+    payments.parked.park(_parked(waiting))
+    late = InventoryFailed(order_id=waiting.order_id, reason=Reason.OUT_OF_STOCK)
+    transactions.clear()
+
+    assert offsets(together.decide(messages(late))) == [0]
+
+    assert transactions == ["payment-service"]
+    assert payments.parked.count() == 2
+
+
 def test_what_cannot_be_true_is_buried_and_the_others_pass(
     urls: Urls, services: Services, buried: Buried, clock: SettableClock
 ) -> None:

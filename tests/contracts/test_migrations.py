@@ -144,7 +144,8 @@ def test_the_small_indexes_serve_their_queries(databases: Databases) -> None:
         SqlPaymentStore(connection).expired(NOON, 5)
     with plans_of(databases.shipping) as of_shipping:
         outbox.Outbox(databases.shipping).unpublished(5)
-        inbox.Inbox(databases.shipping, lambda: NOON).standing(EventId("m-1"), "key")
+        with databases.shipping.reading() as connection:
+            inbox.standing_of(connection, EventId("m-1"), "key")
 
     assert read_off(of_orders[0], "ix_orders_never_created", databases)
     assert read_off(of_payments[0], "ix_payments_expires_at", databases)

@@ -1,14 +1,16 @@
 """One transaction for a service's change, its inbox row and its event."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
 from adapters.sql.faults import ConcurrentChange
-from adapters.sql.inbox import AlreadyHandled, Inbox
+from adapters.sql.inbox import AlreadyHandled, Inbox, KeyIsParked
 from adapters.sql.outbox import Outbox
+from adapters.sql.parked import ParkedMessages
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.units import Handling, SqlUnits
+from adapters.sql.units import Handling, SqlUnit, SqlUnits
 from domain.commands import CancelShipping, ScheduleShipping
 from domain.events import ShippingCancelled, ShippingFailed
 from domain.ids import EventId, OrderId, event_id_of, new_order_id
@@ -17,6 +19,7 @@ from runtime.wiring import Databases
 from services.shipping.service import ShippingService
 from services.shipping.store import Shipment, ShipmentStatus
 from services.unit_of_work import StepStatus
+from tests.contracts.test_inbox_and_parked import a_message
 from tests.examples import NOON, SettableClock, an_order
 
 MESSAGE = EventId("b1a6f0b4-0000-4000-8000-000000000001")
@@ -118,6 +121,31 @@ def test_a_message_handled_by_somebody_else_meanwhile_has_no_second_effect(
 
     assert shipping.find(order.order_id) is None
     assert shipping.journal(order.order_id).events == ()
+
+
+@pytest.mark.parametrize("open_unit", [SqlUnits.begin, SqlUnits.look], ids=["begin", "look"])
+def test_the_first_unit_turns_away_a_message_that_was_handled_or_has_to_wait(
+    units: SqlUnits[SqlShippingStore],
+    databases: Databases,
+    clock: SettableClock,
+    open_unit: Callable[[SqlUnits[SqlShippingStore]], SqlUnit[SqlShippingStore]],
+) -> None:
+    inbox, parked = Inbox(databases.shipping, clock), ParkedMessages(databases.shipping)
+    first = Handling(EventId("m-9"), unseen_key="order-9")
+    with open_unit(units.handling(first)):
+        assert first.unseen_key is None
+
+    inbox.mark(MESSAGE)
+    with pytest.raises(AlreadyHandled) as handled, open_unit(units.handling(Handling(MESSAGE, unseen_key="order-1"))):
+        pytest.fail("it was handled")
+    parked.park(a_message("m-8", "order-1"))
+    late = units.handling(Handling(EventId("m-7"), unseen_key="order-1"))
+    with pytest.raises(KeyIsParked) as waits, open_unit(late):
+        pytest.fail("it has to wait")
+
+    with units.begin() as unit:  # those that were turned away keep nobody from writing
+        unit.commit()
+    del handled, waits  # with their traces they would have kept open what was not closed
 
 
 def test_a_commit_without_an_event_leaves_the_inbox_alone(
