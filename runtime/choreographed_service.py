@@ -52,8 +52,8 @@ class ChoreographedService:
             deliveries = DeadLettersHeard(deliveries, attention_to_dead_letters(consuming.service_for))
         if name == PAYMENT_SERVICE:
             deliveries = SettlementsHeard(deliveries)
-        self._member = GroupMember(connection, name, topics_read_by(name), deliveries)
         self._relay = Relay(consuming.outbox, connection)
+        self._member = GroupMember(connection, name, topics_read_by(name), deliveries, self._relay.give_way)
         self._expiry = PixExpiry(consuming.service_for, patience.sweep_every_s) if name == PAYMENT_SERVICE else None
 
     def run(self, stop: threading.Event, joined: threading.Event) -> None:

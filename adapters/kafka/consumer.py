@@ -8,7 +8,7 @@ partitions are paused and polling goes on, so that the member keeps them.
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -37,11 +37,21 @@ _AWAY = Backoff(first_s=0.1, longest_s=5.0)
 
 
 class GroupMember:
-    def __init__(self, connection: KafkaConnection, group: str, topics: Sequence[str], deliveries: Deciding) -> None:
+    """`before_poll` is called when nothing is in hand."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        group: str,
+        topics: Sequence[str],
+        deliveries: Deciding,
+        before_poll: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connection = connection
         self._group = group
         self._topics = sorted(topics)
         self._deliveries = deliveries
+        self._before_poll = before_poll
         self._decided: dict[TopicPartition, int] = {}
         """Of the batch in hand: where the first message is that is not decided."""
         self._uncommitted: dict[TopicPartition, int] = {}
@@ -64,6 +74,7 @@ class GroupMember:
         try:
             consumer.subscribe(self._topics, listener=_Rebalances(self, consumer, joined))
             while not stop.is_set():
+                self._before_poll()
                 batch = consumer.poll(timeout_ms=self._poll_ms())
                 self._take(consumer, batch, stop)
         finally:

@@ -41,6 +41,8 @@ class Database:
 
     def __init__(self, engine: Engine, service: str) -> None:
         self.service = service
+        self.recordings = 0
+        """How many transactions of this process may have committed something that has to be published."""
         self._engine = engine
         self._writer = engine.execution_options(**{_WRITES: True})
         self._reader = engine
@@ -85,8 +87,7 @@ class Database:
                 try:
                     yield connection
                 finally:
-                    if self._bell is not None and connection.info.pop(_WAKES_RELAY, False):
-                        self._bell.ring()
+                    self._wake_relay(connection)
         finally:
             if self._one_writer is not None:
                 self._one_writer.release()
@@ -108,6 +109,13 @@ class Database:
         if self._bell is not None:
             self._bell.close()
 
+    def _wake_relay(self, connection: Connection) -> None:
+        if connection.invalidated or not connection.info.pop(_WAKES_RELAY, False):
+            return
+        self.recordings += 1
+        if self._bell is not None:
+            self._bell.ring()
+
     def _connect(self, engine: Engine) -> Connection:
         try:
             return engine.connect()
@@ -121,9 +129,9 @@ def writes(connection: Connection) -> bool:
 
 
 def wakes_relay(connection: Connection) -> None:
-    """Say that what is written on the connection has to be published: its commit wakes a relay on SQLite.
+    """Say that what is written on the connection has to be published.
 
-    PostgreSQL is told by a NOTIFY in the statement itself.
+    The end of the transaction wakes a relay on SQLite; PostgreSQL is told by a NOTIFY in the statement itself.
     """
     connection.info[_WAKES_RELAY] = True
 

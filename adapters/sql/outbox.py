@@ -82,6 +82,11 @@ class Outbox:
                 connection.commit()
         return again
 
+    @property
+    def recordings(self) -> int:
+        """How often this process may have recorded something. It grows after the commit."""
+        return self._database.recordings
+
     def wait_for_commit(self, timeout_s: float) -> bool:
         """Wait until something may have been recorded since the last call; return False if nothing was.
 
