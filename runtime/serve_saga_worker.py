@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import uvloop
 from temporalio.client import Client
@@ -65,10 +66,15 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         deployment = deployment_of(settings.temporal_build_id)
         async with (
             saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment),
-            starts_taken(socket_in(settings.embedded_run_dir), partial(start_saga, client, settings=settings)),
+            starts_taken(socket_of(settings), partial(start_saga, client, settings=settings, eager=True)),
         ):
             announce_ready(settings)
             await _sweep_until(stop, sweep(client, services.orders, settings))
+
+
+def socket_of(settings: Settings) -> Path | None:
+    """A worker that has a version takes no starts: which version begins an order is for Temporal to say."""
+    return socket_in(settings.embedded_run_dir) if settings.temporal_build_id is None else None
 
 
 async def _sweep_until(stop: threading.Event, sweeping: Coroutine[None, None, None]) -> None:

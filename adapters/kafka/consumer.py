@@ -78,7 +78,7 @@ class GroupMember:
                 batch = consumer.poll(timeout_ms=self._poll_ms())
                 self._take(consumer, batch, stop)
         finally:
-            self._commit(consumer)
+            self._commit(consumer, _LEAVE_DEADLINE_MS)
             consumer.close(autocommit=False, timeout_ms=_LEAVE_DEADLINE_MS)
 
     def _poll_ms(self) -> int:
@@ -129,13 +129,13 @@ class GroupMember:
         if self._uncommitted and time.monotonic() >= self._commit_at:
             self._commit(consumer)
 
-    def _commit(self, consumer: KafkaConsumer) -> None:
+    def _commit(self, consumer: KafkaConsumer, deadline_ms: int = _COMMIT_DEADLINE_MS) -> None:
         """Commit what is decided. A commit that fails is not repeated: the next one covers it, or the inbox does."""
         offsets = self._offsets_to_commit(consumer)
         if not offsets:
             return
         try:
-            consumer.commit(offsets, timeout_ms=_COMMIT_DEADLINE_MS)
+            consumer.commit(offsets, timeout_ms=deadline_ms)
         except KafkaError as fault:
             self._log.warning("offsets are not committed", error=repr(fault))
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from adapters.kafka.backoff import Backoff
 from adapters.kafka.connection import KafkaConnection
 from adapters.sql.database import Database
-from adapters.sql.journal_tables import inbox
+from adapters.sql.journal_tables import event_log, inbox
 from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
 from adapters.sql.parked import ParkedMessages
@@ -199,6 +199,13 @@ class Choreography:
             "parked_first_delay_seconds": str(backoff.first_s),
             "parked_longest_delay_seconds": str(backoff.longest_s),
         }
+
+    def published(self, name: str, event_type: str) -> int:
+        """How many events of the type the broker has acknowledged to the relay."""
+        published = select(func.count()).where(event_log.c.type == event_type, event_log.c.waits.is_(False))
+        with self.database_of(name).reading() as connection:
+            found: int = connection.execute(published).scalar_one()
+            return found
 
     def parked(self, name: str) -> int:
         return ParkedMessages(self.database_of(name)).count()

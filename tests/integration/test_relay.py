@@ -1,7 +1,7 @@
 """The relay loses nothing and keeps each order's order; what it sends twice, the inboxes drop."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -127,6 +127,9 @@ class SlowAnswer:
 
     def get(self, timeout: float) -> object:
         return self.future.get(timeout=timeout)
+
+    def add_both(self, hears: Callable[[object], None]) -> None:
+        self.future.add_both(hears)
 
 
 class SlowlyAnswering(KafkaConnection):

@@ -9,6 +9,8 @@ import pytest
 import pytest_asyncio
 
 from domain.order import OrderRequest
+from runtime.serve_saga_worker import socket_of
+from runtime.settings import Settings
 from runtime.starts_by_worker import LEFT_ALONE_S, LONGEST_LINE, NOT_STARTED, StartsByWorker, socket_in, starts_taken
 from tests.examples import a_request
 
@@ -90,6 +92,13 @@ async def test_a_stack_without_a_run_folder_has_no_worker_at_hand() -> None:
         assert not await StartsByWorker(socket_in(None)).start(a_request())
 
     assert worker.started == []
+
+
+def test_a_worker_that_has_a_version_takes_no_starts(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path).with_changes(embedded_run_dir=tmp_path)
+
+    assert socket_of(settings) == socket_in(tmp_path)
+    assert socket_of(settings.with_changes(temporal_build_id="2")) is None
 
 
 async def test_a_worker_that_was_started_again_is_asked_anew(socket: Path, starts: StartsByWorker) -> None:
