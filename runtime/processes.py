@@ -11,8 +11,8 @@ if TYPE_CHECKING:  # the command line reads the names below, and need not wait f
     from runtime.settings import Settings
 
 
-_OBJECTS_BETWEEN_LOOKS = 50_000
-"""Those made since, less those that are gone. Python's own default is 700."""
+_LOOKS = 10_000, 5, 2
+"""The garbage collector's thresholds. Python's own are 700, 10, 10: often among the young, seldom among the old."""
 
 
 class Entry(NamedTuple):
@@ -52,8 +52,8 @@ def run_process(name: str, settings: "Settings") -> None:
 def _collect_garbage_seldom() -> None:
     """Looking for garbage after every 700 objects took a sixth of the processor.
 
-    What is imported by now stays for ever, so that nobody looks through it again.
+    What is imported by now stays for ever, so nobody looks through it again, and a look at all the rest costs little.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_LOOKS)
+    gc.set_threshold(*_LOOKS)
