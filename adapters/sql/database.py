@@ -142,6 +142,7 @@ def _sqlite(url: URL) -> Engine:
         pool_size=5,
         max_overflow=20,
         pool_timeout=WAIT_S,
+        pool_use_lifo=True,  # the connection used last knows the statements, and still holds the pages that it wrote
         hide_parameters=True,  # an error is told in logs and dead letters: no name or token may be in it
         connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
     )
