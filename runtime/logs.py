@@ -76,7 +76,8 @@ def _is_secret(key: str) -> bool:
 
 def _renderers(settings: Settings) -> list[Processor]:
     if settings.log_format == "text":
-        return [structlog.dev.ConsoleRenderer(colors=False)]
+        # structlog's own choice, where rich is there, shows what each local variable holds: tokens, addresses.
+        return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
 
 

@@ -63,3 +63,18 @@ def test_text_is_for_people() -> None:
 
     assert "charged" in line
     assert "order_id=o-1" in line
+
+
+def test_a_traceback_shows_no_local_variable() -> None:
+    code = (
+        "def charge(card):\n"
+        "    raise OSError('refused')\n"
+        "try:\n"
+        "    charge('tok_' + 'visa')\n"
+        "except OSError:\n"
+        "    structlog.get_logger().exception('failed')\n"
+    )
+    text = "\n".join(lines(code, "log_format='text'"))
+
+    assert "OSError: refused" in text
+    assert "tok_visa" not in text
