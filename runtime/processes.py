@@ -1,7 +1,9 @@
 """The processes that `twinsaga serve` can be: one name, one module that is imported only in that process."""
 
 import gc
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,6 +49,22 @@ def run_process(name: str, settings: "Settings") -> None:
     main: Callable[..., None] = getattr(import_module(entry.module), entry.function)
     _collect_garbage_seldom()
     main(settings, *entry.arguments)
+
+
+@contextmanager
+def rich_left_out() -> Iterator[None]:
+    """Let what is imported here do without rich, as structlog does, for which it is only there to print in colours.
+
+    It takes 4 MiB in each process. Whoever imports it later gets it.
+    """
+    if "rich" in sys.modules:
+        yield
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # so that an import of it fails
+    try:
+        yield
+    finally:
+        del sys.modules["rich"]
 
 
 def _collect_garbage_seldom() -> None:

@@ -2,7 +2,7 @@ from typing import Annotated
 
 import typer
 
-from runtime.processes import PROCESSES
+from runtime.processes import PROCESSES, rich_left_out, run_process
 
 
 def serve(
@@ -16,9 +16,10 @@ def serve(
 
     Example: [bold]TWINSAGA_KAFKA_BOOTSTRAP=kafka:9092 twinsaga serve order-service[/bold]
     """
-    from runtime.logs import configure_logs
-    from runtime.processes import run_process
     from runtime.settings import load_settings
+
+    with rich_left_out():
+        from runtime.logs import configure_logs
 
     settings = load_settings()
     configure_logs(settings, process=name)
