@@ -22,6 +22,9 @@ class Match(StrEnum):
     MEMORY = "memory"
 
 
+ALONE = (Match.ORCHESTRATED_ALONE, Match.CHOREOGRAPHED_ALONE)
+"""These note where the time of one order goes."""
+
 HELD = (Match.READS, Match.ORCHESTRATED_HELD, Match.CHOREOGRAPHED_HELD)
 """These need a second stack, which holds many orders."""
 

@@ -19,7 +19,7 @@ class Sizes:
 
     pairs: int = 5
     rest_seconds: int = 6
-    alone: int = 30
+    alone: int = 50
     orders: int = 200
     workflows: int = 200
     choreographed: int = 500
@@ -27,7 +27,7 @@ class Sizes:
     starts: int = 1_000
     tasks: int = 30
     cpu_orders: int = 100
-    reads: int = 500
+    reads: int = 1_000
     held_few: int = 1_000
     held_many: int = 100_000
     memory_orders: int = 10_000

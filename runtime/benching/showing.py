@@ -1,4 +1,4 @@
-"""What a run leaves behind: the table in the terminal, the figures as JSON."""
+"""What a run leaves behind: the table in the terminal, the figures as JSON, the picture of one order's time."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from comparison.bench.results import BenchRun, as_json, table
+from comparison.bench.time_chart import time_chart
 
 
-def show(run: BenchRun, console: Console, json_file: Path | None) -> None:
-    """Write the file before anything is printed: a terminal that is gone must not cost it."""
+def show(run: BenchRun, console: Console, json_file: Path | None, chart_file: Path | None) -> None:
+    """Write the files before anything is printed: a terminal that is gone must not cost them."""
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(as_json(run), indent=1) + "\n")
+        _write(json_file, json.dumps(as_json(run), indent=1) + "\n")
+    if chart_file is not None:
+        _write(chart_file, time_chart(run.details["seconds"]))
     console.print(table(run))
     for problem in run.problems:
         console.print(f"[red]{escape(problem)}[/red]")
@@ -21,3 +23,8 @@ def show(run: BenchRun, console: Console, json_file: Path | None) -> None:
         console.print(f"[yellow]{escape(caveat)}[/yellow]")
     console.print("; ".join(f"{name} {escape(value)}" for name, value in run.machine.items()), style="dim")
     console.print(f"seed {run.seed}; {run.seconds:.0f} s; what is measured: [bold]twinsaga bench --list[/bold]")
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from comparison.bench.sizes import Sizes
+    from runtime.benching.bench import Plan
 
 
 def bench(  # noqa: PLR0913 - one argument an option
@@ -34,6 +34,9 @@ def bench(  # noqa: PLR0913 - one argument an option
         int | None, typer.Option("--seed", min=0, help="Decides who begins. The same seed plays in the same order.")
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")] = None,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", metavar="FILE", help="Draw there, as SVG, where one order's time goes.")
+    ] = None,
     figures: Annotated[bool, typer.Option("--list", help="Say what each figure is, and measure nothing.")] = False,
 ) -> None:
     """Measure what the sagas and the bridges cost, each figure as a ratio to a reference that runs beside it.
@@ -56,8 +59,11 @@ def bench(  # noqa: PLR0913 - one argument an option
 
     Example: [bold]twinsaga bench --figure orchestrated-rate --figure orchestrated-p50 --pairs 3 --json out.json[/bold]
     """
-    from comparison.bench.figures import FIGURES, HELD
+    from random import SystemRandom
+
+    from comparison.bench.figures import ALONE, FIGURES, HELD
     from comparison.bench.sizes import SHORT, Sizes
+    from runtime.benching.bench import Plan
 
     if figures:
         _say_what_is_measured()
@@ -69,26 +75,28 @@ def bench(  # noqa: PLR0913 - one argument an option
     if given_engines and (impossible := [name for name in figure or () if name in held_figures]):
         raise typer.BadParameter(f"'{impossible[0]}' needs two stacks, each with its own", param_hint="--given-engines")
     names = figure or [name for name in FIGURES if not (given_engines and name in held_figures)]
-    sizes = SHORT if short else Sizes(pairs=pairs, held_many=held, memory_orders=orders_for_memory)
-    _measure(list(dict.fromkeys(names)), sizes, seed, json, one_stack=short, given_engines=given_engines)
+    if chart and not any(FIGURES[name].match in ALONE for name in names):
+        raise typer.BadParameter("it needs a figure of one order alone, as orchestrated-p50", param_hint="--chart")
+    plan = Plan(
+        figures=list(dict.fromkeys(names)),
+        sizes=SHORT if short else Sizes(pairs=pairs, held_many=held, memory_orders=orders_for_memory),
+        seed=SystemRandom().randrange(1_000_000) if seed is None else seed,
+        one_stack=short,
+        given_engines=given_engines,
+    )
+    _measure(plan, json, chart)
 
 
-def _measure(
-    names: list[str], sizes: "Sizes", seed: int | None, json: Path | None, *, one_stack: bool, given_engines: bool
-) -> None:
-    from random import SystemRandom
-
-    from runtime.benching.bench import Plan, bench
+def _measure(plan: "Plan", json: Path | None, chart: Path | None) -> None:
+    from runtime.benching.bench import bench
     from runtime.benching.showing import show
     from runtime.console import table_console
     from runtime.stopping import ended_as_by_ctrl_c
 
-    drawn = SystemRandom().randrange(1_000_000) if seed is None else seed
     console = table_console()
-    plan = Plan(figures=names, sizes=sizes, seed=drawn, one_stack=one_stack, given_engines=given_engines)
     with ended_as_by_ctrl_c():
         run = bench(plan, console)
-    show(run, console, json)
+    show(run, console, json, chart)
     if not run.ok:
         raise typer.Exit(1)
 

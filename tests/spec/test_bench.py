@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.embedded("plays on embedded stacks of its own")
 
 DEADLINE_S = 300.0
 FOLDERS = "twinsaga-bench-*"
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @contextmanager
@@ -58,7 +60,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def printed(files: Path) -> str:
-    with bench(files, "--short", "--seed", "5", "--json", str(files / "figures.json")) as process:
+    written = ["--json", str(files / "figures.json"), "--chart", str(files / "new" / "chart.svg")]
+    with bench(files, "--short", "--seed", "5", *written) as process:
         output, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, output
     return output
@@ -100,6 +103,13 @@ def test_the_terminal_has_a_line_for_each_figure(printed: str) -> None:
     lines = [line.split() for line in printed.splitlines()]
     assert [name for name in FIGURES if not any(line and line[0] == name for line in lines)] == []
     assert "seed 5" in printed
+
+
+def test_the_chart_has_a_bar_for_each_style_and_each_reference(printed: str, files: Path) -> None:
+    assert printed
+    words = [text.text for text in ET.parse(files / "new" / "chart.svg").iter(f"{SVG}text")]  # noqa: S314 - our own
+    assert {"bare workflow", "choreographed order", "orchestrated order", "raw chain"} <= set(words)
+    assert any("order.confirmed" in str(said) for said in words)
 
 
 def test_nothing_is_left_behind(printed: str, files: Path) -> None:

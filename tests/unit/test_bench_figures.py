@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from io import StringIO
+from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
@@ -13,9 +14,12 @@ from comparison.bench.pairs import Measured, Pair
 from comparison.bench.playing import Contest, play, turns
 from comparison.bench.results import BenchRun, as_json, table
 from comparison.bench.sizes import SHORT, Sizes
+from comparison.bench.time_chart import time_chart
 from runtime.benching.failures import DidNotWork
 from runtime.benching.scoring import Scores
 from tests.examples import NOON
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def measured(name: str, *pairs: tuple[float, float]) -> Measured:
@@ -153,3 +157,26 @@ def test_what_is_played_is_what_the_figures_need_and_each_once() -> None:
         Match.ORCHESTRATED_ALONE,
         Match.MEMORY,
     ]
+
+
+def test_a_bar_is_as_long_as_the_time_and_no_part_is_left_out() -> None:
+    alone = {"order.created": 0.010, "order.confirmed": 0.030}
+    hops = {f"hop {number}": 0.002 for number in range(1, 11)}
+    noted = {
+        "orchestrated order alone: each event": alone,
+        "raw chain alone: each hop": hops,
+        "CPU: both": {"api": 9.0},
+    }
+
+    drawn = ET.fromstring(time_chart(noted))  # noqa: S314 - our own
+    bars = [bar for bar in drawn.iter(f"{SVG}rect") if bar.find(f"{SVG}title") is not None]
+    widths = [float(bar.attrib["width"]) for bar in bars]
+
+    assert len(bars) == len(alone) + len(hops)
+    assert widths[1] == pytest.approx(3 * widths[0], abs=0.2)
+    assert sum(widths[2:]) == pytest.approx(0.5 * sum(widths[:2]), abs=1.0)
+    assert [text.text for text in drawn.iter(f"{SVG}text")].count("40 ms") == 1
+
+
+def test_without_an_order_alone_there_is_no_bar() -> None:
+    assert time_chart({"CPU: orchestrated orders together": {"api": 0.1}}) == ""
