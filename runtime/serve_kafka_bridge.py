@@ -33,8 +33,6 @@ from workflows.choreography_witness import ChoreographyWitness
 
 GROUP = "kafka-bridge"
 PUBLISHING_AT_ONCE = 4
-WITNESSES_IN_MEMORY = 200
-"""Each lingers for ten seconds. One that is not among them is made again from its history, which is short."""
 LEAVE_ANYWAY_S = 9.0
 CANCELLATION_REQUESTED = "order.cancellation_requested"
 
@@ -117,7 +115,6 @@ async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequen
             plugins=runner,
             activity_executor=threads,
             max_concurrent_activities=PUBLISHING_AT_ONCE,
-            max_cached_workflows=WITNESSES_IN_MEMORY,
         ):
             yield
 
