@@ -49,7 +49,7 @@ def bench(  # noqa: PLR0913 - one argument an option
     is from sending the order until its end is seen. Memory is counted in proportional set sizes, so that a page which
     several processes share counts once. Many orders held are copies of real ones, in our databases, not in Temporal's.
 
-    Everything is started on free ports with data of its own, and gone at the end. It takes about twenty minutes on two
+    Everything is started on free ports with data of its own, and gone at the end. It takes about half an hour on two
     cores, and [bold]--short[/bold] less than three, for which both sides of held orders are one stack. Let nothing else
     run meanwhile.
 
