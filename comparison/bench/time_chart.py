@@ -1,10 +1,10 @@
-"""Where the time of one order alone goes: a stacked bar for each style and for the raw chain, in SVG."""
+"""Where the time of one order alone goes: a stacked bar for each style and each reference, in SVG."""
 
 from collections.abc import Iterator, Mapping
 from html import escape
 from itertools import cycle, zip_longest
 
-WIDTH, LEFT, RIGHT, TOP, BAR, STEP, LINE = 820, 148, 700, 14, 30, 44, 22
+WIDTH, LEFT, RIGHT, TOP, BAR, STEP, LINE = 820, 156, 700, 14, 30, 44, 22
 COLOURS = "#9aa5b1", "#2f4b9a", "#4f7cd6", "#1b7a6b", "#4fb39a", "#b06a16"
 INK, PAPER = "#1c1c22", "#ffffff"
 TITLE = "Where the time of one order goes"
