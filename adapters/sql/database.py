@@ -1,7 +1,7 @@
 """One service's database, on SQLite (embedded) or PostgreSQL."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, cast
@@ -17,6 +17,14 @@ WAIT_S: Final = 5.0
 
 _WRITES: Final = "twinsaga_writes"
 _WAKES_RELAY: Final = "twinsaga_wakes_relay"
+
+_ENGINE_OPTIONS: Final[Mapping[str, Any]] = {
+    "pool_size": 5,
+    "max_overflow": 20,
+    "pool_timeout": WAIT_S,
+    "pool_use_lifo": True,  # the connection used last knows the statements, and on SQLite the pages that it wrote
+    "hide_parameters": True,  # an error is told in logs and dead letters: no name or token may be in it
+}
 
 _SQLITE_PRAGMAS: Final = ("synchronous=FULL", f"busy_timeout={WAIT_S * 1000:.0f}", "foreign_keys=ON")
 
@@ -139,11 +147,7 @@ def wakes_relay(connection: Connection) -> None:
 def _sqlite(url: URL) -> Engine:
     engine = create_engine(
         url,
-        pool_size=5,
-        max_overflow=20,
-        pool_timeout=WAIT_S,
-        pool_use_lifo=True,  # the connection used last knows the statements, and still holds the pages that it wrote
-        hide_parameters=True,  # an error is told in logs and dead letters: no name or token may be in it
+        **_ENGINE_OPTIONS,
         connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)
@@ -155,10 +159,7 @@ def _sqlite(url: URL) -> Engine:
 def _postgres(url: URL) -> Engine:
     engine = create_engine(
         url,
-        pool_size=5,
-        max_overflow=20,
-        pool_timeout=WAIT_S,
-        hide_parameters=True,  # an error is told in logs and dead letters: no name or token may be in it
+        **_ENGINE_OPTIONS,
         pool_recycle=1800,
         pool_pre_ping=True,  # a server that came back has cut what lies in the pool: each would cost a caller a fault
         connect_args={"connect_timeout": int(WAIT_S), "options": _POSTGRES_OPTIONS},

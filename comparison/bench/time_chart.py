@@ -8,15 +8,16 @@ WIDTH, LEFT, RIGHT, TOP, BAR, STEP, LINE = 820, 156, 700, 14, 30, 44, 22
 COLOURS = "#9aa5b1", "#2f4b9a", "#4f7cd6", "#1b7a6b", "#4fb39a", "#b06a16"
 INK, PAPER = "#1c1c22", "#ffffff"
 TITLE = "Where the time of one order goes"
-ALONE = " alone: "
 NARROW = 14
+OF_ONE = " alone: "
+"""In the title of what was noted of one alone, behind whose it is."""
 
 Legs = Mapping[str, float]
 
 
 def time_chart(seconds: Mapping[str, Legs]) -> str:
     """Draw what a run of the bench noted: seconds by what they are about and by name. Empty if none is of one alone."""
-    bars = {about.partition(ALONE)[0]: legs for about, legs in sorted(seconds.items()) if ALONE in about}
+    bars = {about.partition(OF_ONE)[0]: legs for about, legs in sorted(seconds.items()) if OF_ONE in about}
     if not bars:
         return ""
     scale = (RIGHT - LEFT) / max(sum(legs.values()) for legs in bars.values())

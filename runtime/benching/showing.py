@@ -14,8 +14,8 @@ def show(run: BenchRun, console: Console, json_file: Path | None, chart_file: Pa
     """Write the files before anything is printed: a terminal that is gone must not cost them."""
     if json_file is not None:
         _write(json_file, json.dumps(as_json(run), indent=1) + "\n")
-    if chart_file is not None:
-        _write(chart_file, time_chart(run.details["seconds"]))
+    if chart_file is not None and (chart := time_chart(run.details["seconds"])):  # a run that failed has perhaps none
+        _write(chart_file, chart)
     console.print(table(run))
     for problem in run.problems:
         console.print(f"[red]{escape(problem)}[/red]")

@@ -59,11 +59,7 @@ def bench(  # noqa: PLR0913 - one argument an option
 
     Example: [bold]twinsaga bench --figure orchestrated-rate --figure orchestrated-p50 --pairs 3 --json out.json[/bold]
     """
-    from random import SystemRandom
-
     from comparison.bench.figures import ALONE, FIGURES, HELD
-    from comparison.bench.sizes import SHORT, Sizes
-    from runtime.benching.bench import Plan
 
     if figures:
         _say_what_is_measured()
@@ -77,6 +73,12 @@ def bench(  # noqa: PLR0913 - one argument an option
     names = figure or [name for name in FIGURES if not (given_engines and name in held_figures)]
     if chart and not any(FIGURES[name].match in ALONE for name in names):
         raise typer.BadParameter("it needs a figure of one order alone, as orchestrated-p50", param_hint="--chart")
+
+    from random import SystemRandom
+
+    from comparison.bench.sizes import SHORT, Sizes
+    from runtime.benching.bench import Plan
+
     plan = Plan(
         figures=list(dict.fromkeys(names)),
         sizes=SHORT if short else Sizes(pairs=pairs, held_many=held, memory_orders=orders_for_memory),

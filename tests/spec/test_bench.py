@@ -139,6 +139,15 @@ def test_an_unknown_figure_is_refused_with_those_that_there_are(tmp_path: Path) 
     assert "orchestrated-rate" in output
 
 
+def test_a_chart_of_nothing_is_refused_before_anything_is_played(tmp_path: Path) -> None:
+    with bench(tmp_path, "--figure", "memory-idle", "--chart", str(tmp_path / "chart.svg")) as process:
+        output, _ = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == 2
+    assert "orchestrated-p50" in output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_measured_is_listed(tmp_path: Path) -> None:
     with bench(tmp_path, "--list") as process:
         output, _ = process.communicate(timeout=DEADLINE_S)
