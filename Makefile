@@ -22,7 +22,7 @@ lock: $(STAMP) ## resolve pyproject.toml into requirements.lock again
 	    --custom-compile-command 'make lock' --group dev --output-file requirements.lock pyproject.toml
 
 docs: $(STAMP) ## generate docs/events and the pictures of the choreography
-	$(BIN)/python -m runtime.event_documents
+	$(BIN)/python -m event_catalog.generate
 
 lint: $(STAMP) ## ruff, mypy and the import contract
 	$(BIN)/ruff check .

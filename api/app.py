@@ -9,7 +9,7 @@ from api.dependencies import Dependencies
 from api.errors import answer_problems
 from api.event_streams import Durations
 from api.limits import BodyLimit
-from api.observed import Measures, Observed
+from api.request_metrics import Measures, Observed
 from api.routers import (
     controls,
     dead_letters,

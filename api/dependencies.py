@@ -6,9 +6,9 @@ from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 
-from api.controls import Controls
 from api.dead_letters import DeadLetterBox
 from api.estate import Accounts, VideoShelf
+from api.process_control import Controls
 from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle, Step
 from services.inventory.service import InventoryService

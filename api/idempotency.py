@@ -1,13 +1,10 @@
 """A repeated call is the same call: its key names the order, and a digest of its body tells whether it really is."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Header
-from pydantic import BaseModel
 
 from api.dependencies import InFlightKeys
 from api.problems import KeyInFlight
@@ -21,12 +18,6 @@ IdempotencyKey = Annotated[
         description="The same key and body give the first answer again; another body is refused.",
     ),
 ]
-
-
-def fingerprint_of(body: BaseModel) -> str:
-    """Digest what was asked for. Spacing and the order of the fields make no difference."""
-    canonical = json.dumps(body.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return sha256(canonical.encode()).hexdigest()
 
 
 @asynccontextmanager

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from api.schemas.fields import CardToken, StatusName
 from choreography.routing import ROUTING, tag_of
 from domain.order import STEPS, Step
+from services.intake.fields import CardToken, StatusName
 from services.shipping.service import UNDELIVERABLE_POSTAL_CODE
 
 

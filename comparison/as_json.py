@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from comparison.machinery import PROCESSES_OF
 from comparison.measures import Ending, Latency
 from comparison.results import Comparison, Result, Row
+from comparison.stack import PROCESSES_OF
 from comparison.trials import Outcome
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from comparison.machinery import Machinery
+from comparison.stack import Machinery
 from domain.order import SagaStyle, Step
 
 OUTAGE_S = 10.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import quantiles
 
-from comparison.machinery import ENGINE_DATABASE, SAGA_TOPICS, SERVICE_DATABASES, Reading
+from comparison.stack import ENGINE_DATABASE, SAGA_TOPICS, SERVICE_DATABASES, Reading
 
 EFFECTS = frozenset({"payment.completed", "inventory.reserved", "shipping.scheduled"})
 UNDOS = frozenset({"payment.refunded", "inventory.released", "shipping.cancelled"})

@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from comparison.columns import COSTS, TIMES, milliseconds, sections, with_something_in, wrong_outcome
 from comparison.latency_chart import latency_chart
-from comparison.machinery import PROCESSES_OF
 from comparison.results import Comparison, Result
 from comparison.sequence_diagram import arrow_heads, sequence_diagram
+from comparison.stack import PROCESSES_OF
 from domain.order import SagaStyle
 
 

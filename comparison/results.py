@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from comparison.machinery import PROCESSES_OF
 from comparison.measures import Ending, Latency, Usage, latency_of, per_second, recovery_seconds
-from comparison.play import Block
+from comparison.runner import Block
+from comparison.stack import PROCESSES_OF
 from comparison.trials import Kind, Outcome, Trial
 from domain.order import SagaStyle
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from comparison.verdict import Verdict
+from services.audit.verdict import Verdict
 
 SHOWN = 20
 

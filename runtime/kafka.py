@@ -1,8 +1,6 @@
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.incoming import IncomingMessage
 from adapters.kafka.security import KafkaSecurity
 from adapters.kafka.topics import TopicShape
-from bridges.kafka_events import KafkaRecord
 from runtime.settings import Settings
 
 
@@ -28,16 +26,3 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
 
 def topic_shape(settings: Settings) -> TopicShape:
     return TopicShape(partitions=settings.topic_partitions, replicas=settings.topic_replicas)
-
-
-def message_of(record: KafkaRecord) -> IncomingMessage:
-    """What a bridge has read, as the consumers of the services have it."""
-    return IncomingMessage(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp_ms,
-        key=record.key,
-        value=record.value,
-        headers=tuple((name, value or b"") for name, value in record.headers),
-    )

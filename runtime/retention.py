@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from adapters.clock import utc_now
 from adapters.sql.database import Database
 from adapters.sql.retention import Retention
 from adapters.sql.tables import orders
@@ -17,7 +18,7 @@ from domain.ids import OrderId
 from domain.order import OrderStatus
 from runtime.errors import CannotRun
 from runtime.settings import Settings
-from runtime.wiring import Databases, utc_now
+from runtime.wiring import Databases
 from services.unit_of_work import Clock
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.ready_file import write_whole
-
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
@@ -45,3 +43,11 @@ class RunFolder:
 
     def _hold_of(self, name: str) -> Path:
         return self.path / f"{name}.held"
+
+
+def write_whole(file: Path, content: Mapping[str, Any]) -> None:
+    """A reader sees the old content or the new one, never half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.replace(file)

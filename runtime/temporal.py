@@ -12,8 +12,8 @@ from temporalio.runtime import Runtime
 from temporalio.worker import Plugin, UnsandboxedWorkflowRunner
 
 from domain.order import OrderOutcome, OrderRequest, SagaStyle
+from runtime.data_converter import data_converter
 from runtime.errors import CannotRun
-from runtime.payloads import data_converter
 from runtime.settings import Settings
 from workflows.order_saga import OrderSaga, workflow_id
 from workflows.saga_status import first_attributes, summary_of

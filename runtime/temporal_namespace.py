@@ -10,10 +10,10 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, Register
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from runtime.engines import SEARCH_ATTRIBUTES
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 from runtime.temporal import connect
+from workflows.saga_status import SEARCH_ATTRIBUTES
 
 KEPT_AFTER_ITS_END = timedelta(days=7)
 """A workflow's history. Orders are remembered by the databases, far longer."""

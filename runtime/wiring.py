@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
-from adapters.asked_ahead import AskedAhead, NothingTakesLong
-from adapters.gateway_asked_ahead import GatewayAskedAhead
+from adapters.clock import utc_now
+from adapters.gateway_prefetch import AskedAhead, GatewayAskedAhead, NothingTakesLong
 from adapters.simulated_gateway import SimulatedGateway
 from adapters.sql.audit import AuditedDatabases, AuditReads
 from adapters.sql.batch import Batches
@@ -18,10 +18,9 @@ from adapters.sql.stores.inventory import SqlInventoryStore
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.units import Handling, SqlUnits
-from comparison.invariants import audit
-from comparison.verdict import Verdict
-from runtime.audit_books import SqlBooks
+from adapters.sql.unit_of_work import Handling, SqlUnits
+from services.audit.invariants import audit
+from services.audit.verdict import Verdict
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
@@ -38,10 +37,6 @@ T = TypeVar("T")
 
 class Closing(Protocol):
     def close(self) -> None: ...
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class DatabaseUrls(Protocol):
@@ -157,7 +152,7 @@ def consuming_shipping(settings: DatabaseUrls, clock: Clock = utc_now) -> Consum
 
 
 def audit_of(databases: Databases, clock: Clock = utc_now) -> Verdict:
-    return audit(SqlBooks(AuditReads(databases)), clock)
+    return audit(AuditReads(databases), clock)
 
 
 def _consuming(

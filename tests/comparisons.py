@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from comparison.faults import Struck
-from comparison.machinery import PROCESSES_OF
 from comparison.measures import Ending, TimelineEvent, Usage
-from comparison.play import Block, Turn
 from comparison.results import Comparison, results_of
+from comparison.runner import Block, Turn
+from comparison.stack import PROCESSES_OF
 from comparison.trials import TRIALS, Trial
 from domain.order import SagaStyle
 

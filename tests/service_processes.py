@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime import tethered
+from runtime import parent_death as tethered
 from tests.stack import READY_DEADLINE_S, TWINSAGA, eventually
 
 STOP_DEADLINE_S = 15.0

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from runtime import tethered
-from runtime.processes import PROCESSES
+from processes.registry import PROCESSES
+from runtime import parent_death as tethered
 from runtime.settings import Settings
 
 TWINSAGA = Path(sys.executable).with_name("twinsaga")

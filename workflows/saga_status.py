@@ -14,6 +14,7 @@ SAGA_STYLE = SearchAttributeKey.for_keyword("SagaStyle")
 SAGA_STATUS = SearchAttributeKey.for_keyword("SagaStatus")
 SAGA_STEP = SearchAttributeKey.for_keyword("SagaStep")
 ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
+SEARCH_ATTRIBUTES = tuple(key.name for key in (SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID))
 
 Progress = Literal["left", "running", "done", "refused", "failing"]
 

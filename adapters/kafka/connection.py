@@ -9,7 +9,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 
 from adapters.kafka.clients import connected
-from adapters.kafka.resting_consumer import RestingConsumer
+from adapters.kafka.consumer_workarounds import RestingConsumer
 from adapters.kafka.security import NO_SECURITY, KafkaSecurity
 
 DELIVERY_TIMEOUT_S = 4.0

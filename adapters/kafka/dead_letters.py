@@ -4,7 +4,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
-from adapters.kafka.incoming import IncomingMessage
+from adapters.kafka.message import IncomingMessage
 from adapters.kafka.topics import dead_letters_of
 from domain.errors import Fault
 

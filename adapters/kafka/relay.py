@@ -15,7 +15,7 @@ from adapters.kafka.away import DATABASE_AWAY
 from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection, give_up
-from adapters.kafka.on_their_way import NotPublished, OnTheirWay
+from adapters.kafka.in_flight_records import NotPublished, OnTheirWay
 from adapters.kafka.topics import topic_of
 from adapters.sql.outbox import Outbox
 

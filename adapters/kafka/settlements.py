@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from adapters.kafka.cloudevents import type_header
-from adapters.kafka.incoming import Deciding, IncomingMessage
+from adapters.kafka.message import Deciding, IncomingMessage
 from adapters.kafka.topics import SETTLED, SETTLEMENTS
 
 

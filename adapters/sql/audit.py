@@ -1,5 +1,6 @@
 """Reads over all the databases for the audit. Each statement stays within one database."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from adapters.sql.stores.payments import payment
 from adapters.sql.stores.shipping import shipment
 from adapters.sql.tables import charges, orders, payments, reservations, shipments, stock
 from domain.ids import EventId, OrderId
+from services.audit.books import Charge, Counted
 from services.inventory.store import Reservation, ReservationStatus, Stock
 from services.orders.store import OrderRecord
 from services.payments.store import Payment
@@ -55,13 +57,14 @@ class AuditReads:
     def shipments(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Shipment]:
         return _by_order(self._databases.shipping, shipments, order_ids, shipment)
 
-    def charges(self, order_ids: Sequence[OrderId]) -> Iterator[tuple[OrderId, int, int]]:
-        """Order, captured, refunded, of every key of these orders."""
+    def charges(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Sequence[Charge]]:
         wanted = select(charges.c.account, charges.c.captured, charges.c.refunded)
+        found: defaultdict[OrderId, list[Charge]] = defaultdict(list)
         with self._databases.gateway.reading() as connection:
             for some in chunked(order_ids):
                 for account, captured, refunded in connection.execute(wanted.where(charges.c.account.in_(some))):
-                    yield OrderId(account), captured, refunded
+                    found[OrderId(account)].append(Charge(captured=captured, refunded=refunded))
+        return found
 
     def strangers(self) -> Iterator[tuple[str, OrderId]]:
         """An order is written before anything that belongs to it, so it is looked for after that was read."""
@@ -76,11 +79,11 @@ class AuditReads:
                 known = self._known(held)
                 yield from ((database.service, OrderId(order_id)) for order_id in held if order_id not in known)
 
-    def stock(self) -> Iterator[tuple[Stock, int, int]]:
+    def stock(self) -> Iterator[tuple[Stock, Counted]]:
         """Each SKU, with the pieces that its reservations say are reserved and sold, all of one instant."""
         for rows in _streamed(self._databases.inventory, _stock_with_reservations(self._databases.inventory)):
             for row in rows:
-                yield stock_item(row), row["counted_reserved"], row["counted_sold"]
+                yield stock_item(row), Counted(reserved=row["counted_reserved"], sold=row["counted_sold"])
 
     def outbox_waiting(self, before: datetime) -> Iterator[tuple[str, OrderId]]:
         waiting = select(event_log.c.order_id).where(waits_in_outbox, event_log.c.at < before)

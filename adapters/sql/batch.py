@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from adapters.sql.database import Database
-from adapters.sql.journal_rows import AtOnce, AtTheEnd, JournalRows
+from adapters.sql.write_buffer import AtOnce, AtTheEnd, JournalRows
 
 _PART = "part"
 """One name is enough: no part is opened within another."""

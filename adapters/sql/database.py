@@ -9,7 +9,7 @@ from typing import Any, Final, Self, cast
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from adapters.sql.bell import Bell, bell_of
+from adapters.sql.commit_notifier import Bell, bell_of
 from adapters.sql.faults import DatabaseAway, fault_of
 
 WAIT_S: Final = 5.0

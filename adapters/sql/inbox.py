@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Executable, bindparam, exists, literal_column
 from adapters.sql.batch import Batch
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
-from adapters.sql.journal_rows import AtOnce, JournalRows
 from adapters.sql.journal_tables import inbox, parked
+from adapters.sql.write_buffer import AtOnce, JournalRows
 from domain.ids import EventId
 from services.unit_of_work import Clock
 

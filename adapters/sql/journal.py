@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Executable, RowMapping, bindparam, case, func
 from adapters.codec import decode_event, encode_event
 from adapters.sql.database import wakes_relay
 from adapters.sql.dialects import inserting
-from adapters.sql.journal_rows import JournalRows
 from adapters.sql.journal_tables import event_log, steps
+from adapters.sql.write_buffer import JournalRows
 from domain.events import Event, RecordedEvent
 from domain.ids import EventId, OrderId, event_id_of
 from domain.order import Step

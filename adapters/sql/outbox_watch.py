@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
-from adapters.sql.bell import BellHeard, bell_of
+from adapters.sql.commit_notifier import BellHeard, bell_of
 from adapters.sql.database import Database
 from adapters.sql.faults import DatabaseAway
 from adapters.sql.journal import OUTBOX_CHANNEL

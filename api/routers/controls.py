@@ -4,9 +4,9 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends
 
-from api.controls import Controls
 from api.dependencies import Injected
 from api.problems import documented
+from api.process_control import Controls
 from api.schemas.controls import ActionBody, NeighbourList, NeighbourView
 
 router = APIRouter(prefix="/controls", tags=["controls"])

@@ -9,7 +9,7 @@ from api.dead_letters import CannotGoBack, LettersWanted, bookmark_of, cursor_of
 from api.dependencies import Injected
 from api.problems import NotFound, documented
 from api.schemas.dead_letters import LetterList, LetterView, RedriveBody, RedrivenView
-from api.schemas.fields import Text
+from services.intake.fields import Text
 
 router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 

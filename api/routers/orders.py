@@ -10,11 +10,11 @@ from api.cursors import cursor_after, place_of
 from api.dependencies import Dependencies, Injected
 from api.order_views import summary_of, view_of, with_what_is_tried
 from api.problems import documented
-from api.schemas.fields import StatusName, StyleName
 from api.schemas.order_views import OrderPage, OrderView
 from domain.errors import UnknownOrder
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle
+from services.intake.fields import StatusName, StyleName
 from services.orders.store import OrderFilter
 
 router = APIRouter(prefix="/orders", tags=["orders"])

@@ -3,13 +3,13 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from api.dependencies import Dependencies, Injected
-from api.idempotency import IdempotencyKey, fingerprint_of, one_at_a_time
-from api.placing import Placing
+from api.idempotency import IdempotencyKey, one_at_a_time
+from api.order_placement import Placing
 from api.problems import documented
-from api.schemas.orders import Links, OrderBody, OrderPairBody, PlacedOrder, PlacedPair
 from domain.commands import PlaceOrder
 from domain.ids import OrderId, new_order_id, order_id_from_key
 from domain.order import SagaStyle
+from services.intake.order_body import Links, OrderBody, OrderPairBody, PlacedOrder, PlacedPair, fingerprint_of
 
 router = APIRouter(tags=["orders"])
 

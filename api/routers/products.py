@@ -4,10 +4,10 @@ from fastapi import APIRouter, Path
 
 from api.dependencies import Dependencies, Injected
 from api.problems import documented
-from api.schemas.fields import SkuText
 from api.schemas.products import MoneyView, ProductBody, ProductView
 from domain.errors import UnknownProduct
 from domain.ids import Sku
+from services.intake.fields import SkuText
 
 router = APIRouter(prefix="/products", tags=["products"])
 

@@ -6,10 +6,11 @@ from fastapi import APIRouter, BackgroundTasks, Body, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Injected
-from api.idempotency import IdempotencyKey, fingerprint_of, one_at_a_time
+from api.idempotency import IdempotencyKey, one_at_a_time
 from api.problems import FieldError, NotFound, ReusedKey, documented
 from api.schemas.estate import UserBody, UserView
 from services.estate.records import User
+from services.intake.order_body import fingerprint_of
 
 router = APIRouter(prefix="/users", tags=["estate"])
 

@@ -2,8 +2,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from api.controls import ProcessState
-from api.schemas.fields import Body
+from api.process_control import ProcessState
+from services.intake.fields import Body
 
 
 class NeighbourView(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from api.dead_letters import PLACE, Letter, LettersWanted, Redriven, cursor_of
-from api.schemas.fields import Body, Instant, Text
+from services.intake.fields import Body, Instant, Text
 
 PlaceText = Annotated[
     str,

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from api.schemas.fields import Body, Instant, Text
 from services.estate.records import User, Video
+from services.intake.fields import Body, Instant, Text
 
 EngineName = Literal["celery", "temporal"]
 VideoStatusName = Literal["queued", "processing", "done", "failed", "cancelled"]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from api.schemas.fields import Body, Text
+from services.intake.fields import Body, Text
 
 
 class Alive(BaseModel):

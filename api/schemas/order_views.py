@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from api.schemas.fields import Instant, StatusName, StyleName
 from api.schemas.products import MoneyView
+from services.intake.fields import Instant, StatusName, StyleName
 
 
 class PaymentView(BaseModel):

@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from api.schemas.fields import Amount, Body, Currency, OnHand, Text
 from domain.money import Money
+from services.intake.fields import Amount, Body, Currency, OnHand, Text
 
 
 class PriceBody(Body):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime.processes import PROCESSES
+from processes.registry import PROCESSES
 from runtime.settings import PREFIX, SERVICES, Settings
 
 ROOT = Path(__file__).parents[2]

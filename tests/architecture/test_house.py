@@ -4,11 +4,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
-SOURCE_LINES = 200
-TEST_LINES = 300
 NOT_OURS = {".venv", "build", "dist", "node_modules", "var"}
 
 
@@ -19,7 +15,8 @@ def python_files() -> Iterator[Path]:
 
 
 def top_level_packages() -> set[str]:
-    return {file.relative_to(ROOT).parts[0] for file in python_files()} - {"tests"}
+    found = {file.relative_to(ROOT).parts[0] for file in python_files()} - {"tests"}
+    return found - {"bridges"} | {"twinsaga_bridges"}
 
 
 def configured(tool: str, key: str) -> set[str]:
@@ -32,10 +29,3 @@ def test_the_import_contract_covers_every_package() -> None:
 
 def test_every_package_is_type_checked() -> None:
     assert configured("mypy", "packages") == top_level_packages() | {"tests"}
-
-
-@pytest.mark.parametrize("file", list(python_files()), ids=lambda file: str(file.relative_to(ROOT)))
-def test_a_file_can_be_read_in_one_sitting(file: Path) -> None:
-    lines = len(file.read_text().splitlines())
-    limit = TEST_LINES if file.is_relative_to(ROOT / "tests") else SOURCE_LINES
-    assert lines <= limit, f"{file.relative_to(ROOT)} has {lines} lines, at most {limit} are allowed: split it"

@@ -8,7 +8,7 @@ from adapters.sql.batch import Batch, Batches
 from adapters.sql.inbox import AlreadyHandled, Inbox
 from adapters.sql.outbox import Outbox
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.units import Handling, SqlUnits
+from adapters.sql.unit_of_work import Handling, SqlUnits
 from domain.commands import ScheduleShipping
 from domain.ids import EventId, OrderId
 from domain.order import Order

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from adapters.sql.inbox import AlreadyHandled
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.units import Handling, SqlUnits
+from adapters.sql.unit_of_work import Handling, SqlUnits
 from domain.commands import ChargePayment, RefundPayment, ReserveInventory, ScheduleShipping, WithdrawShipping
 from domain.errors import Fault
 from domain.events import InventoryFailed, InventoryReserved, PaymentCompleted, ShippingCancelled, ShippingScheduled

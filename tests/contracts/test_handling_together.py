@@ -9,19 +9,19 @@ import pytest
 from sqlalchemy import Connection
 
 from adapters.kafka.backoff import Backoff
+from adapters.kafka.batch_delivery import Together
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.deliveries import NOTHING_DECIDED
-from adapters.kafka.incoming import IncomingMessage
-from adapters.kafka.together import Together
+from adapters.kafka.delivery import NOTHING_DECIDED
+from adapters.kafka.message import IncomingMessage
 from adapters.sql.database import Database
 from adapters.sql.parked import ParkedMessage
 from domain.commands import ReserveInventory
 from domain.events import Event, InventoryFailed, OrderCreated, RecordedEvent, ShippingScheduled
 from domain.ids import EventId, event_id_of
 from domain.order import Order, Reason
-from runtime.choreographed_service import Patience, deliveries_of
+from processes.choreography.service import Patience, deliveries_of
 from runtime.wiring import ConsumingService, Services, consuming_inventory, consuming_payments
 from services.payments.service import PaymentService
 from services.payments.store import PaymentStatus

@@ -10,7 +10,7 @@ from adapters.sql.inbox import AlreadyHandled, Inbox, KeyIsParked
 from adapters.sql.outbox import Outbox
 from adapters.sql.parked import ParkedMessages
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.units import Handling, SqlUnit, SqlUnits
+from adapters.sql.unit_of_work import Handling, SqlUnit, SqlUnits
 from domain.commands import CancelShipping, ScheduleShipping
 from domain.events import ShippingCancelled, ShippingFailed
 from domain.ids import EventId, OrderId, event_id_of, new_order_id

@@ -3,10 +3,9 @@
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import Interceptor
 
-from activities.order_ends import OrderEndActivities, OrderEnds
+from activities.outcome import OrderEndActivities, OrderEnds
 from domain.order import OrderOutcome
-from workflows.order_end_told import HasEndTold
-from workflows.order_ends import AtOrderEnd
+from workflows.outcome_interceptor import AtOrderEnd, HasEndTold
 
 
 class KafkaIsAway:

@@ -13,7 +13,7 @@ from typing import Any
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from runtime.binaries import temporal_binary
+from embedded.binaries import temporal_binary
 from tests.histories.ends import ends_plugin
 from tests.histories.orders import KEPT, KeptOrder, ended
 from tests.integration.order_saga.at_steps import AtSteps

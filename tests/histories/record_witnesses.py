@@ -16,7 +16,7 @@ from temporalio.worker import Worker
 from activities.cancellation_requests import CancellationRequestActivities
 from domain.ids import OrderId
 from domain.order import SagaStyle
-from runtime.binaries import temporal_binary
+from embedded.binaries import temporal_binary
 from tests.histories.witnesses import SILENCE_S, WITNESSED, Heard
 from tests.integration.bridges.kafka.conftest import soon
 from workflows.choreography_witness import ChoreographyWitness, WitnessedOrder, witness_id

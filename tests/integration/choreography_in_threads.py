@@ -22,8 +22,8 @@ from domain.events import Event, RecordedEvent
 from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMethod, SagaStyle, ShippingAddress
+from processes.choreography.service import ChoreographedService, Patience
 from runtime import wiring
-from runtime.choreographed_service import ChoreographedService, Patience
 from services.orders.store import OrderRecord, Stage
 from tests.service_databases import Urls, empty
 from tests.stack import eventually

@@ -15,17 +15,18 @@ from temporalio.testing import WorkflowEnvironment
 
 from adapters.sql.migrations import migrate
 from api.problems import EngineAway, NotPossibleNow
-from api.schemas.orders import OrderPairBody
 from domain.commands import PlaceOrder
 from domain.ids import OrderId, new_order_id
 from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
-from runtime import conductors, start_sweep
-from runtime.binaries import temporal_binary
-from runtime.conductors import OrchestratedConductor
-from runtime.saga_starter import LATELY_S, Temporal, TemporalStarter
+from embedded.binaries import temporal_binary
+from processes.api import order_control as conductors
+from processes.api.order_control import OrchestratedConductor
+from processes.api.saga_starter import LATELY_S, Temporal, TemporalStarter
+from processes.saga_worker import start_sweep
 from runtime.settings import SERVICES, Settings
 from runtime.temporal import connect, start_saga
 from runtime.wiring import open_services
+from services.intake.order_body import OrderPairBody
 from tests.integration.api.bodies import PAIR
 from tests.integration.order_saga.saga_shop import eventually
 from workflows.order_saga import workflow_id

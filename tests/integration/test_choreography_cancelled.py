@@ -10,7 +10,7 @@ import pytest
 from api.problems import NotPossibleNow
 from domain.ids import OrderId
 from domain.order import Card, PaymentMethod, Pix, Reason
-from runtime.conductors import ChoreographedConductor
+from processes.api.order_control import ChoreographedConductor
 from services.orders.store import Stage
 from tests.integration.choreography_in_threads import OPENERS, SKU, Choreography
 from tests.stack import eventually

@@ -18,7 +18,7 @@ from temporalio.worker import Worker
 from activities.cancellation_requests import CancellationRequestActivities
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle, Step
-from runtime.bridge_routes import witness_routes
+from processes.kafka_bridge.routes import witness_routes
 from tests.integration.bridges.kafka.conftest import soon
 from tests.integration.order_saga.conftest import TEST_SERVER
 from workflows.choreography_witness import (

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from adapters.kafka.cloudevents import LARGEST_VALUE
-from adapters.kafka.dead_letters_read import Letter
+from adapters.kafka.dead_letter_reader import Letter
 from api.dead_letters import Bookmark, LettersWanted
 from domain.ids import EventId
 from domain.order import Card, OrderStatus, Reason
-from runtime.dead_letter_box import DeadLetterBox
+from processes.api.dead_letters import DeadLetterBox
 from services.orders.store import Stage
 from services.payments.transitions import charge_key
 from tests.integration.choreography_in_threads import Choreography, impatient

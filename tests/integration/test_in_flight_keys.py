@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from adapters.in_flight_keys import RedisInFlightKeys
-from runtime.ports import PortReservations
+from embedded.ports import PortReservations
 from tests.integration.valkey import running_valkey
 
 

@@ -9,7 +9,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from adapters.mail import MailFault, MailRefused, MailServer
-from runtime.mailbox import Mailbox
+from processes.mailbox import Mailbox
 from tests.stack import free_port
 
 

@@ -11,9 +11,9 @@ from adapters.kafka.lag import GroupLag
 from adapters.sql.database import Database
 from domain.commands import RefundPayment
 from domain.order import Card, Reason
-from runtime.choreographed_service import topics_read_by
+from processes.choreography.metrics import ServiceMeasures, metrics_served
+from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
-from runtime.metrics import ServiceMeasures, metrics_served
 from tests.integration.choreography_in_threads import OPENERS, Choreography, impatient
 from tests.integration.conftest import Broker
 from tests.scraping import Scraped

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from adapters.kafka import consumer
+from adapters.kafka import group_consumer as consumer
 from adapters.kafka.lag import GroupLag
 from domain.order import OrderStatus
 from tests.integration.choreography_in_threads import Choreography

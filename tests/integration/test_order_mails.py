@@ -11,21 +11,19 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
+from adapters.clock import utc_now
 from adapters.kafka.topics import TopicShape, ensure_topics
 from adapters.sql.database import Database
 from adapters.sql.estate import KEPT, Estate
 from adapters.sql.migrations import migrate
-from bridges.workflow_into_kafka import EventProducer
-from comparison.invariants import PENDING_DEADLINE
 from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder
 from domain.ids import CustomerId, OrderId
 from domain.order import OrderOutcome, OrderStatus, Reason, SagaStyle
-from runtime.estate.handing_over import HandingOver
-from runtime.estate.order_mails import LATELY, EstateOrderMails, MissedOrderEnds
-from runtime.order_end_event import SAGA_OUTCOMES, order_end_event
-from runtime.serve_order_mails import GROUP
+from estate.order_mails import LATELY, EstateOrderMails, MissedOrderEnds
+from estate.task_outbox import HandingOver
+from processes.order_mails import GROUP
 from runtime.settings import Settings
-from runtime.wiring import utc_now
+from services.audit.invariants import PENDING_DEADLINE
 from services.estate.mails import welcome
 from services.estate.records import User
 from tests.examples import a_request
@@ -36,6 +34,8 @@ from tests.kafka_topics import await_read, messages_of, send_again
 from tests.service_processes import ServiceProcess, ServiceProcesses
 from tests.stack import eventually
 from tests.unwell_databases import locked
+from twinsaga_bridges.workflow_into_kafka import EventProducer
+from workflows.outcome_event import SAGA_OUTCOMES, order_end_event
 
 CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
 ORCHESTRATED, CHOREOGRAPHED = SagaStyle.ORCHESTRATED, SagaStyle.CHOREOGRAPHED

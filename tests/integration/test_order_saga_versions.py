@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.order import OrderOutcome, OrderRequest, OrderStatus, Pix, Reason, Step
-from runtime.serve_saga_worker import DEPLOYMENT, deployment_of
+from processes.saga_worker.serve import DEPLOYMENT, deployment_of
 from tests.integration.order_saga.at_steps import AtSteps
 from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually, open_shop, real_server
 from tests.service_databases import migrated, sqlite_urls

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engine_answers import file_exists
+from embedded.process_log import ProcessLog
+from embedded.program import Program, wait_until
+from embedded.supervisor import Limits, ProgramFailed, Supervisor
 from runtime.errors import CannotRun
-from runtime.process_log import ProcessLog
-from runtime.program import Program, wait_until
-from runtime.supervisor import Limits, ProgramFailed, Supervisor
+from runtime.liveness_checks import file_exists
 from tests.integration.test_supervision import runs
 from tests.stack import eventually
 

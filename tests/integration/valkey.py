@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.binaries import redis_binary
-from runtime.ports import PortReservations
+from embedded.binaries import redis_binary
+from embedded.ports import PortReservations
 from tests.stack import eventually
 
 

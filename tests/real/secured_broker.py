@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime import tethered
+from runtime import parent_death as tethered
 from tests.stack import eventually, free_port, listens
 
 LIBS = "TWINSAGA_TEST_KAFKA_LIBS"

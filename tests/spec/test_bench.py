@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from comparison.bench.figures import FIGURES
+from bench.metrics import FIGURES
 from tests.stack import TWINSAGA, Json, eventually
 
 pytestmark = pytest.mark.embedded("plays on embedded stacks of its own")

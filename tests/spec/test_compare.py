@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli.main import commands
 from comparison.trials import TRIALS
 from domain.order import OrderStatus
-from runtime.command_line import commands
 from tests.stack import TWINSAGA, Json
 
 pytestmark = pytest.mark.embedded("plays on an embedded stack of its own")

@@ -8,15 +8,15 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from comparison.bench.figures import FIGURES, Match, matches_for
-from comparison.bench.goals import GIB, Unit, at_least, at_most, shown
-from comparison.bench.pairs import Measured, Pair
-from comparison.bench.playing import Contest, play, turns
-from comparison.bench.results import BenchRun, as_json, table
-from comparison.bench.sizes import SHORT, Sizes
-from comparison.bench.time_chart import time_chart
-from runtime.benching.failures import DidNotWork
-from runtime.benching.scoring import Scores
+from bench.breakdown_chart import time_chart
+from bench.closed_loop import DidNotWork
+from bench.goals import GIB, Unit, at_least, at_most, shown
+from bench.metrics import FIGURES, Match, matches_for
+from bench.paired_runs import Contest, play, turns
+from bench.report import BenchRun, as_json, table
+from bench.samples import Measured, Pair
+from bench.scores import Scores
+from bench.sizes import SHORT, Sizes
 from tests.examples import NOON
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from runtime.benching.failures import DidNotWork
-from runtime.benching.order_calls import OrderCalls
+from bench.closed_loop import DidNotWork
+from bench.http_client import OrderCalls
 from tests.stack import eventually
 
 ORDER = json.dumps({"customer_id": "Ana"}).encode()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.order_completion import OrderEnd, OrderEnds
 from domain.commands import CancelOrder, ConfirmOrder, PlaceOrder
 from domain.ids import OrderId
 from domain.order import Reason, SagaStyle
-from runtime.benching.order_ends import OrderEnd, OrderEnds
 from runtime.wiring import Databases, Services
 from services.orders.service import OrderService
 from tests.examples import NOON, SettableClock, a_request

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from comparison.faults import Struck
-from comparison.machinery import Reading
 from comparison.measures import latency_of, per_second, percentile, recovery_seconds, used_between
-from comparison.play import turns
 from comparison.results import results_of
+from comparison.runner import turns
+from comparison.stack import Reading
+from comparison.stack_meter import commits
 from comparison.trials import SHORT, TRIALS, Kind
 from domain.order import SagaStyle
-from runtime.comparing.metering import commits
 from tests.comparisons import CONFIRMED, UNDONE, after, block, both_ways, comparison_of, ending, usage
 
 ORCHESTRATED, CHOREOGRAPHED = SagaStyle

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from api.controls import Neighbour
 from api.problems import NotFound, NotPossibleNow
-from runtime.controls import NeighbourControls, controls_in
+from api.process_control import Neighbour
+from processes.api.process_control import NeighbourControls, controls_in
 from runtime.run_folder import RunFolder
 from runtime.settings import Settings
 

@@ -3,10 +3,10 @@
 import pytest
 from celery import Celery
 
-from runtime.estate.app import celery_app
-from runtime.estate.names import HAND_OVER_TASKS, VIDEO_RETRIES
-from runtime.estate.tasks import seconds_before_retry
+from estate.app import celery_app
+from estate.tasks import seconds_before_retry
 from runtime.settings import Settings
+from services.estate.task_names import HAND_OVER_TASKS, VIDEO_RETRIES
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from runtime.event_compatibility import breaking_changes, broken_contracts
-from runtime.event_documents import published_schemas
-from runtime.event_schemas import event_schemas, told
+from event_catalog.compatibility import breaking_changes, broken_contracts
+from event_catalog.generate import published_schemas
+from event_catalog.schemas import event_schemas, told
 
 
 class Reason(StrEnum):

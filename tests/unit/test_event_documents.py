@@ -13,21 +13,21 @@ import pytest
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.incoming import IncomingMessage
+from adapters.kafka.message import IncomingMessage
 from adapters.kafka.topics import is_dead_letters
-from bridges.kafka_outgoing import OutgoingEvent, _binary
 from choreography.picture import picture_of_the_choreography, table_of_the_policies
 from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, tag_of
 from domain.events import Event, OrderConfirmed, RecordedEvent
 from domain.ids import EventId, OrderId
-from runtime import serve_order_mails
-from runtime.asyncapi import asyncapi_document
-from runtime.choreographed_service import topics_read_by
+from estate.order_mails import END_TYPES
+from event_catalog.asyncapi import asyncapi_document
+from event_catalog.generate import EVENTS, ROOT, generated, published_schemas, write_documents
+from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER
+from processes import order_mails as serve_order_mails
+from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
-from runtime.estate.order_mails import END_TYPES
-from runtime.event_documents import EVENTS, ROOT, generated, published_schemas, write_documents
-from runtime.event_headers import CLOUD_EVENT, DEAD_LETTER
 from runtime.topics import ALL_TOPICS
+from twinsaga_bridges.kafka.producer import OutgoingEvent, _binary
 
 GENERATED = generated()
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(asyncapi_document()))

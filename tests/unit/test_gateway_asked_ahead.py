@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from adapters.gateway_asked_ahead import GatewayAskedAhead
+from adapters.gateway_prefetch import GatewayAskedAhead
 from domain.errors import GatewayFault
 from domain.events import InventoryFailed, OrderCreated
 from domain.money import Money

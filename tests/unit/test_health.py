@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.health import healthy
+from processes.health import healthy
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from tests.stack import free_port

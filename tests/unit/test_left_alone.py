@@ -1,6 +1,6 @@
 import pytest
 
-from runtime.left_alone import LeftAlone
+from processes.circuit_breaker import LeftAlone
 
 FOR_S = 10.0
 

@@ -10,7 +10,7 @@ from kafka.errors import KafkaConnectionError
 
 from domain.ids import OrderId
 from domain.order import OrderOutcome, OrderStatus
-from runtime.order_ends_at_once import LEFT_ALONE_S, PUBLISHING_AT_ONCE, OrderEndsAtOnce
+from processes.saga_worker.outcome_publisher import LEFT_ALONE_S, PUBLISHING_AT_ONCE, OrderEndsAtOnce
 
 END = OrderOutcome(order_id=OrderId("o-1"), status=OrderStatus.CONFIRMED)
 PATIENT_S = 60.0

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from api.limits import BODY_LIMIT
-from api.schemas.orders import OrderPairBody
+from cli.order_file import BadLine, OrderLine, count_orders, lines_of, orders_of
 from comparison.scenarios import SCENARIOS
-from runtime.commands.order_file import BadLine, OrderLine, count_orders, lines_of, orders_of
+from services.intake.order_body import OrderPairBody
 from tests.example_scenarios import scenario_of
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adapters.simulated_gateway import Book, SimulatedGateway
 from adapters.sql.stores.payments import SqlPaymentStore
-from adapters.sql.units import SqlUnits
+from adapters.sql.unit_of_work import SqlUnits
 from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
 from domain.errors import GatewayFault
 from domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded

@@ -10,13 +10,13 @@ from jsonschema import Draft202012Validator
 
 from adapters.codec import encode_event
 from adapters.kafka.cloudevents import from_message
-from adapters.kafka.incoming import IncomingMessage
+from adapters.kafka.message import IncomingMessage
 from adapters.kafka.settlements import as_ours
 from adapters.kafka.topics import SETTLEMENTS, topic_of
 from choreography.routing import tag_of
 from domain.events import Event, RecordedEvent
-from runtime.event_documents import published_schemas
-from runtime.event_headers import CLOUD_EVENT
+from event_catalog.generate import published_schemas
+from event_catalog.headers import CLOUD_EVENT
 from tests.events.record import V1, a_message_of
 
 Json = Mapping[str, Any]

@@ -9,9 +9,16 @@ import pytest
 import pytest_asyncio
 
 from domain.order import OrderRequest
-from runtime.serve_saga_worker import socket_of
+from processes.eager_start_socket import (
+    LEFT_ALONE_S,
+    LONGEST_LINE,
+    NOT_STARTED,
+    StartsByWorker,
+    socket_in,
+    starts_taken,
+)
+from processes.saga_worker.serve import socket_of
 from runtime.settings import Settings
-from runtime.starts_by_worker import LEFT_ALONE_S, LONGEST_LINE, NOT_STARTED, StartsByWorker, socket_in, starts_taken
 from tests.examples import a_request
 
 DEADLINE_S = 10.0

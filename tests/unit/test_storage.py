@@ -3,8 +3,8 @@ import sys
 import pytest
 
 from adapters.storage import Storage, StorageNotInstalled
+from processes.celery_worker import refuse_missing_storage
 from runtime.errors import CannotRun
-from runtime.serve_celery_worker import refuse_missing_storage
 from runtime.settings import Settings
 
 

@@ -75,3 +75,7 @@ def _create_parked() -> None:
     )
     op.create_index("ix_parked_key_seq", "parked", ["key", "seq"])
     op.create_index("ix_parked_next_attempt_at", "parked", ["next_attempt_at"])
+
+
+def index_inbox_by_time() -> None:
+    op.create_index("ix_inbox_handled_at", "inbox", ["handled_at"])

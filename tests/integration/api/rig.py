@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import Connection, event
 
+from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.kafka.connection import KafkaConnection
 from adapters.sql.database import writes
@@ -17,7 +18,7 @@ from adapters.sql.faults import ConcurrentChange
 from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
 from adapters.sql.stores.orders import SqlOrderStore
-from adapters.sql.units import SqlUnits
+from adapters.sql.unit_of_work import SqlUnits
 from api.app import create_app
 from api.dependencies import Dependencies, TemporalUi
 from api.errors import away
@@ -25,15 +26,15 @@ from domain.commands import PlaceOrder
 from domain.events import OrderRequested
 from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle
-from runtime.conductors import ChoreographedConductor
-from runtime.database_probes import database_probes
-from runtime.dead_letter_box import DeadLetterBox
-from runtime.estate.database import open_estate
-from runtime.estate.for_api import EstateAccounts, EstateVideos
-from runtime.estate.handing_over import HandingOver
-from runtime.estate.workflows import VideoWorkflows
+from estate.api_ports import EstateAccounts, EstateVideos
+from estate.database import open_estate
+from estate.task_outbox import HandingOver
+from estate.video_workflows import VideoWorkflows
+from processes.api.database_probes import database_probes
+from processes.api.dead_letters import DeadLetterBox
+from processes.api.order_control import ChoreographedConductor
 from runtime.settings import SERVICES, Settings
-from runtime.wiring import Databases, Services, audit_of, services_over, utc_now
+from runtime.wiring import Databases, Services, audit_of, services_over
 from services.orders.service import OrderService
 
 NOWHERE = "127.0.0.1:9"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from runtime.dead_letter_box import DeadLetterBox
+from processes.api.dead_letters import DeadLetterBox
 from tests.integration.api.bodies import Json
 from tests.integration.api.rig import Rig
 from tests.integration.conftest import Broker

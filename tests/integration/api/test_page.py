@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 import httpx
 import pytest
 
-from api.controls import Neighbour
 from api.problems import NotPossibleNow
+from api.process_control import Neighbour
 from tests.integration.api.bodies import ORDER
 from tests.integration.api.rig import Rig
 

@@ -5,11 +5,11 @@ import asyncio
 import httpx
 import pytest
 
-from api.schemas.orders import OrderPairBody
+from adapters.clock import utc_now
 from domain.commands import PlaceOrder
 from domain.ids import order_id_from_key
 from domain.order import SagaStyle
-from runtime.wiring import utc_now
+from services.intake.order_body import OrderPairBody
 from tests.integration.api.bodies import ORDER, PAIR, changed
 from tests.integration.api.rig import Rig
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from adapters.sql.migrations import migrate
-from runtime.ports import PortReservations
+from embedded.ports import PortReservations
 from runtime.settings import SERVICES, Settings
 from tests.integration.api.bodies import ORDER, PAIR, PRODUCT, Json, changed
 from tests.stack import TWINSAGA, eventually

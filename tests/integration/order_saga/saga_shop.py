@@ -23,8 +23,8 @@ from adapters.sql.database import Database
 from domain.commands import PlaceOrder
 from domain.ids import OrderId, Sku
 from domain.order import Card, OrderOutcome, OrderStatus, PaymentMethod, SagaStyle, Step
-from runtime.binaries import temporal_binary
-from runtime.serve_saga_worker import ACTIVITIES_AT_ONCE, saga_worker
+from embedded.binaries import temporal_binary
+from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
 from runtime.settings import Settings
 from runtime.temporal import start_saga
 from runtime.wiring import Databases, Services, audit_of, services_over

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 
 from domain.order import OrderStatus, Pix, Reason, Step
-from runtime.binaries import temporal_binary
+from embedded.binaries import temporal_binary
 from services.orders.store import Stage
 from tests.integration.order_saga.at_steps import AtSteps, Moment
 from tests.integration.order_saga.saga_shop import Saga, SagaShop

@@ -15,15 +15,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.order_ends import ENDS_QUEUE
+from activities.outcome import ENDS_QUEUE
 from adapters.kafka.topics import TopicShape, ensure_topics
-from bridges.workflow_into_kafka import KafkaPublishing, KafkaPublishingPlugin
 from domain.ids import OrderId, event_id_of
 from domain.order import OrderOutcome, OrderStatus, Reason
-from runtime.order_end_event import SAGA_OUTCOMES
-from runtime.order_end_workflow import TellOrderEnd
-from runtime.order_ends_at_once import LEFT_ALONE_S, OrderEndsAtOnce
-from runtime.serve_saga_worker import ACTIVITIES_AT_ONCE, saga_worker
+from processes.saga_worker.outcome_publisher import LEFT_ALONE_S, OrderEndsAtOnce
+from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
 from tests.histories.ends import at_the_end, ends_plugin
 from tests.histories.orders import KEPT, ended
 from tests.integration.conftest import Broker
@@ -32,7 +29,10 @@ from tests.integration.order_saga.saga_shop import Saga, SagaShop, real_server
 from tests.kafka_topics import Message, messages_of
 from tests.service_processes import ServiceProcesses
 from tests.stack import free_port
+from twinsaga_bridges.workflow_into_kafka import KafkaPublishing, KafkaPublishingPlugin
 from workflows.order_saga import OrderSaga
+from workflows.outcome_event import SAGA_OUTCOMES
+from workflows.publish_outcome import TellOrderEnd
 
 CANCELLED, CONFIRMED = OrderStatus.CANCELLED, OrderStatus.CONFIRMED
 PATIENT_S = 20.0

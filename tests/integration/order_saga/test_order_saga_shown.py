@@ -3,7 +3,7 @@
 from temporalio.service import RPCError
 
 from domain.order import OrderStatus, Step
-from runtime.saga_progress import steps_being_tried
+from processes.api.saga_progress import steps_being_tried
 from tests.integration.order_saga.saga_shop import SagaShop, eventually
 
 

@@ -9,7 +9,7 @@ from celery import Celery
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
+from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 
 
 class DiesAfterSending(TaskClaims):

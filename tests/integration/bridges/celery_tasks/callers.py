@@ -7,7 +7,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-from bridges.workflow_into_celery import run_celery_task
+from twinsaga_bridges.workflow_into_celery import run_celery_task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,12 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Worker
 
-from bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 from tests.given_servers import given_servers
 from tests.integration.bridges.celery_tasks.callers import AwaitsOneTask, Wanted
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker, temporal, valkey
 from tests.integration.bridges.celery_tasks.shop import Shop, open_shop
 from tests.stack import eventually, free_port
+from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from runtime.binaries import redis_binary, temporal_binary
+from embedded.binaries import redis_binary, temporal_binary
 from tests.stack import eventually, listens
 
 ESTATE = "tests.integration.bridges.celery_tasks.estate"

@@ -11,9 +11,9 @@ from celery.exceptions import Ignore, Reject
 from redis import Redis
 from temporalio.client import Client
 
-from bridges.celery_into_workflow import StartWorkflow, TasksAnsweredByWorkflows
-from bridges.workflow_into_celery import ClientPerProcess, TaskClaims, install
 from tests.integration.bridges.celery_tasks.engines import DIE_IN_SUCCESS
+from twinsaga_bridges.celery_into_workflow import StartWorkflow, TasksAnsweredByWorkflows
+from twinsaga_bridges.workflow_into_celery import ClientPerProcess, TaskClaims, install
 
 GATE_DEADLINE_S = 60.0
 

@@ -11,10 +11,10 @@ from celery.result import AsyncResult
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from bridges.celery_into_workflow import CeleryCallersPlugin
 from tests.integration.bridges.celery_tasks.answering import Doubles, pack, unpack
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client
 from tests.stack import eventually
+from twinsaga_bridges.celery_into_workflow import CeleryCallersPlugin
 
 
 class Shop:

@@ -8,10 +8,10 @@ from celery import chain, chord, group
 from celery.exceptions import ChordError
 from celery.result import AsyncResult
 
-from bridges.celery_caller import CALLER_SIGNAL, CeleryCaller, WorkflowEnd
-from bridges.celery_caller_finish import finish
 from tests.integration.bridges.celery_tasks.conftest import Notes
 from tests.integration.bridges.celery_tasks.shop import Shop
+from twinsaga_bridges.celery.answer_caller import finish
+from twinsaga_bridges.celery.caller import CALLER_SIGNAL, CeleryCaller, WorkflowEnd
 
 pytestmark = [
     pytest.mark.usefixtures("estate"),

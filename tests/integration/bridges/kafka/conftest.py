@@ -19,14 +19,14 @@ from kafka import KafkaAdminClient, KafkaProducer
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from bridges.kafka_into_workflow import KafkaIntoWorkflow, cloud_events
-from runtime.binaries import temporal_binary
+from embedded.binaries import temporal_binary
 from tests.given_servers import GivenServers, given_servers
 from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.member import GROUP, Graveyard, connect
 from tests.integration.bridges.kafka.routes import ROUTES, TASK_QUEUE, TOPIC
 from tests.integration.conftest import Broker
 from tests.stack import eventually, free_port, listens
+from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, cloud_events
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from typing import Any
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from bridges.workflow_into_kafka import OutgoingEvent, publish
     from tests.integration.bridges.kafka.routes import INVOICES_QUEUE, TOPIC
+    from twinsaga_bridges.workflow_into_kafka import OutgoingEvent, publish
 
 TASK_QUEUE = INVOICES_QUEUE
 

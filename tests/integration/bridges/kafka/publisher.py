@@ -14,9 +14,9 @@ from kafka import KafkaProducer
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from bridges import workflow_into_kafka
-from bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
 from tests.integration.bridges.kafka.invoice import TASK_QUEUE, Invoice
+from twinsaga_bridges import workflow_into_kafka
+from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
 
 
 class Dying(EventProducer):

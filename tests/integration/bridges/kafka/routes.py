@@ -1,7 +1,7 @@
 """The table that brings events to ledgers."""
 
-from bridges.kafka_into_workflow import IncomingEvent, Routes, Signal, SignalWithStart, Start, Update
 from tests.integration.bridges.kafka.ledger import Entry
+from twinsaga_bridges.kafka_into_workflow import IncomingEvent, Routes, Signal, SignalWithStart, Start, Update
 
 TASK_QUEUE = "ledgers"
 INVOICES_QUEUE = "publishers"

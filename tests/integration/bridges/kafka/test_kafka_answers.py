@@ -15,11 +15,11 @@ from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
-from bridges.kafka_answers import LARGE, TemporalAway, acknowledged
-from bridges.kafka_requests import Undeliverable
 from tests.integration.bridges.kafka.conftest import Estate, soon
 from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.routes import TASK_QUEUE
+from twinsaga_bridges.kafka.temporal_errors import LARGE, TemporalAway, acknowledged
+from twinsaga_bridges.kafka.temporal_requests import Undeliverable
 
 OVER_THE_BLOB_LIMIT, OVER_THE_LIMIT_OF_GRPC = 3_000_000, 6_000_000
 

@@ -1,6 +1,6 @@
 """Old messages of the inbox are found by their time."""
 
-from adapters.sql.migrations.inbox_by_time import index_inbox_by_time
+from adapters.sql.migrations.first_journal import index_inbox_by_time
 
 revision = "0002"
 down_revision = "0001"

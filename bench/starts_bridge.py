@@ -1,0 +1,80 @@
+"""A bridge that starts workflows, as a process: `python -m bench.starts_bridge`.
+
+It reads `TOPIC NUMBER` from its input, lets `kafka_into_workflow` start so many workflows from what already lies in the
+topic, and prints the seconds from the first call of Temporal to the last acknowledgement.
+"""
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from functools import partial
+from typing import Any, cast
+
+from temporalio.client import Client
+
+from bench.workflow_starts import EVENT_TYPE, STARTED, STARTED_QUEUE
+from runtime.kafka import kafka_connection
+from runtime.readiness import announce_ready
+from runtime.settings import Settings, load_settings
+from runtime.temporal import connect
+from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Start, cloud_events
+
+ROUTES = {EVENT_TYPE: Start(workflow=STARTED, workflow_id=lambda event: f"bench/{event.key}", task_queue=STARTED_QUEUE)}
+
+
+class Acknowledged:
+    """The client's service, which notes when the first start goes out and when the last one is acknowledged."""
+
+    def __init__(self, client: Client, wanted: int, done: threading.Event) -> None:
+        self._client = client
+        self._wanted = wanted
+        self._done = done
+        self._count = 0
+        self._first: float | None = None
+        self.seconds = 0.0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else the client has
+        return getattr(self._client, name)
+
+    @property
+    def workflow_service(self) -> "Acknowledged":
+        return self
+
+    async def start_workflow_execution(self, request: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
+        if self._first is None:
+            self._first = time.perf_counter()
+        answer = await self._client.workflow_service.start_workflow_execution(request, **options)
+        self._count += 1
+        if self._count == self._wanted:
+            self.seconds = time.perf_counter() - self._first
+            self._done.set()
+        return answer
+
+
+async def bridged(client: Client, settings: Settings, topic: str, wanted: int) -> float:
+    done = threading.Event()
+    counted = Acknowledged(client, wanted, done)
+    connection = kafka_connection(settings)
+    connect_member = partial(connection.consumer, f"bench-{topic}")
+    bridge = KafkaIntoWorkflow(cast("Client", counted), {topic: cloud_events}, ROUTES, connect_member, _bury)
+    await bridge.run(done, threading.Event())
+    return counted.seconds
+
+
+def _bury(record: KafkaRecord, why: Exception) -> None:
+    print(f"a start from {record.topic} {record.offset} failed: {why}", file=sys.stderr, flush=True)  # noqa: T201 - its log
+    os._exit(1)  # none is ever buried here, and whoever waits for the answer must hear of it
+
+
+async def main(settings: Settings) -> None:
+    client = await connect(settings)
+    announce_ready(settings)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        topic, wanted = line.split()
+        print(await bridged(client, settings, topic, int(wanted)), flush=True)  # noqa: T201 - its answer
+
+
+if __name__ == "__main__":
+    asyncio.run(main(load_settings()))

@@ -1,0 +1,97 @@
+"""Both sides of the starts: `kafka_into_workflow` from a topic that is full already, and a client by itself."""
+
+import asyncio
+import json
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from uuid import uuid4
+
+from kafka.errors import KafkaError
+from temporalio.client import Client
+
+from adapters.kafka.topics import ensure_topics
+from bench.baseline_workflow import RPC_DEADLINE
+from bench.child_processes import Running
+from bench.closed_loop import BLOCK_DEADLINE_S, DidNotWork, repeated
+from bench.paired_runs import Values
+from runtime.kafka import kafka_connection, topic_shape
+from runtime.settings import Settings
+
+STARTED = "OnlyStarted"
+STARTED_QUEUE = "bench-started"
+EVENT_TYPE = "bench.started"
+SOURCE = "/bench"
+CALLS_AT_ONCE = 50
+"""As many as the bridge has at Temporal at a time, by its own default."""
+
+
+TOPICS_WITHIN_S = 20.0
+SENT_WITHIN_S = 60.0
+WARM_UP_STARTS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgedStarts:
+    bridge: Running
+    settings: Settings
+    starts: int
+
+    async def warm_up(self) -> None:
+        await self._bridged(min(self.starts, WARM_UP_STARTS))
+
+    async def play(self) -> Values:
+        return {"kafka-starts": self.starts / await self._bridged(self.starts)}
+
+    async def _bridged(self, starts: int) -> float:
+        topic = f"bench-starts-{uuid4().hex[:8]}"
+        try:
+            await asyncio.to_thread(self._fill, topic, starts)
+        except KafkaError as fault:
+            raise DidNotWork(f"starts: {fault!r}") from fault
+        return float(await self.bridge.ask(f"{topic} {starts}", deadline_s=BLOCK_DEADLINE_S))
+
+    def _fill(self, topic: str, starts: int) -> None:
+        connection = kafka_connection(self.settings)
+        ensure_topics(connection, topic_shape(self.settings), TOPICS_WITHIN_S, [topic])
+        with closing(connection.producer()) as producer:
+            sent = []
+            for number in range(starts):
+                event_id = uuid4().hex
+                headers = {"ce_specversion": "1.0", "ce_id": event_id, "ce_type": EVENT_TYPE, "ce_source": SOURCE}
+                sent.append(
+                    producer.send(
+                        topic,
+                        key=event_id.encode(),
+                        value=json.dumps({"number": number}).encode(),
+                        headers=[(name, value.encode()) for name, value in headers.items()],
+                    )
+                )
+            for future in sent:
+                future.get(timeout=SENT_WITHIN_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectStarts:
+    client: Client
+    starts: int
+
+    async def warm_up(self) -> None:
+        await self._start(min(self.starts, WARM_UP_STARTS))
+
+    async def play(self) -> Values:
+        began = time.perf_counter()
+        await self._start(self.starts)
+        return {"kafka-starts": self.starts / (time.perf_counter() - began)}
+
+    async def _start(self, starts: int) -> None:
+        async def one(number: int) -> None:
+            await self.client.start_workflow(
+                STARTED,
+                {"number": number},
+                id=f"bench/{uuid4().hex}",
+                task_queue=STARTED_QUEUE,
+                rpc_timeout=RPC_DEADLINE,
+            )
+
+        await repeated(one, starts, in_flight=CALLS_AT_ONCE, what="direct starts")

@@ -1,0 +1,102 @@
+"""An existing Celery task is answered by a workflow: its callers go on calling `delay()` and `get()`.
+
+In the Celery app:
+
+    tasks = TasksAnsweredByWorkflows(app, ClientPerProcess(connect))
+
+    @tasks.task(name="shop.place_order")
+    def place_order(order):
+        return StartWorkflow(workflow="PlaceOrder", args=[order], task_queue="orders")
+
+In the workflow's worker: `Worker(..., plugins=[CeleryCallersPlugin(app)])`, with the app's task modules imported.
+
+`docs/bridges/celery_into_workflow.md` says what is guaranteed when which side dies.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec
+
+from celery import Celery, Task
+from temporalio import activity
+from temporalio.plugin import SimplePlugin
+
+from twinsaga_bridges.blocking_calls import BlockingCalls
+from twinsaga_bridges.celery.answer_caller import finish, tell_progress
+from twinsaga_bridges.celery.caller import FINISH_ACTIVITY, PROGRESS_ACTIVITY, CeleryCaller, StartWorkflow, WorkflowEnd
+from twinsaga_bridges.celery.callers_interceptor import CeleryCallersInterceptor, DescribeStep
+from twinsaga_bridges.celery.revoke_cancels import RevokeCancelsWorkflow
+from twinsaga_bridges.celery.start_for_caller import start_or_join
+from twinsaga_bridges.client_per_process import ClientPerProcess
+
+__all__ = ["CeleryCallersPlugin", "ClientPerProcess", "StartWorkflow", "TasksAnsweredByWorkflows"]
+
+P = ParamSpec("P")
+START_RETRIES = 100
+
+
+class TasksAnsweredByWorkflows:
+    """One for each Celery app."""
+
+    def __init__(self, app: Celery, client: ClientPerProcess) -> None:
+        self._app = app
+        self._client = client
+        RevokeCancelsWorkflow(app, client).install()
+
+    def task(self, **options: Any) -> Callable[[Callable[P, StartWorkflow]], "Task[P, Any]"]:  # noqa: ANN401 - Celery's
+        """Like `app.task(**options)`, for a function that says which workflow answers.
+
+        It must say the same for the same task id (`celery.current_task.request.id`) and arguments, and do nothing
+        that may not be done twice. Temporal away: the task is retried, `max_retries` times.
+        """
+        client = self._client
+
+        def decorate(choose: Callable[P, StartWorkflow]) -> "Task[P, Any]":
+            @wraps(choose)
+            def body(self: "Task[Any, Any]", *args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - the workflow's
+                return start_or_join(self, choose(*args, **kwargs), client)
+
+            app: Any = self._app  # whose types know no task that is made from options
+            task: Task[P, Any] = app.task(bind=True, **{"max_retries": START_RETRIES, **options})(body)
+            return task
+
+        return decorate
+
+
+class CeleryCallersPlugin(SimplePlugin):
+    """For the workers of the workflows that answer Celery tasks.
+
+    Args:
+        app: the Celery app, or one with the same broker and backend; new-style errbacks need its tasks registered.
+        describe: see `CeleryCallersInterceptor`; by default the progress is `{"step": name of the activity}`.
+        failures: exception classes by name, for callers who catch their own; builtin ones are known.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        *,
+        describe: DescribeStep = lambda name: {"step": name},
+        failures: Mapping[str, type[Exception]] | None = None,
+    ) -> None:
+        answers = _Answers(app, failures or {})
+        super().__init__(
+            "CeleryCallersPlugin",
+            interceptors=[CeleryCallersInterceptor(describe)],
+            activities=[answers.finish, answers.progress],
+        )
+
+
+class _Answers:
+    def __init__(self, app: Celery, failures: Mapping[str, type[Exception]]) -> None:
+        self._app = app
+        self._failures = failures
+        self._calls = BlockingCalls("celery-answers")
+
+    @activity.defn(name=FINISH_ACTIVITY)
+    async def finish(self, caller: CeleryCaller, end: WorkflowEnd, result: Any) -> None:  # noqa: ANN401 - any workflow's
+        await self._calls.on_thread(finish, self._app, caller.request, end, result, self._failures)
+
+    @activity.defn(name=PROGRESS_ACTIVITY)
+    async def progress(self, caller: CeleryCaller, meta: dict[str, Any]) -> None:
+        await self._calls.on_thread(tell_progress, self._app, caller, meta)

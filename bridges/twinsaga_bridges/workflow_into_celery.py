@@ -1,0 +1,113 @@
+"""A workflow awaits a Celery task by its name.
+
+In the workflow: `await run_celery_task("package.task", "an argument", within=timedelta(hours=1))`.
+In the Temporal worker: `Worker(..., plugins=[CeleryTasksPlugin(celery_app, TaskClaims.at(redis_url))])`.
+In the Celery app, below `app = Celery(...)`: `install(app, ClientPerProcess(connect), TaskClaims.at(redis_url))`.
+
+`docs/bridges/workflow_into_celery.md` says what is guaranteed when which side dies.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, TypeVar, overload
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+with workflow.unsafe.imports_passed_through():
+    from twinsaga_bridges.celery.install import install
+    from twinsaga_bridges.celery.task_activity import ACTIVITY, CeleryTasksPlugin
+    from twinsaga_bridges.celery.task_call import CeleryTaskCall
+    from twinsaga_bridges.celery.task_claims import TaskClaims
+    from twinsaga_bridges.client_per_process import ClientPerProcess
+
+__all__ = ["CeleryTasksPlugin", "ClientPerProcess", "TaskClaims", "install", "run_celery_task"]
+
+R = TypeVar("R")
+
+
+@overload
+async def run_celery_task(
+    name: str,
+    *args: object,
+    within: timedelta,
+    result_type: type[R],
+    kwargs: Mapping[str, object] | None = ...,
+    queue: str | None = ...,
+    terminate: bool = ...,
+    retry_failures: RetryPolicy | None = ...,
+    heartbeat_timeout: timedelta = ...,
+    task_queue: str | None = ...,
+    summary: str | None = ...,
+) -> R: ...
+
+
+@overload
+async def run_celery_task(
+    name: str,
+    *args: object,
+    within: timedelta,
+    kwargs: Mapping[str, object] | None = ...,
+    queue: str | None = ...,
+    terminate: bool = ...,
+    retry_failures: RetryPolicy | None = ...,
+    heartbeat_timeout: timedelta = ...,
+    task_queue: str | None = ...,
+    summary: str | None = ...,
+) -> Any: ...  # noqa: ANN401 - what a task returns is known to the caller only
+
+
+async def run_celery_task(  # noqa: PLR0913 - keywords, all but one with a default
+    name: str,
+    *args: object,
+    within: timedelta,
+    result_type: type[Any] | None = None,
+    kwargs: Mapping[str, object] | None = None,
+    queue: str | None = None,
+    terminate: bool = False,
+    retry_failures: RetryPolicy | None = None,
+    heartbeat_timeout: timedelta = timedelta(seconds=10),
+    task_queue: str | None = None,
+    summary: str | None = None,
+) -> Any:
+    """Send the task to Celery and wait for its result, holding no worker of Temporal's meanwhile.
+
+    Args:
+        name: the task's name in Celery.
+        args: its positional arguments; JSON, like everything that passes here.
+        within: for waiting in Celery's queue, running and all of Celery's own retries together.
+        result_type: what to decode the result to, as for an activity.
+        kwargs: the task's keyword arguments.
+        queue: Celery's queue, when it is not the one that Celery would route to.
+        terminate: on cancellation, kill the task if it runs already; else it may run to its end.
+        retry_failures: run the task anew when it has finally failed, by this policy; else its failure is final.
+        heartbeat_timeout: how long a silent task counts as alive. Signs of life come five times as often.
+        task_queue: where a Temporal worker has the `CeleryTasksPlugin`; by default this workflow's own.
+        summary: what the Temporal UI shows; by default the task's name.
+
+    Raises:
+        ActivityError: its cause is an `ApplicationError` with the task's exception class as `type` and its message,
+            or `WorkerLostError`, `TaskRevokedError`, `NotRegistered`, `CeleryResultTooLarge`,
+            `CeleryResultNotEncodable`, `CeleryResultLost`; or a `TimeoutError` of Temporal's.
+    """
+    call = CeleryTaskCall(
+        name=name,
+        args=args,
+        kwargs=dict(kwargs or {}),
+        queue=queue,
+        terminate=terminate,
+        retry_failures=retry_failures is not None,
+    )
+    return await workflow.execute_activity(
+        ACTIVITY,
+        call,
+        result_type=result_type,
+        task_queue=task_queue,
+        schedule_to_close_timeout=within,
+        start_to_close_timeout=within,
+        heartbeat_timeout=heartbeat_timeout,
+        retry_policy=retry_failures or RetryPolicy(maximum_interval=timedelta(seconds=30)),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        summary=summary or name,
+    )

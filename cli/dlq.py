@@ -1,0 +1,122 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from api.dead_letters import LettersWanted
+    from processes.api.dead_letters import DeadLetterBox, Redriven
+
+dead_letters = typer.Typer(no_args_is_help=True, help="Look at the dead letters of the choreography, and redrive them.")
+
+Topic = Annotated[str | None, typer.Option(metavar="TOPIC", help="Only those that came from this topic.")]
+Group = Annotated[str | None, typer.Option(metavar="GROUP", help="Only those that this consumer group gave up.")]
+OrderOption = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only those of this order.")]
+
+
+@dead_letters.command("list")
+def list_letters(
+    topic: Topic = None,
+    group: Group = None,
+    order: OrderOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show so many at most.")] = 200,
+) -> None:
+    """List dead letters; those of one order, the oldest first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("place", "type", "order", "given up by", "attempts", "error")
+    with _box() as box:
+        page = box.page(_wanted(topic, group, order), limit)
+    for letter in page.letters:
+        story = letter.story
+        table.add_row(
+            *(letter.place, letter.event_type, letter.order_id or ""),
+            *(story.get("group", ""), story.get("attempts", ""), story.get("error", "")),
+        )
+    Console(highlight=False).print(table)
+    if page.following is not None:
+        typer.echo("There are more: see --limit, --topic, --group and --order.", err=True)
+
+
+@dead_letters.command("show")
+def show_letter(place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET")]) -> None:
+    """Show one dead letter with its story, but not its value: that holds names, addresses and card tokens."""
+    from rich.console import Console
+
+    with _box() as box:
+        letter = box.find(place)
+    if letter is None:
+        raise _nothing_at(place)
+    shown = {"place": letter.place, "type": letter.event_type, "order_id": letter.order_id, **letter.story}
+    Console(highlight=False).print_json(data=shown)
+
+
+@dead_letters.command("redrive")
+def redrive(
+    place: Annotated[str | None, typer.Argument(metavar="[TOPIC/PARTITION/OFFSET]")] = None,
+    topic: Topic = None,
+    group: Group = None,
+    order: OrderOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Redrive all of them.")] = False,
+) -> None:
+    """Send dead letters to their topics again: one by its place, those that the options name, or all.
+
+    It is safe to repeat: whoever handled an event before drops it. What still cannot be handled comes back as a new
+    dead letter.
+    """
+    from runtime.errors import CannotRun
+
+    if not (place or topic or group or order or every):
+        raise CannotRun("say which: a place, --topic, --group, --order or --all")
+    with _box() as box:
+        parts = _one(box, place) if place else _all(box, _wanted(topic, group, order))
+        sent = left = 0
+        for part in parts:
+            sent, left = sent + part.sent, left + part.left
+            if part.following is not None:
+                typer.echo(f"{sent} redriven so far, going on", err=True)
+    typer.echo(f"{sent} redriven" + (f", {left} cannot go back" if left else ""))
+
+
+def _one(box: "DeadLetterBox", place: str) -> "Iterator[Redriven]":
+    redriven = box.redrive_one(place)
+    if redriven is None:
+        raise _nothing_at(place)
+    yield redriven
+
+
+def _all(box: "DeadLetterBox", wanted: "LettersWanted") -> "Iterator[Redriven]":
+    part = box.redrive(wanted)
+    yield part
+    while part.following is not None:
+        part = box.redrive(wanted, part.following)
+        yield part
+
+
+@contextmanager
+def _box() -> "Iterator[DeadLetterBox]":
+    """Raises CannotRun when the broker does not answer."""
+    from domain.errors import Fault
+    from processes.api.dead_letters import DeadLetterBox
+    from runtime.errors import CannotRun
+    from runtime.kafka import kafka_connection
+    from runtime.settings import load_settings
+
+    try:
+        yield DeadLetterBox(kafka_connection(load_settings()))
+    except Fault as away:
+        raise CannotRun(str(away)) from away
+
+
+def _wanted(topic: str | None, group: str | None, order: str | None) -> "LettersWanted":
+    from api.dead_letters import LettersWanted
+
+    return LettersWanted(topic=topic, group=group, order_id=order)
+
+
+def _nothing_at(place: str) -> Exception:
+    from runtime.errors import CannotRun
+
+    return CannotRun(f"no dead letter is at {place}")

@@ -1,0 +1,44 @@
+"""The `twinsaga` program: one Typer application, one module in `cli` for each sub-command."""
+
+import sys
+
+import typer
+
+from cli import audit, bench, bootstrap, compare, dlq, health, migrate, order, outbox, retention, serve, up
+from runtime.errors import CannotRun
+
+commands = typer.Typer(
+    name="twinsaga",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="One order saga, run two ways on real engines: orchestrated on Temporal, choreographed over Kafka.\n\n"
+    "Start with [bold]twinsaga up[/bold]. Every setting is a variable that begins with TWINSAGA_.",
+)
+commands.command("up")(up.up)
+commands.command("demo")(compare.demo)
+commands.command("compare")(compare.compare)
+commands.command("bench")(bench.bench)
+commands.command("audit")(audit.audit)
+commands.add_typer(order.orders, name="order")
+commands.add_typer(dlq.dead_letters, name="dlq")
+commands.add_typer(outbox.outbox, name="outbox")
+commands.command("serve")(serve.serve)
+commands.command("migrate")(migrate.migrate)
+commands.command("bootstrap")(bootstrap.bootstrap)
+commands.command("health")(health.health)
+commands.command("retention")(retention.retention)
+
+
+def app() -> None:
+    """Run the command line; an expected failure is one message and exit code 1."""
+    try:
+        commands()
+    except CannotRun as why:
+        from rich.console import Console
+        from rich.markup import escape
+
+        Console(stderr=True, highlight=False).print(f"[red]twinsaga:[/red] {escape(str(why))}", soft_wrap=True)
+        sys.exit(1)

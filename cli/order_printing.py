@@ -1,0 +1,144 @@
+"""What `twinsaga order` says, and how it gets it. Results go to standard output, all else to standard error."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.api_client import ApiClient, ApiRefusal, Json
+from cli.order_batch import Batch
+from cli.order_file import Bodies, lines_of
+from runtime.console import progress_bar, table_console
+from runtime.errors import CannotRun
+from runtime.settings import load_settings
+
+PAGE = 200
+T = TypeVar("T")
+output = table_console()
+errors = Console(stderr=True, highlight=False)
+
+
+def place_all(  # noqa: PLR0913 - what the command's options say
+    bodies: Bodies, total: int, api: str | None, *, style: str | None, once: bool, at_once: int, wait_s: float | None
+) -> bool:
+    """Return whether every order was placed, and finished if that was waited for."""
+    with progress_bar(errors, "placing") as progress:
+        bar = progress.add_task("orders", total=total)
+        batch = Batch(
+            lines=lines_of(bodies, style=style, run="once" if once else uuid4().hex[:12]),
+            at_once=at_once,
+            wait_s=wait_s,
+            told=lambda number, reason: errors.print(f"[red]line {number}:[/red] {escape(reason)}", soft_wrap=True),
+            placed=lambda order_id: output.print(order_id) if total == 1 else None,
+            advanced=lambda: progress.advance(bar),
+        )
+        tally = _asked(api, batch.place, at_once=at_once)
+    ends = sorted(tally.ends.items()) + [("unfinished", tally.unfinished)] * bool(tally.unfinished)
+    output.print(f"orders: {', '.join(f'{count} {end}' for end, count in ends) or 'none'}")
+    output.print(f"failed lines: {tally.failed}")
+    return not (tally.failed or tally.unfinished)
+
+
+def stock_products(file: Path, api: str | None) -> None:
+    try:
+        products = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+        bodies = {product.pop("sku"): product for product in products}
+    except (ValueError, KeyError, AttributeError):
+        raise CannotRun(f"{file} is not a file of products, each line a JSON object with a sku") from None
+
+    async def stocked(client: ApiClient) -> None:
+        for sku, body in bodies.items():
+            await client.put(f"/products/{quote(sku, safe='')}", body)
+
+    _asked(api, stocked)
+    output.print(f"{len(bodies)} products stocked")
+
+
+def print_order(order_id: str, api: str | None, *, as_json: bool) -> None:
+    async def asked(client: ApiClient) -> tuple[Json, Json]:
+        path = f"/orders/{quote(order_id, safe='')}"
+        return await client.get(path), await client.get(f"{path}/timeline")
+
+    order, timeline = _asked(api, asked)
+    if as_json:
+        output.print_json(data=order | timeline)
+        return
+    output.print(_summary(order))
+    output.print(_table("steps", order["steps"], ("name", "status", "attempts", "at")))
+    output.print(_table("events", timeline["events"], ("at", "service", "type")))
+
+
+def print_orders(api: str | None, *, style: str | None, status: str | None, limit: int, as_json: bool) -> None:
+    wanted = {name: value for name, value in (("style", style), ("status", status)) if value}
+
+    async def asked(client: ApiClient) -> list[Json]:
+        found: list[Json] = []
+        cursor: str | None = None
+        while len(found) < limit:
+            place = {"limit": str(min(PAGE, limit - len(found)))} | ({"cursor": cursor} if cursor else {})
+            page = await client.get("/orders", wanted | place)
+            found += page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        return found
+
+    found = _asked(api, asked)
+    if as_json:
+        output.print_json(data=found)
+        return
+    output.print(_table("orders", found, ("order_id", "style", "status", "reason", "placed_at")))
+
+
+def _asked(api: str | None, ask: Callable[[ApiClient], Awaitable[T]], *, at_once: int = 1) -> T:
+    """Raises CannotRun with the API's own words where it refuses."""
+    settings = load_settings()
+    host = "127.0.0.1" if settings.api_host in {"0.0.0.0", "::"} else settings.api_host  # noqa: S104 - read, not bound
+
+    async def run() -> T:
+        async with ApiClient(api or f"http://{host}:{settings.api_port}", at_once=at_once) as client:
+            await client.check()
+            return await ask(client)
+
+    try:
+        return asyncio.run(run())
+    except ApiRefusal as refusal:
+        raise CannotRun(str(refusal)) from None
+
+
+def _summary(order: Json) -> str:
+    total = order["total"]
+    lines = {
+        "order": order["order_id"],
+        "style": order["style"],
+        "status": order["status"] + (f" ({order['reason']})" if order["reason"] else ""),
+        "total": f"{total['amount']} {total['currency']} in minor units" if total else "not priced",
+        "payment": "{status}, captured {captured}, refunded {refunded}".format(**order["payment"]),
+        "inventory": order["inventory"]["status"],
+        "shipping": " ".join(filter(None, order["shipping"].values())),
+        "placed": order["placed_at"],
+        "finished": order["finished_at"] or "not yet",
+    }
+    return "\n".join(f"[bold]{name:10}[/bold] {escape(value)}" for name, value in lines.items())
+
+
+def _table(title: str, rows: list[Json], columns: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column in {"order_id", "style"}, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(column, row[column])) for column in columns))
+    return table
+
+
+def _cell(column: str, value: object) -> str:
+    """Times to the millisecond, without the day's T and the Z of UTC."""
+    text = "" if value is None else str(value)
+    return text[:23].replace("T", " ") if column == "at" or column.endswith("_at") else text

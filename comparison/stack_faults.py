@@ -1,0 +1,102 @@
+"""Faults of the embedded stack: signals to its processes, locks on its databases, and everything once more."""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client
+
+from adapters.sql.outbox import Outbox
+from comparison.stack_meter import runs
+from domain.ids import OrderId
+from domain.order import SagaStyle
+from runtime.errors import CannotRun
+from runtime.settings import Settings
+from runtime.temporal import start_saga
+from runtime.wiring import Services
+
+LOOK_EVERY_S = 0.02
+BACK_WITHIN_S = 60.0
+LOCK_WITHIN_S = 10.0
+
+
+class StackBreaking:
+    """`services` are over the databases of the stack that `ready_file` tells of."""
+
+    def __init__(self, ready_file: Path, settings: Settings, services: Services, temporal: Client) -> None:
+        self._ready_file = ready_file
+        self._settings = settings
+        self._services = services
+        self._temporal = temporal
+        self._killed: dict[str, int] = {}
+
+    async def kill(self, process: str) -> datetime:
+        pid = self._pids()[process]
+        self._killed[process] = pid
+        os.kill(pid, signal.SIGKILL)
+        at = datetime.now(UTC)
+        while runs(pid):  # noqa: ASYNC110 - another process ends, and sets no event here
+            await asyncio.sleep(LOOK_EVERY_S)
+        return at
+
+    async def all_back(self) -> None:
+        """Raises CannotRun when that takes longer than BACK_WITHIN_S."""
+        try:
+            async with asyncio.timeout(BACK_WITHIN_S):
+                while self._missing():  # noqa: ASYNC110 - the same
+                    await asyncio.sleep(LOOK_EVERY_S)
+        except TimeoutError:
+            raise CannotRun(f"not back within {BACK_WITHIN_S:.0f} s: one of {', '.join(self._killed)}") from None
+        self._killed.clear()
+
+    @asynccontextmanager
+    async def frozen(self, process: str) -> AsyncIterator[None]:
+        pid = self._pids()[process]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if self._killed.get(process) != pid:
+                os.kill(pid, signal.SIGCONT)
+
+    @asynccontextmanager
+    async def held(self, database: str) -> AsyncIterator[None]:
+        file = self._settings.data_dir / f"{database}.db"
+        with closing(
+            sqlite3.connect(file, timeout=LOCK_WITHIN_S, isolation_level=None, check_same_thread=False)
+        ) as connection:
+            await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                connection.execute("ROLLBACK")
+
+    async def repeat(self, style: SagaStyle, order_ids: Sequence[OrderId]) -> None:
+        if style is SagaStyle.CHOREOGRAPHED:
+            for database in self._services.databases.journals:
+                await asyncio.to_thread(_publish_again, Outbox(database), order_ids)
+            return
+        for order_id in order_ids:
+            record = await asyncio.to_thread(self._services.orders.find, order_id)
+            await start_saga(self._temporal, record.request, self._settings)
+
+    def _missing(self) -> bool:
+        pids = self._pids()
+        return any(pids.get(name, pid) == pid for name, pid in self._killed.items())
+
+    def _pids(self) -> Mapping[str, int]:
+        ready: dict[str, Any] = json.loads(self._ready_file.read_text())
+        processes: dict[str, int] = ready["processes"]
+        return processes
+
+
+def _publish_again(outbox: Outbox, order_ids: Sequence[OrderId]) -> None:
+    with closing(outbox):
+        outbox.publish_again(order_ids)

@@ -1,0 +1,137 @@
+"""The counters of the embedded stack: CPU time of its processes, commits of its databases, records of its broker."""
+
+import asyncio
+import json
+import os
+import struct
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from comparison.stack import ENGINE_DATABASE, GATEWAY_DATABASE, SAGA_TOPICS, SERVICE_DATABASES, Reading
+from domain.ids import OrderId
+from workflows.order_saga import workflow_id
+
+T = TypeVar("T")
+
+RPC_TIMEOUT = timedelta(seconds=10)
+READ_DEADLINE_S = 5.0
+NOTHING_MORE_MS = 50
+"""Several fetches long."""
+
+USER_TICKS, SYSTEM_TICKS = 11, 12
+"""Places in /proc/PID/stat behind the program's name: utime and stime of proc(5)."""
+
+_CHANGES_AT = 8
+"""Of iChange in the WAL-index header, a counter of the commits that wrote (https://sqlite.org/walformat.html)."""
+_HEADER_BYTES = 48
+
+
+class StackMeter:
+    """A process that is not there, or a broker that does not answer, is left out.
+
+    `kafka` reads all records, to count them: asked for its ends, the embedded broker gives the offset at which its last
+    batch begins.
+    """
+
+    def __init__(self, ready_file: Path, data: Path, temporal: Client, kafka: KafkaConsumer) -> None:
+        self._ready_file = ready_file
+        self._data = data
+        self._temporal = temporal
+        self._kafka = kafka
+        self._next: dict[TopicPartition, int] = {}
+
+    async def read(self) -> Reading:
+        return await asyncio.to_thread(self._read)
+
+    async def history_events(self, order_id: OrderId) -> int:
+        try:
+            described = await self._temporal.get_workflow_handle(workflow_id(order_id)).describe(
+                rpc_timeout=RPC_TIMEOUT
+            )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return 0
+            raise
+        return described.history_length
+
+    def _read(self) -> Reading:
+        pids: dict[str, int] = json.loads(self._ready_file.read_text())["processes"]
+        return Reading(
+            at=time.monotonic(),
+            pids=pids,
+            cpu=_known({name: cpu_seconds(pid) for name, pid in pids.items()}),
+            commits=_known(
+                {
+                    name: commits(self._data / f"{name}.db")
+                    for name in (*SERVICE_DATABASES, GATEWAY_DATABASE, ENGINE_DATABASE)
+                }
+            ),
+            records=self._records(SAGA_TOPICS),
+        )
+
+    def _records(self, topics: Collection[str]) -> dict[str, int]:
+        with suppress(KafkaError):
+            self._read_on(topics)
+            return {topic: sum(end for at, end in self._next.items() if at.topic == topic) for topic in topics}
+        return {}
+
+    def _read_on(self, topics: Collection[str]) -> None:
+        if not self._next:
+            numbers = {topic: self._kafka.partitions_for_topic(topic) or () for topic in topics}
+            self._next = {TopicPartition(topic, number): 0 for topic in topics for number in numbers[topic]}
+            self._kafka.assign(list(self._next))
+            self._kafka.seek_to_beginning()
+        ends = self._kafka.end_offsets(list(self._next))
+        give_up_at = time.monotonic() + READ_DEADLINE_S
+        while time.monotonic() < give_up_at:
+            batches = self._kafka.poll(timeout_ms=NOTHING_MORE_MS)
+            self._next |= {partition: records[-1].offset + 1 for partition, records in batches.items()}
+            if not batches and all(self._next[partition] >= end for partition, end in ends.items()):
+                return
+        raise KafkaTimeoutError(f"the records are not read within {READ_DEADLINE_S} s")
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """User and system time of a process. None where it is gone, or where there is no /proc."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
+
+
+def runs(pid: int) -> bool:
+    """A zombie runs no more; to reap it is its supervisor's concern."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:
+        return Path("/proc/self").exists() is False
+
+
+def commits(database: Path) -> int | None:
+    """Commits that wrote to a SQLite database in WAL mode, since it was first opened; None if nobody has it open."""
+    try:
+        with database.with_name(f"{database.name}-shm").open("rb") as index:
+            header = index.read(_HEADER_BYTES)
+    except OSError:
+        return None
+    if len(header) < _HEADER_BYTES:
+        return None
+    changes: int = struct.unpack_from("=I", header, _CHANGES_AT)[0]
+    return changes
+
+
+def _known(counts: Mapping[str, T | None]) -> dict[str, T]:
+    return {name: count for name, count in counts.items() if count is not None}

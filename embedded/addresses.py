@@ -1,0 +1,95 @@
+"""Where the embedded stack listens: what the settings say, or free ports."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from embedded.ports import PortReservations, is_free
+from runtime.errors import CannotRun
+from runtime.settings import PREFIX, Settings
+
+LOCAL_HOSTS = {"127.0.0.1", "localhost", "0.0.0.0", "::1"}  # noqa: S104 - recognised, not bound
+TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
+    "temporal_address",
+    "temporal_ui_url",
+    "kafka_bootstrap",
+    "redis_url",
+    "api_port",
+    "flower_url",
+    "smtp_address",
+    "mail_page_url",
+)
+METRICS = {
+    "order-service": "order_service_metrics_port",
+    "payment-service": "payment_service_metrics_port",
+    "inventory-service": "inventory_service_metrics_port",
+    "shipping-service": "shipping_service_metrics_port",
+}
+LISTENING = {
+    "temporal": (TEMPORAL, TEMPORAL_UI),
+    "kafka": (KAFKA,),
+    "redis": (REDIS,),
+    "api": (API,),
+    "flower": (FLOWER,),
+    "mail": (SMTP, MAIL_PAGE),
+    **{name: (setting,) for name, setting in METRICS.items()},
+}
+HOST_OF_PORT = {API: "api_host", **dict.fromkeys(METRICS.values(), "metrics_host")}
+"""The settings that are a port alone, and where the host is to which it belongs."""
+
+PAGES = {TEMPORAL_UI, FLOWER, MAIL_PAGE}
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def address_of(settings: Settings, setting: str) -> Address:
+    """Raises CannotRun when the setting's value carries no port."""
+    if setting in HOST_OF_PORT:
+        return Address(getattr(settings, HOST_OF_PORT[setting]), getattr(settings, setting))
+    value = getattr(settings, setting)
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if "," in text:
+        raise CannotRun(f"{PREFIX}{setting.upper()} names several servers: leave that engine out with --only")
+    parts = urlsplit(text if "//" in text else f"//{text}")
+    if parts.hostname is None or parts.port is None:
+        raise CannotRun(f"{PREFIX}{setting.upper()} has to name a host and a port for the embedded stack")
+    return Address(parts.hostname, parts.port)
+
+
+def with_free_ports(settings: Settings, names: Iterable[str], ports: PortReservations) -> Settings:
+    def value(setting: str) -> object:
+        if setting in HOST_OF_PORT:
+            return ports.take(getattr(settings, HOST_OF_PORT[setting]))
+        local = Address("127.0.0.1", ports.take("127.0.0.1"))
+        if setting in PAGES:
+            return f"http://{local}"
+        return SecretStr(f"redis://{local}") if setting == REDIS else str(local)
+
+    return settings.with_changes(**{setting: value(setting) for setting in _listening(names)})
+
+
+def refuse_taken_ports(settings: Settings, names: Iterable[str]) -> None:
+    """Raises CannotRun that names the setting of a port in use, or of an engine that runs elsewhere."""
+    for setting in _listening(names):
+        variable = f"{PREFIX}{setting.upper()}"
+        address = address_of(settings, setting)
+        if setting not in HOST_OF_PORT and address.host not in LOCAL_HOSTS:
+            raise CannotRun(f"{variable} names another machine, {address}: leave that engine out with --only")
+        if not is_free(address.host, address.port):
+            raise CannotRun(f"port {address} is in use: set {variable} to another one, or use --free-ports")
+
+
+def all_ports_free(settings: Settings, names: Iterable[str]) -> bool:
+    return all(is_free(*address_of(settings, setting)) for setting in _listening(names))
+
+
+def _listening(names: Iterable[str]) -> list[str]:
+    return [setting for name in names for setting in LISTENING.get(name, ())]

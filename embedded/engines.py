@@ -1,0 +1,58 @@
+"""The three engines of the embedded stack as programs, each with its probe."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from embedded.addresses import KAFKA, REDIS, TEMPORAL, TEMPORAL_UI, address_of
+from embedded.binaries import kafka_binary, redis_binary, temporal_binary
+from embedded.program import Program
+from runtime.liveness_checks import http_answers, kafka_answers, redis_answers
+from runtime.settings import Settings
+from workflows.saga_status import SEARCH_ATTRIBUTES
+
+
+def temporal(settings: Settings) -> Program:
+    server, ui = address_of(settings, TEMPORAL), address_of(settings, TEMPORAL_UI)
+    command = [temporal_binary(settings.temporal_binary), "server", "start-dev"]
+    command += ["--disable-config-file", "--disable-config-env", "--log-level", "warn"]
+    command += ["--ip", server.host, "--port", str(server.port), "--ui-ip", ui.host, "--ui-port", str(ui.port)]
+    command += ["--namespace", settings.temporal_namespace]
+    # The default file store collapses under load.
+    command += ["--db-filename", str(settings.data_dir / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"]
+    # It polls its one shard 20 times a second by default, which adds 40 ms to every workflow task.
+    command += ["--dynamic-config-value", "history.transferProcessorMaxPollRPS=1000"]
+    for attribute in SEARCH_ATTRIBUTES:
+        command += ["--search-attribute", f"{attribute}=Keyword"]
+    # Asked through the UI, so that the answer stands for both.
+    probe = partial(http_answers, ui.host, ui.port, f"/api/v1/namespaces/{settings.temporal_namespace}")
+    return Program(name="temporal", command=tuple(command), environment=settings.as_environment(), answers=probe)
+
+
+def kafka(settings: Settings) -> Program:
+    address = address_of(settings, KAFKA)
+    command = [kafka_binary(settings.kafka_binary), "broker", "--cluster-id", "twinsaga"]
+    command += ["--listener-url", f"tcp://{address}", "--advertised-listener-url", f"tcp://{address}"]
+    command += ["--storage-engine", "memory://tansu/"]
+    return Program(
+        name="kafka",
+        command=tuple(command),
+        environment=settings.as_environment(),
+        answers=partial(kafka_answers, *address),
+    )
+
+
+def redis(settings: Settings) -> Program:
+    address, folder = address_of(settings, REDIS), settings.data_dir / "redis"
+    command = [redis_binary(settings.redis_binary), "--bind", address.host, "--port", str(address.port)]
+    command += ["--dir", str(folder), "--appendonly", "yes", "--save", "", "--daemonize", "no"]
+    return Program(
+        name="redis",
+        command=tuple(command),
+        environment=settings.as_environment(),
+        answers=partial(redis_answers, *address),
+        before_start=partial(Path.mkdir, folder, parents=True, exist_ok=True),
+    )
+
+
+ENGINES: dict[str, Callable[[Settings], Program]] = {"temporal": temporal, "kafka": kafka, "redis": redis}

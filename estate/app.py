@@ -1,0 +1,73 @@
+"""The Celery app of the estate, as everybody needs it: workers, beat, Flower and whoever only sends tasks."""
+
+from celery import Celery
+
+from runtime.settings import Settings
+from services.estate.task_names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS, VIDEO_RETRIES
+
+QUEUE = "twinsaga"
+CLEAN_EVERY_S = 300.0
+FORGET_EVERY_S = 3600.0
+SPARE_S = 60
+CONNECT_DEADLINE_S = 2.0
+LOST_WAIT_S = 2.0
+"""So long an answer of a child that died may still be on its way; then its task goes back to the broker."""
+ANSWER_DEADLINE_S = 10.0
+
+
+def celery_app(settings: Settings) -> Celery:
+    """Nothing connects before it is first used."""
+    app = Celery("twinsaga", broker=settings.celery_broker_url, backend=settings.celery_results_url)
+    limit = settings.task_time_limit_seconds
+    app.conf.update(
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        task_default_queue=QUEUE,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_track_started=True,
+        task_time_limit=limit,
+        task_soft_time_limit=limit - 30,
+        task_send_sent_event=True,
+        worker_send_task_events=True,
+        worker_prefetch_multiplier=1,
+        worker_lost_wait=LOST_WAIT_S,
+        worker_cancel_long_running_tasks_on_connection_loss=True,  # they come again, and must not run twice at once
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=CONNECT_DEADLINE_S,
+        broker_transport_options=_transport_options(settings),
+        redis_socket_connect_timeout=CONNECT_DEADLINE_S,
+        redis_socket_timeout=ANSWER_DEADLINE_S,
+        result_expires=24 * 3600,
+        beat_schedule=_schedule(settings),
+        beat_max_loop_interval=settings.estate_sweep_seconds,
+        timezone="UTC",
+    )
+    return app
+
+
+def _transport_options(settings: Settings) -> dict[str, object]:
+    # A message that is unacknowledged for longer is delivered again: longer than the longest task, and than the longest
+    # countdown of a retry, which a worker holds unacknowledged too.
+    longest_countdown = settings.video_retry_base_seconds * 2 ** (VIDEO_RETRIES - 1)
+    return {
+        "visibility_timeout": int(settings.task_time_limit_seconds + longest_countdown + SPARE_S),
+        "socket_connect_timeout": CONNECT_DEADLINE_S,
+        "socket_timeout": ANSWER_DEADLINE_S,
+    }
+
+
+def _schedule(settings: Settings) -> dict[str, object]:
+    """A sweep that nobody takes in time is dropped: the next one does its work."""
+    return {
+        name: {"task": task, "schedule": every, "options": {"expires": every * 2, "ignore_result": True}}
+        for name, task, every in (
+            ("hand over tasks", HAND_OVER_TASKS, settings.estate_sweep_seconds),
+            ("clean up", CLEAN_UP, CLEAN_EVERY_S),
+            ("forget what is old", FORGET_WHAT_IS_OLD, FORGET_EVERY_S),
+        )
+    }

@@ -1,0 +1,10 @@
+from adapters.clock import utc_now
+from adapters.sql.database import Database
+from adapters.sql.estate import Estate
+from runtime.settings import Settings
+
+
+def open_estate(settings: Settings) -> tuple[Estate, Database]:
+    """The database is for whoever closes it."""
+    database = Database.open(settings.database_url("estate"), service="estate")
+    return Estate(database, utc_now), database

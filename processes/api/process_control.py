@@ -1,0 +1,114 @@
+"""The API's hands on its neighbours in the embedded stack: what the supervisor says of them, holds, and signals.
+
+Outside the embedded stack there is nothing to take hold of: nobody else names a run folder to the API, and a process is
+only touched if both it and the API are children of the supervisor that wrote there.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from api.problems import NotFound, NotPossibleNow
+from api.process_control import Controls, Neighbour, ProcessState
+from runtime.run_folder import RunFolder
+from runtime.settings import Settings
+
+CONTROLLED = (
+    "payment-service",
+    "order-service",
+    "inventory-service",
+    "shipping-service",
+    "saga-worker",
+    "kafka-bridge",
+)
+KILLS_ALLOWED = 3
+"""A minute, of one process. The supervisor takes five deaths for a program that cannot run, and ends the stack."""
+KILLS_WINDOW_S = 60.0
+
+
+def controls_in(settings: Settings) -> Controls | None:
+    """None outside the embedded stack, and where the kernel offers no safe way to signal a neighbour."""
+    if settings.embedded_run_dir is None or settings.environment == "production" or sys.platform != "linux":
+        return None
+    return NeighbourControls(RunFolder(settings.embedded_run_dir))
+
+
+class NeighbourControls:
+    def __init__(self, run_folder: RunFolder, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run_folder = run_folder
+        self._clock = clock
+        self._known: set[str] = set()  # one that was released is not listed before it runs again
+        self._kills: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=KILLS_ALLOWED))
+
+    def neighbours(self) -> Sequence[Neighbour]:
+        pids = self._pids()
+        self._known |= {name for name in CONTROLLED if name in pids or self._run_folder.holds(name)}
+        return [Neighbour(name, self._state(name, pids)) for name in CONTROLLED if name in self._known]
+
+    def stop(self, name: str) -> None:
+        self._expect(name, "running")
+        self._run_folder.hold(name)
+        try:
+            self._signal(name, signal.SIGTERM)
+        except NotPossibleNow:
+            self._run_folder.release(name)
+            raise
+
+    def start(self, name: str) -> None:
+        self._expect(name, "stopped")
+        self._run_folder.release(name)
+
+    def kill(self, name: str) -> None:
+        self._expect(name, "running")
+        kills, now = self._kills[name], self._clock()
+        if len(kills) == KILLS_ALLOWED and now - kills[0] < KILLS_WINDOW_S:
+            raise NotPossibleNow(f"{name} was killed {KILLS_ALLOWED} times in the last minute: let it run a little")
+        self._signal(name, signal.SIGKILL)
+        kills.append(now)
+
+    def _expect(self, name: str, state: ProcessState) -> None:
+        found = next((neighbour for neighbour in self.neighbours() if neighbour.name == name), None)
+        if found is None:
+            raise NotFound(f"no process under control is called {name}")
+        if found.state != state:
+            raise NotPossibleNow(f"{name} is {found.state}")
+
+    def _state(self, name: str, pids: Mapping[str, int]) -> ProcessState:
+        runs = name in pids and _is_child(pids[name], os.getppid())
+        if self._run_folder.holds(name):
+            return "stopping" if runs else "stopped"
+        return "running" if runs else "starting"
+
+    def _pids(self) -> Mapping[str, int]:
+        return self._run_folder.pids(supervisor=os.getppid())
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        """By a descriptor of the process, so that its number cannot have become another's meanwhile."""
+        pid = self._pids().get(name)
+        if pid is None:
+            raise NotPossibleNow(f"{name} does not run")
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            raise NotPossibleNow(f"{name} does not run") from None
+        try:
+            if not _is_child(pid, os.getppid()):
+                raise NotPossibleNow(f"{name} does not run")
+            signal.pidfd_send_signal(process, number)
+        except ProcessLookupError:
+            raise NotPossibleNow(f"{name} does not run") from None
+        finally:
+            os.close(process)
+
+
+def _is_child(pid: int, parent: int) -> bool:
+    """Whether the process runs and this is its parent. proc(5): the state follows the name's last bracket."""
+    try:
+        state, found, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return state != "Z" and int(found) == parent

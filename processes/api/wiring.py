@@ -1,0 +1,87 @@
+"""Puts the API on the real things."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from adapters.in_flight_keys import RedisInFlightKeys
+from api.dependencies import Dependencies, OrderConductor, TemporalUi
+from domain.order import SagaStyle
+from estate.api_ports import EstateAccounts, EstateVideos
+from estate.database import open_estate
+from estate.task_outbox import HandingOver
+from estate.video_workflows import VideoWorkflows
+from processes.api.database_probes import database_probe, database_probes
+from processes.api.dead_letters import DeadLetterBox
+from processes.api.order_control import ChoreographedConductor, OrchestratedConductor
+from processes.api.process_control import controls_in
+from processes.api.saga_starter import Temporal, TemporalStarter
+from processes.api.settlements import SettlementsByKafka
+from processes.eager_start_socket import StartsByWorker, socket_in
+from runtime.kafka import kafka_connection, kafka_security
+from runtime.probes import Probe, ask_kafka
+from runtime.settings import Settings
+from runtime.temporal import connect, start_saga
+from runtime.wiring import Databases, Services, audit_of, services_over
+from twinsaga_bridges.workflow_into_kafka import EventProducer
+
+
+@asynccontextmanager
+async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
+    """Nothing connects before it is first used, so that the API starts whatever is away."""
+    databases = Databases.open(settings)
+    keys = RedisInFlightKeys(settings.own_redis_url)
+    temporal = Temporal(partial(connect, settings))
+    by_worker = StartsByWorker(socket_in(settings.embedded_run_dir))
+    published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
+    estate, estate_database = open_estate(settings)
+    workflows = VideoWorkflows(settings)
+    handing_over = HandingOver(settings, estate, workflows.start)
+    events = EventProducer(kafka_connection(settings).producer)
+    try:
+        yield Dependencies(
+            orders={SagaStyle.CHOREOGRAPHED: published.orders, SagaStyle.ORCHESTRATED: recorded.orders},
+            payments=published.payments,
+            inventory=published.inventory,
+            shipping=published.shipping,
+            starter=TemporalStarter(temporal, partial(start_saga, settings=settings), by_worker.start),
+            in_flight=keys,
+            accounts=EstateAccounts(estate=estate, handing_over=handing_over),
+            videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
+            conductors=conductors_over(published, temporal),
+            settlements=SettlementsByKafka(events),
+            dead_letters=DeadLetterBox(kafka_connection(settings)),
+            probes=[
+                *database_probes(databases),
+                database_probe("estate", estate_database),
+                Probe("temporal", temporal.ask),
+                Probe("kafka", partial(ask_kafka, settings.kafka_bootstrap, kafka_security(settings).tls())),
+                Probe("redis", keys.ping),
+            ],
+            audit=partial(audit_of, databases),
+            temporal_ui=TemporalUi(
+                address=str(settings.temporal_ui_url).rstrip("/"),
+                namespace=settings.temporal_namespace,
+                witnessed=settings.witness_enabled,
+            ),
+            controls=controls_in(settings),
+        )
+    finally:
+        await by_worker.close()
+        await asyncio.to_thread(events.close)
+        await keys.close()
+        databases.close()
+        estate_database.close()
+
+
+def conductors_over(published: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderConductor]:
+    return {
+        SagaStyle.ORCHESTRATED: OrchestratedConductor(temporal=temporal),
+        SagaStyle.CHOREOGRAPHED: ChoreographedConductor(
+            orders=published.orders,
+            payments=published.payments,
+            inventory=published.inventory,
+            shipping=published.shipping,
+        ),
+    }

@@ -1,0 +1,99 @@
+"""`twinsaga serve celery-worker`: a prefork Celery worker for the tasks of the estate."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+from celery import Celery, signals
+from celery.apps import worker as celerys
+from celery.worker import state
+
+from adapters.storage import Storage, StorageNotInstalled
+from estate.app import celery_app
+from estate.place_order import add_place_order
+from estate.task_context import WorkPerProcess
+from estate.tasks import add_tasks
+from estate.video_workflows import VideoWorkflows
+from runtime import parent_death as tethered
+from runtime.errors import CannotRun
+from runtime.readiness import announce_ready
+from runtime.settings import Settings
+from runtime.stopping import leave_anyway, stop_event
+from twinsaga_bridges.workflow_into_celery import TaskClaims, install
+
+FINISH_IN_HAND_S = 5.0
+LEAVE_ANYWAY_S = 9.0
+
+
+def main(settings: Settings) -> None:
+    """Run until SIGTERM. A task that is not finished five seconds later is put back, and runs again elsewhere.
+
+    Raises:
+        CannotRun: what the storage of the videos needs is not installed.
+    """
+    refuse_missing_storage(settings)
+    stop = stop_event()
+    settings.videos_dir.mkdir(parents=True, exist_ok=True)
+    _tie_children()
+    signals.setup_logging.connect(_keep_our_logs, weak=False)
+    signals.worker_ready.connect(lambda **_: announce_ready(settings), weak=False)
+    app, concurrency = estate_app(settings), settings.celery_concurrency
+    worker: Any = _Worker(
+        app=app,
+        pool="prefork",
+        concurrency=concurrency,
+        optimization="fair",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,  # which costs a second of waiting for the answers of other workers
+    )
+    worker.stop_asked = stop
+    worker.start()
+
+
+def refuse_missing_storage(settings: Settings) -> None:
+    """Say it before a customer's video fails for it."""
+    try:
+        Storage(settings.video_storage_url).must_be_installed()
+    except StorageNotInstalled as missing:
+        raise CannotRun(f"the storage of the videos cannot be used: {missing}") from missing
+
+
+def estate_app(settings: Settings) -> Celery:
+    app, workflows = celery_app(settings), VideoWorkflows(settings)
+    works = WorkPerProcess(settings, workflows)
+    add_tasks(app, works)
+    add_place_order(app, works, workflows)
+    install(app, workflows.client, TaskClaims.at(settings.own_redis_url))
+    return app
+
+
+class _Worker(celerys.Worker):
+    """Celery's own handlers wait for tasks without a limit."""
+
+    stop_asked: threading.Event
+
+    def install_platform_tweaks(self, worker: Any) -> None:  # noqa: ANN401 - Celery's
+        put_back: Any = celerys
+        put_back.install_worker_term_hard_handler(worker, sig="SIGQUIT", verbose=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        if self.stop_asked.is_set():
+            self._stop()
+
+    def _stop(self, *_: object) -> None:
+        state.should_stop = 0  # type: ignore[assignment] # an exit code
+        leave_anyway(LEAVE_ANYWAY_S)
+        cold = threading.Timer(FINISH_IN_HAND_S, os.kill, (os.getpid(), signal.SIGQUIT))
+        cold.daemon = True
+        cold.start()
+
+
+def _tie_children() -> None:
+    parent = os.getpid()
+    signals.worker_process_init.connect(lambda **_: tethered.tether(parent), weak=False)
+
+
+def _keep_our_logs(**_: object) -> None:
+    """That somebody listens to this signal is what makes Celery leave the logs alone."""

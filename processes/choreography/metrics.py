@@ -1,0 +1,114 @@
+"""What a service of the choreography tells Prometheus: how far it is behind, what is parked, how old its outbox is."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import structlog
+from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from adapters.clock import utc_now
+from adapters.kafka.away import DATABASE_AWAY
+from adapters.kafka.lag import GroupLag
+from runtime.errors import CannotRun
+from runtime.wiring import ConsumingService
+from services.unit_of_work import Clock
+
+FRESH_S = 1.0
+"""Whoever asks sooner gets the last answer again, so that asking often costs the broker and the database nothing."""
+
+_REQUEST_DEADLINE_S = 10.0
+
+
+class ServiceMeasures(Collector):
+    """What does not answer is left out, and named by `twinsaga_source_up`: an old number would look like a good one."""
+
+    def __init__(self, consuming: ConsumingService[Any], lag: GroupLag, clock: Clock = utc_now) -> None:
+        self._consuming = consuming
+        self._lag = lag
+        self._clock = clock
+        self._one_at_a_time = threading.Lock()
+        self._last: Sequence[GaugeMetricFamily] = ()
+        self._fresh_until = 0.0
+        self._log = structlog.get_logger(__name__)
+
+    def collect(self) -> Sequence[GaugeMetricFamily]:
+        with self._one_at_a_time:
+            if time.monotonic() > self._fresh_until:
+                self._last = self._measured()
+                self._fresh_until = time.monotonic() + FRESH_S
+            return self._last
+
+    def _measured(self) -> Sequence[GaugeMetricFamily]:
+        name = self._consuming.name
+        lag = _gauge("twinsaga_consumer_lag", "Messages that the group has not committed", "topic", "partition")
+        parked = _gauge("twinsaga_parked_messages", "Messages that wait for their next attempt")
+        age = _gauge("twinsaga_outbox_age_seconds", "How long the oldest event waits to be published, 0 if none does")
+        up = _gauge("twinsaga_source_up", "Whether it answered, so that what it tells is here", "source")
+        try:
+            parked.add_metric([name], self._consuming.parked.count())
+            age.add_metric([name], self._outbox_age_s())
+            up.add_metric([name, "database"], 1)
+        except DATABASE_AWAY as away:
+            self._log.warning("not measured", source="database", error=str(away))
+            up.add_metric([name, "database"], 0)
+        try:
+            for partition, behind in self._lag.measure().items():
+                lag.add_metric([name, partition.topic, str(partition.partition)], behind)
+            up.add_metric([name, "kafka"], 1)
+        except KafkaError as away:
+            self._log.warning("not measured", source="kafka", error=repr(away))
+            up.add_metric([name, "kafka"], 0)
+        return lag, parked, age, up
+
+    def _outbox_age_s(self) -> float:
+        oldest = self._consuming.outbox.oldest_waiting_at()
+        return max(0.0, (self._clock() - oldest).total_seconds()) if oldest is not None else 0.0
+
+
+@contextmanager
+def metrics_served(host: str, port: int | None, measures: Collector) -> Iterator[None]:
+    """Answer `GET /metrics` for the length of the block; without a port, don't.
+
+    Raises:
+        CannotRun: the port is in use.
+    """
+    if port is None:
+        yield
+        return
+    registry = CollectorRegistry()
+    registry.register(measures)
+    try:
+        server = make_server(host, port, make_wsgi_app(registry), _Server, _Request)
+    except OSError as error:
+        raise CannotRun(f"metrics cannot be served at {host}:{port}: {error.strerror}") from error
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="metrics", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True  # who has not been answered at the end asks the next process
+
+
+class _Request(WSGIRequestHandler):
+    timeout = _REQUEST_DEADLINE_S
+
+    def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 - the base class's
+        """Say nothing: it is asked every few seconds."""
+
+
+def _gauge(name: str, told: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, told, labels=["service", *labels])

@@ -1,0 +1,56 @@
+"""Pix payments that the customer did not make in time are refused. Nobody else in a choreography watches a clock."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from adapters.kafka.away import DATABASE_AWAY
+from adapters.sql.inbox import AlreadyHandled
+from adapters.sql.unit_of_work import Handling
+from domain.commands import AbortPayment
+from domain.errors import GatewayFault
+from domain.events import PaymentPending
+from domain.ids import EventId, OrderId
+from domain.order import Reason
+from services.payments.service import PaymentService
+
+_AT_ONCE = 1_000
+
+
+class PixExpiry:
+    def __init__(self, payments_for: Callable[[Handling | None], PaymentService], every_s: float) -> None:
+        """`payments_for` binds the service to a message, so that a refusal names the event that it answers to."""
+        self._payments_for = payments_for
+        self._every_s = every_s
+        self._log = structlog.get_logger(__name__)
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.wait(self._every_s):
+            try:
+                self.sweep()
+            except DATABASE_AWAY as fault:
+                self._log.warning("expired payments wait for the next sweep", error=str(fault))
+
+    def sweep(self) -> None:
+        """Refuse what is overdue. One that faults does not hold up the others; the next sweep meets it again."""
+        payments = self._payments_for(None)
+        for payment in payments.expired(_AT_ONCE):
+            pending = _pending_event(payments, payment.order_id)
+            if pending is None:
+                continue
+            abort = AbortPayment(order_id=payment.order_id, reason=Reason.PAYMENT_EXPIRED)
+            try:
+                with suppress(AlreadyHandled):
+                    self._payments_for(Handling(message_id=pending)).abort(abort)
+            except GatewayFault as fault:
+                self._log.warning("not refused yet", order_id=payment.order_id, error=str(fault))
+
+
+def _pending_event(payments: PaymentService, order_id: OrderId) -> EventId | None:
+    """Of a choreographed order only, where a message caused it: an orchestrated one has its workflow's timer."""
+    for recorded in payments.journal(order_id).events:
+        if isinstance(recorded.event, PaymentPending) and recorded.caused_by is not None:
+            return recorded.event_id
+    return None

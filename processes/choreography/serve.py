@@ -1,0 +1,68 @@
+"""`twinsaga serve order-service` and its three sisters."""
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from adapters.kafka.backoff import Backoff
+from adapters.kafka.lag import GroupLag
+from processes.choreography.metrics import ServiceMeasures, metrics_served
+from processes.choreography.service import ChoreographedService, Patience, topics_read_by
+from runtime.kafka import kafka_connection
+from runtime.readiness import announce_ready
+from runtime.settings import Settings
+from runtime.stopping import stop_event
+from runtime.wiring import (
+    INVENTORY_SERVICE,
+    ORDER_SERVICE,
+    PAYMENT_SERVICE,
+    SHIPPING_SERVICE,
+    ConsumingService,
+    consuming_inventory,
+    consuming_orders,
+    consuming_payments,
+    consuming_shipping,
+)
+from services.payments.service import PaymentService
+
+_SWITCH_S = 0.0005
+"""A message passes through five threads. At Python's 5 ms each may wait that long for another one that computes."""
+
+
+def _payments(settings: Settings) -> ConsumingService[PaymentService]:
+    return consuming_payments(settings, pix_expiry=timedelta(seconds=settings.pix_expiry_seconds))
+
+
+_OPENERS: Mapping[str, Callable[[Settings], ConsumingService[Any]]] = {
+    ORDER_SERVICE: consuming_orders,
+    PAYMENT_SERVICE: _payments,
+    INVENTORY_SERVICE: consuming_inventory,
+    SHIPPING_SERVICE: consuming_shipping,
+}
+
+
+def main(settings: Settings, name: str) -> None:
+    """Run one service of the choreography until SIGTERM; what is in hand is finished and committed."""
+    sys.setswitchinterval(_SWITCH_S)
+    stop, joined = stop_event(), threading.Event()
+    consuming = _OPENERS[name](settings)
+    connection = kafka_connection(settings)
+    patience = Patience(
+        attempts=settings.parked_attempts,
+        backoff=Backoff(first_s=settings.parked_first_delay_seconds, longest_s=settings.parked_longest_delay_seconds),
+        sweep_every_s=settings.expiry_sweep_seconds,
+    )
+    threading.Thread(target=_announce, args=(settings, joined), daemon=True).start()
+    measures = ServiceMeasures(consuming, GroupLag(connection, name, topics_read_by(name)))
+    try:
+        with metrics_served(settings.metrics_host, settings.metrics_port, measures):
+            ChoreographedService(consuming, connection, patience).run(stop, joined)
+    finally:
+        consuming.close()
+
+
+def _announce(settings: Settings, joined: threading.Event) -> None:
+    joined.wait()
+    announce_ready(settings)

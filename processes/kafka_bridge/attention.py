@@ -1,0 +1,46 @@
+"""Lets the witness know that its order needs attention: no event says it, but the dead letter of a refund does."""
+
+from adapters.kafka.dead_letter_listener import DeadLetter
+from adapters.kafka.dead_letters import PREFIX
+from adapters.kafka.message import IncomingMessage
+from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
+from twinsaga_bridges.kafka_into_workflow import IncomingEvent, KafkaRecord
+from workflows.choreography_witness import WitnessedEvent
+from workflows.witnessed_steps import NEEDS_ATTENTION
+
+_OTHER = "dead letter"
+"""Has no route: whatever else was buried, no witness has to know it."""
+
+
+def attention_letters(record: KafkaRecord) -> IncomingEvent:
+    """Read a dead letter. Its place is its id; what it says leaves the error's text out, which may name anything."""
+    letter = DeadLetter.from_message(message_of(record))
+    if letter is None or letter.event_type not in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
+        return IncomingEvent(id=_place(record), type=_OTHER, key="", data=None, record=record)
+    error = record.header(f"{PREFIX}error")
+    says = f"{letter.group} gave up on `{letter.event_type}` after {letter.attempts} attempts ({error})"
+    data = {"order_id": letter.order_id, "says": says}
+    return IncomingEvent(id=_place(record), type=NEEDS_ATTENTION, key=letter.order_id, data=data, record=record)
+
+
+def attention_to(event: IncomingEvent) -> WitnessedEvent:
+    return WitnessedEvent(
+        event_id=event.id, caused_by=event.record.header("ce_id"), owed_by="an operator", says=event.data["says"]
+    )
+
+
+def _place(record: KafkaRecord) -> str:
+    return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def message_of(record: KafkaRecord) -> IncomingMessage:
+    """What a bridge has read, as the consumers of the services have it."""
+    return IncomingMessage(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp_ms,
+        key=record.key,
+        value=record.value,
+        headers=tuple((name, value or b"") for name, value in record.headers),
+    )

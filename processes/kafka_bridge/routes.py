@@ -1,0 +1,143 @@
+"""What each event from Kafka does in this project: the tables of the bridge."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from adapters.kafka.topics import SETTLED, SETTLEMENTS
+from choreography.routing import ROUTING, tag_of
+from domain.commands import PlaceOrder, SettlePayment
+from domain.errors import KeyReused, UnknownOrder
+from domain.events import Event, PaymentSettled
+from domain.ids import OrderId, order_id_from_key
+from domain.order import SagaStyle
+from processes.kafka_bridge.attention import attention_to
+from runtime.settings import Settings
+from runtime.wiring import Services
+from services.intake.order_body import OrderPairBody, fingerprint_of
+from twinsaga_bridges.kafka_into_workflow import (
+    NOTHING,
+    Decoder,
+    IncomingEvent,
+    Routes,
+    Signal,
+    SignalWithStart,
+    Start,
+    cloud_events,
+    plain_json,
+)
+from workflows.choreography_witness import WitnessedEvent, WitnessedOrder, witness_id
+from workflows.order_saga import workflow_id
+from workflows.saga_status import first_attributes, summary_of
+from workflows.witnessed_steps import NEEDS_ATTENTION
+
+REQUESTED = "order-requests"
+WITNESS_QUEUE = "choreography-witnesses"
+ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED), SETTLEMENTS: cloud_events}
+
+_MOMENT = TypeAdapter(datetime)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstateRoutes:
+    """`services` record without publishing: what comes in here is for orchestrated orders."""
+
+    settings: Settings
+    services: Services
+
+    def table(self) -> Routes:
+        return {REQUESTED: self._place, SETTLED: self._settle}
+
+    async def _place(self, event: IncomingEvent) -> Start:
+        """Write the order as the API does, and let the bridge start its saga. The key decides which order it is."""
+        if not event.key:
+            raise ValueError("a request without a key cannot be told from its repetition")
+        command = _command(event)
+        try:
+            await asyncio.to_thread(self.services.orders.place, command)
+        except KeyReused as reused:
+            raise ValueError("the key was used before, for another order") from reused
+        request = command.request
+        return Start(
+            workflow="OrderSaga",
+            workflow_id=lambda _: workflow_id(request.order_id),
+            task_queue=self.settings.temporal_task_queue,
+            argument=lambda _: request,
+            summary=summary_of(request),
+            search_attributes=lambda _: first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
+        )
+
+    async def _settle(self, event: IncomingEvent) -> Signal | None:
+        """Tell the saga of an orchestrated order. After its end the money goes back.
+
+        The Payment service hears of the others by itself, and buries what is no settlement.
+        """
+        order_id = _settled_order(event)
+        try:
+            record = await asyncio.to_thread(self.services.orders.find, order_id) if order_id else None
+        except UnknownOrder:
+            return None
+        if order_id is None or record is None or record.style is not SagaStyle.ORCHESTRATED:
+            return None
+        return Signal(
+            signal="payment_settled",
+            workflow_id=lambda _: workflow_id(order_id),
+            argument=lambda _: NOTHING,
+            too_late=lambda _: self._book(order_id),
+        )
+
+    async def _book(self, order_id: OrderId) -> None:
+        await asyncio.to_thread(self.services.payments.settle, SettlePayment(order_id=order_id))
+
+
+def witness_routes(silence_s: float) -> Routes:
+    """Every event of the choreography goes to its order's witness, as a signal that bears its name."""
+    start = Start(
+        workflow="ChoreographyWitness",
+        workflow_id=lambda event: witness_id(event.data["order_id"]),
+        task_queue=WITNESS_QUEUE,
+        argument=lambda event: WitnessedOrder(order_id=event.data["order_id"], silence_s=silence_s),
+        summary="watches a choreographed order",
+        search_attributes=lambda event: first_attributes(event.data["order_id"], SagaStyle.CHOREOGRAPHED),
+    )
+    return {
+        tag_of(event): SignalWithStart(
+            signal=tag_of(event), start=start, argument=partial(_witnessed, _owed_after(event))
+        )
+        for event in get_args(Event)
+        if event is not PaymentSettled
+    } | {NEEDS_ATTENTION: SignalWithStart(signal=NEEDS_ATTENTION, start=start, argument=attention_to)}
+
+
+def _witnessed(owed_by: str | None, event: IncomingEvent) -> WitnessedEvent:
+    expires_at = event.data.get("expires_at")
+    return WitnessedEvent(
+        event_id=event.id,
+        caused_by=event.record.header("ce_causationid"),
+        owed_by="the customer" if expires_at else owed_by,
+        waits_until=_MOMENT.validate_python(expires_at) if expires_at else None,
+    )
+
+
+def _owed_after(event: type[Event]) -> str | None:
+    return next((service for service, policies in ROUTING.items() if event in policies), None)
+
+
+def _settled_order(event: IncomingEvent) -> OrderId | None:
+    order_id = event.data.get("order_id") if isinstance(event.data, dict) else None
+    return OrderId(order_id) if isinstance(order_id, str) else None
+
+
+def _command(event: IncomingEvent) -> PlaceOrder:
+    try:
+        body = OrderPairBody.model_validate(event.data)
+    except ValidationError as invalid:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in invalid.errors(include_input=False)]
+        raise ValueError("; ".join(wrong)) from None
+    request = body.to_request(order_id_from_key(REQUESTED, event.key))
+    return PlaceOrder(request=request, style=SagaStyle.ORCHESTRATED, fingerprint=fingerprint_of(body))

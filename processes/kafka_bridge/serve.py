@@ -1,0 +1,134 @@
+"""`twinsaga serve kafka-bridge`: brings Kafka's events into workflows, and runs choreographed orders' witnesses."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
+from functools import partial
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Plugin, Worker
+
+from activities.cancellation_requests import CancellationRequestActivities
+from activities.outcome import ENDS_QUEUE
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.dead_letters import DeadLetters
+from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters
+from domain.ids import OrderId, event_id_of
+from domain.order import Reason
+from processes.kafka_bridge.attention import attention_letters, message_of
+from processes.kafka_bridge.routes import ESTATE_TOPICS, WITNESS_QUEUE, EstateRoutes, witness_routes
+from runtime.kafka import kafka_connection
+from runtime.readiness import announce_ready
+from runtime.settings import Settings
+from runtime.stopping import leave_in_time, stop_event
+from runtime.temporal import connect, runner_plugins
+from runtime.wiring import Databases, services_over
+from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable, cloud_events
+from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
+from workflows.choreography_witness import ChoreographyWitness
+from workflows.publish_outcome import TellOrderEnd
+
+GROUP = "kafka-bridge"
+PUBLISHING_AT_ONCE = 4
+LEAVE_ANYWAY_S = 9.0
+CANCELLATION_REQUESTED = "order.cancellation_requested"
+
+log = structlog.get_logger(__name__)
+
+
+class CancellationByEvent:
+    def __init__(self, events: EventProducer) -> None:
+        self._events = events
+
+    def ask(self, order_id: OrderId) -> None:
+        self._events.send(
+            OutgoingEvent(
+                topic="orders",
+                key=order_id,
+                type=CANCELLATION_REQUESTED,
+                source="/twinsaga/witness",
+                data={"order_id": order_id, "reason": Reason.TIMED_OUT, "type": CANCELLATION_REQUESTED},
+                id=event_id_of(order_id, CANCELLATION_REQUESTED),
+            )
+        )
+
+
+class Burial:
+    """The services bury what is wrong on their own topics, and what is no settlement. The bridge only misses it."""
+
+    def __init__(self, dead_letters: DeadLetters) -> None:
+        self._dead_letters = dead_letters
+        self._one_at_a_time = threading.Lock()
+
+    def bury(self, record: KafkaRecord, why: Exception) -> None:
+        ours = record.topic in TOPICS or is_dead_letters(record.topic)
+        if ours or (record.topic == SETTLEMENTS and isinstance(why, Unreadable)):
+            log.info("left to the services", topic=record.topic, offset=record.offset, why=str(why))
+            return
+        with self._one_at_a_time:
+            self._dead_letters.bury(message_of(record), why, attempts=1)
+
+
+def main(settings: Settings) -> None:
+    """Run until SIGTERM; what is in hand gets five seconds.
+
+    Raises:
+        CannotRun: Temporal does not answer.
+    """
+    stop = stop_event()
+    leave_in_time(stop, LEAVE_ANYWAY_S)  # a broker that is away may hold up our commits and our events longer
+    asyncio.run(_run(settings, stop))
+
+
+async def _run(settings: Settings, stop: threading.Event) -> None:
+    client = await connect(settings)
+    connection = kafka_connection(settings)
+    with closing(Databases.open(settings)) as databases, closing(DeadLetters(connection, GROUP)) as dead_letters:
+        routes = EstateRoutes(settings=settings, services=services_over(databases, publish=False)).table()
+        topics = dict(ESTATE_TOPICS)
+        if settings.witness_enabled:
+            topics |= dict.fromkeys(TOPICS, cloud_events)
+            topics |= dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters)
+            routes = {**routes, **witness_routes(settings.witness_silence_seconds)}
+        bridge = KafkaIntoWorkflow(
+            client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
+        )
+        runner = runner_plugins(settings)
+        async with _witnesses(client, connection, runner), _order_ends(client, connection, runner):
+            announce_ready(settings)  # no order waits for the group, which may take its time
+            await bridge.run(stop, threading.Event())
+
+
+@asynccontextmanager
+async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequence[Plugin]) -> AsyncIterator[None]:
+    """They run although the setting is off: those that were begun before have to end."""
+    with closing(EventProducer(connection.producer)) as events, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
+        requests = CancellationRequestActivities(CancellationByEvent(events))
+        async with Worker(
+            client,
+            task_queue=WITNESS_QUEUE,
+            workflows=[ChoreographyWitness],
+            activities=[requests.request],
+            plugins=runner,
+            activity_executor=threads,
+            max_concurrent_activities=PUBLISHING_AT_ONCE,
+        ):
+            yield
+
+
+@asynccontextmanager
+async def _order_ends(client: Client, connection: KafkaConnection, runner: Sequence[Plugin]) -> AsyncIterator[None]:
+    """Tells how those orchestrated orders ended whose saga worker could not; until then that waits in Temporal."""
+    with closing(KafkaPublishing(connection.producer)) as publishing, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
+        async with Worker(
+            client,
+            task_queue=ENDS_QUEUE,
+            workflows=[TellOrderEnd],
+            plugins=[KafkaPublishingPlugin(publishing), *runner],
+            activity_executor=threads,
+            max_concurrent_activities=PUBLISHING_AT_ONCE,
+        ):
+            yield

@@ -1,3 +1,0 @@
-from runtime.command_line import app
-
-app()

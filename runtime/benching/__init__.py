@@ -1,1 +1,0 @@
-"""What `twinsaga bench` measures on: stacks of its own, and the references beside them."""

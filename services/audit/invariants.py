@@ -1,0 +1,142 @@
+"""What must hold at rest, over all services' databases and the gateway's books, whatever was killed meanwhile."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain.ids import OrderId
+from services.audit.books import Books, Charge
+from services.audit.verdict import Verdict
+from services.inventory.store import Reservation, ReservationStatus
+from services.orders.store import OrderRecord, Stage
+from services.payments.store import Payment, PaymentStatus
+from services.shipping.store import Shipment, ShipmentStatus
+from services.unit_of_work import Clock
+
+PENDING_DEADLINE = timedelta(minutes=45)
+"""Longer than a pix payment may take (30 minutes) and the saga around it."""
+
+OUTBOX_GRACE = timedelta(seconds=5)
+"""An event younger than this is on its way, not waiting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dossier:
+    """All that the five databases say of one order."""
+
+    record: OrderRecord
+    payment: Payment | None
+    reservation: Reservation | None
+    shipment: Shipment | None
+    charges: Sequence[Charge]
+
+    @property
+    def order_id(self) -> OrderId:
+        return self.record.request.order_id
+
+    @property
+    def held(self) -> int:
+        return sum(charge.captured - charge.refunded for charge in self.charges)
+
+
+def audit(books: Books, clock: Clock) -> Verdict:
+    """Check every order and every SKU. A pending order is only checked for its deadline and the gateway's books."""
+    verdict = Verdict()
+    now = clock()
+    for records in books.orders():
+        for dossier in _dossiers(records, books):
+            verdict.orders_checked += 1
+            _check_order(dossier, now, verdict)
+    _check_stock(books, verdict)
+    for service, order_id in books.strangers():
+        verdict.note(order_id, "every record belongs to an order", f"{service} holds a record of an unknown order")
+    for service, order_id in books.outbox_waiting(now - OUTBOX_GRACE):
+        verdict.note(order_id, "no event waits in an outbox", f"an event of {service} is not published")
+    for service, order_id, message_id in books.handled_twice():
+        verdict.note(order_id, "no message is handled twice", f"message {message_id} had two effects in {service}")
+    return verdict
+
+
+def _dossiers(records: Sequence[OrderRecord], books: Books) -> Iterator[_Dossier]:
+    ids = [record.request.order_id for record in records]
+    payments, reservations = books.payments(ids), books.reservations(ids)
+    shipments, charges = books.shipments(ids), books.charges(ids)
+    for order_id, record in zip(ids, records, strict=True):
+        yield _Dossier(
+            record=record,
+            payment=payments.get(order_id),
+            reservation=reservations.get(order_id),
+            shipment=shipments.get(order_id),
+            charges=charges.get(order_id, ()),
+        )
+
+
+def _check_order(dossier: _Dossier, now: datetime, verdict: Verdict) -> None:
+    match dossier.record.stage:
+        case Stage.CONFIRMED:
+            _check_confirmed(dossier, verdict)
+            _check_gateway_agrees(dossier, verdict)
+        case Stage.CANCELLED:
+            _check_cancelled(dossier, verdict)
+            _check_gateway_agrees(dossier, verdict)
+        case Stage.REQUESTED | Stage.CREATED:
+            verdict.orders_pending += 1
+            overdue = now - dossier.record.placed_at > PENDING_DEADLINE
+            if overdue and dossier.record.attention is None:
+                detail = f"pending since {dossier.record.placed_at.isoformat()}"
+                verdict.note(dossier.order_id, "no order is pending past its deadline", detail)
+
+
+def _check_confirmed(dossier: _Dossier, verdict: Verdict) -> None:
+    order = dossier.record.order
+    total = order.total.amount if order else None
+    captured = [charge for charge in dossier.charges if charge.captured]
+    if len(captured) != 1 or dossier.held != total:
+        detail = f"total {total}, {len(captured)} charges hold {dossier.held}"
+        verdict.note(dossier.order_id, "a confirmed order has one captured charge of its total", detail)
+    reservation = dossier.reservation
+    live = {ReservationStatus.RESERVED, ReservationStatus.SOLD}
+    if reservation is None or reservation.status not in live or reservation.order != order:
+        detail = f"reservation: {reservation.status if reservation else 'none'}"
+        verdict.note(dossier.order_id, "a confirmed order has each line reserved", detail)
+    if dossier.shipment is None or dossier.shipment.status is not ShipmentStatus.SCHEDULED:
+        detail = f"shipment: {dossier.shipment.status if dossier.shipment else 'none'}"
+        verdict.note(dossier.order_id, "a confirmed order has one shipment", detail)
+
+
+def _check_cancelled(dossier: _Dossier, verdict: Verdict) -> None:
+    if dossier.held:
+        detail = f"{dossier.held} minor units are still captured"
+        verdict.note(dossier.order_id, "a cancelled order has nothing captured on balance", detail)
+    reservation, shipment = dossier.reservation, dossier.shipment
+    if reservation is not None and reservation.status in {ReservationStatus.RESERVED, ReservationStatus.SOLD}:
+        verdict.note(dossier.order_id, "a cancelled order has nothing reserved", f"reservation: {reservation.status}")
+    if shipment is not None and shipment.status is ShipmentStatus.SCHEDULED:
+        verdict.note(dossier.order_id, "a cancelled order has no live shipment", f"shipment: {shipment.status}")
+
+
+def _check_gateway_agrees(dossier: _Dossier, verdict: Verdict) -> None:
+    payment = dossier.payment
+    ours = (payment.captured, payment.refunded) if payment else (0, 0)
+    theirs = (
+        sum(charge.captured for charge in dossier.charges),
+        sum(charge.refunded for charge in dossier.charges),
+    )
+    if ours != theirs:
+        detail = f"captured and refunded: ours {ours}, the gateway's {theirs}"
+        verdict.note(dossier.order_id, "the gateway's books agree with ours", detail)
+    if payment is not None and payment.status is PaymentStatus.PENDING:
+        detail = "the order is finished and its payment is pending"
+        verdict.note(dossier.order_id, "a finished order waits for no payment", detail)
+
+
+def _check_stock(books: Books, verdict: Verdict) -> None:
+    for stock, counted in books.stock():
+        if stock.on_hand + stock.reserved + stock.sold != stock.restocked:
+            detail = f"SKU {stock.sku}: {stock.on_hand} + {stock.reserved} + {stock.sold} != {stock.restocked}"
+            verdict.note(None, "on hand + reserved + sold changes by restocking only", detail)
+        if min(stock.on_hand, stock.reserved, stock.sold) < 0:
+            verdict.note(None, "nothing is negative", f"SKU {stock.sku}: {stock}")
+        if (stock.reserved, stock.sold) != (counted.reserved, counted.sold):
+            detail = f"SKU {stock.sku}: reserved, sold {stock.reserved, stock.sold}; the reservations say {counted}"
+            verdict.note(None, "stock agrees with the reservations", detail)
