@@ -29,10 +29,10 @@ class CompressionFault(Fault):
 
 
 class Ffmpeg:
-    """`tie` is put before a command, to tie it to the process that starts it."""
+    """`command_prefix` is put before a command, to tie it to the process that starts it."""
 
-    def __init__(self, tie: Sequence[str] = ()) -> None:
-        self._tie = tuple(tie)
+    def __init__(self, command_prefix: Sequence[str] = ()) -> None:
+        self._tie = tuple(command_prefix)
 
     def duration_s(self, video: Path) -> float:
         """Raises NotAVideo unless its first picture can be decoded and its length is known."""

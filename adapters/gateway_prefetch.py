@@ -13,7 +13,7 @@ from services.payments.gateway import AwaitingCustomer, Charged, Declined, Payme
 from services.payments.transitions import charge_key
 
 
-class AskedAhead(Protocol):
+class Prefetch(Protocol):
     """Does for many events at once, and ahead of their transaction, what takes long in reacting to one."""
 
     def ask(self, events: Sequence[Event]) -> int:
@@ -25,7 +25,7 @@ class AskedAhead(Protocol):
         ...
 
 
-class NothingTakesLong:
+class NoPrefetch:
     def ask(self, events: Sequence[Event]) -> int:
         return len(events)
 
@@ -39,7 +39,7 @@ _WAIT_S: Final = 10.0
 Answer = Charged | AwaitingCustomer | Declined
 
 
-class GatewayAskedAhead:
+class GatewayPrefetch:
     """A gateway that first tells what it answered ahead, be it a fault. Only one thread may charge."""
 
     def __init__(

@@ -97,10 +97,10 @@ class SimulatedGateway:
             if found.captured > found.refunded and _refund_faults(found, asked_by_operator=asked_by_operator):
                 _write(connection, book, replace(found, refund_faults=found.refund_faults + 1))
                 raise GatewayFault("refund", "503 from the card network")
-            given_back = replace(found, refund_asked=True, refunded=found.captured)
-            if given_back != book:
-                _write(connection, book, given_back)
-        return given_back.refunded
+            with_refund = replace(found, refund_asked=True, refunded=found.captured)
+            if with_refund != book:
+                _write(connection, book, with_refund)
+        return with_refund.refunded
 
     def books(self) -> Iterator[Book]:
         """Every key that it ever saw, in the order of the keys."""

@@ -9,7 +9,7 @@ from api.dependencies import Dependencies
 from api.errors import answer_problems
 from api.event_streams import Durations
 from api.limits import BodyLimit
-from api.request_metrics import Measures, Observed
+from api.request_metrics import Measures, MetricsMiddleware
 from api.routers import (
     controls,
     dead_letters,
@@ -49,5 +49,5 @@ def create_app(dependencies: Dependencies, *, lifespan: Lifespan | None = None) 
     answer_problems(app)
     app.add_middleware(BodyLimit, uploads={"/videos": dependencies.videos.max_bytes})
     app.add_middleware(SameOrigin)
-    app.add_middleware(Observed, measures=app.state.measures)
+    app.add_middleware(MetricsMiddleware, measures=app.state.measures)
     return app

@@ -44,7 +44,7 @@ class InFlightKeys(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trying:
+class StepAttempt:
     """An attempt under way, or the wait for the next one. `last_error` is what the one before ran into."""
 
     attempts: int
@@ -58,7 +58,7 @@ class OrderConductor(Protocol):
         EngineAway: whatever runs this style's sagas does not answer.
     """
 
-    async def trying(self, order_id: OrderId) -> Mapping[Step, Trying]:
+    async def trying(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:
         """Say what is tried right now, as far as the services' own records cannot know it. Never raises."""
         ...
 

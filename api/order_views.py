@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from api.dependencies import Dependencies, Trying
+from api.dependencies import Dependencies, StepAttempt
 from api.schemas.order_views import (
     InventoryView,
     OrderSummary,
@@ -58,7 +58,7 @@ def _view(record: OrderRecord, journals: Sequence[Journal], services: Dependenci
     )
 
 
-def with_what_is_tried(view: OrderView, trying: Mapping[Step, Trying]) -> OrderView:
+def with_what_is_tried(view: OrderView, trying: Mapping[Step, StepAttempt]) -> OrderView:
     """Add the attempts under way, of which the services know nothing as long as they cannot be reached."""
     recorded = {step.name: step for step in view.steps}
     begun = (step for step in Step if step in recorded or step in trying)
@@ -66,7 +66,7 @@ def with_what_is_tried(view: OrderView, trying: Mapping[Step, Trying]) -> OrderV
     return view.model_copy(update={"steps": steps})
 
 
-def _tried(step: StepView, trying: Trying | None) -> StepView:
+def _tried(step: StepView, trying: StepAttempt | None) -> StepView:
     if trying is None or step.status not in {"pending", "retrying"}:
         return step
     newer = trying if trying.attempts > step.attempts else step

@@ -31,7 +31,7 @@ class Measures:
         self.under_way = Gauge("twinsaga_http_requests_under_way", "Requests being answered", registry=self.registry)
 
 
-class Observed:
+class MetricsMiddleware:
     def __init__(self, app: ASGIApp, measures: Measures) -> None:
         self._app = app
         self._measures = measures

@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from bench.awaiting_workflow import AWAITING_QUEUE, NOTHING_TASK, AwaitsNothing
 from bench.baseline_workflow import timed_workflow
-from bench.closed_loop import DidNotWork, repeated
+from bench.closed_loop import BenchmarkFailed, repeated
 from bench.noop_workflows import BARE_QUEUE, OneActivity
 from bench.paired_runs import Values
 
@@ -64,5 +64,5 @@ def _round_trip(app: Celery) -> float:
     try:
         app.send_task(NOTHING_TASK).get(timeout=RESULT_WITHIN_S)
     except NoResult as late:
-        raise DidNotWork(f"a raw Celery task has no result within {RESULT_WITHIN_S:.0f} s") from late
+        raise BenchmarkFailed(f"a raw Celery task has no result within {RESULT_WITHIN_S:.0f} s") from late
     return time.perf_counter() - began

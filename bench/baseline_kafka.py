@@ -16,10 +16,10 @@ from kafka.errors import KafkaError
 from adapters.kafka.topics import ensure_topics
 from bench.breakdown import Notes
 from bench.child_processes import Child, children
-from bench.closed_loop import BLOCK_DEADLINE_S, DidNotWork
+from bench.closed_loop import BLOCK_DEADLINE_S, BenchmarkFailed
 from bench.kafka_records import HOPS, first_record, stamps, topic
 from bench.paired_runs import Values
-from bench.target import Stand
+from bench.target import BenchTarget
 from runtime.kafka import kafka_connection, topic_shape
 
 WARM_UP_CHAINS = 5
@@ -58,9 +58,9 @@ class Chain:
                 back = time.time()
                 passed += [_passed(record, back) for records in batch.values() for record in records]
                 if time.monotonic() > end:
-                    raise DidNotWork(f"raw chains: only {len(passed)} of {chains} came through")
+                    raise BenchmarkFailed(f"raw chains: only {len(passed)} of {chains} came through")
         except KafkaError as fault:
-            raise DidNotWork(f"raw chains: {fault!r}") from fault
+            raise BenchmarkFailed(f"raw chains: {fault!r}") from fault
         return passed
 
 
@@ -83,7 +83,7 @@ def _legs(passed: Sequence[Passed]) -> dict[str, float]:
 
 
 @asynccontextmanager
-async def chain_on(stand: Stand) -> AsyncIterator[Chain]:
+async def chain_on(stand: BenchTarget) -> AsyncIterator[Chain]:
     """Five hops in processes of their own, on topics shaped as ours."""
     connection = kafka_connection(stand.settings)
     shape = topic_shape(stand.settings)

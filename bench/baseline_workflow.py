@@ -12,7 +12,7 @@ from bench.breakdown import Notes
 from bench.closed_loop import repeated
 from bench.noop_workflows import BARE_QUEUE, FourActivities
 from bench.paired_runs import Values
-from bench.target import Stand
+from bench.target import BenchTarget
 
 WARM_UP_WORKFLOWS = 5
 RPC_DEADLINE = timedelta(seconds=10)
@@ -32,7 +32,7 @@ async def timed_workflow(client: Client, workflow: str, task_queue: str) -> floa
 class BareWorkflows:
     """With one in flight, the median; else the rate. `figures` are the names that the value goes by."""
 
-    stand: Stand
+    stand: BenchTarget
     figures: tuple[str, ...]
     workflows: int
     in_flight: int

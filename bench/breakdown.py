@@ -9,7 +9,7 @@ from statistics import median
 from sqlalchemy import select
 
 from adapters.sql.journal_tables import event_log
-from bench.target import Stand
+from bench.target import BenchTarget
 from runtime.wiring import Databases
 
 BENCH = "bench"
@@ -30,7 +30,7 @@ class Notes:
         return {about: {name: median(seen) for name, seen in names.items()} for about, names in self._seen.items()}
 
     @contextmanager
-    def cpu_of_each(self, about: str, stand: Stand, count: int) -> Iterator[None]:
+    def cpu_of_each(self, about: str, stand: BenchTarget, count: int) -> Iterator[None]:
         """Note the CPU time of each process of the stack and of the bench, divided by `count`, of what is done here."""
         before = {**stand.all_cpu(), BENCH: time.process_time()}
         yield

@@ -6,14 +6,14 @@ from typing import Any
 from celery import signals
 
 from bench.celery_app import bench_worker_app
-from runtime import parent_death as tethered
+from runtime import parent_death
 from runtime.readiness import announce_ready
 from runtime.settings import Settings, load_settings
 
 
 def main(settings: Settings) -> None:
     parent = os.getpid()
-    signals.worker_process_init.connect(lambda **_: tethered.tether(parent), weak=False)
+    signals.worker_process_init.connect(lambda **_: parent_death.die_with_parent(parent), weak=False)
     signals.worker_ready.connect(lambda **_: announce_ready(settings), weak=False)
     app: Any = bench_worker_app(settings)
     worker = app.Worker(

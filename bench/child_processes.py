@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime import parent_death as tethered
+from runtime import parent_death
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 
@@ -86,7 +86,7 @@ def _started(child: Child, settings: Settings, folder: Path) -> Running:
     ready.unlink(missing_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [*tethered.tie(), sys.executable, "-m", f"bench.{child.module}", *child.arguments],
+            [*parent_death.command_prefix(), sys.executable, "-m", f"bench.{child.module}", *child.arguments],
             stdin=subprocess.PIPE if child.asked else subprocess.DEVNULL,
             stdout=subprocess.PIPE if child.asked else output,
             stderr=output,

@@ -7,7 +7,7 @@ from typing import TypeVar
 from runtime.errors import first_of
 
 
-class DidNotWork(Exception):
+class BenchmarkFailed(Exception):
     """Something did not come to the end that it must have. The text says what; the figure is not to be had."""
 
 
@@ -28,10 +28,10 @@ async def repeated(work: Callable[[int], Awaitable[T]], times: int, *, in_flight
             for _ in range(min(in_flight, times)):
                 workers.create_task(_worked_off(numbers, work, found))
     except TimeoutError as late:
-        raise DidNotWork(f"{what}: only {len(found)} of {times} ended within {BLOCK_DEADLINE_S:.0f} s") from late
+        raise BenchmarkFailed(f"{what}: only {len(found)} of {times} ended within {BLOCK_DEADLINE_S:.0f} s") from late
     except ExceptionGroup as failures:
         first = first_of(failures)
-        raise first if isinstance(first, DidNotWork) else DidNotWork(f"{what}: {first!r}") from failures
+        raise first if isinstance(first, BenchmarkFailed) else BenchmarkFailed(f"{what}: {first!r}") from failures
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from bench.closed_loop import DidNotWork
+from bench.closed_loop import BenchmarkFailed
 
 HTTP_PORT = 80
 SHOWN = 200
@@ -84,11 +84,11 @@ class OrderCalls:
             async with asyncio.timeout(self._deadline_s):
                 status, body = await self._answered(head.encode() + order)
         except TimeoutError as late:
-            raise DidNotWork(f"POST /orders: no answer within {self._deadline_s:g} s") from late
+            raise BenchmarkFailed(f"POST /orders: no answer within {self._deadline_s:g} s") from late
         except _NO_ANSWER as failure:
-            raise DidNotWork(f"POST /orders: {failure!r}") from failure
+            raise BenchmarkFailed(f"POST /orders: {failure!r}") from failure
         if status != HTTPStatus.ACCEPTED:
-            raise DidNotWork(f"POST /orders: {status} {body[:SHOWN].decode(errors='replace')}")
+            raise BenchmarkFailed(f"POST /orders: {status} {body[:SHOWN].decode(errors='replace')}")
         return str(json.loads(body)["order_id"])
 
     async def _answered(self, request: bytes) -> tuple[int, bytes]:

@@ -11,7 +11,7 @@ from bench.order_load import Customers
 from bench.samples import Pair
 from bench.sizes import IN_FLIGHT
 from bench.stacks import ENGINES
-from bench.target import Stand
+from bench.target import BenchTarget
 from domain.order import SagaStyle
 from runtime.errors import CannotRun
 
@@ -37,7 +37,7 @@ class Remembered:
         }
 
 
-async def remember(stand: Stand, orders: int, played: Callable[[], None]) -> Remembered:
+async def remember(stand: BenchTarget, orders: int, played: Callable[[], None]) -> Remembered:
     """Half of the orders in either style. `played` is called after each tenth.
 
     Raises:
@@ -59,7 +59,7 @@ async def remember(stand: Stand, orders: int, played: Callable[[], None]) -> Rem
     return Remembered(idle=idle, first=first, all=_memory(stand))
 
 
-def _memory(stand: Stand) -> dict[str, int]:
+def _memory(stand: BenchTarget) -> dict[str, int]:
     """Proportional set sizes: a page that several processes share counts once, divided among them.
 
     Raises:

@@ -12,11 +12,11 @@ from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
 from bench.breakdown import Notes, legs
-from bench.closed_loop import DidNotWork, repeated
+from bench.closed_loop import BenchmarkFailed, repeated
 from bench.http_client import OrderCalls
 from bench.order_completion import OrderEnd, OrderEnds
 from bench.paired_runs import Values
-from bench.target import HTTP_TIMEOUT_S, Stand
+from bench.target import HTTP_TIMEOUT_S, BenchTarget
 from comparison.api_client import Shopping
 from comparison.scenarios import SCENARIOS, Body
 from domain.ids import OrderId
@@ -39,7 +39,7 @@ class EndedOrder:
 
 
 class Customers:
-    def __init__(self, stand: Stand, style: SagaStyle, scenario: str = "ok") -> None:
+    def __init__(self, stand: BenchTarget, style: SagaStyle, scenario: str = "ok") -> None:
         self._stand = stand
         self._style = style
         self._scenario = SCENARIOS[scenario]
@@ -61,7 +61,7 @@ class Customers:
             end = await looker.end_of(order_id)
             seen_s = time.perf_counter() - began
             if (end.status, end.reason) != (self._scenario.status, self._scenario.reason):
-                raise DidNotWork(f"{self._style} order {order_id} is {end.status} ({end.reason})")
+                raise BenchmarkFailed(f"{self._style} order {order_id} is {end.status} ({end.reason})")
             if in_flight == 1 and self._style is SagaStyle.ORCHESTRATED:
                 await self._saga_closes(order_id)
             return EndedOrder(order_id=order_id, end=end, seen_s=seen_s)
@@ -75,18 +75,18 @@ class Customers:
         try:
             await saga.result()
         except (RPCError, WorkflowFailureError) as failure:
-            raise DidNotWork(f"the saga of order {order_id} did not close well: {failure!r}") from failure
+            raise BenchmarkFailed(f"the saga of order {order_id} did not close well: {failure!r}") from failure
 
     async def _stocked(self) -> Body:
         try:
             return await self._shopping.stocked(self._scenario, uuid4().hex[:8])
         except httpx.HTTPError as failure:
-            raise DidNotWork(f"the shelf could not be filled: {failure!r}") from failure
+            raise BenchmarkFailed(f"the shelf could not be filled: {failure!r}") from failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrdersAlone:
-    stand: Stand
+    stand: BenchTarget
     style: SagaStyle
     orders: int
     notes: Notes
@@ -107,7 +107,7 @@ class OrdersAlone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrdersTogether:
-    stand: Stand
+    stand: BenchTarget
     style: SagaStyle
     orders: int
     in_flight: int

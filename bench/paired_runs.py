@@ -22,7 +22,7 @@ class Side(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contest:
+class Benchmark:
     """`rest_s` is waited before each block, so that what the one before it has left takes nothing from it."""
 
     ours: Side
@@ -35,7 +35,9 @@ def turns(pairs: int, *, ours_first: bool) -> list[tuple[bool, bool]]:
     return [(first, not first) for first in (ours_first == (number % 2 == 0) for number in range(pairs))]
 
 
-async def play(contest: Contest, pairs: int, *, ours_first: bool, played: Callable[[], None]) -> dict[str, list[Pair]]:
+async def play(
+    contest: Benchmark, pairs: int, *, ours_first: bool, played: Callable[[], None]
+) -> dict[str, list[Pair]]:
     """Play so many pairs. `played` is called after each block."""
     for side in (contest.ours, contest.reference):
         await side.warm_up()

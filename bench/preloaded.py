@@ -11,12 +11,12 @@ from random import Random
 import httpx
 
 from bench.breakdown import Notes
-from bench.closed_loop import DidNotWork
+from bench.closed_loop import BenchmarkFailed
 from bench.order_load import Customers
 from bench.paired_runs import Values
 from bench.seed_orders import fill
 from bench.stacks import ENGINES
-from bench.target import Stand
+from bench.target import BenchTarget
 from comparison.measures import percentile
 from comparison.stack import PROCESSES_OF
 from domain.ids import OrderId
@@ -29,7 +29,7 @@ PERCENT = 99
 WARM_UP_READS = 20
 
 
-async def filled(stand: Stand, orders: int) -> list[OrderId]:
+async def filled(stand: BenchTarget, orders: int) -> list[OrderId]:
     """Let the stack hold so many finished orders more; return their ids."""
     models: list[OrderId] = []
     for style in SagaStyle:
@@ -51,7 +51,7 @@ class CpuOfOrders:
     What they do when idle is in it, on both sides alike.
     """
 
-    stand: Stand
+    stand: BenchTarget
     style: SagaStyle
     orders: int
     in_flight: int
@@ -69,7 +69,7 @@ class CpuOfOrders:
         each = {name: (after[name] - used) / self.orders for name, used in before.items() if name in after}
         self.notes.add(f"CPU: {self.style} orders, {self.held} held", each)
         if pids != self.stand.pids():
-            raise DidNotWork("a process of the stack was started anew, so its CPU time is not known")
+            raise BenchmarkFailed("a process of the stack was started anew, so its CPU time is not known")
         needed = [name for name in PROCESSES_OF[self.style] if name not in ENGINES]
         return {f"{self.style}-cpu": sum(each[name] for name in needed)}
 
@@ -81,7 +81,7 @@ class CpuOfOrders:
 class Reads:
     """Calls of the API, one after the other, each kind so often, in an order that the dice say."""
 
-    stand: Stand
+    stand: BenchTarget
     held: Sequence[OrderId]
     reads: int
     dice: Random
@@ -115,5 +115,5 @@ class Reads:
         try:
             (await self.stand.http.get(path)).raise_for_status()
         except httpx.HTTPError as failure:
-            raise DidNotWork(f"GET {path}: {failure!r}") from failure
+            raise BenchmarkFailed(f"GET {path}: {failure!r}") from failure
         return time.perf_counter() - began

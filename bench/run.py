@@ -21,12 +21,12 @@ from bench.samples import Measured, Pair
 from bench.scores import Scores, audited
 from bench.sizes import Sizes
 from bench.stacks import PLAYERS, RunningStack, stack
-from bench.target import Stand, stand_on
+from bench.target import BenchTarget, stand_on
 from comparison.machine import caveats, load, machine
 
 EVEN = 0.5
 
-Beside = Callable[[Stand, Sizes, Notes], AbstractAsyncContextManager[contests.Contests]]
+Beside = Callable[[BenchTarget, Sizes, Notes], AbstractAsyncContextManager[contests.Contests]]
 REFERENCES: Mapping[tuple[Match, ...], Beside] = {
     (Match.ORCHESTRATED_ALONE, Match.ORCHESTRATED_TOGETHER): contests.orchestrated,
     (Match.CHOREOGRAPHED_ALONE, Match.CHOREOGRAPHED_TOGETHER): contests.choreographed,

@@ -16,18 +16,18 @@ from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
 from bench.breakdown import Notes
-from bench.closed_loop import DidNotWork
+from bench.closed_loop import BenchmarkFailed
 from bench.memory import PARTS
 from bench.metrics import Match
-from bench.paired_runs import Contest, play
+from bench.paired_runs import Benchmark, play
 from bench.samples import Pair
 from bench.sizes import Sizes
-from bench.target import Stand
+from bench.target import BenchTarget
 from runtime.console import progress_bar
 from runtime.errors import first_of
 from runtime.wiring import audit_of
 
-FAILURES = (DidNotWork, httpx.HTTPError, RPCError, WorkflowFailureError, KafkaError, RedisError, sqlite3.Error)
+FAILURES = (BenchmarkFailed, httpx.HTTPError, RPCError, WorkflowFailureError, KafkaError, RedisError, sqlite3.Error)
 
 
 class Scores:
@@ -64,7 +64,7 @@ class Scores:
     def block_played(self) -> None:
         self._progress.advance(self._bar)
 
-    async def play(self, match: Match, contest: Contest, *, ours_first: bool) -> None:
+    async def play(self, match: Match, contest: Benchmark, *, ours_first: bool) -> None:
         async def played() -> Mapping[str, Sequence[Pair]]:
             return await play(contest, self._sizes.pairs, ours_first=ours_first, played=self.block_played)
 
@@ -90,7 +90,7 @@ LOOK_AGAIN_S = 0.5
 SHOWN = 20
 
 
-async def audited(stand: Stand, scores: Scores) -> None:
+async def audited(stand: BenchTarget, scores: Scores) -> None:
     """Hold the stack to every invariant, once it is at rest. What is broken is a problem of the run."""
     with scores.noting_problems("audit"):
         await stand.at_rest()

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from temporalio.client import Client
 
-from bench.closed_loop import DidNotWork
+from bench.closed_loop import BenchmarkFailed
 from bench.stacks import ENGINES, RunningStack
 from comparison.stack import GATEWAY_DATABASE, SERVICE_DATABASES
 from comparison.stack_meter import commits, cpu_seconds
@@ -27,7 +27,7 @@ QUIET_LOOKS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stand:
+class BenchTarget:
     """`folder` is the stack's data folder; the databases are open for reading beside its processes."""
 
     folder: Path
@@ -64,19 +64,19 @@ class Stand:
             if quiet == QUIET_LOOKS:
                 return
             before = now
-        raise DidNotWork(f"the services still write {AT_REST_WITHIN_S:.0f} s after the last order's end")
+        raise BenchmarkFailed(f"the services still write {AT_REST_WITHIN_S:.0f} s after the last order's end")
 
     def _commits(self) -> list[int | None]:
         return [commits(self.folder / f"{name}.db") for name in (*SERVICE_DATABASES, GATEWAY_DATABASE)]
 
 
 @asynccontextmanager
-async def stand_on(stack: RunningStack) -> AsyncIterator[Stand]:
+async def stand_on(stack: RunningStack) -> AsyncIterator[BenchTarget]:
     """Raises CannotRun when Temporal does not answer."""
     temporal = await connect(stack.settings)
     async with calls_to(stack.api, HTTP_TIMEOUT_S) as http:
         with closing(Databases.open(stack.settings)) as databases:
-            yield Stand(
+            yield BenchTarget(
                 folder=stack.folder,
                 settings=stack.settings,
                 api=stack.api,

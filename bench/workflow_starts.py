@@ -13,7 +13,7 @@ from temporalio.client import Client
 from adapters.kafka.topics import ensure_topics
 from bench.baseline_workflow import RPC_DEADLINE
 from bench.child_processes import Running
-from bench.closed_loop import BLOCK_DEADLINE_S, DidNotWork, repeated
+from bench.closed_loop import BLOCK_DEADLINE_S, BenchmarkFailed, repeated
 from bench.paired_runs import Values
 from runtime.kafka import kafka_connection, topic_shape
 from runtime.settings import Settings
@@ -48,7 +48,7 @@ class BridgedStarts:
         try:
             await asyncio.to_thread(self._fill, topic, starts)
         except KafkaError as fault:
-            raise DidNotWork(f"starts: {fault!r}") from fault
+            raise BenchmarkFailed(f"starts: {fault!r}") from fault
         return float(await self.bridge.ask(f"{topic} {starts}", deadline_s=BLOCK_DEADLINE_S))
 
     def _fill(self, topic: str, starts: int) -> None:

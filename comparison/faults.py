@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from comparison.stack import Machinery
+from comparison.stack import StackControl
 from domain.order import SagaStyle, Step
 
 OUTAGE_S = 10.0
@@ -30,7 +30,7 @@ class Scene(Protocol):
     def style(self) -> SagaStyle: ...
 
     @property
-    def machinery(self) -> Machinery: ...
+    def machinery(self) -> StackControl: ...
 
     async def place(self, *, copies: int = 1) -> None:
         """Place all of them; with copies, each call so often at once under one idempotency key."""

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from comparison.api_client import ANSWER_S, Shopping
 from comparison.faults import Struck
 from comparison.scenarios import Body
-from comparison.stack import Machinery
+from comparison.stack import StackControl
 from comparison.trials import Trial
 from domain.ids import OrderId
 from domain.order import SagaStyle
 
 
-class BlockOfOrders:
+class OrderBlock:
     """The scene on which a trial is played. `actions` has what an operator had to do, by order."""
 
     def __init__(
-        self, trial: Trial, style: SagaStyle, orders: int, body: Body, shopping: Shopping, machinery: Machinery
+        self, trial: Trial, style: SagaStyle, orders: int, body: Body, shopping: Shopping, machinery: StackControl
     ) -> None:
         self._trial = trial
         self._style = style
@@ -32,7 +32,7 @@ class BlockOfOrders:
         return self._style
 
     @property
-    def machinery(self) -> Machinery:
+    def machinery(self) -> StackControl:
         return self._machinery
 
     @property

@@ -9,9 +9,9 @@ from typing import Any
 from comparison.api_client import Shopping
 from comparison.faults import Struck
 from comparison.measures import Ending, Usage, used_between
-from comparison.order_block import BlockOfOrders
+from comparison.order_block import OrderBlock
 from comparison.scenarios import SCENARIOS
-from comparison.stack import Machinery, Meter, Reading
+from comparison.stack import Meter, Reading, StackControl
 from comparison.trials import Kind, Trial
 from domain.ids import OrderId
 from domain.order import SagaStyle
@@ -74,7 +74,7 @@ class Stuck(Exception):
 
 
 class Player:
-    def __init__(self, shopping: Shopping, machinery: Machinery, meter: Meter) -> None:
+    def __init__(self, shopping: Shopping, machinery: StackControl, meter: Meter) -> None:
         self._shopping = shopping
         self._machinery = machinery
         self._meter = meter
@@ -91,7 +91,7 @@ class Player:
     async def play(self, turn: Turn, *, run: str, deadline_s: float = DEADLINE_S) -> Block:
         """Play one block. An order that has not ended by the deadline is told as it stands then."""
         body = await self._shopping.stocked(turn.trial.scenario, f"{run}-{turn.number}")
-        scene = BlockOfOrders(turn.trial, turn.style, turn.orders, body, self._shopping, self._machinery)
+        scene = OrderBlock(turn.trial, turn.style, turn.orders, body, self._shopping, self._machinery)
         before = await self._meter.read()
         struck = None
         try:
@@ -125,7 +125,7 @@ class Player:
             await asyncio.sleep(LOOK_AGAIN_S)
         return await self._shopping.audit()
 
-    async def _ending(self, order_id: str, scene: BlockOfOrders) -> Ending:
+    async def _ending(self, order_id: str, scene: OrderBlock) -> Ending:
         history_events = await self._meter.history_events(OrderId(order_id))
         actions = scene.actions.get(order_id, 0)
         return await self._shopping.ending(order_id, history_events=history_events, operator_actions=actions)
@@ -152,7 +152,7 @@ class Player:
 
     async def _unmeasured(self, style: SagaStyle, orders: int) -> None:
         body = await self._shopping.stocked(_PLAIN.scenario, "unmeasured")
-        scene = BlockOfOrders(_PLAIN, style, orders, body, self._shopping, self._machinery)
+        scene = OrderBlock(_PLAIN, style, orders, body, self._shopping, self._machinery)
         try:
             async with asyncio.timeout(DEADLINE_S):
                 await scene.play()

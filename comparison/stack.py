@@ -22,7 +22,7 @@ PROCESSES_OF: Mapping[SagaStyle, tuple[str, ...]] = {
 """What would have to run for this style alone."""
 
 
-class Machinery(Protocol):
+class StackControl(Protocol):
     """Breaks things. A process that was killed comes back by itself: its supervisor starts it again."""
 
     async def kill(self, process: str) -> datetime:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from runtime import parent_death as tethered
+from runtime import parent_death
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 
@@ -30,7 +30,7 @@ def child_stack(settings: Settings, folder: Path, *names: str) -> Iterator[dict[
     """
     ready, log = folder / "ready.json", folder / "up.log"
     up = [sys.executable, "-m", "cli", "up", "--free-ports", "--data", str(folder), "--ready-file", str(ready)]
-    command = [*tethered.tie(), *up, *(("--only", ",".join(names)) if names else ())]
+    command = [*parent_death.command_prefix(), *up, *(("--only", ",".join(names)) if names else ())]
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
             command,

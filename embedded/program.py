@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from runtime import parent_death as tethered
+from runtime import parent_death
 
 Answers = Callable[[], Awaitable[bool]]
 LOOK_EVERY_SECONDS = 0.05
@@ -43,11 +43,11 @@ class Child:
 
     @classmethod
     async def start(cls, program: Program, output: int) -> "Child":
-        """Call it on the main thread (see `tethered`). `output` is a file descriptor that is closed here."""
+        """Call it on the main thread (see `parent_death`). `output` is a file descriptor that is closed here."""
         program.before_start()
         try:
             process = await asyncio.create_subprocess_exec(
-                *tethered.tie(),
+                *parent_death.command_prefix(),
                 *program.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,

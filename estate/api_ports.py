@@ -7,7 +7,7 @@ import structlog
 
 from adapters.ffmpeg import Ffmpeg, NotAVideo
 from adapters.sql.estate import Estate
-from estate.task_outbox import HandingOver
+from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
 from runtime.settings import Settings
 from services.estate.mails import welcome
@@ -33,7 +33,7 @@ def job_of(video: Video) -> QueuedTask:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstateAccounts:
     estate: Estate
-    handing_over: HandingOver
+    handing_over: TaskOutbox
 
     def register(self, user: User) -> User:
         return self.estate.register(user, welcome(user))
@@ -49,7 +49,7 @@ class EstateAccounts:
 class EstateVideos:
     settings: Settings
     estate: Estate
-    handing_over: HandingOver
+    handing_over: TaskOutbox
     workflows: VideoWorkflows
 
     @property

@@ -17,7 +17,7 @@ from domain.errors import UnknownOrder
 from domain.events import OrderCancelled, OrderConfirmed
 from domain.ids import OrderId
 from domain.order import OrderStatus
-from estate.task_outbox import HandingOver
+from estate.task_outbox import TaskOutbox
 from services.audit.invariants import PENDING_DEADLINE
 from services.estate.mails import order_ended
 from services.estate.records import QueuedTask
@@ -44,7 +44,7 @@ class EstateOrderMails:
 
     orders: OrderService
     estate: Estate
-    handing_over: HandingOver
+    handing_over: TaskOutbox
 
     def order_ended(self, order_id: OrderId) -> None:
         try:

@@ -12,9 +12,9 @@ from adapters.sql.estate import Estate
 from adapters.storage import Storage
 from estate.database import open_estate
 from estate.process_video import VideoWork
-from estate.task_outbox import HandingOver
+from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
-from runtime import parent_death as tethered
+from runtime import parent_death
 from runtime.settings import Settings
 from runtime.wiring import Services, open_services
 from services.estate.records import OPEN
@@ -29,12 +29,12 @@ def mail_server(settings: Settings) -> MailServer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EstateWork:
+class TaskContext:
     settings: Settings
     estate: Estate
     mail_server: MailServer
     videos: VideoWork
-    handing_over: HandingOver
+    handing_over: TaskOutbox
     services: Services
 
     def clean_up(self) -> None:
@@ -53,29 +53,29 @@ class WorkPerProcess:
     def __init__(self, settings: Settings, workflows: VideoWorkflows) -> None:
         self._settings = settings
         self._workflows = workflows
-        self._opened: dict[int, EstateWork] = {}
+        self._opened: dict[int, TaskContext] = {}
 
-    def here(self) -> EstateWork:
+    def here(self) -> TaskContext:
         """A child of the prefork pool has one thread, so that nobody else is opening meanwhile."""
         if os.getpid() not in self._opened:
             self._opened[os.getpid()] = self._open()
         return self._opened[os.getpid()]
 
-    def _open(self) -> EstateWork:
+    def _open(self) -> TaskContext:
         settings = self._settings
         estate, _ = open_estate(settings)
         videos = VideoWork(
             estate=estate,
-            ffmpeg=Ffmpeg(tie=tethered.tie()),
+            ffmpeg=Ffmpeg(command_prefix=parent_death.command_prefix()),
             storage=Storage(settings.video_storage_url),
             folder=settings.videos_dir,
             silent=timedelta(seconds=settings.video_silent_seconds),
         )
-        return EstateWork(
+        return TaskContext(
             settings=settings,
             estate=estate,
             mail_server=mail_server(settings),
             videos=videos,
-            handing_over=HandingOver(settings, estate, self._workflows.start),
+            handing_over=TaskOutbox(settings, estate, self._workflows.start),
             services=open_services(settings, publish=False),
         )

@@ -26,7 +26,7 @@ QUIET_S = 5.0
 StartWorkflow = Callable[[QueuedTask], None]
 
 
-class HandingOver:
+class TaskOutbox:
     """A task that cannot be handed over is left to the sweep. One that is handed over twice keeps its task id."""
 
     def __init__(self, settings: Settings, estate: Estate, start_workflow: StartWorkflow) -> None:

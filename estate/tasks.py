@@ -10,7 +10,7 @@ from adapters.clock import utc_now
 from adapters.ffmpeg import NotAVideo
 from domain.errors import Fault
 from estate.process_video import VideoCancelled, VideoElsewhere, VideoGivenUp
-from estate.task_context import EstateWork, WorkPerProcess
+from estate.task_context import TaskContext, WorkPerProcess
 from runtime.retention import forget_before
 from runtime.settings import Settings
 from services.estate.mails import SEND_EMAIL
@@ -67,7 +67,7 @@ def _add_video(app: Celery, works: WorkPerProcess) -> None:
             raise _retried(self, work, video_id, error) from error
 
 
-def _retried(task: "Task[Any, Any]", work: EstateWork, video_id: str, error: Exception) -> Exception:
+def _retried(task: "Task[Any, Any]", work: TaskContext, video_id: str, error: Exception) -> Exception:
     if task.request.retries >= VIDEO_RETRIES:
         work.videos.failed(video_id, str(error))
         return error

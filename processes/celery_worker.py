@@ -15,7 +15,7 @@ from estate.place_order import add_place_order
 from estate.task_context import WorkPerProcess
 from estate.tasks import add_tasks
 from estate.video_workflows import VideoWorkflows
-from runtime import parent_death as tethered
+from runtime import parent_death
 from runtime.errors import CannotRun
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
@@ -92,7 +92,7 @@ class _Worker(celerys.Worker):
 
 def _tie_children() -> None:
     parent = os.getpid()
-    signals.worker_process_init.connect(lambda **_: tethered.tether(parent), weak=False)
+    signals.worker_process_init.connect(lambda **_: parent_death.die_with_parent(parent), weak=False)
 
 
 def _keep_our_logs(**_: object) -> None:

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 
-class LeftAlone:
+class CircuitBreaker:
     """What has failed is not asked for a while. Then one asks, and the others wait for how that one fares.
 
     For one thread, as that of an event loop. `for_s` is in seconds of the clock, which only goes forward.
@@ -12,7 +12,7 @@ class LeftAlone:
         self._clock = clock
         self._until: float | None = None
 
-    def may_be_asked(self) -> bool:
+    def allows(self) -> bool:
         if self._until is None:
             return True
         if self._clock() < self._until:

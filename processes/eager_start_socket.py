@@ -15,7 +15,7 @@ import structlog
 
 from adapters.codec import decode_request, encode_request
 from domain.order import OrderRequest
-from processes.circuit_breaker import LeftAlone
+from processes.circuit_breaker import CircuitBreaker
 
 STARTED, NOT_STARTED = b"started\n", b"not started\n"
 ANSWER_WITHIN_S = 2.0
@@ -75,12 +75,12 @@ class StartsByWorker:
     ) -> None:
         self._socket = socket
         self._answer_within_s = answer_within_s
-        self._worker = LeftAlone(LEFT_ALONE_S, clock)
+        self._worker = CircuitBreaker(LEFT_ALONE_S, clock)
         self._idle: list[Connection] = []
 
     async def start(self, request: OrderRequest) -> bool:
         """Return whether the worker started it. If not, whether it was started is unknown."""
-        if self._socket is None or not self._worker.may_be_asked():
+        if self._socket is None or not self._worker.allows():
             return False
         try:
             async with asyncio.timeout(self._answer_within_s):

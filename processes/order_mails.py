@@ -6,7 +6,7 @@ from adapters.clock import utc_now
 from adapters.kafka.group_consumer import GroupMember
 from estate.database import open_estate
 from estate.order_mails import EstateOrderMails, MailingOrderEnds, MissedOrderEnds
-from estate.task_outbox import HandingOver
+from estate.task_outbox import TaskOutbox
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
@@ -25,7 +25,7 @@ def main(settings: Settings) -> None:
     estate, database = open_estate(settings)
     services = open_services(settings, publish=False)
     connection = kafka_connection(settings)
-    handing_over = HandingOver(settings, estate, _no_workflow)
+    handing_over = TaskOutbox(settings, estate, _no_workflow)
     mails = EstateOrderMails(orders=services.orders, estate=estate, handing_over=handing_over)
     announce_ready(settings)  # nothing waits for its mails: the group may take its time
     try:

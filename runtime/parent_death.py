@@ -13,12 +13,12 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def tie() -> tuple[str, ...]:
+def command_prefix() -> tuple[str, ...]:
     """Put this before a command, to tie it to the process that starts it."""
     return (sys.executable, "-I", "-S", os.path.abspath(__file__), str(os.getpid()))  # noqa: PTH100 - -S has no time for pathlib
 
 
-def tether(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Tie this process to `parent`, a process id. Not inherited: a forked child calls it again."""
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - not there on every platform
@@ -29,5 +29,5 @@ def tether(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    tether(int(sys.argv[1]))
+    die_with_parent(int(sys.argv[1]))
     os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted

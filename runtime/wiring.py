@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
 from adapters.clock import utc_now
-from adapters.gateway_prefetch import AskedAhead, GatewayAskedAhead, NothingTakesLong
+from adapters.gateway_prefetch import GatewayPrefetch, NoPrefetch, Prefetch
 from adapters.simulated_gateway import SimulatedGateway
 from adapters.sql.audit import AuditedDatabases, AuditReads
 from adapters.sql.batch import Batches
@@ -18,7 +18,7 @@ from adapters.sql.stores.inventory import SqlInventoryStore
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import Handling, SqlUnits
+from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from services.audit.invariants import audit
 from services.audit.verdict import Verdict
 from services.inventory.service import InventoryService
@@ -103,12 +103,12 @@ class ConsumingService(Generic[T]):
     """
 
     name: str
-    service_for: Callable[[Handling | None], T]
+    service_for: Callable[[MessageContext | None], T]
     inbox: Inbox
     parked: ParkedMessages
     outbox: Outbox
     batches: Batches | None
-    ahead: AskedAhead
+    ahead: Prefetch
     close: Callable[[], None]
 
 
@@ -125,11 +125,11 @@ def consuming_payments(
     books = Database.open(settings.database_url("gateway"), service="gateway")
     units = SqlUnits(database, SqlPaymentStore, clock, publish=True)
     simulated = SimulatedGateway(books)
-    gateway = GatewayAskedAhead(simulated, PaymentService(units, simulated, clock).ask)
+    gateway = GatewayPrefetch(simulated, PaymentService(units, simulated, clock).ask)
 
-    def payments_for(handling: Handling | None) -> PaymentService:
+    def payments_for(handling: MessageContext | None) -> PaymentService:
         bound = units.handling(handling)
-        if handling is not None and handling.unseen_key is not None:
+        if handling is not None and handling.check_inbox_for is not None:
             with bound.look():
                 """Turn away a message that may not be handled, before the gateway is asked."""
         return PaymentService(bound, gateway, clock, pix_expiry=pix_expiry)
@@ -156,7 +156,7 @@ def audit_of(databases: Databases, clock: Clock = utc_now) -> Verdict:
 
 
 def _consuming(
-    database: Database, clock: Clock, service_for: Callable[[Handling | None], T], *others: Closing
+    database: Database, clock: Clock, service_for: Callable[[MessageContext | None], T], *others: Closing
 ) -> ConsumingService[T]:
     outbox = Outbox(database)
 
@@ -171,6 +171,6 @@ def _consuming(
         parked=ParkedMessages(database),
         outbox=outbox,
         batches=Batches(database),
-        ahead=NothingTakesLong(),
+        ahead=NoPrefetch(),
         close=close,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime import parent_death as tethered
+from runtime import parent_death
 from tests.stack import READY_DEADLINE_S, TWINSAGA, eventually
 
 STOP_DEADLINE_S = 15.0
@@ -52,7 +52,7 @@ class ServiceProcesses:
         environment = os.environ | self._environment | {"TWINSAGA_SERVE_READY_FILE": str(ready_file)} | variables
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own program
-                [*tethered.tie(), str(TWINSAGA), "serve", name],
+                [*parent_death.command_prefix(), str(TWINSAGA), "serve", name],
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import httpx
 
 from processes.registry import PROCESSES
-from runtime import parent_death as tethered
+from runtime import parent_death
 from runtime.settings import Settings
 
 TWINSAGA = Path(sys.executable).with_name("twinsaga")
@@ -130,7 +130,7 @@ def _running(folder: Path, options: Sequence[str], settings: Mapping[str, str]) 
     environment = os.environ | {f"TWINSAGA_{name.upper()}": value for name, value in settings.items()}
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [*tethered.tie(), *command, *options],
+            [*parent_death.command_prefix(), *command, *options],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,

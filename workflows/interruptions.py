@@ -24,7 +24,7 @@ async def end_of(story: asyncio.Task[Reason | None], slow: asyncio.Task[None]) -
         await _waited_for(story, slow)
     except (TimeoutError, asyncio.CancelledError) as interruption:
         too_late = isinstance(interruption, TimeoutError)
-        await shielded(_all_heard())
+        await shielded(drain_activation())
         story.cancel()
     (end,) = await shielded(asyncio.gather(story, return_exceptions=True))
     match end:
@@ -45,7 +45,7 @@ async def _waited_for(story: asyncio.Task[Reason | None], slow: asyncio.Task[Non
         await workflow.wait_condition(story.done, timeout=left, timeout_summary="the order's deadline")
 
 
-async def _all_heard() -> None:
+async def drain_activation() -> None:
     """Wait until everybody has heard what Temporal told in one go, be it the answer that makes the story decide."""
     await workflow.wait_condition(lambda: True)  # conditions are looked at when nobody has anything left to do
 
@@ -61,7 +61,7 @@ async def shielded(work: Awaitable[T]) -> T:
                 raise
 
 
-def heed_hidden_cancel() -> None:
+def raise_if_cancelled() -> None:
     """Call it after an activity: one that ends in the moment of its cancellation hides that there was one."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():

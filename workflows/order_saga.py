@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import steps
     from workflows.attention import AttentionOfOperator
     from workflows.compensations import Compensation, Compensations
-    from workflows.interruptions import end_of, heed_hidden_cancel, shielded
+    from workflows.interruptions import end_of, raise_if_cancelled, shielded
     from workflows.payment import PaymentOfOrder
     from workflows.saga_status import SagaStatus, StepProgress
 
@@ -141,7 +141,7 @@ class OrderSaga:
             return event
         self._status.done(step)
         if step is not Step.SCHEDULE_SHIPPING:  # past the pivot it is too late
-            heed_hidden_cancel()
+            raise_if_cancelled()
         return event
 
     def _nothing_to_undo(self, compensation: Step, reason: Reason) -> Reason:

@@ -7,7 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.ids import OrderId
     from domain.order import Order, Reason
     from workflows import steps
-    from workflows.interruptions import heed_hidden_cancel
+    from workflows.interruptions import raise_if_cancelled
 
 
 class PaymentOfOrder:
@@ -19,7 +19,7 @@ class PaymentOfOrder:
     async def charge(self, order: Order) -> PaymentCompleted | PaymentFailed:
         payment = await steps.charge_payment(order)
         self._charge_answered = True
-        heed_hidden_cancel()  # or a cancel would go unheard until the customer pays
+        raise_if_cancelled()  # or a cancel would go unheard until the customer pays
         while isinstance(payment, PaymentPending):
             try:
                 await workflow.wait_condition(

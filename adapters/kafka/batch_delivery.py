@@ -1,6 +1,6 @@
 """Messages that came in one poll are handled in one transaction, as far as nothing is wrong with any of them.
 
-What is not plain, as a poison message, a fault, a key that is parked, is left to `Deliveries`, one message at a time.
+What is not plain, as a poison message, a fault, a key that is parked, is left to `Delivery`, one message at a time.
 """
 
 from collections import deque
@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Sequence
 
 import structlog
 
-from adapters.gateway_prefetch import AskedAhead
+from adapters.gateway_prefetch import Prefetch
 from adapters.kafka.away import DATABASE_AWAY
 from adapters.kafka.cloudevents import ReceivedEvent, from_message
-from adapters.kafka.delivery import POISON, Deliveries, Reactions
+from adapters.kafka.delivery import POISON, Delivery, Reactions
 from adapters.kafka.message import IncomingMessage
 from adapters.sql.batch import Batch, Batches
 from adapters.sql.chunks import chunked
@@ -25,11 +25,11 @@ _WORTH_A_BATCH = 2
 """A message by itself is handled sooner without one."""
 
 
-class Together:
+class BatchedDelivery:
     """`batches`: None handles every message alone."""
 
     def __init__(
-        self, alone: Deliveries, reactions: Reactions, inbox: Inbox, batches: Batches | None, ahead: AskedAhead
+        self, alone: Delivery, reactions: Reactions, inbox: Inbox, batches: Batches | None, ahead: Prefetch
     ) -> None:
         self._alone = alone
         self._reactions = reactions

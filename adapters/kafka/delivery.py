@@ -17,12 +17,12 @@ from adapters.kafka.message import IncomingMessage
 from adapters.sql.batch import Batch
 from adapters.sql.inbox import AlreadyHandled, Inbox, KeyIsParked
 from adapters.sql.parked import ParkedMessage, ParkedMessages
-from adapters.sql.unit_of_work import Handling
+from adapters.sql.unit_of_work import MessageContext
 from domain.errors import Fault
 from domain.events import Event
 from services.unit_of_work import Clock
 
-Reaction = Callable[[Handling, Event], None]
+Reaction = Callable[[MessageContext, Event], None]
 """Runs a policy so that inbox row, effect and resulting event are one transaction."""
 
 NOTHING_DECIDED = (*DATABASE_AWAY, DeadLettersAway)
@@ -48,7 +48,7 @@ class Reactions:
         return event_type in self.on or event_type not in self.known
 
 
-class Deliveries:
+class Delivery:
     """Not for two threads: that one thread takes new messages and parked ones is what keeps each key in order."""
 
     def __init__(
@@ -119,11 +119,11 @@ class Deliveries:
         Raises whatever the reaction does, and KeyIsParked for an unseen message behind a parked one of its order.
         """
         recorded = received.recorded
-        handling = Handling(
+        handling = MessageContext(
             message_id=recorded.event_id,
             traceparent=received.traceparent,
             within=within,
-            unseen_key=recorded.event.order_id if unseen else None,
+            check_inbox_for=recorded.event.order_id if unseen else None,
         )
         with suppress(AlreadyHandled):
             (reaction or self._reactions.on[recorded.event.type])(handling, recorded.event)

@@ -16,7 +16,7 @@ class NotPublished(Exception):
     """A record was not acknowledged. What its producer still holds must not go out."""
 
 
-class OnTheirWay:
+class InFlightRecords:
     """Of one producer."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class OnTheirWay:
         """A mark is a transaction, so many share one."""
         return bool(self._acknowledged) and time.monotonic() >= self._mark_at
 
-    def may_go(self, rows: Iterable[OutboxRow]) -> list[OutboxRow]:
+    def sendable(self, rows: Iterable[OutboxRow]) -> list[OutboxRow]:
         """The next event of an order waits until the one before it is acknowledged: no failure can then swap them."""
         first: dict[OrderId, OutboxRow] = {}
         for row in rows:

@@ -15,7 +15,7 @@ from adapters.kafka.away import DATABASE_AWAY
 from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection, give_up
-from adapters.kafka.in_flight_records import NotPublished, OnTheirWay
+from adapters.kafka.in_flight_records import InFlightRecords, NotPublished
 from adapters.kafka.topics import topic_of
 from adapters.sql.outbox import Outbox
 
@@ -62,7 +62,7 @@ class Relay:
             )
 
     def _relay(self, stop: threading.Event) -> None:
-        producer, sent, look = self._connection.producer(), OnTheirWay(), True
+        producer, sent, look = self._connection.producer(), InFlightRecords(), True
         self._active = True
         try:
             while not stop.is_set():
@@ -79,9 +79,9 @@ class Relay:
                 sent.settle()
             self._mark(sent)
 
-    def _send(self, producer: KafkaProducer, sent: OnTheirWay) -> None:
+    def _send(self, producer: KafkaProducer, sent: InFlightRecords) -> None:
         recordings, last = self._outbox.recordings, None
-        for row in sent.may_go(self._outbox.unpublished(_AT_ONCE, sent.seqs)):
+        for row in sent.sendable(self._outbox.unpublished(_AT_ONCE, sent.seqs)):
             message = to_message(row.recorded, row.traceparent)
             topic = topic_of(row.recorded.event.type)
             last = producer.send(topic, value=message.value, key=message.key, headers=message.headers)
@@ -96,6 +96,6 @@ class Relay:
             self._published_up_to = max(self._published_up_to, recordings)
             self._published.notify_all()
 
-    def _mark(self, sent: OnTheirWay) -> None:
+    def _mark(self, sent: InFlightRecords) -> None:
         if acknowledged := sent.take_acknowledged():
             self._outbox.mark_published(acknowledged)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from adapters.sql.database import Database
-from adapters.sql.write_buffer import AtOnce, AtTheEnd, JournalRows
+from adapters.sql.write_buffer import BufferedWriter, ImmediateWriter, JournalRows
 
 _PART = "part"
 """One name is enough: no part is opened within another."""
@@ -18,7 +18,7 @@ class Opened(NamedTuple):
 
     connection: Connection
     journal: JournalRows
-    make_lasting: Callable[[], None]
+    commit: Callable[[], None]
 
 
 class Batch:
@@ -26,13 +26,13 @@ class Batch:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.journal = AtTheEnd()
+        self.journal = BufferedWriter()
 
     @contextmanager
     def part(self) -> Iterator[Opened]:
         """Open a unit. Unless it was committed, into the batch, it alone is undone at the end of the block."""
         # By hand: SQLAlchemy's own savepoints cost as much as a statement each.
-        execute, is_open, journal = self.connection.exec_driver_sql, True, AtTheEnd(self.journal)
+        execute, is_open, journal = self.connection.exec_driver_sql, True, BufferedWriter(self.journal)
 
         def commit() -> None:
             nonlocal is_open
@@ -78,7 +78,7 @@ class Batches:
 def alone(transaction: AbstractContextManager[Connection]) -> Iterator[Opened]:
     """A transaction that is one unit."""
     with transaction as connection:
-        yield Opened(connection, AtOnce(connection), connection.commit)
+        yield Opened(connection, ImmediateWriter(connection), connection.commit)
 
 
 def _nothing() -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 _DRAINED_AT_ONCE = 65_536
 
 
-def bell_of(database: Path) -> Path:
+def notifier_path(database: Path) -> Path:
     return database.with_name(f"{database.name}.bell")
 
 
-class Bell:
+class CommitNotifier:
     """What is rung, by any number of threads and processes."""
 
     def __init__(self, fifo: Path) -> None:
@@ -35,7 +35,7 @@ class Bell:
             self._descriptor = None
 
 
-class BellHeard:
+class CommitListener:
     """Who hears it: one at a time, since each ring is heard once."""
 
     def __init__(self, fifo: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Self, cast
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from adapters.sql.commit_notifier import Bell, bell_of
+from adapters.sql.commit_notifier import CommitNotifier, notifier_path
 from adapters.sql.faults import DatabaseAway, fault_of
 
 WAIT_S: Final = 5.0
@@ -55,7 +55,7 @@ class Database:
         self._writer = engine.execution_options(**{_WRITES: True})
         self._reader = engine
         self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
-        self._bell = Bell(bell_of(self.file)) if engine.dialect.name == "sqlite" else None
+        self._bell = CommitNotifier(notifier_path(self.file)) if engine.dialect.name == "sqlite" else None
         if engine.dialect.name == "postgresql":
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 

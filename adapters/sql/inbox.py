@@ -10,7 +10,7 @@ from adapters.sql.batch import Batch
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
 from adapters.sql.journal_tables import inbox, parked
-from adapters.sql.write_buffer import AtOnce, JournalRows
+from adapters.sql.write_buffer import ImmediateWriter, JournalRows
 from domain.ids import EventId
 from services.unit_of_work import Clock
 
@@ -27,7 +27,7 @@ _STANDINGS = union_all(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class InboxStatus:
     """What is known of a message that comes. `key_is_parked`: an earlier one of its key waits for its next attempt."""
 
     handled: bool
@@ -56,12 +56,12 @@ class Inbox:
             found = connection.execute(select(inbox.c.message_id).where(inbox.c.message_id == message_id))
             return found.first() is not None
 
-    def standings(self, messages: Sequence[tuple[EventId, str]]) -> Sequence[Standing]:
+    def standings(self, messages: Sequence[tuple[EventId, str]]) -> Sequence[InboxStatus]:
         """Ask how a few dozen messages (id and key) stand, in one look."""
         wanted = {"message_ids": [id_ for id_, _ in messages], "keys": [key for _, key in messages]}
         with self._database.reading() as connection:
             found = {(name, bool(is_key)) for name, is_key in connection.execute(_STANDINGS, wanted)}
-        return [Standing(handled=(id_, False) in found, key_is_parked=(key, True) in found) for id_, key in messages]
+        return [InboxStatus(handled=(id_, False) in found, key_is_parked=(key, True) in found) for id_, key in messages]
 
     def mark(self, message_id: EventId, within: Batch | None = None) -> None:
         """Say that the message is handled, for one whose handling recorded no event. Marking twice is marking once."""
@@ -69,13 +69,13 @@ class Inbox:
             put_into_inbox(within.connection.dialect.name, within.journal, message_id, self._clock)
             return
         with self._database.writing() as connection:
-            put_into_inbox(connection.dialect.name, AtOnce(connection), message_id, self._clock)
+            put_into_inbox(connection.dialect.name, ImmediateWriter(connection), message_id, self._clock)
             connection.commit()
 
 
-def standing_of(connection: Connection, message_id: EventId, key: str) -> Standing:
+def standing_of(connection: Connection, message_id: EventId, key: str) -> InboxStatus:
     found = connection.execute(_STANDING, {"message_id": message_id, "key": key}).one()
-    return Standing(handled=bool(found.handled), key_is_parked=bool(found.key_is_parked))
+    return InboxStatus(handled=bool(found.handled), key_is_parked=bool(found.key_is_parked))
 
 
 def put_into_inbox(dialect: str, journal: JournalRows, message_id: EventId, clock: Clock) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
-from adapters.sql.commit_notifier import BellHeard, bell_of
+from adapters.sql.commit_notifier import CommitListener, notifier_path
 from adapters.sql.database import Database
 from adapters.sql.faults import DatabaseAway
 from adapters.sql.journal import OUTBOX_CHANNEL
@@ -22,11 +22,11 @@ class SqliteWatch:
 
     def __init__(self, database: Database) -> None:
         self._file = database.file
-        self._bell: BellHeard | None = None
+        self._bell: CommitListener | None = None
 
     def wait(self, timeout_s: float) -> bool:
         if self._bell is None:
-            self._bell = BellHeard(bell_of(self._file))
+            self._bell = CommitListener(notifier_path(self._file))
             return True  # who committed before this moment has rung for nobody
         return self._bell.wait(timeout_s)
 

@@ -21,18 +21,18 @@ S = TypeVar("S")
 
 
 @dataclass(slots=True)
-class Handling:
+class MessageContext:
     """The message that a unit's work answers to. `traceparent` is W3C trace context, passed on to what it causes.
 
     `in_inbox` is set by the commit that puts the message there. `within`: the unit is a part of that batch.
-    `unseen_key`: the first unit has to find out how the message of this key stands, before anything else is done.
+    `check_inbox_for`: the first unit has to find out how the message of this key stands, before anything else is done.
     """
 
     message_id: EventId
     traceparent: str | None = None
     within: Batch | None = None
     in_inbox: bool = False
-    unseen_key: str | None = None
+    check_inbox_for: str | None = None
 
 
 class SqlUnits(Generic[S]):
@@ -45,7 +45,7 @@ class SqlUnits(Generic[S]):
         clock: Clock,
         *,
         publish: bool,
-        handling: Handling | None = None,
+        handling: MessageContext | None = None,
     ) -> None:
         self._database = database
         self._store = store
@@ -53,12 +53,12 @@ class SqlUnits(Generic[S]):
         self._publish = publish
         self._handling = handling
 
-    def handling(self, handling: Handling | None) -> "SqlUnits[S]":
+    def handling(self, handling: MessageContext | None) -> "SqlUnits[S]":
         """Bind to one message, or to none: the commit that records an event also puts the message into the inbox.
 
         Such a commit raises AlreadyHandled if the message is there already. What a handling commits without an event
-        leaves no inbox row: the caller marks the message afterwards. Where it has an `unseen_key` its first unit raises
-        AlreadyHandled, or KeyIsParked, when it is opened.
+        leaves no inbox row: the caller marks the message afterwards. Where it has a `check_inbox_for` its first unit
+        raises AlreadyHandled, or KeyIsParked, when it is opened.
         """
         return SqlUnits(self._database, self._store, self._clock, publish=self._publish, handling=handling)
 
@@ -82,7 +82,7 @@ class SqlUnit(Generic[S]):
         store: Callable[[Connection], S],
         log: "journal.EventLog",
         clock: Clock,
-        handling: Handling | None,
+        handling: MessageContext | None,
     ) -> None:
         self._transaction = transaction
         self._make_store = store
@@ -112,14 +112,14 @@ class SqlUnit(Generic[S]):
 
     def _find_out_standing(self) -> None:
         handling = self._handling
-        if handling is None or handling.unseen_key is None:
+        if handling is None or handling.check_inbox_for is None:
             return
-        standing = standing_of(self._connection, handling.message_id, handling.unseen_key)
+        standing = standing_of(self._connection, handling.message_id, handling.check_inbox_for)
         if standing.key_is_parked:
-            raise KeyIsParked(handling.unseen_key)
+            raise KeyIsParked(handling.check_inbox_for)
         if standing.handled:
             raise AlreadyHandled(handling.message_id)
-        handling.unseen_key = None
+        handling.check_inbox_for = None
 
     @property
     def _dialect(self) -> str:

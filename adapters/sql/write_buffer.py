@@ -27,7 +27,7 @@ class JournalRows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AtOnce:
+class ImmediateWriter:
     connection: Connection
 
     def add(self, statement: Executable, row: Row) -> None:
@@ -38,10 +38,10 @@ class AtOnce:
 
 
 @dataclass(frozen=True, slots=True)
-class AtTheEnd:
+class BufferedWriter:
     """Of a batch, or of one unit in it: what `others` hold is there already for it."""
 
-    others: "AtTheEnd | None" = None
+    others: "BufferedWriter | None" = None
     _rows: dict[Executable, list[Row]] = field(default_factory=dict)
     _once: dict[tuple[Executable, Hashable], Executable] = field(default_factory=dict)
 
@@ -55,7 +55,7 @@ class AtTheEnd:
         self.add(statement, row)
         return True
 
-    def take(self, unit: "AtTheEnd") -> None:
+    def take(self, unit: "BufferedWriter") -> None:
         """Take in the rows of a unit that was committed."""
         for statement, rows in unit._rows.items():  # noqa: SLF001 - another of this class
             self._rows.setdefault(statement, []).extend(rows)

@@ -15,7 +15,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.dependencies import Trying
+from api.dependencies import StepAttempt
 from api.errors import away
 from api.problems import NotPossibleNow
 from domain.commands import RefundPayment, RequestCancellation
@@ -35,12 +35,12 @@ RPC_DEADLINE = timedelta(seconds=DEADLINE_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrchestratedConductor:
+class OrchestratedControl:
     """Through the order's workflow."""
 
     temporal: Temporal
 
-    async def trying(self, order_id: OrderId) -> Mapping[Step, Trying]:
+    async def trying(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 return await steps_being_tried(await self._handle(order_id))
@@ -79,7 +79,7 @@ class OrchestratedConductor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChoreographedConductor:
+class ChoreographedControl:
     """Over services whose events are published: the policies do the rest."""
 
     orders: OrderService
@@ -87,7 +87,7 @@ class ChoreographedConductor:
     inventory: InventoryService
     shipping: ShippingService
 
-    async def trying(self, order_id: OrderId) -> Mapping[Step, Trying]:  # noqa: ARG002 - every attempt is on record
+    async def trying(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:  # noqa: ARG002 - every attempt is on record
         return {}
 
     async def cancel(self, order_id: OrderId) -> None:

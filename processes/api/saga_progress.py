@@ -6,7 +6,7 @@ from datetime import timedelta
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowHandle
 
-from api.dependencies import Trying
+from api.dependencies import StepAttempt
 from domain.order import OrderOutcome, Step
 from workflows.order_saga import OrderSaga
 
@@ -18,7 +18,7 @@ _STEPS = {*Step, *_PART_OF}
 _UNDER_WAY = {"running", "failing"}
 
 
-async def steps_being_tried(workflow: WorkflowHandle[OrderSaga, OrderOutcome]) -> Mapping[Step, Trying]:
+async def steps_being_tried(workflow: WorkflowHandle[OrderSaga, OrderOutcome]) -> Mapping[Step, StepAttempt]:
     """Ask the server for the activities under way, which needs no worker.
 
     A local activity is known to the worker only: without another under way the workflow itself is asked, which knows of
@@ -34,11 +34,13 @@ async def steps_being_tried(workflow: WorkflowHandle[OrderSaga, OrderOutcome]) -
         return tried
     progress = await workflow.query(OrderSaga.progress, rpc_timeout=ANSWER_DEADLINE)
     return {
-        step.step: Trying(attempts=1, last_error=step.last_error) for step in progress if step.progress in _UNDER_WAY
+        step.step: StepAttempt(attempts=1, last_error=step.last_error)
+        for step in progress
+        if step.progress in _UNDER_WAY
     }
 
 
-def _tried(activity: PendingActivityInfo) -> tuple[Step, Trying]:
+def _tried(activity: PendingActivityInfo) -> tuple[Step, StepAttempt]:
     name = activity.activity_type.name
     error = activity.last_failure.message if activity.HasField("last_failure") else None
-    return _PART_OF.get(name) or Step(name), Trying(attempts=activity.attempt, last_error=error)
+    return _PART_OF.get(name) or Step(name), StepAttempt(attempts=activity.attempt, last_error=error)

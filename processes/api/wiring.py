@@ -10,11 +10,11 @@ from api.dependencies import Dependencies, OrderConductor, TemporalUi
 from domain.order import SagaStyle
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
-from estate.task_outbox import HandingOver
+from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
 from processes.api.database_probes import database_probe, database_probes
 from processes.api.dead_letters import DeadLetterBox
-from processes.api.order_control import ChoreographedConductor, OrchestratedConductor
+from processes.api.order_control import ChoreographedControl, OrchestratedControl
 from processes.api.process_control import controls_in
 from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.api.settlements import SettlementsByKafka
@@ -37,7 +37,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
     estate, estate_database = open_estate(settings)
     workflows = VideoWorkflows(settings)
-    handing_over = HandingOver(settings, estate, workflows.start)
+    handing_over = TaskOutbox(settings, estate, workflows.start)
     events = EventProducer(kafka_connection(settings).producer)
     try:
         yield Dependencies(
@@ -77,8 +77,8 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
 
 def conductors_over(published: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderConductor]:
     return {
-        SagaStyle.ORCHESTRATED: OrchestratedConductor(temporal=temporal),
-        SagaStyle.CHOREOGRAPHED: ChoreographedConductor(
+        SagaStyle.ORCHESTRATED: OrchestratedControl(temporal=temporal),
+        SagaStyle.CHOREOGRAPHED: ChoreographedControl(
             orders=published.orders,
             payments=published.payments,
             inventory=published.inventory,

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from adapters.kafka.dead_letter_listener import DeadLetter
-from adapters.sql.unit_of_work import Handling
+from adapters.sql.unit_of_work import MessageContext
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
 from domain.errors import UnknownOrder
 from services.orders.service import OrderService
 
 
-def attention_to_dead_letters(orders_for: Callable[[Handling | None], OrderService]) -> Callable[[DeadLetter], None]:
+def attention_to_dead_letters(
+    orders_for: Callable[[MessageContext | None], OrderService],
+) -> Callable[[DeadLetter], None]:
     orders = orders_for(None)
 
     def hear(letter: DeadLetter) -> None:

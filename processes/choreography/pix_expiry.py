@@ -8,7 +8,7 @@ import structlog
 
 from adapters.kafka.away import DATABASE_AWAY
 from adapters.sql.inbox import AlreadyHandled
-from adapters.sql.unit_of_work import Handling
+from adapters.sql.unit_of_work import MessageContext
 from domain.commands import AbortPayment
 from domain.errors import GatewayFault
 from domain.events import PaymentPending
@@ -20,7 +20,7 @@ _AT_ONCE = 1_000
 
 
 class PixExpiry:
-    def __init__(self, payments_for: Callable[[Handling | None], PaymentService], every_s: float) -> None:
+    def __init__(self, payments_for: Callable[[MessageContext | None], PaymentService], every_s: float) -> None:
         """`payments_for` binds the service to a message, so that a refusal names the event that it answers to."""
         self._payments_for = payments_for
         self._every_s = every_s
@@ -43,7 +43,7 @@ class PixExpiry:
             abort = AbortPayment(order_id=payment.order_id, reason=Reason.PAYMENT_EXPIRED)
             try:
                 with suppress(AlreadyHandled):
-                    self._payments_for(Handling(message_id=pending)).abort(abort)
+                    self._payments_for(MessageContext(message_id=pending)).abort(abort)
             except GatewayFault as fault:
                 self._log.warning("not refused yet", order_id=payment.order_id, error=str(fault))
 

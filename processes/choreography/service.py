@@ -9,11 +9,11 @@ from typing import Any, get_args
 
 from adapters.clock import utc_now
 from adapters.kafka.backoff import Backoff
-from adapters.kafka.batch_delivery import Together
+from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letter_listener import DeadLettersHeard
 from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.delivery import Deliveries, Reaction, Reactions
+from adapters.kafka.delivery import Delivery, Reaction, Reactions
 from adapters.kafka.group_consumer import GroupMember
 from adapters.kafka.message import Deciding
 from adapters.kafka.relay import Relay
@@ -73,11 +73,11 @@ class ChoreographedService:
 
 def deliveries_of(
     consuming: ConsumingService[Any], dead_letters: DeadLetters, patience: Patience, clock: Clock
-) -> Together:
+) -> BatchedDelivery:
     """What becomes of the messages of a service that come as our own events."""
     reactions = _reactions(consuming, patience)
-    alone = Deliveries(reactions, consuming.inbox, consuming.parked, dead_letters, clock)
-    return Together(alone, reactions, consuming.inbox, consuming.batches, consuming.ahead)
+    alone = Delivery(reactions, consuming.inbox, consuming.parked, dead_letters, clock)
+    return BatchedDelivery(alone, reactions, consuming.inbox, consuming.batches, consuming.ahead)
 
 
 def topics_read_by(name: str) -> Sequence[str]:

@@ -9,7 +9,7 @@ import structlog
 from kafka import KafkaProducer
 
 from domain.order import OrderOutcome
-from processes.circuit_breaker import LeftAlone
+from processes.circuit_breaker import CircuitBreaker
 from twinsaga_bridges.workflow_into_kafka import EventProducer
 from workflows.outcome_event import order_end_event
 
@@ -31,12 +31,12 @@ class OrderEndsAtOnce:
     ) -> None:
         self._events = EventProducer(connect)
         self._at_most_s = at_most_s
-        self._kafka = LeftAlone(LEFT_ALONE_S, clock)
+        self._kafka = CircuitBreaker(LEFT_ALONE_S, clock)
         self._threads = ThreadPoolExecutor(PUBLISHING_AT_ONCE, "order-end")
 
     async def tell(self, outcome: OrderOutcome) -> bool:
         """Of a call that takes too long the thread goes on, for ten seconds at most; one that has none is dropped."""
-        if not self._kafka.may_be_asked():
+        if not self._kafka.allows():
             return False
         event = order_end_event(outcome)
         try:

@@ -21,9 +21,9 @@ from services.payments.transitions import (
     answer,
     charge_key,
     completed,
-    given_back,
     status_after_refund,
     step_status_of,
+    with_refund,
 )
 from services.unit_of_work import Clock, StepStatus, UnitsOfWork
 
@@ -116,7 +116,7 @@ class PaymentService:
         with self._units.begin() as unit:
             payment = unit.store.find(command.order_id) or refused
             event = PaymentFailed(order_id=command.order_id, reason=payment.reason or command.reason)
-            unit.store.save(given_back(payment, refunded))
+            unit.store.save(with_refund(payment, refunded))
             unit.record(event)
             unit.commit()
         return event
@@ -136,7 +136,7 @@ class PaymentService:
             found = unit.store.find(command.order_id)
             payment = found or Payment(order_id=command.order_id, status=PaymentStatus.PENDING)
             event = PaymentRefunded(order_id=command.order_id, reason=payment.reason or command.reason)
-            returned = given_back(payment, refunded)
+            returned = with_refund(payment, refunded)
             settled = replace(returned, status=status_after_refund(returned), reason=event.reason)
             money_came_meanwhile = settled.captured > settled.refunded
             if settled != found and not money_came_meanwhile:

@@ -41,7 +41,7 @@ def step_status_of(event: Charge) -> StepStatus:
             return StepStatus.REFUSED
 
 
-def given_back(payment: Payment, refunded: int) -> Payment:
+def with_refund(payment: Payment, refunded: int) -> Payment:
     """Another refund may have been faster and given back more than this one's answer knows of."""
     refunded = max(payment.refunded, refunded)
     return replace(payment, captured=max(payment.captured, refunded), refunded=refunded)

@@ -8,7 +8,7 @@ from adapters.sql.batch import Batch, Batches
 from adapters.sql.inbox import AlreadyHandled, Inbox
 from adapters.sql.outbox import Outbox
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import Handling, SqlUnits
+from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from domain.commands import ScheduleShipping
 from domain.ids import EventId, OrderId
 from domain.order import Order
@@ -28,7 +28,7 @@ def units(databases: Databases, clock: SettableClock) -> SqlUnits[SqlShippingSto
 
 
 def schedule(units: SqlUnits[SqlShippingStore], order: Order, number: int, batch: Batch) -> None:
-    handling = Handling(message(number), within=batch)
+    handling = MessageContext(message(number), within=batch)
     ShippingService(units.handling(handling)).schedule(ScheduleShipping(order=order))
 
 
@@ -46,7 +46,7 @@ def test_nothing_of_a_batch_is_seen_before_its_end_and_all_of_it_after(
         for number, order in enumerate(orders):
             schedule(units, order, number, batch)
         assert not any(scheduled(units, order.order_id) for order in orders)
-        inside = ShippingService(units.handling(Handling(message(9), within=batch)))
+        inside = ShippingService(units.handling(MessageContext(message(9), within=batch)))
         assert inside.find(orders[0].order_id) is not None
 
     assert all(scheduled(units, order.order_id) for order in orders)
@@ -74,7 +74,7 @@ def test_a_unit_that_is_not_committed_is_undone_alone(units: SqlUnits[SqlShippin
 
     with Batches(databases.shipping).open() as batch:
         schedule(units, kept, 1, batch)
-        with units.handling(Handling(message(2), within=batch)).begin() as unit:
+        with units.handling(MessageContext(message(2), within=batch)).begin() as unit:
             unit.store.save(Shipment(order_id=undone.order_id, status=ShipmentStatus.CANCELLED))
 
     assert scheduled(units, kept.order_id)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from adapters.kafka.backoff import Backoff
-from adapters.kafka.batch_delivery import Together
+from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetters
@@ -56,7 +56,7 @@ def buried() -> Buried:
 
 
 @pytest.fixture
-def together(payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock) -> Together:
+def together(payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock) -> BatchedDelivery:
     return deliveries_of(payments, buried, PATIENCE, clock)
 
 
@@ -126,7 +126,7 @@ def transactions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_plain_messages_share_a_transaction_and_the_gateway_is_asked_before_it(
-    together: Together, payments: ConsumingService[PaymentService], transactions: list[str]
+    together: BatchedDelivery, payments: ConsumingService[PaymentService], transactions: list[str]
 ) -> None:
     orders = [an_order() for _ in range(20)]
 
@@ -138,7 +138,7 @@ def test_plain_messages_share_a_transaction_and_the_gateway_is_asked_before_it(
 
 
 def test_one_fault_parks_its_own_order_and_counts_one_attempt(
-    together: Together, payments: ConsumingService[PaymentService], clock: SettableClock
+    together: BatchedDelivery, payments: ConsumingService[PaymentService], clock: SettableClock
 ) -> None:
     orders = [an_order(), an_order(token="tok_gatewayFlaky"), an_order(), an_order()]
 
@@ -157,7 +157,7 @@ def test_one_fault_parks_its_own_order_and_counts_one_attempt(
 
 
 def test_a_later_message_of_a_parked_order_waits_behind_it(
-    together: Together, payments: ConsumingService[PaymentService]
+    together: BatchedDelivery, payments: ConsumingService[PaymentService]
 ) -> None:
     flaky, other = an_order(token="tok_gatewayFlaky"), an_order()
     late = InventoryFailed(order_id=flaky.order_id, reason=Reason.OUT_OF_STOCK)
@@ -169,7 +169,7 @@ def test_a_later_message_of_a_parked_order_waits_behind_it(
 
 
 def test_no_message_passes_an_earlier_one_of_its_order_that_is_parked(
-    together: Together, payments: ConsumingService[PaymentService]
+    together: BatchedDelivery, payments: ConsumingService[PaymentService]
 ) -> None:
     waiting, other = an_order(), an_order()
     payments.parked.park(_parked(waiting))
@@ -181,7 +181,7 @@ def test_no_message_passes_an_earlier_one_of_its_order_that_is_parked(
 
 
 def test_for_a_message_that_has_to_wait_the_gateway_is_not_asked(
-    together: Together, payments: ConsumingService[PaymentService], transactions: list[str]
+    together: BatchedDelivery, payments: ConsumingService[PaymentService], transactions: list[str]
 ) -> None:
     waiting = an_order()
     payments.parked.park(_parked(waiting))
@@ -218,7 +218,7 @@ def test_what_cannot_be_true_is_buried_and_the_others_pass(
 
 
 def test_poison_in_the_middle_is_buried_and_the_others_pass(
-    together: Together, payments: ConsumingService[PaymentService], buried: Buried
+    together: BatchedDelivery, payments: ConsumingService[PaymentService], buried: Buried
 ) -> None:
     orders = [an_order() for _ in range(4)]
     batch = messages(*created(*orders))
@@ -232,7 +232,7 @@ def test_poison_in_the_middle_is_buried_and_the_others_pass(
 
 
 def test_messages_that_come_again_change_nothing(
-    together: Together, payments: ConsumingService[PaymentService], buried: Buried, transactions: list[str]
+    together: BatchedDelivery, payments: ConsumingService[PaymentService], buried: Buried, transactions: list[str]
 ) -> None:
     orders = [an_order() for _ in range(3)]
     batch = messages(*created(*orders))
@@ -248,7 +248,7 @@ def test_messages_that_come_again_change_nothing(
 
 
 def test_a_database_that_is_away_leaves_every_message_undecided(
-    together: Together, payments: ConsumingService[PaymentService], urls: Urls
+    together: BatchedDelivery, payments: ConsumingService[PaymentService], urls: Urls
 ) -> None:
     orders = [an_order() for _ in range(3)]
     decided: list[int] = []

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.sql.inbox import Inbox, Standing, standing_of
+from adapters.sql.inbox import Inbox, InboxStatus, standing_of
 from adapters.sql.parked import ParkedMessage, ParkedMessages
 from domain.ids import EventId
 from runtime.wiring import Databases
@@ -93,7 +93,7 @@ def test_a_message_waits_behind_the_first_of_its_key_however_long_that_takes(par
 def test_a_key_is_parked_until_its_last_message_is_gone(databases: Databases, clock: SettableClock) -> None:
     inbox, parked = Inbox(databases.payments, clock), ParkedMessages(databases.payments)
 
-    def standing(message_id: str, key: str) -> Standing:
+    def standing(message_id: str, key: str) -> InboxStatus:
         with databases.payments.reading() as connection:
             alone = standing_of(connection, EventId(message_id), key)
         assert [alone] == inbox.standings([(EventId(message_id), key)])
@@ -103,11 +103,11 @@ def test_a_key_is_parked_until_its_last_message_is_gone(databases: Databases, cl
     parked.park(a_message("m-1"))
     parked.park(a_message("m-2"))
     parked.remove(EventId("m-1"))
-    assert standing("m-3", "order-1") == Standing(handled=True, key_is_parked=True)
-    assert standing("m-4", "order-2") == Standing(handled=False, key_is_parked=False)
+    assert standing("m-3", "order-1") == InboxStatus(handled=True, key_is_parked=True)
+    assert standing("m-4", "order-2") == InboxStatus(handled=False, key_is_parked=False)
 
     parked.remove(EventId("m-2"))
-    assert standing("m-3", "order-1") == Standing(handled=True, key_is_parked=False)
+    assert standing("m-3", "order-1") == InboxStatus(handled=True, key_is_parked=False)
     assert parked.count() == 0
 
 

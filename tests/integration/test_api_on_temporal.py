@@ -20,7 +20,7 @@ from domain.ids import OrderId, new_order_id
 from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
 from embedded.binaries import temporal_binary
 from processes.api import order_control as conductors
-from processes.api.order_control import OrchestratedConductor
+from processes.api.order_control import OrchestratedControl
 from processes.api.saga_starter import LATELY_S, Temporal, TemporalStarter
 from processes.saga_worker import start_sweep
 from runtime.settings import SERVICES, Settings
@@ -129,7 +129,7 @@ async def test_of_a_temporal_that_went_away_no_earlier_answer_counts(tmp_path: P
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_order_whose_saga_does_not_run_cannot_be_cancelled(settings: Settings) -> None:
-    conductor = OrchestratedConductor(temporal=temporal_of(settings))
+    conductor = OrchestratedControl(temporal=temporal_of(settings))
 
     with pytest.raises(NotPossibleNow, match="no saga"):
         await conductor.cancel(OrderId(str(uuid4())))
@@ -143,7 +143,7 @@ async def test_a_saga_that_no_worker_runs_is_away_and_not_refused(
     monkeypatch.setattr(conductors, "RPC_DEADLINE", timedelta(seconds=0.3))
     temporal, order = temporal_of(settings), request()
     await start_saga(await temporal.client(), order, settings)
-    conductor = OrchestratedConductor(temporal=temporal)
+    conductor = OrchestratedControl(temporal=temporal)
 
     with pytest.raises(EngineAway):
         await conductor.cancel(order.order_id)

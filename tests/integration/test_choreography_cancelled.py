@@ -10,7 +10,7 @@ import pytest
 from api.problems import NotPossibleNow
 from domain.ids import OrderId
 from domain.order import Card, PaymentMethod, Pix, Reason
-from processes.api.order_control import ChoreographedConductor
+from processes.api.order_control import ChoreographedControl
 from services.orders.store import Stage
 from tests.integration.choreography_in_threads import OPENERS, SKU, Choreography
 from tests.stack import eventually
@@ -19,9 +19,9 @@ SEED = 20_261_124
 UNDELIVERABLE = "00000"
 
 
-def conductor_of(choreography: Choreography) -> ChoreographedConductor:
+def conductor_of(choreography: Choreography) -> ChoreographedControl:
     services = choreography.services
-    return ChoreographedConductor(
+    return ChoreographedControl(
         orders=services.orders,
         payments=services.payments,
         inventory=services.inventory,

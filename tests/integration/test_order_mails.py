@@ -20,7 +20,7 @@ from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder
 from domain.ids import CustomerId, OrderId
 from domain.order import OrderOutcome, OrderStatus, Reason, SagaStyle
 from estate.order_mails import LATELY, EstateOrderMails, MissedOrderEnds
-from estate.task_outbox import HandingOver
+from estate.task_outbox import TaskOutbox
 from processes.order_mails import GROUP
 from runtime.settings import Settings
 from services.audit.invariants import PENDING_DEADLINE
@@ -89,7 +89,7 @@ class Shop:
 
     def look_for_missed(self, *, at_once: int = 2) -> None:
         settings = Settings(redis_url=SecretStr(self.settings["redis_url"]))
-        handing_over = HandingOver(settings, self.estate, lambda _: None)
+        handing_over = TaskOutbox(settings, self.estate, lambda _: None)
         mails = EstateOrderMails(
             orders=self.choreography.services.orders, estate=self.estate, handing_over=handing_over
         )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime import parent_death as tethered
+from runtime import parent_death
 from tests.stack import eventually, free_port, listens
 
 LIBS = "TWINSAGA_TEST_KAFKA_LIBS"
@@ -54,7 +54,9 @@ def secured_broker(folder: Path) -> Iterator[SecuredBroker]:
     log = folder / "kafka.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - the broker of whoever gave the jars
-            [*tethered.tie(), *_java("kafka.Kafka", str(properties))], stdout=output, stderr=subprocess.STDOUT
+            [*parent_death.command_prefix(), *_java("kafka.Kafka", str(properties))],
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
 
     def answers() -> bool:

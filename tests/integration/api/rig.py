@@ -28,11 +28,11 @@ from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
-from estate.task_outbox import HandingOver
+from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
 from processes.api.database_probes import database_probes
 from processes.api.dead_letters import DeadLetterBox
-from processes.api.order_control import ChoreographedConductor
+from processes.api.order_control import ChoreographedControl
 from runtime.settings import SERVICES, Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
 from services.orders.service import OrderService
@@ -130,8 +130,8 @@ class Rig:
         starter, settlements = Starter(), Settlements()
         estate, _ = open_estate(settings)
         workflows = VideoWorkflows(settings)
-        handing_over = HandingOver(settings, estate, workflows.start)
-        conductor = ChoreographedConductor(
+        handing_over = TaskOutbox(settings, estate, workflows.start)
+        conductor = ChoreographedControl(
             orders=published.orders,
             payments=published.payments,
             inventory=published.inventory,

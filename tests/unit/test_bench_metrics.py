@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from bench.breakdown_chart import time_chart
-from bench.closed_loop import DidNotWork
+from bench.closed_loop import BenchmarkFailed
 from bench.goals import GIB, Unit, at_least, at_most, shown
 from bench.metrics import FIGURES, Match, matches_for
-from bench.paired_runs import Contest, play, turns
+from bench.paired_runs import Benchmark, play, turns
 from bench.report import BenchRun, as_json, table
 from bench.samples import Measured, Pair
 from bench.scores import Scores
@@ -56,7 +56,7 @@ class Recorded:
 
 class Broken(Recorded):
     async def play(self) -> Mapping[str, float]:
-        raise DidNotWork("order 1 is cancelled")
+        raise BenchmarkFailed("order 1 is cancelled")
 
 
 def test_the_ratio_is_the_median_of_the_pairs_and_not_that_of_the_medians() -> None:
@@ -95,7 +95,7 @@ def test_who_was_second_in_a_pair_begins_the_next_one() -> None:
 
 async def test_both_sides_warm_up_and_then_play_in_turns() -> None:
     log: list[str] = []
-    contest = Contest(ours=Recorded("ours", log, 10, 30), reference=Recorded("reference", log, 20, 40))
+    contest = Benchmark(ours=Recorded("ours", log, 10, 30), reference=Recorded("reference", log, 20, 40))
 
     found = await play(contest, 2, ours_first=False, played=lambda: log.append("|"))
 
@@ -108,8 +108,8 @@ async def test_what_did_not_work_is_a_problem_and_the_next_match_is_played() -> 
     reference = Recorded("reference", log, 1, 1)
     scores = Scores([Match.ORCHESTRATED_TOGETHER], SHORT, Console(file=StringIO()))
 
-    await scores.play(Match.STARTS, Contest(ours=Broken("ours", log), reference=reference), ours_first=True)
-    good = Contest(ours=Recorded("ours", log, 3), reference=reference)
+    await scores.play(Match.STARTS, Benchmark(ours=Broken("ours", log), reference=reference), ours_first=True)
+    good = Benchmark(ours=Recorded("ours", log, 3), reference=reference)
     await scores.play(Match.ORCHESTRATED_TOGETHER, good, ours_first=True)
 
     assert scores.problems == ["starts of workflows: order 1 is cancelled"]

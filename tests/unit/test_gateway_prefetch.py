@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from adapters.gateway_prefetch import GatewayAskedAhead
+from adapters.gateway_prefetch import GatewayPrefetch
 from domain.errors import GatewayFault
 from domain.events import InventoryFailed, OrderCreated
 from domain.money import Money
@@ -48,32 +48,32 @@ def gateway() -> Gateway:
 
 
 @pytest.fixture
-def ahead(gateway: Gateway) -> Iterator[GatewayAskedAhead]:
+def ahead(gateway: Gateway) -> Iterator[GatewayPrefetch]:
     ahead = ahead_of(gateway)
     yield ahead
     ahead.close()
 
 
-def ahead_of(gateway: Gateway, wait_s: float = 30.0) -> GatewayAskedAhead:
+def ahead_of(gateway: Gateway, wait_s: float = 30.0) -> GatewayPrefetch:
     def asking(order: Order) -> Charged | AwaitingCustomer | Declined | None:
         key = charge_key(order.order_id)
         if isinstance(order.payment, Card):
             return gateway.charge(key, order.total, order.payment.token)
         return gateway.expect(key, order.total)
 
-    return GatewayAskedAhead(gateway, asking, wait_s)
+    return GatewayPrefetch(gateway, asking, wait_s)
 
 
 def created(*orders: Order) -> list[OrderCreated]:
     return [OrderCreated(order_id=order.order_id, order=order) for order in orders]
 
 
-def charge(ahead: GatewayAskedAhead, order: Order) -> Charged | Declined:
+def charge(ahead: GatewayPrefetch, order: Order) -> Charged | Declined:
     assert isinstance(order.payment, Card)
     return ahead.charge(charge_key(order.order_id), order.total, order.payment.token)
 
 
-def test_an_answer_is_told_once_and_then_the_gateway_is_asked(ahead: GatewayAskedAhead, gateway: Gateway) -> None:
+def test_an_answer_is_told_once_and_then_the_gateway_is_asked(ahead: GatewayPrefetch, gateway: Gateway) -> None:
     order, pix = an_order(), an_order(pix=True)
 
     assert ahead.ask(created(order, pix)) == 2
@@ -84,9 +84,7 @@ def test_an_answer_is_told_once_and_then_the_gateway_is_asked(ahead: GatewayAske
     assert charge(ahead, order) == Charged(charge_id="ch_2")
 
 
-def test_a_fault_ends_what_is_ready_and_is_told_without_another_call(
-    ahead: GatewayAskedAhead, gateway: Gateway
-) -> None:
+def test_a_fault_ends_what_is_ready_and_is_told_without_another_call(ahead: GatewayPrefetch, gateway: Gateway) -> None:
     first, flaky, last = an_order(), an_order(token="tok_gatewayFlaky"), an_order()
 
     assert ahead.ask(created(first, flaky, last)) == 1
@@ -98,7 +96,7 @@ def test_a_fault_ends_what_is_ready_and_is_told_without_another_call(
     assert gateway.calls.count(charge_key(last.order_id)) == 1
 
 
-def test_events_that_ask_for_no_money_are_not_ready(ahead: GatewayAskedAhead, gateway: Gateway) -> None:
+def test_events_that_ask_for_no_money_are_not_ready(ahead: GatewayPrefetch, gateway: Gateway) -> None:
     order = an_order()
     refund = InventoryFailed(order_id=order.order_id, reason=Reason.OUT_OF_STOCK)
 
@@ -107,7 +105,7 @@ def test_events_that_ask_for_no_money_are_not_ready(ahead: GatewayAskedAhead, ga
     assert gateway.calls == []
 
 
-def test_what_is_forgotten_is_asked_again(ahead: GatewayAskedAhead, gateway: Gateway) -> None:
+def test_what_is_forgotten_is_asked_again(ahead: GatewayPrefetch, gateway: Gateway) -> None:
     order = an_order()
     ahead.ask(created(order))
 

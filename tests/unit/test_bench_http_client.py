@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.closed_loop import DidNotWork
+from bench.closed_loop import BenchmarkFailed
 from bench.http_client import OrderCalls
 from tests.stack import eventually
 
@@ -132,7 +132,7 @@ async def test_what_is_not_accepted_did_not_work_and_the_status_and_the_answer_a
     shop.status = status
 
     async with OrderCalls(shop.url, DEADLINE_S) as calls:
-        with pytest.raises(DidNotWork, match=rf'POST /orders: {status} {{"title": "no"}}'):
+        with pytest.raises(BenchmarkFailed, match=rf'POST /orders: {status} {{"title": "no"}}'):
             await calls.place(ORDER)
         shop.status = 202
         await calls.place(ORDER)
@@ -149,7 +149,7 @@ async def test_of_a_long_answer_the_beginning_is_told(shop: Shop) -> None:
 
     shop.before_the_answer = at_length
     async with OrderCalls(shop.url, DEADLINE_S) as calls:
-        with pytest.raises(DidNotWork, match=r"500 x{200}$"):
+        with pytest.raises(BenchmarkFailed, match=r"500 x{200}$"):
             await calls.place(ORDER)
 
 
@@ -179,7 +179,7 @@ async def test_a_new_connection_that_is_closed_without_an_answer_did_not_work(sh
     shop.before_the_answer = lambda _: False
 
     async with OrderCalls(shop.url, DEADLINE_S) as calls:
-        with pytest.raises(DidNotWork, match="closed before it answered"):
+        with pytest.raises(BenchmarkFailed, match="closed before it answered"):
             await calls.place(ORDER)
 
     assert len(shop.asked) == 1
@@ -200,7 +200,7 @@ async def test_an_answer_that_cannot_be_read_did_not_work(shop: Shop, answer: by
 
     shop.before_the_answer = unreadable
     async with OrderCalls(shop.url, DEADLINE_S) as calls:
-        with pytest.raises(DidNotWork, match=told):
+        with pytest.raises(BenchmarkFailed, match=told):
             await calls.place(ORDER)
 
 
@@ -209,7 +209,7 @@ async def test_an_order_without_an_answer_in_time_did_not_work_and_its_connectio
     shop.before_the_answer = lambda _: answers.wait(DEADLINE_S)
 
     async with OrderCalls(shop.url, 0.2) as calls:
-        with pytest.raises(DidNotWork, match=r"no answer within 0\.2 s"):
+        with pytest.raises(BenchmarkFailed, match=r"no answer within 0\.2 s"):
             await calls.place(ORDER)
         answers.set()
         assert await calls.place(ORDER) == "o-1"
@@ -221,7 +221,7 @@ async def test_where_nobody_listens_it_did_not_work() -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         async with OrderCalls(f"http://127.0.0.1:{taken.getsockname()[1]}", DEADLINE_S) as calls:
-            with pytest.raises(DidNotWork, match="ConnectionRefusedError"):
+            with pytest.raises(BenchmarkFailed, match="ConnectionRefusedError"):
                 await calls.place(ORDER)
 
 
