@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.given_servers import VARIABLE, given_servers
+from tests.support.real_servers import VARIABLE, given_servers
 
 REAL = Path(__file__).with_name("real")
 _left_out = pytest.StashKey[Counter[str]]()

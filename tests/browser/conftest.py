@@ -4,18 +4,16 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.browser.counter import Counter
-from tests.shop import Shop
-from tests.stack import Stack, running_stack
+from tests.browser.counter import SCREENSHOTS, Counter
+from tests.support.shop import Shop
+from tests.support.stack import Stack, running_stack
 
 CHROMIUM = "TWINSAGA_TEST_CHROMIUM"
 DEADLINE_MS = 60_000
-SCREENSHOTS = Path(__file__).parents[2] / "var" / "screenshots"
 
 
 def chromium() -> str:

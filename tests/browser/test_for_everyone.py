@@ -4,8 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.browser.conftest import SCREENSHOTS
-from tests.browser.counter import Counter
+from tests.browser.counter import SCREENSHOTS, Counter
 
 PHONE = ViewportSize(width=360, height=780)
 SERIOUS = {"serious", "critical"}

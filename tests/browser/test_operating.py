@@ -2,10 +2,10 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import SCREENSHOTS
-from tests.browser.counter import Counter
-from tests.shop import Shop
-from tests.stack import Stack, eventually
+from tests.browser.counter import SCREENSHOTS, Counter
+from tests.support.shop import Shop
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
 
 
 def test_an_order_that_waits_for_money_is_cancelled(counter: Counter) -> None:

@@ -5,8 +5,8 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.counter import Counter
-from tests.shop import Shop
-from tests.stack import Stack
+from tests.support.shop import Shop
+from tests.support.stack import Stack
 
 FIVE = ["create_order", "charge_payment", "reserve_inventory", "schedule_shipping", "confirm_order"]
 

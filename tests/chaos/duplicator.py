@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kafka import KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
 
-from tests.kafka_topics import SAGA_TOPICS, reading
+from tests.support.kafka_topics import SAGA_TOPICS, reading
 
 LONGEST_DELAY = 40
 """Records that are held back together, at most, before they go out shuffled."""

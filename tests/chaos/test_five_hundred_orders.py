@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from comparison.scenarios import SCENARIOS, Scenario
-from tests.chaos.conftest import EVERYTHING_BUT_KAFKA
 from tests.chaos.duplicator import Duplicator
-from tests.service_processes import ServiceProcesses
-from tests.shop import FINISHED, Shop
-from tests.stack import Json, Stack, eventually, running_stack
+from tests.chaos.proxied_stack import EVERYTHING_BUT_KAFKA
+from tests.support.service_processes import ServiceProcesses
+from tests.support.shop import FINISHED, Shop
+from tests.support.stack import Json, Stack, running_stack
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.embedded("plays on an embedded stack of its own")
 

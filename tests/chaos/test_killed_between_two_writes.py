@@ -6,11 +6,11 @@ from contextlib import closing
 import pytest
 
 from comparison.scenarios import SCENARIOS
-from tests.chaos.conftest import ProxiedStack
 from tests.chaos.kafka_proxy import ApiKey
-from tests.kafka_topics import messages_of
-from tests.shop import Shop
-from tests.stack import eventually
+from tests.chaos.proxied_stack import ProxiedStack
+from tests.support.kafka_topics import messages_of
+from tests.support.shop import Shop
+from tests.support.waiting import eventually
 
 
 @pytest.mark.parametrize(

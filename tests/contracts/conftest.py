@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from runtime.wiring import Databases, Services, services_over
-from tests.examples import SettableClock
-from tests.given_servers import postgres_url
-from tests.service_databases import Urls, copied, empty, migrated, postgres_databases, sqlite_urls
+from tests.support.examples import SettableClock
+from tests.support.real_servers import postgres_url
+from tests.support.service_databases import Urls, copied, empty, migrated, postgres_databases, sqlite_urls
 
 POSTGRES_URL = "TWINSAGA_TEST_POSTGRES_URL"
 _left_out = pytest.StashKey[int]()

@@ -24,7 +24,7 @@ from domain.ids import OrderId
 from domain.order import Order, Reason, SagaStyle
 from runtime.republish import publish_unfinished_again
 from runtime.wiring import Databases, Services, audit_of
-from tests.examples import BOOK, LAMP, PRICE, SettableClock, a_request
+from tests.support.examples import BOOK, LAMP, PRICE, SettableClock, a_request
 
 Break = Callable[[Databases, OrderId], None]
 

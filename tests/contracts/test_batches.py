@@ -15,7 +15,7 @@ from domain.order import Order
 from runtime.wiring import Databases
 from services.shipping.service import ShippingService
 from services.shipping.store import Shipment, ShipmentStatus
-from tests.examples import SettableClock, an_order
+from tests.support.examples import SettableClock, an_order
 
 
 def message(number: int) -> EventId:

@@ -12,7 +12,7 @@ from adapters.sql.faults import ConcurrentChange
 from adapters.sql.tables import stock
 from domain.ids import Sku
 from runtime.wiring import Databases, Services
-from tests.examples import BOOK, LAMP
+from tests.support.examples import BOOK, LAMP
 
 only_postgres = pytest.mark.parametrize("opened", ["postgres"], indirect=True)
 

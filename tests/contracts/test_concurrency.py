@@ -17,7 +17,7 @@ from domain.order import Reason
 from runtime.wiring import Databases, Services, audit_of
 from services.payments.store import PaymentStatus
 from services.shipping.service import ShippingService
-from tests.examples import BOOK, LAMP, SettableClock, an_order
+from tests.support.examples import BOOK, LAMP, SettableClock, an_order
 
 T = TypeVar("T")
 THREADS = 6

@@ -8,9 +8,9 @@ from sqlalchemy import exc
 from domain.commands import CreateOrder, PlaceOrder
 from domain.order import SagaStyle
 from runtime.wiring import Services
-from tests.examples import BOOK, PRICE, a_request
-from tests.service_databases import Urls
-from tests.unwell_databases import refusing_changes
+from tests.support.examples import BOOK, PRICE, a_request
+from tests.support.faulty_databases import refusing_changes
+from tests.support.service_databases import Urls
 
 
 def test_a_row_that_is_refused_is_not_quoted(services: Services, urls: Urls) -> None:

@@ -12,8 +12,8 @@ from adapters.sql.estate import HANDED_OVER_BY_WRITER, KEPT, Estate
 from adapters.sql.estate_tables import ESTATE
 from services.estate.mails import order_ended, welcome
 from services.estate.records import QueuedTask, User, Video, VideoEngine, VideoStatus
-from tests.examples import NOON, SettableClock
-from tests.service_databases import Urls
+from tests.support.examples import NOON, SettableClock
+from tests.support.service_databases import Urls
 
 ANA = User(user_id="ana", name="Ana", email="ana@example.com", fingerprint="first", created_at=NOON)
 VIDEO = Video(video_id="v", engine=VideoEngine.CELERY, fingerprint="first", size_before=7, created_at=NOON)

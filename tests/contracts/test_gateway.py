@@ -10,7 +10,7 @@ from domain.money import Money
 from domain.order import Reason
 from runtime.wiring import Databases
 from services.payments.gateway import AwaitingCustomer, Charged, Declined
-from tests.service_databases import Urls
+from tests.support.service_databases import Urls
 
 PRICE = Money(amount=2_500, currency="BRL")
 KEY = "order-1/charge_payment"

@@ -25,9 +25,9 @@ from processes.choreography.service import Patience, deliveries_of
 from runtime.wiring import ConsumingService, Services, consuming_inventory, consuming_payments
 from services.payments.service import PaymentService
 from services.payments.store import PaymentStatus
-from tests.examples import BOOK, NOON, SettableClock, an_order
-from tests.service_databases import Urls
-from tests.unwell_databases import locked
+from tests.support.examples import BOOK, NOON, SettableClock, an_order
+from tests.support.faulty_databases import locked
+from tests.support.service_databases import Urls
 
 PATIENCE = Patience(attempts=4, backoff=Backoff(first_s=60.0, longest_s=60.0))
 

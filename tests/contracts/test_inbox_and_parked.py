@@ -7,25 +7,9 @@ from adapters.sql.inbox import Inbox, InboxStatus, standing_of
 from adapters.sql.parked import ParkedMessage, ParkedMessages
 from domain.ids import EventId
 from runtime.wiring import Databases
-from tests.examples import NOON, SettableClock
+from tests.support.examples import NOON, SettableClock, a_message
 
 LATER = NOON + timedelta(seconds=30)
-
-
-def a_message(message_id: str, key: str = "order-1", partition: int = 0, offset: int = 0) -> ParkedMessage:
-    return ParkedMessage(
-        message_id=EventId(message_id),
-        key=key,
-        topic="orders",
-        partition=partition,
-        offset=offset,
-        timestamp_ms=1_772_366_400_123,
-        headers=(("ce_id", message_id.encode()), ("ce_id", b"\x00\xff")),
-        value=b'{"type": "order.created", "\xc3\xa3": 1}\x00',
-        attempts=1,
-        next_attempt_at=NOON,
-        last_error="payment gateway: charge: 503",
-    )
 
 
 @pytest.fixture

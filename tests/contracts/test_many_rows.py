@@ -23,9 +23,9 @@ from domain.order import OrderStatus, SagaStyle
 from runtime.retention import unfinished_before
 from runtime.wiring import Databases, services_over
 from services.orders.store import OrderFilter
-from tests.examples import NOON, a_request
-from tests.given_servers import postgres_url
-from tests.service_databases import postgres_databases
+from tests.support.examples import NOON, a_request
+from tests.support.real_servers import postgres_url
+from tests.support.service_databases import postgres_databases
 
 ORDERS: Final = 1_000_000
 

@@ -22,8 +22,8 @@ from domain.ids import EventId, new_order_id
 from domain.order import OrderStatus, SagaStyle
 from runtime.wiring import Databases
 from services.orders.store import OrderFilter
-from tests.examples import NOON
-from tests.service_databases import Urls, sqlite_urls
+from tests.support.examples import NOON
+from tests.support.service_databases import Urls, sqlite_urls
 
 METADATA = {
     "orders": [journal_tables.JOURNAL, tables.ORDERS],

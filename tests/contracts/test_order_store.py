@@ -8,7 +8,7 @@ from domain.money import Money
 from domain.order import OrderStatus, Reason, SagaStyle
 from runtime.wiring import Databases
 from services.orders.store import OrderFilter, OrderRecord, Stage
-from tests.examples import BOOK, LAMP, NOON, a_request, an_order
+from tests.support.examples import BOOK, LAMP, NOON, a_request, an_order
 
 
 def a_record(

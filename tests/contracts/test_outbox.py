@@ -9,7 +9,7 @@ from domain.commands import CancelShipping, ScheduleShipping
 from domain.ids import OrderId
 from domain.order import Reason
 from runtime.wiring import Databases, Services
-from tests.examples import NOON, SettableClock, an_order
+from tests.support.examples import NOON, SettableClock, an_order
 
 SOON_S = 10.0
 

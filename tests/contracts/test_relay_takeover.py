@@ -5,8 +5,8 @@ import sys
 
 from adapters.sql.outbox import Outbox
 from runtime.wiring import Databases
-from tests.service_databases import Urls
-from tests.stack import eventually
+from tests.support.service_databases import Urls
+from tests.support.waiting import eventually
 
 TAKEOVER_S = 5.0
 _ACTIVE = """

@@ -12,7 +12,7 @@ from domain.ids import EventId, OrderId
 from domain.order import SagaStyle
 from runtime.retention import forget_before
 from runtime.wiring import Databases, Services
-from tests.examples import SettableClock, a_request, an_order
+from tests.support.examples import SettableClock, a_request, an_order
 
 KEPT = timedelta(days=90)
 

@@ -12,7 +12,7 @@ from runtime.wiring import Databases
 from services.inventory.store import Reservation, ReservationStatus, Stock
 from services.payments.store import Payment, PaymentStatus
 from services.shipping.store import Shipment, ShipmentStatus
-from tests.examples import BOOK, LAMP, NOON, an_order
+from tests.support.examples import BOOK, LAMP, NOON, an_order
 
 
 def test_a_payment_comes_back_as_it_was_last_saved(databases: Databases) -> None:

@@ -19,8 +19,7 @@ from runtime.wiring import Databases
 from services.shipping.service import ShippingService
 from services.shipping.store import Shipment, ShipmentStatus
 from services.unit_of_work import StepStatus
-from tests.contracts.test_inbox_and_parked import a_message
-from tests.examples import NOON, SettableClock, an_order
+from tests.support.examples import NOON, SettableClock, a_message, an_order
 
 MESSAGE = EventId("b1a6f0b4-0000-4000-8000-000000000001")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -16,7 +16,7 @@ from choreography.routing import tag_of
 from domain.events import Event, PaymentSettled, RecordedEvent
 from domain.ids import OrderId, event_id_of
 from domain.order import Reason
-from tests.examples import BOOK, LAMP, NOON, a_request, an_order
+from tests.support.examples import BOOK, LAMP, NOON, a_request, an_order
 
 V1 = Path(__file__).parent / "v1"
 ORDER_ID = OrderId("3f0e2b1a-7c4d-4e5f-8a6b-9c0d1e2f3a4b")

@@ -5,10 +5,11 @@ from functools import partial
 import pytest
 
 from comparison.scenarios import SCENARIOS
-from tests.given_servers import given_servers
-from tests.shop import Shop
-from tests.spec.test_kafka_topics_of_others import settle
-from tests.stack import Json, eventually, running_stack
+from tests.support.operators import settle
+from tests.support.real_servers import given_servers
+from tests.support.shop import Shop
+from tests.support.stack import Json, running_stack
+from tests.support.waiting import eventually
 
 ENGINES = ("temporal", "kafka", "redis")
 SERVICES = ("order-service", "payment-service", "inventory-service", "shipping-service")

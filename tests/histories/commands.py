@@ -36,3 +36,17 @@ _COMMANDS: dict[int, Callable[[HistoryEvent], str]] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: lambda _: "complete",
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: lambda _: "end as cancelled",
 }
+
+
+OK = [
+    "start a timer",
+    "create_order, local",
+    "charge_payment",
+    "reserve_inventory, local",
+    "schedule_shipping",
+    "confirm_order, local",
+    "sell_inventory, local",
+    "search attributes",
+    "have_order_end_told, local",
+    "complete",
+]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from domain.ids import Sku
 from domain.order import Card, PaymentMethod, Pix, Step
-from tests.examples import BOOK
-from tests.integration.order_saga.saga_shop import IN_STOCK, Saga
+from tests.support.examples import BOOK
+from tests.support.saga_shop import IN_STOCK, Saga
 from workflows.order_saga import OrderSaga
 from workflows.saga_status import SAGA_STEP
 

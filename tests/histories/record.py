@@ -16,9 +16,9 @@ from temporalio.testing import WorkflowEnvironment
 from embedded.binaries import temporal_binary
 from tests.histories.ends import ends_plugin
 from tests.histories.orders import KEPT, KeptOrder, ended
-from tests.integration.order_saga.at_steps import AtSteps
-from tests.integration.order_saga.saga_shop import SagaShop, open_shop
-from tests.service_databases import migrated, sqlite_urls
+from tests.support.at_steps import AtSteps
+from tests.support.saga_shop import SagaShop, open_shop
+from tests.support.service_databases import migrated, sqlite_urls
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
 FOLDER = Path(__file__).parent

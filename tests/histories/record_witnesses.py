@@ -18,7 +18,7 @@ from domain.ids import OrderId
 from domain.order import SagaStyle
 from embedded.binaries import temporal_binary
 from tests.histories.witnesses import SILENCE_S, WITNESSED, Heard
-from tests.integration.bridges.kafka.conftest import soon
+from tests.support.waiting import soon
 from workflows.choreography_witness import ChoreographyWitness, WitnessedOrder, witness_id
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, first_attributes
 

@@ -27,8 +27,8 @@ from runtime.settings import SERVICES, Settings
 from runtime.temporal import connect, start_saga
 from runtime.wiring import open_services
 from services.intake.order_body import OrderPairBody
-from tests.integration.api.bodies import PAIR
-from tests.integration.order_saga.saga_shop import eventually
+from tests.support.api_bodies import PAIR
+from tests.support.saga_shop import eventually
 from workflows.order_saga import workflow_id
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 

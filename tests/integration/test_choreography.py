@@ -8,9 +8,9 @@ from adapters.kafka.topics import await_settled, topic_of
 from domain.ids import EventId
 from domain.order import Card, Pix, Reason
 from services.orders.store import Stage
-from tests.integration.choreography_in_threads import PLENTY, SKU, Choreography
-from tests.integration.conftest import Broker
-from tests.stack import eventually
+from tests.support.broker import Broker
+from tests.support.choreography_in_threads import PLENTY, SKU, Choreography
+from tests.support.waiting import eventually
 
 
 def test_an_order_goes_through_all_four_services(choreography: Choreography) -> None:

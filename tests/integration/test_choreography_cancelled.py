@@ -12,8 +12,8 @@ from domain.ids import OrderId
 from domain.order import Card, PaymentMethod, Pix, Reason
 from processes.api.order_control import ChoreographedControl
 from services.orders.store import Stage
-from tests.integration.choreography_in_threads import OPENERS, SKU, Choreography
-from tests.stack import eventually
+from tests.support.choreography_in_threads import OPENERS, SKU, Choreography
+from tests.support.waiting import eventually
 
 SEED = 20_261_124
 UNDELIVERABLE = "00000"

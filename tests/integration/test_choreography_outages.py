@@ -11,10 +11,10 @@ from domain.ids import OrderId, new_order_id
 from domain.order import Card, Reason
 from services.orders.store import Stage
 from services.payments.transitions import charge_key
-from tests.integration.choreography_in_threads import Choreography, impatient
-from tests.integration.conftest import Broker
-from tests.stack import eventually
-from tests.unwell_databases import locked
+from tests.support.broker import Broker
+from tests.support.choreography_in_threads import Choreography, impatient
+from tests.support.faulty_databases import locked
+from tests.support.waiting import eventually
 
 FOR_EVER = 1_000_000
 FLAKY = Card(token="tok_gatewayFlaky")

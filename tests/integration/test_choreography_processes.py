@@ -12,10 +12,10 @@ import pytest
 
 from domain.ids import OrderId
 from services.orders.store import Stage
-from tests.integration.choreography_in_threads import OPENERS, Choreography
-from tests.service_processes import ServiceProcesses
-from tests.stack import eventually
-from tests.unwell_databases import locked
+from tests.support.choreography_in_threads import OPENERS, Choreography
+from tests.support.faulty_databases import locked
+from tests.support.service_processes import ServiceProcesses
+from tests.support.waiting import eventually
 
 UNDER_WAY = 30
 """Orders at once, at most: a machine that cannot keep up with the customer would be further behind with each."""

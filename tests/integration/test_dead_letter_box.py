@@ -12,10 +12,10 @@ from domain.order import Card, OrderStatus, Reason
 from processes.api.dead_letters import DeadLetterBox
 from services.orders.store import Stage
 from services.payments.transitions import charge_key
-from tests.integration.choreography_in_threads import Choreography, impatient
-from tests.integration.conftest import Broker
-from tests.stack import eventually
-from tests.unwell_databases import refusing_changes
+from tests.support.broker import Broker
+from tests.support.choreography_in_threads import Choreography, impatient
+from tests.support.faulty_databases import refusing_changes
+from tests.support.waiting import eventually
 
 ALL = LettersWanted()
 FROM_ORDERS = [("dead_letter_topic", b"orders")]

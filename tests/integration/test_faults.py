@@ -12,9 +12,9 @@ from domain.events import InventoryFailed, OrderConfirmed, RecordedEvent, Shippi
 from domain.ids import EventId, OrderId
 from domain.order import Card, OrderStatus, Reason
 from services.orders.store import Stage
-from tests.integration.choreography_in_threads import Choreography, impatient
-from tests.integration.conftest import Broker
-from tests.stack import eventually
+from tests.support.broker import Broker
+from tests.support.choreography_in_threads import Choreography, impatient
+from tests.support.waiting import eventually
 
 KEY = OrderId("nobody-s-order")
 

@@ -8,7 +8,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 
 from adapters.ffmpeg import CompressionFault, Ffmpeg, NotAVideo
 from adapters.storage import Storage, StorageFault
-from tests.estate import make_video
+from tests.support.estate import make_video
 
 
 @pytest.fixture(scope="module")

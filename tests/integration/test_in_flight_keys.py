@@ -8,7 +8,7 @@ import pytest
 
 from adapters.in_flight_keys import RedisInFlightKeys
 from embedded.ports import PortReservations
-from tests.integration.valkey import running_valkey
+from tests.support.valkey import running_valkey
 
 
 @pytest.fixture(scope="module")

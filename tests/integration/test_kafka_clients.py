@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 
 from adapters.kafka import connection
 from adapters.kafka.connection import KafkaConnection
-from tests.stack import free_port
+from tests.support.ports import free_port
 
 
 def threads_and_files() -> tuple[set[threading.Thread], set[Path]]:

@@ -10,7 +10,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from adapters.mail import MailFault, MailRefused, MailServer
 from processes.mailbox import Mailbox
-from tests.stack import free_port
+from tests.support.ports import free_port
 
 
 class Answering:

@@ -14,10 +14,10 @@ from domain.order import Card, Reason
 from processes.choreography.metrics import ServiceMeasures, metrics_served
 from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
-from tests.integration.choreography_in_threads import OPENERS, Choreography, impatient
-from tests.integration.conftest import Broker
-from tests.scraping import Scraped
-from tests.stack import free_port, listens
+from tests.support.broker import Broker
+from tests.support.choreography_in_threads import OPENERS, Choreography, impatient
+from tests.support.metrics import Scraped
+from tests.support.ports import free_port, listens
 
 
 @contextmanager

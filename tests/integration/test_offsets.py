@@ -7,9 +7,9 @@ import pytest
 from adapters.kafka import group_consumer as consumer
 from adapters.kafka.lag import GroupLag
 from domain.order import OrderStatus
-from tests.integration.choreography_in_threads import Choreography
-from tests.integration.conftest import Broker
-from tests.stack import eventually
+from tests.support.broker import Broker
+from tests.support.choreography_in_threads import Choreography
+from tests.support.waiting import eventually
 
 GROUP = "shipping-service"
 ORDERS = 10

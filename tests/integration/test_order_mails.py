@@ -26,14 +26,14 @@ from runtime.settings import Settings
 from services.audit.invariants import PENDING_DEADLINE
 from services.estate.mails import welcome
 from services.estate.records import User
-from tests.examples import a_request
-from tests.integration.choreography_in_threads import SKU, Choreography
-from tests.integration.conftest import Broker
-from tests.integration.valkey import running_valkey
-from tests.kafka_topics import await_read, messages_of, send_again
-from tests.service_processes import ServiceProcess, ServiceProcesses
-from tests.stack import eventually
-from tests.unwell_databases import locked
+from tests.support.broker import Broker
+from tests.support.choreography_in_threads import SKU, Choreography
+from tests.support.examples import a_request
+from tests.support.faulty_databases import locked
+from tests.support.kafka_topics import await_read, messages_of, send_again
+from tests.support.service_processes import ServiceProcess, ServiceProcesses
+from tests.support.valkey import running_valkey
+from tests.support.waiting import eventually
 from twinsaga_bridges.workflow_into_kafka import EventProducer
 from workflows.outcome_event import SAGA_OUTCOMES, order_end_event
 

@@ -18,9 +18,9 @@ from adapters.sql.outbox import Outbox
 from domain.commands import RequestCancellation
 from domain.order import Reason
 from services.orders.store import Stage
-from tests.integration.choreography_in_threads import Choreography
-from tests.integration.conftest import Broker
-from tests.stack import eventually
+from tests.support.broker import Broker
+from tests.support.choreography_in_threads import Choreography
+from tests.support.waiting import eventually
 
 
 class ForgetfulOutbox(Outbox):

@@ -12,10 +12,10 @@ from domain.order import Pix
 from runtime.wiring import services_over
 from services.orders.store import Stage
 from services.payments.store import PaymentStatus
-from tests.examples import an_order
-from tests.integration.choreography_in_threads import Choreography
-from tests.integration.conftest import Broker
-from tests.stack import eventually
+from tests.support.broker import Broker
+from tests.support.choreography_in_threads import Choreography
+from tests.support.examples import an_order
+from tests.support.waiting import eventually
 
 HEADERS = {"ce_specversion": "1.0", "ce_type": "payment.settled", "ce_source": "https://gateway.example"}
 

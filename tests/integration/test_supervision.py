@@ -10,19 +10,11 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient
 
-from tests.stack import TWINSAGA, Stack, eventually, running_stack
+from tests.support.stack import TWINSAGA, Stack, running_stack, runs
+from tests.support.waiting import eventually
 
 ENGINES = "temporal,kafka,redis"
 DEADLINE_S = 60.0
-
-
-def runs(pid: int) -> bool:
-    """A zombie runs no more; who reaps it is not our concern."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def up(*options: str, **settings: str) -> "subprocess.CompletedProcess[str]":

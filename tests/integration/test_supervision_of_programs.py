@@ -16,8 +16,8 @@ from embedded.program import Program, wait_until
 from embedded.supervisor import Limits, ProgramFailed, Supervisor
 from runtime.errors import CannotRun
 from runtime.liveness_checks import file_exists
-from tests.integration.test_supervision import runs
-from tests.stack import eventually
+from tests.support.stack import runs
+from tests.support.waiting import eventually
 
 DEADLINE_S = 30.0
 LIMITS = Limits(start_deadline_seconds=10.0, stop_deadline_seconds=10.0, max_log_bytes=10_000)

@@ -1,38 +1,18 @@
 """One stack on real servers, which the tests kill and start again by the script that started them."""
 
 import os
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.given_servers import VARIABLE
-from tests.shop import Shop
-from tests.stack import Stack, running_stack
+from tests.real.servers import Servers
+from tests.support.real_servers import VARIABLE
+from tests.support.shop import Shop
+from tests.support.stack import Stack, running_stack
 
 SCRIPT = "TWINSAGA_TEST_SERVERS_SCRIPT"
 """A program that takes `kill DIR NAME` and `up DIR NAME`, DIR being the folder of the file with the addresses."""
-START_DEADLINE_S = 180.0
-
-
-@dataclass(frozen=True, slots=True)
-class Servers:
-    script: str
-    folder: Path
-
-    def kill(self, name: str) -> None:
-        self._call("kill", name)
-
-    def start(self, name: str) -> None:
-        """Return when it answers."""
-        self._call("up", name)
-
-    def _call(self, verb: str, name: str) -> None:
-        subprocess.run(  # noqa: S603 - given by whoever gave the servers
-            [self.script, verb, str(self.folder), name], check=True, capture_output=True, timeout=START_DEADLINE_S
-        )
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime import parent_death
-from tests.stack import eventually, free_port, listens
+from tests.support.ports import free_port, listens
+from tests.support.waiting import eventually
 
 LIBS = "TWINSAGA_TEST_KAFKA_LIBS"
 """Names a folder with the jars of Apache Kafka 4."""

@@ -13,8 +13,8 @@ from comparison.scenarios import SCENARIOS
 from runtime.kafka import kafka_connection
 from runtime.settings import Settings
 from tests.real.secured_broker import LIBS, MECHANISMS, SecuredBroker, secured_broker
-from tests.shop import Shop
-from tests.stack import TWINSAGA, running_stack
+from tests.support.shop import Shop
+from tests.support.stack import TWINSAGA, running_stack
 
 pytestmark = pytest.mark.skipif(LIBS not in os.environ, reason=f"{LIBS} names no folder with the jars of Apache Kafka")
 

@@ -7,12 +7,12 @@ from uuid import uuid4
 import httpx
 
 from comparison.scenarios import SCENARIOS
-from tests.estate import Estate
-from tests.real.conftest import Servers
-from tests.shop import Shop
-from tests.spec.test_kafka_topics_of_others import outcomes_of
-from tests.spec.test_operators import pay, pending_pix
-from tests.stack import Stack, eventually
+from tests.real.servers import Servers
+from tests.support.estate import Estate
+from tests.support.operators import outcomes_of, pay, pending_pix
+from tests.support.shop import Shop
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
 
 END_S = 90.0
 

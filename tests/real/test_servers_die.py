@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from comparison.scenarios import SCENARIOS, Scenario
-from tests.real.conftest import Servers
-from tests.shop import FINISHED, Shop
-from tests.stack import Json, Stack, eventually
+from tests.real.servers import Servers
+from tests.support.shop import FINISHED, Shop
+from tests.support.stack import Json, Stack
+from tests.support.waiting import eventually
 
 ORDERS = int(os.environ.get("TWINSAGA_TEST_ORDERS", "100"))
 STYLES = ("orchestrated", "choreographed")

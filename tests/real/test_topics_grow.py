@@ -6,8 +6,8 @@ from kafka.admin import NewPartitions
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.topics import TopicShape, ensure_topics
-from tests.given_servers import SHORTEST_SESSION_MS, given_servers
-from tests.stack import eventually
+from tests.support.real_servers import SHORTEST_SESSION_MS, given_servers
+from tests.support.waiting import eventually
 
 TOPIC = "letters"
 AT_ONCE_MS = 1

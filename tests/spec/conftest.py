@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.shop import Shop
-from tests.stack import Stack, running_stack
+from tests.support.shop import Shop
+from tests.support.stack import Stack, running_stack
 
 STYLES = ("orchestrated", "choreographed")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.stack import Stack
+from tests.support.stack import Stack
 
 UI_OF_OTHERS = "a real Temporal's UI is not ours to start, so the ready file names none"
 EMBEDDED_UI = pytest.param("temporal_ui", marks=pytest.mark.embedded(UI_OF_OTHERS))

@@ -13,7 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench.metrics import FIGURES
-from tests.stack import TWINSAGA, Json, eventually
+from tests.support.stack import TWINSAGA, Json
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.embedded("plays on embedded stacks of its own")
 

@@ -9,11 +9,11 @@ from kafka import TopicPartition
 from temporalio.client import Client
 
 from domain.ids import OrderId
-from tests.integration.bridges.kafka.conftest import soon
-from tests.kafka_topics import await_committed, messages_of
-from tests.shop import Shop
-from tests.spec.test_operators import retry, step_of, stuck_order
-from tests.stack import TWINSAGA, Json, Stack, eventually
+from tests.support.kafka_topics import await_committed, messages_of
+from tests.support.operators import retry, step_of, stuck_order
+from tests.support.shop import Shop
+from tests.support.stack import TWINSAGA, Json, Stack
+from tests.support.waiting import eventually, soon
 from workflows.choreography_witness import witness_id
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from cli.main import commands
 from comparison.trials import TRIALS
 from domain.order import OrderStatus
-from tests.stack import TWINSAGA, Json
+from tests.support.stack import TWINSAGA, Json
 
 pytestmark = pytest.mark.embedded("plays on an embedded stack of its own")
 

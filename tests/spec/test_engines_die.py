@@ -3,8 +3,8 @@
 import pytest
 
 from comparison.scenarios import SCENARIOS
-from tests.shop import Shop
-from tests.stack import Stack
+from tests.support.shop import Shop
+from tests.support.stack import Stack
 
 
 @pytest.mark.embedded("kills an embedded engine; tests/real/test_servers_die.py kills the real ones")

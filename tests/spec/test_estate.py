@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from comparison.scenarios import SCENARIOS
-from tests.estate import Estate, length_s, make_video
-from tests.shop import Shop
-from tests.stack import Json, Stack, eventually
+from tests.support.estate import Estate, length_s, make_video
+from tests.support.shop import Shop
+from tests.support.stack import Json, Stack
+from tests.support.waiting import eventually
 
 CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
 

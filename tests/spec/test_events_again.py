@@ -3,9 +3,9 @@
 import pytest
 
 from comparison.scenarios import SCENARIOS, Scenario
-from tests.kafka_topics import await_committed, messages_of, send_again
-from tests.shop import Shop
-from tests.stack import Stack
+from tests.support.kafka_topics import await_committed, messages_of, send_again
+from tests.support.shop import Shop
+from tests.support.stack import Stack
 
 GROUPS = ("order-service", "payment-service", "inventory-service", "shipping-service")
 

@@ -5,10 +5,9 @@ import asyncio
 from temporalio.client import Client
 
 from comparison.scenarios import SCENARIOS
-from tests.histories.commands import commands_of
-from tests.integration.test_order_saga_histories import OK
-from tests.shop import Shop
-from tests.stack import Stack
+from tests.histories.commands import OK, commands_of
+from tests.support.shop import Shop
+from tests.support.stack import Stack
 
 
 async def test_an_order_asks_of_temporal_what_the_kept_history_says(shop: Shop, stack: Stack) -> None:

@@ -16,38 +16,17 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from comparison.scenarios import SCENARIOS
 from domain.ids import order_id_from_key
-from tests.kafka_topics import Message, await_read, messages_of, put
-from tests.shop import Shop
-from tests.spec.test_operators import cancel, pay, pending_pix
-from tests.stack import Json, Stack, eventually
+from tests.support.kafka_topics import await_read, messages_of, put
+from tests.support.operators import cancel, outcomes_of, pay, pending_pix, settle
+from tests.support.shop import Shop
+from tests.support.stack import Json, Stack
+from tests.support.waiting import eventually
 
 OUTCOMES, REQUESTS, SETTLEMENTS = "saga-outcomes", "order-requests", "payment-settlements"
 
 
-def outcomes_of(stack: Stack, order_id: str) -> list[Message]:
-    found = eventually(
-        lambda: messages_of(stack.ready["kafka"], order_id, OUTCOMES) or None, "its outcome is published", 60.0
-    )
-    assert len({message.event_id for message in found}) == 1
-    return found
-
-
 def request(stack: Stack, key: str, body: Json) -> dict[TopicPartition, int]:
     return put(stack.ready["kafka"], REQUESTS, json.dumps(body).encode(), key.encode())
-
-
-def settle(stack: Stack, order_id: str) -> None:
-    """Tell that the customer paid, as a gateway does that knows CloudEvents and neither our keys nor our tags."""
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": str(uuid4()),
-        "ce_type": "payment.settled",
-        "ce_source": "https://gateway.example",
-        "content-type": "application/json",
-    }
-    ends = put(stack.ready["kafka"], SETTLEMENTS, json.dumps({"order_id": order_id}).encode(), headers=headers)
-    for group in ("kafka-bridge", "payment-service"):
-        await_read(stack.ready["kafka"], group, ends)
 
 
 @contextmanager

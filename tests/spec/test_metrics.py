@@ -1,7 +1,7 @@
 """Each service of the choreography tells Prometheus how it stands, at the address that the ready file gives."""
 
-from tests.scraping import Scraped
-from tests.stack import Stack
+from tests.support.metrics import Scraped
+from tests.support.stack import Stack
 
 SERVICES = {"order-service", "payment-service", "inventory-service", "shipping-service"}
 MEASURES = ("twinsaga_consumer_lag", "twinsaga_parked_messages", "twinsaga_outbox_age_seconds")

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 from comparison.scenarios import SCENARIOS
-from tests.shop import Shop
-from tests.stack import eventually
+from tests.support.shop import Shop
+from tests.support.waiting import eventually
 
 
 def test_the_same_key_and_body_is_the_same_order(shop: Shop, style: str) -> None:

@@ -2,45 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
 from comparison.scenarios import SCENARIOS
-from tests.shop import Shop
-from tests.stack import Json, Stack, eventually
-from tests.unwell_databases import locked
-
-
-def stuck_order(shop: Shop, style: str) -> str:
-    """Place an order whose address is refused, and whose money then cannot be given back."""
-    order = shop.prepared(SCENARIOS["undeliverable"])
-    order_id = shop.place(order | {"payment": {"method": "card", "token": "tok_refundFails"}}, style)
-    eventually(lambda: shop.order(order_id)["status"] == "needs_attention", "the order needs attention", 90.0)
-    return order_id
-
-
-def pending_pix(shop: Shop, style: str) -> str:
-    order_id = shop.place(shop.prepared(SCENARIOS["ok"]) | {"payment": {"method": "pix"}}, style)
-    eventually(lambda: shop.order(order_id)["payment"]["status"] == "pending", "the payment is pending")
-    return order_id
-
-
-def step_of(order: Json, name: str) -> Json:
-    found: Json = next(step for step in order["steps"] if step["name"] == name)
-    return found
-
-
-def retry(shop: Shop, order_id: str) -> httpx.Response:
-    return shop.client.post(f"/orders/{order_id}/compensation/retry")
-
-
-def cancel(shop: Shop, order_id: str) -> httpx.Response:
-    return shop.client.post(f"/orders/{order_id}/cancel")
-
-
-def pay(shop: Shop, order_id: str) -> None:
-    answer = shop.client.post("/webhooks/payments", json={"order_id": order_id, "status": "settled"})
-    assert answer.status_code == 202, answer.text
+from tests.support.faulty_databases import locked
+from tests.support.operators import cancel, pay, pending_pix, retry, step_of, stuck_order
+from tests.support.shop import Shop
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
 
 
 def test_a_stuck_order_is_shown_and_listed_and_finished_by_an_operator(shop: Shop) -> None:

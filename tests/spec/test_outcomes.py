@@ -3,8 +3,8 @@
 import pytest
 
 from comparison.scenarios import SCENARIOS, Scenario
-from tests.shop import Shop
-from tests.stack import eventually
+from tests.support.shop import Shop
+from tests.support.waiting import eventually
 
 scenarios = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
 

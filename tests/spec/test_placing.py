@@ -9,8 +9,8 @@ from domain.commands import PlaceOrder
 from domain.ids import CustomerId, Sku, new_order_id
 from domain.order import Card, OrderLine, OrderRequest, SagaStyle, ShippingAddress
 from runtime.wiring import Services, open_services
-from tests.shop import Shop
-from tests.stack import Json, Stack
+from tests.support.shop import Shop
+from tests.support.stack import Json, Stack
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from comparison.scenarios import SCENARIOS
 from runtime.run_folder import RunFolder
-from tests.shop import Shop
-from tests.stack import Stack, eventually
+from tests.support.shop import Shop
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
 
 
 @pytest_asyncio.fixture

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 
 from runtime.wiring import Databases, Services, services_over
-from tests.examples import SettableClock
-from tests.service_databases import copied, migrated, sqlite_urls
+from tests.support.examples import SettableClock
+from tests.support.service_databases import copied, migrated, sqlite_urls
 
 # The same examples in every run: a failure in one place is a failure everywhere. A blob reproduces it alone.
 settings.register_profile("repeatable", derandomize=True, print_blob=True, deadline=None, database=None)

@@ -13,7 +13,7 @@ import pytest
 
 from bench.closed_loop import BenchmarkFailed
 from bench.http_client import OrderCalls
-from tests.stack import eventually
+from tests.support.waiting import eventually
 
 ORDER = json.dumps({"customer_id": "Ana"}).encode()
 DEADLINE_S = 10.0

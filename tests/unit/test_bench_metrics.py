@@ -17,7 +17,7 @@ from bench.report import BenchRun, as_json, table
 from bench.samples import Measured, Pair
 from bench.scores import Scores
 from bench.sizes import SHORT, Sizes
-from tests.examples import NOON
+from tests.support.examples import NOON
 
 SVG = "{http://www.w3.org/2000/svg}"
 

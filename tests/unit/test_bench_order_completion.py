@@ -12,7 +12,7 @@ from domain.ids import OrderId
 from domain.order import Reason, SagaStyle
 from runtime.wiring import Databases, Services
 from services.orders.service import OrderService
-from tests.examples import NOON, SettableClock, a_request
+from tests.support.examples import NOON, SettableClock, a_request
 
 DEADLINE_S = 5.0
 LATER = timedelta(seconds=1.5)

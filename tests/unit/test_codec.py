@@ -20,7 +20,7 @@ from domain.events import (
     OrderRequested,
 )
 from domain.order import Reason
-from tests.examples import BOOK, LAMP, NOON, a_request, an_order
+from tests.support.examples import BOOK, LAMP, NOON, a_request, an_order
 
 ORDER = an_order((BOOK, 2), (LAMP, 1))
 FIELDS = {

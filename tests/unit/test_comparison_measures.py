@@ -15,7 +15,7 @@ from comparison.stack import Reading
 from comparison.stack_meter import commits
 from comparison.trials import SHORT, TRIALS, Kind
 from domain.order import SagaStyle
-from tests.comparisons import CONFIRMED, UNDONE, after, block, both_ways, comparison_of, ending, usage
+from tests.support.comparisons import CONFIRMED, UNDONE, after, block, both_ways, comparison_of, ending, usage
 
 ORCHESTRATED, CHOREOGRAPHED = SagaStyle
 

@@ -14,7 +14,7 @@ from comparison.results import Comparison
 from comparison.sequence_diagram import sequence_diagram
 from comparison.table import tables
 from domain.order import SagaStyle
-from tests.comparisons import CONFIRMED, UNDONE, both_ways, comparison_of, ending
+from tests.support.comparisons import CONFIRMED, UNDONE, both_ways, comparison_of, ending
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 FETCHING = {"src", "href", "xlink:href", "action", "data", "poster", "srcset"}

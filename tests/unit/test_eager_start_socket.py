@@ -19,7 +19,7 @@ from processes.eager_start_socket import (
 )
 from processes.saga_worker.serve import socket_of
 from runtime.settings import Settings
-from tests.examples import a_request
+from tests.support.examples import a_request
 
 DEADLINE_S = 10.0
 

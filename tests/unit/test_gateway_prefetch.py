@@ -13,7 +13,7 @@ from domain.money import Money
 from domain.order import Card, Order, Reason
 from services.payments.gateway import AwaitingCustomer, Charged, Declined
 from services.payments.transitions import charge_key
-from tests.examples import an_order
+from tests.support.examples import an_order
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 from processes.health import healthy
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
-from tests.stack import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

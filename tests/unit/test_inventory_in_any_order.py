@@ -16,7 +16,7 @@ from domain.order import Order, Reason
 from runtime.wiring import Databases, Services, services_over
 from services.inventory.service import InventoryService
 from services.inventory.store import ReservationStatus
-from tests.examples import SettableClock, an_order
+from tests.support.examples import SettableClock, an_order
 
 ORDERS = 4
 SKUS = 2

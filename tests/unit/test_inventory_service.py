@@ -7,7 +7,7 @@ from domain.ids import OrderId, Sku, new_order_id
 from domain.order import Order, Reason
 from runtime.wiring import Services
 from services.inventory.service import InventoryService
-from tests.examples import BOOK, LAMP, an_order
+from tests.support.examples import BOOK, LAMP, an_order
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from api.limits import BODY_LIMIT
 from cli.order_file import BadLine, OrderLine, count_orders, lines_of, orders_of
 from comparison.scenarios import SCENARIOS
 from services.intake.order_body import OrderPairBody
-from tests.example_scenarios import scenario_of
+from tests.support.scenarios import scenario_of
 
 
 @pytest.fixture

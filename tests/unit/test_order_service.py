@@ -10,7 +10,7 @@ from domain.money import Money
 from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
 from runtime.wiring import Services
 from services.orders.service import OrderService
-from tests.examples import BOOK, LAMP, PRICE, SettableClock, a_request
+from tests.support.examples import BOOK, LAMP, PRICE, SettableClock, a_request
 
 
 @pytest.fixture

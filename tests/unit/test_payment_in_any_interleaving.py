@@ -19,7 +19,7 @@ from runtime.wiring import Databases
 from services.payments.gateway import AwaitingCustomer, Charged, Declined
 from services.payments.service import PaymentService
 from services.payments.store import PaymentStatus
-from tests.examples import SettableClock, an_order
+from tests.support.examples import SettableClock, an_order
 from tests.unit.interleaving import Interleaving, Killed
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from runtime.wiring import Services
 from services.payments.service import PIX_EXPIRY, PaymentService
 from services.payments.store import PaymentStatus
 from services.unit_of_work import StepStatus
-from tests.examples import SettableClock, an_order
+from tests.support.examples import SettableClock, an_order
 
 TOTAL = 2_500
 

@@ -7,7 +7,7 @@ from runtime.wiring import Services
 from services.shipping.service import ShippingService
 from services.shipping.store import ShipmentStatus
 from services.unit_of_work import StepStatus
-from tests.examples import an_order
+from tests.support.examples import an_order
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from adapters.in_flight_keys import RedisInFlightKeys
-from tests.integration.api.rig import Rig
-from tests.integration.valkey import running_valkey
+from tests.support.api_rig import Rig
+from tests.support.valkey import running_valkey
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.integration.api.bodies import MISSING, ORDER, PRODUCT, changed
+from tests.support.api_bodies import MISSING, ORDER, PRODUCT, changed
 
 LINE = {"sku": "COFFEE", "quantity": 1}
 

@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from processes.api.dead_letters import DeadLetterBox
-from tests.integration.api.bodies import Json
-from tests.integration.api.rig import Rig
-from tests.integration.conftest import Broker
-from tests.integration.topic import Topic
+from tests.support.api_bodies import Json
+from tests.support.api_rig import Rig
+from tests.support.broker import Broker
+from tests.support.topic import Topic
 
 ORDER_ID = "0b1f5e9a-3f0e-4d5e-9f6b-111111111111"
 SECRET = b'{"recipient": "Ana Souza", "token": "tok_visa"}'

@@ -14,8 +14,8 @@ from domain.errors import GatewayFault
 from domain.events import OrderCreated
 from domain.ids import OrderId
 from domain.order import Order, Reason
-from tests.integration.api.bodies import ORDER, PRODUCT, Json, changed
-from tests.integration.api.rig import Rig
+from tests.support.api_bodies import ORDER, PRODUCT, Json, changed
+from tests.support.api_rig import Rig
 
 UNKNOWN = "0b1f5e9a-3f0e-4d5e-9f6b-111111111111"
 

@@ -17,8 +17,8 @@ from api.live_orders import LiveOrders, Pace
 from domain.commands import ChargePayment, ConfirmOrder, CreateOrder, ReserveInventory, ScheduleShipping
 from domain.events import OrderCreated
 from domain.ids import OrderId
-from tests.integration.api.bodies import ORDER, PRODUCT, Json
-from tests.integration.api.rig import Rig
+from tests.support.api_bodies import ORDER, PRODUCT, Json
+from tests.support.api_rig import Rig
 
 STREAM = {"Accept": "text/event-stream"}
 WHOLE_STORY = [

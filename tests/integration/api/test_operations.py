@@ -7,8 +7,8 @@ import httpx
 import pytest
 import structlog
 
-from tests.integration.api.bodies import ORDER
-from tests.integration.api.rig import Rig
+from tests.support.api_bodies import ORDER
+from tests.support.api_rig import Rig
 
 
 async def test_healthz_says_that_the_process_runs(client: httpx.AsyncClient) -> None:

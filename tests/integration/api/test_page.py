@@ -7,8 +7,8 @@ import pytest
 
 from api.problems import NotPossibleNow
 from api.process_control import Neighbour
-from tests.integration.api.bodies import ORDER
-from tests.integration.api.rig import Rig
+from tests.support.api_bodies import ORDER
+from tests.support.api_rig import Rig
 
 LIMIT = 100_000
 

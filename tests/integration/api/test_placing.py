@@ -10,8 +10,8 @@ from domain.commands import PlaceOrder
 from domain.ids import order_id_from_key
 from domain.order import SagaStyle
 from services.intake.order_body import OrderPairBody
-from tests.integration.api.bodies import ORDER, PAIR, changed
-from tests.integration.api.rig import Rig
+from tests.support.api_bodies import ORDER, PAIR, changed
+from tests.support.api_rig import Rig
 
 ORCHESTRATED = ORDER | {"style": "orchestrated"}
 

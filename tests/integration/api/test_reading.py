@@ -14,8 +14,8 @@ from domain.commands import (
 from domain.events import OrderCreated
 from domain.ids import OrderId
 from domain.order import Order, Reason
-from tests.integration.api.bodies import ORDER, PRODUCT, Json, changed
-from tests.integration.api.rig import Rig
+from tests.support.api_bodies import ORDER, PRODUCT, Json, changed
+from tests.support.api_rig import Rig
 
 FIVE = ["create_order", "charge_payment", "reserve_inventory", "schedule_shipping", "confirm_order"]
 

@@ -14,8 +14,9 @@ import pytest
 from adapters.sql.migrations import migrate
 from embedded.ports import PortReservations
 from runtime.settings import SERVICES, Settings
-from tests.integration.api.bodies import ORDER, PAIR, PRODUCT, Json, changed
-from tests.stack import TWINSAGA, eventually
+from tests.support.api_bodies import ORDER, PAIR, PRODUCT, Json, changed
+from tests.support.stack import TWINSAGA
+from tests.support.waiting import eventually
 
 
 @dataclass(frozen=True, slots=True)

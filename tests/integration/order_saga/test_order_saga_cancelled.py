@@ -16,8 +16,8 @@ from temporalio.testing import WorkflowEnvironment
 from domain.order import OrderStatus, Pix, Reason, Step
 from embedded.binaries import temporal_binary
 from services.orders.store import Stage
-from tests.integration.order_saga.at_steps import AtSteps, Moment
-from tests.integration.order_saga.saga_shop import Saga, SagaShop
+from tests.support.at_steps import AtSteps, Moment
+from tests.support.saga_shop import Saga, SagaShop
 from workflows.order_saga import OrderSaga
 
 BOUNDARIES = [

@@ -23,12 +23,13 @@ from processes.saga_worker.outcome_publisher import LEFT_ALONE_S, OrderEndsAtOnc
 from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
 from tests.histories.ends import at_the_end, ends_plugin
 from tests.histories.orders import KEPT, ended
-from tests.integration.conftest import Broker
-from tests.integration.order_saga.at_steps import AtSteps
-from tests.integration.order_saga.saga_shop import Saga, SagaShop, real_server
-from tests.kafka_topics import Message, messages_of
-from tests.service_processes import ServiceProcesses
-from tests.stack import free_port
+from tests.support.at_steps import AtSteps
+from tests.support.broker import Broker
+from tests.support.kafka_topics import Message, messages_of
+from tests.support.ports import free_port
+from tests.support.saga_shop import Saga, SagaShop
+from tests.support.service_processes import ServiceProcesses
+from tests.support.temporal_servers import real_server
 from twinsaga_bridges.workflow_into_kafka import KafkaPublishing, KafkaPublishingPlugin
 from workflows.order_saga import OrderSaga
 from workflows.outcome_event import SAGA_OUTCOMES

@@ -14,8 +14,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from domain.order import OrderStatus, Pix, Reason, Step
-from tests.integration.order_saga.at_steps import AtSteps
-from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually, real_server
+from tests.support.at_steps import AtSteps
+from tests.support.saga_shop import Saga, SagaShop, eventually
+from tests.support.temporal_servers import real_server
 from workflows.options import ORDER_DEADLINE
 from workflows.order_saga import OrderSaga
 from workflows.saga_status import SAGA_STATUS, SAGA_STEP

@@ -19,7 +19,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from embedded.binaries import redis_binary, temporal_binary
-from tests.stack import eventually, listens
+from tests.support.ports import listens
+from tests.support.waiting import eventually
 
 ESTATE = "tests.integration.bridges.celery_tasks.estate"
 DIE_IN_SUCCESS = "die inside the success signal"

@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 
 from tests.integration.bridges.celery_tasks.answering import Doubles, pack, unpack
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client
-from tests.stack import eventually
+from tests.support.waiting import eventually
 from twinsaga_bridges.celery_into_workflow import CeleryCallersPlugin
 
 

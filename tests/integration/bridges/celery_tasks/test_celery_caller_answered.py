@@ -4,7 +4,7 @@ import pytest
 from celery.exceptions import TaskRevokedError
 
 from tests.integration.bridges.celery_tasks.answering import Doubles
-from tests.integration.bridges.celery_tasks.conftest import Notes
+from tests.integration.bridges.celery_tasks.sagas import Notes
 from tests.integration.bridges.celery_tasks.shop import Shop
 
 pytestmark = [

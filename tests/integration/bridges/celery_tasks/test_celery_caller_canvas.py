@@ -8,7 +8,7 @@ from celery import chain, chord, group
 from celery.exceptions import ChordError
 from celery.result import AsyncResult
 
-from tests.integration.bridges.celery_tasks.conftest import Notes
+from tests.integration.bridges.celery_tasks.sagas import Notes
 from tests.integration.bridges.celery_tasks.shop import Shop
 from twinsaga_bridges.celery.answer_caller import finish
 from twinsaga_bridges.celery.caller import CALLER_SIGNAL, CeleryCaller, WorkflowEnd

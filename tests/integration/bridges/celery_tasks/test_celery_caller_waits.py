@@ -7,10 +7,11 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.bridges.celery_tasks.answering import Doubles
-from tests.integration.bridges.celery_tasks.conftest import attempt_begun
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker, temporal, valkey
+from tests.integration.bridges.celery_tasks.sagas import attempt_begun
 from tests.integration.bridges.celery_tasks.shop import open_shop
-from tests.stack import eventually, free_port
+from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 

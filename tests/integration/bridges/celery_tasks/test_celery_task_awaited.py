@@ -6,8 +6,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from tests.integration.bridges.celery_tasks.callers import Wanted
-from tests.integration.bridges.celery_tasks.conftest import Notes, Saga, kept_alive
 from tests.integration.bridges.celery_tasks.engines import celery_client
+from tests.integration.bridges.celery_tasks.sagas import Notes, Saga, kept_alive
 
 pytestmark = [
     pytest.mark.usefixtures("estate"),

@@ -8,8 +8,8 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from tests.integration.bridges.celery_tasks.callers import Wanted
-from tests.integration.bridges.celery_tasks.conftest import Notes, Saga, activity_closed, attempt_begun
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker
+from tests.integration.bridges.celery_tasks.sagas import Notes, Saga, activity_closed, attempt_begun
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 

@@ -14,7 +14,6 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.bridges.celery_tasks.callers import Wanted
-from tests.integration.bridges.celery_tasks.conftest import ActivityWorker, Notes, Saga, attempt_begun, kept_alive
 from tests.integration.bridges.celery_tasks.engines import (
     DIE_IN_SUCCESS,
     Addresses,
@@ -23,7 +22,9 @@ from tests.integration.bridges.celery_tasks.engines import (
     running,
     valkey,
 )
-from tests.stack import eventually, free_port
+from tests.integration.bridges.celery_tasks.sagas import ActivityWorker, Notes, Saga, attempt_begun, kept_alive
+from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.integration.bridges.celery_tasks.callers import Wanted
-from tests.integration.bridges.celery_tasks.conftest import Notes, Saga
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_worker
+from tests.integration.bridges.celery_tasks.sagas import Notes, Saga
 
 TASKS = 200
 CHILDREN = 40

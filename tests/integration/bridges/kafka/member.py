@@ -10,8 +10,8 @@ from kafka import KafkaConsumer
 from temporalio.client import Client
 
 from adapters.kafka.connection import KafkaConnection
-from tests.given_servers import SHORTEST_SESSION_MS, given_servers
 from tests.integration.bridges.kafka.routes import ROUTES, TOPIC
+from tests.support.real_servers import SHORTEST_SESSION_MS, given_servers
 from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, cloud_events
 
 GROUP = "ledger-bridge"

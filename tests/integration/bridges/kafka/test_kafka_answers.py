@@ -15,9 +15,10 @@ from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
-from tests.integration.bridges.kafka.conftest import Estate, soon
+from tests.integration.bridges.kafka.estate import Estate
 from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.routes import TASK_QUEUE
+from tests.support.waiting import soon
 from twinsaga_bridges.kafka.temporal_errors import LARGE, TemporalAway, acknowledged
 from twinsaga_bridges.kafka.temporal_requests import Undeliverable
 

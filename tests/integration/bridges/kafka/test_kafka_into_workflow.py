@@ -5,9 +5,10 @@ from random import Random
 
 import pytest
 
-from tests.integration.bridges.kafka.conftest import Estate, soon
+from tests.integration.bridges.kafka.estate import Estate
 from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.routes import TOPIC
+from tests.support.waiting import soon
 
 
 async def test_an_event_before_its_workflow_starts_it(estate: Estate) -> None:

@@ -9,7 +9,8 @@ from itertools import count
 import pytest
 
 from adapters.kafka.topics import TopicShape, ensure_topics
-from tests.integration.bridges.kafka.conftest import Estate, soon
+from tests.integration.bridges.kafka.estate import Estate
+from tests.support.waiting import soon
 
 pytestmark = pytest.mark.embedded("kills, freezes or empties the embedded engines; tests/real kills the real ones")
 

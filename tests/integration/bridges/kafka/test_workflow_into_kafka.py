@@ -13,10 +13,11 @@ from temporalio.client import WorkflowFailureError
 from temporalio.worker import Worker
 
 from adapters.kafka.topics import TopicShape, ensure_topics
-from tests.integration.bridges.kafka.conftest import Estate, soon
+from tests.integration.bridges.kafka.estate import Estate
 from tests.integration.bridges.kafka.invoice import TASK_QUEUE, Invoice, Reminder
 from tests.integration.bridges.kafka.publisher import connect
 from tests.integration.bridges.kafka.routes import TOPIC
+from tests.support.waiting import soon
 from twinsaga_bridges.workflow_into_kafka import KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -20,8 +20,8 @@ from redis import Redis
 
 from runtime.settings import Settings
 from runtime.temporal_namespace import prepare_namespace
-from tests.service_databases import Urls, postgres_databases
-from tests.stack import eventually
+from tests.support.service_databases import Urls, postgres_databases
+from tests.support.waiting import eventually
 
 VARIABLE = "TWINSAGA_TEST_SERVERS"
 SHORTEST_SESSION_MS = 6_000

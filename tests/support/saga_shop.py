@@ -13,9 +13,8 @@ from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import Interceptor, WorkflowHandle
+from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Plugin, WorkerDeploymentConfig
 
@@ -23,14 +22,13 @@ from adapters.sql.database import Database
 from domain.commands import PlaceOrder
 from domain.ids import OrderId, Sku
 from domain.order import Card, OrderOutcome, OrderStatus, PaymentMethod, SagaStyle, Step
-from embedded.binaries import temporal_binary
 from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
 from runtime.settings import Settings
 from runtime.temporal import start_saga
 from runtime.wiring import Databases, Services, audit_of, services_over
-from tests.examples import BOOK, LAMP, PRICE, a_request, address
-from tests.integration.order_saga.at_steps import AtSteps
-from tests.service_databases import Urls
+from tests.support.at_steps import AtSteps
+from tests.support.examples import BOOK, LAMP, PRICE, a_request, address
+from tests.support.service_databases import Urls
 from workflows.order_saga import OrderSaga
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, StepProgress
 
@@ -38,16 +36,6 @@ DEADLINE_S = 30.0
 IN_STOCK = 10
 
 T = TypeVar("T")
-
-
-async def real_server(*interceptors: Interceptor) -> WorkflowEnvironment:
-    """Start the development server, which searches, versions and starts workflows as the test server does not."""
-    return await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_binary(None),
-        data_converter=pydantic_data_converter,
-        search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
-        interceptors=interceptors,
-    )
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:

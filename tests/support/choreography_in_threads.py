@@ -25,8 +25,8 @@ from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMeth
 from processes.choreography.service import ChoreographedService, Patience
 from runtime import wiring
 from services.orders.store import OrderRecord, Stage
-from tests.service_databases import Urls, empty
-from tests.stack import eventually
+from tests.support.service_databases import Urls, empty
+from tests.support.waiting import eventually
 
 STOP_DEADLINE_S = 10.0
 PLENTY = 100_000

@@ -19,8 +19,8 @@ from activities.cancellation_requests import CancellationRequestActivities
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle, Step
 from processes.kafka_bridge.routes import witness_routes
-from tests.integration.bridges.kafka.conftest import soon
-from tests.integration.order_saga.conftest import TEST_SERVER
+from tests.support.temporal_servers import TEST_SERVER
+from tests.support.waiting import soon
 from workflows.choreography_witness import (
     GIVES_UP_AFTER,
     OPERATOR_HAS,

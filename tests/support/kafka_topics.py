@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from tests.stack import eventually
+from tests.support.waiting import eventually
 
 SAGA_TOPICS = ("orders", "payments", "inventory", "shipping")
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime import parent_death
-from tests.stack import READY_DEADLINE_S, TWINSAGA, eventually
+from tests.support.stack import READY_DEADLINE_S, TWINSAGA
+from tests.support.waiting import eventually
 
 STOP_DEADLINE_S = 15.0
 

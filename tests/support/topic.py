@@ -9,7 +9,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from adapters.kafka.cloudevents import to_message
 from domain.events import RecordedEvent
-from tests.stack import eventually
+from tests.support.waiting import eventually
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from uuid import uuid4
 import httpx
 
 from comparison.scenarios import Scenario
-from tests.stack import Json, eventually
+from tests.support.stack import Json
+from tests.support.waiting import eventually
 
 FINISHED = {"confirmed", "cancelled"}
 _runs = count(1)

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.order import OrderStatus, Reason, Step
 from services.orders.store import OrderRecord
-from tests.integration.order_saga.saga_shop import Saga, SagaShop
+from tests.support.saga_shop import Saga, SagaShop
 from workflows.order_saga import OrderSaga
 from workflows.saga_status import SAGA_STEP
 

@@ -10,7 +10,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from tests import histories
-from tests.histories.commands import commands_of
+from tests.histories.commands import OK, commands_of
 from tests.histories.ends import at_the_end
 from tests.histories.orders import KEPT
 from workflows.order_saga import OrderSaga
@@ -26,19 +26,6 @@ Orders under way have a history like {name}.json, which the saga no longer follo
   - If you did: release it as a new worker deployment version, beside the old one, as docs/worker-versioning.md shows;
     then record the histories again (python -m tests.histories.record) and change the sequence in this test.
 """
-
-OK = [
-    "start a timer",
-    "create_order, local",
-    "charge_payment",
-    "reserve_inventory, local",
-    "schedule_shipping",
-    "confirm_order, local",
-    "sell_inventory, local",
-    "search attributes",
-    "have_order_end_told, local",
-    "complete",
-]
 
 
 def kept_history(name: str) -> WorkflowHistory:

@@ -12,7 +12,7 @@ from temporalio.client import WorkflowFailureError
 from domain.commands import ReserveInventory
 from domain.order import OrderOutcome, OrderStatus, Step
 from services.inventory.store import ReservationStatus
-from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually
+from tests.support.saga_shop import Saga, SagaShop, eventually
 from workflows.order_saga import OrderSaga
 
 

@@ -4,7 +4,7 @@ from temporalio.service import RPCError
 
 from domain.order import OrderStatus, Step
 from processes.api.saga_progress import steps_being_tried
-from tests.integration.order_saga.saga_shop import SagaShop, eventually
+from tests.support.saga_shop import SagaShop, eventually
 
 
 async def away() -> None:

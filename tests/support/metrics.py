@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.stack import eventually
+from tests.support.waiting import eventually
 
 SCRAPE_DEADLINE_S = 20.0
 Labels = Mapping[str, str]

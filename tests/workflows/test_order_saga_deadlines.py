@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain.order import OrderStatus, Pix, Reason, Step
-from tests.integration.order_saga.saga_shop import SagaShop
+from tests.support.saga_shop import SagaShop
 from workflows.options import LOCAL_STEP, ORDER_DEADLINE
 
 STEP_DEADLINE = timedelta(minutes=5)

@@ -7,8 +7,8 @@ import pytest
 from domain.ids import Sku
 from domain.order import OrderStatus, Reason, Step
 from services.inventory.store import ReservationStatus
-from tests.examples import BOOK, LAMP
-from tests.integration.order_saga.saga_shop import IN_STOCK, SagaShop
+from tests.support.examples import BOOK, LAMP
+from tests.support.saga_shop import IN_STOCK, SagaShop
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
 CREATED = ["order.requested", "order.created"]

@@ -11,9 +11,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.order import OrderOutcome, OrderRequest, OrderStatus, Pix, Reason, Step
 from processes.saga_worker.serve import DEPLOYMENT, deployment_of
-from tests.integration.order_saga.at_steps import AtSteps
-from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually, open_shop, real_server
-from tests.service_databases import migrated, sqlite_urls
+from tests.support.at_steps import AtSteps
+from tests.support.saga_shop import Saga, SagaShop, eventually, open_shop
+from tests.support.service_databases import migrated, sqlite_urls
+from tests.support.temporal_servers import real_server
 from workflows.order_saga import OrderSaga
 
 

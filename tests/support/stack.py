@@ -6,11 +6,9 @@ Its engines are the embedded ones, or, where TWINSAGA_TEST_SERVERS names them, r
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +18,7 @@ import httpx
 from processes.registry import PROCESSES
 from runtime import parent_death
 from runtime.settings import Settings
+from tests.support.waiting import eventually
 
 TWINSAGA = Path(sys.executable).with_name("twinsaga")
 READY_DEADLINE_S = 90.0
@@ -28,31 +27,6 @@ OURS = ",".join(PROCESSES)
 
 T = TypeVar("T")
 Json = dict[str, Any]
-
-
-def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0, every_s: float = 0.02) -> T:
-    """Return the first answer of `look` that is neither None nor False; say what was awaited when none comes."""
-    end = time.monotonic() + deadline_s
-    while True:
-        found = look()
-        if found is not None and found is not False:
-            return found
-        if time.monotonic() > end:
-            message = f"not within {deadline_s:.0f} s: {what}"
-            raise AssertionError(message)
-        time.sleep(every_s)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as connection:
-        connection.settimeout(1.0)
-        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Stack:
@@ -112,7 +86,7 @@ class Stack:
 @contextmanager
 def running_stack(folder: Path, *options: str, **settings: str) -> Iterator[Stack]:
     """`settings` become TWINSAGA_* variables. With `--only` among the options the engines are the caller's business."""
-    from tests.given_servers import given_servers  # noqa: PLC0415 - it waits with `eventually`
+    from tests.support.real_servers import given_servers  # noqa: PLC0415 - it waits with `eventually`
 
     servers = None if "--only" in options else given_servers()
     if servers is None:
@@ -143,3 +117,12 @@ def _running(folder: Path, options: Sequence[str], settings: Mapping[str, str]) 
     finally:
         if process.poll() is None:
             stack.stop()
+
+
+def runs(pid: int) -> bool:
+    """A zombie runs no more; who reaps it is not our concern."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

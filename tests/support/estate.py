@@ -8,7 +8,8 @@ import httpx
 from celery import Celery
 from imageio_ffmpeg import get_ffmpeg_exe
 
-from tests.stack import Json, Stack, eventually
+from tests.support.stack import Json, Stack
+from tests.support.waiting import eventually
 
 VIDEO_ENDS = {"done", "failed", "cancelled"}
 

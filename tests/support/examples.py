@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from domain.ids import CustomerId, OrderId, Sku, new_order_id
+from adapters.sql.parked import ParkedMessage
+from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Card, Order, OrderLine, OrderRequest, PaymentMethod, Pix, PricedLine, ShippingAddress
 
@@ -60,4 +61,20 @@ def an_order(
         ),
         payment=Pix() if pix else Card(token=token),
         shipping_address=address(postal_code),
+    )
+
+
+def a_message(message_id: str, key: str = "order-1", partition: int = 0, offset: int = 0) -> ParkedMessage:
+    return ParkedMessage(
+        message_id=EventId(message_id),
+        key=key,
+        topic="orders",
+        partition=partition,
+        offset=offset,
+        timestamp_ms=1_772_366_400_123,
+        headers=(("ce_id", message_id.encode()), ("ce_id", b"\x00\xff")),
+        value=b'{"type": "order.created", "\xc3\xa3": 1}\x00',
+        attempts=1,
+        next_attempt_at=NOON,
+        last_error="payment gateway: charge: 503",
     )

@@ -7,7 +7,7 @@ from domain.commands import SettlePayment
 from domain.order import OrderStatus, Pix, Reason, Step
 from services.payments.service import PIX_EXPIRY
 from services.payments.store import Payment, PaymentStatus
-from tests.integration.order_saga.saga_shop import Saga, SagaShop, eventually
+from tests.support.saga_shop import Saga, SagaShop, eventually
 from workflows.order_saga import OrderSaga
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from embedded.binaries import redis_binary
 from embedded.ports import PortReservations
-from tests.stack import eventually
+from tests.support.waiting import eventually
 
 
 @contextmanager

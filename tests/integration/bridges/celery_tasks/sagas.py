@@ -1,0 +1,112 @@
+"""Workflows that await Celery tasks, and what the tasks of a test noted."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from tests.integration.bridges.celery_tasks.callers import AwaitsOneTask, Wanted
+from tests.integration.bridges.celery_tasks.engines import Addresses
+from tests.support.waiting import eventually
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What the tasks of one test noted, and the gate that they wait at."""
+
+    addresses: Addresses
+    token: str
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.addresses.notes().lrange(f"ran:{self.token}", 0, -1)]
+
+    def await_runs(self, count: int, deadline_s: float = 30.0) -> list[dict[str, Any]]:
+        def enough() -> list[dict[str, Any]] | None:
+            runs = self.runs
+            return runs if len(runs) >= count else None
+
+        return eventually(enough, f"the task of {self.token} has started {count} times", deadline_s)
+
+    async def runs_begun(self, count: int) -> list[dict[str, Any]]:
+        """Leaves the event loop free for the Temporal worker of the test."""
+        return await asyncio.to_thread(self.await_runs, count)
+
+    @property
+    def peak(self) -> int:
+        """How many runs of the test there were at the same time, at most."""
+        return max(int(run["at_once"]) for run in self.runs)
+
+    def open_gate(self) -> None:
+        self.addresses.notes().set(f"gate:{self.token}", 1, ex=600)
+
+
+@dataclass(frozen=True, slots=True)
+class Saga:
+    client: Client
+    task_queue: str
+
+    async def failure(self, handle: WorkflowHandle[AwaitsOneTask, Any]) -> ApplicationError:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+        assert isinstance(failed.value.cause, ActivityError)
+        cause = failed.value.cause.cause
+        assert isinstance(cause, ApplicationError)
+        return cause
+
+    async def start(self, wanted: Wanted) -> WorkflowHandle[AwaitsOneTask, Any]:
+        return await self.client.start_workflow(
+            AwaitsOneTask.run, wanted, id=f"awaits/{uuid4().hex}", task_queue=self.task_queue
+        )
+
+    async def result(self, wanted: Wanted) -> object:
+        result: object = await (await self.start(wanted)).result()
+        return result
+
+
+ActivityWorker = Callable[..., AbstractAsyncContextManager[Saga]]
+
+
+async def attempt_begun(handle: WorkflowHandle[Any, Any], attempt: int, *, cancelled: bool = False) -> None:
+    """The activity of the workflow has come to its `attempt`th attempt, and knows of its cancellation."""
+    wanted = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED if cancelled else None
+    async with asyncio.timeout(30):
+        while True:
+            pending = (await handle.describe()).raw_description.pending_activities
+            if pending and pending[0].attempt >= attempt and wanted in (None, pending[0].state):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def kept_alive(handle: WorkflowHandle[Any, Any], *, attempt: int = 1, for_s: float = 0.0) -> None:
+    """The activity's `attempt` has begun, has gone through, and has had a sign of life `for_s` after its begin."""
+    async with asyncio.timeout(30):
+        while True:
+            pending = (await handle.describe()).raw_description.pending_activities
+            if pending and pending[0].attempt >= attempt and pending[0].HasField("last_heartbeat_time"):
+                begun = pending[0].last_started_time.ToDatetime()
+                if pending[0].last_heartbeat_time.ToDatetime() > begun + timedelta(seconds=for_s):
+                    return
+            await asyncio.sleep(0.05)
+
+
+async def activity_closed(addresses: Addresses, handle: WorkflowHandle[Any, Any]) -> None:
+    """The bridge knows that nobody waits for the task of this workflow any more."""
+    claims: Any = Redis.from_url(f"{addresses.redis}/2")
+
+    def closed() -> bool:
+        records = [claims.hgetall(key) for key in claims.keys("celery-task:*") if not key.endswith(b":alive")]
+        ours = [record for record in records if record[b"workflow_id"].decode() == handle.id]
+        return bool(ours) and ours[0][b"state"] == b"cancelled"
+
+    await asyncio.to_thread(eventually, closed, "the task's claim is cancelled")

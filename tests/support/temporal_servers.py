@@ -1,0 +1,23 @@
+"""The Temporal servers of the tests: one that skips waiting times, and the development server."""
+
+import sysconfig
+from pathlib import Path
+
+from temporalio.client import Interceptor
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from embedded.binaries import temporal_binary
+from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+
+TEST_SERVER = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
+
+
+async def real_server(*interceptors: Interceptor) -> WorkflowEnvironment:
+    """Start the development server, which searches, versions and starts workflows as the test server does not."""
+    return await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary(None),
+        data_converter=pydantic_data_converter,
+        search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
+        interceptors=interceptors,
+    )

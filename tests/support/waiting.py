@@ -1,0 +1,32 @@
+"""Wait until something has happened."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0, every_s: float = 0.02) -> T:
+    """Return the first answer of `look` that is neither None nor False; say what was awaited when none comes."""
+    end = time.monotonic() + deadline_s
+    while True:
+        found = look()
+        if found is not None and found is not False:
+            return found
+        if time.monotonic() > end:
+            message = f"not within {deadline_s:.0f} s: {what}"
+            raise AssertionError(message)
+        time.sleep(every_s)
+
+
+async def soon(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], deadline_s: float = 30.0) -> T:
+    """Return the first answer that is wanted; the last one is in the error if none is."""
+    end = time.monotonic() + deadline_s
+    while True:
+        found = await look()
+        if wanted(found):
+            return found
+        assert time.monotonic() < end, f"not within {deadline_s} s; at last {found!r}"
+        await asyncio.sleep(0.05)
