@@ -3,7 +3,7 @@
 import json
 from uuid import uuid4
 
-import httpx
+import httpx2 as httpx
 
 from comparison.scenarios import SCENARIOS
 from tests.support.kafka_topics import Message, await_read, messages_of, put
