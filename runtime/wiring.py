@@ -102,7 +102,7 @@ def open_services(settings: DatabaseUrls, *, publish: bool, pix_expiry: timedelt
 class ConsumingService(Generic[T]):
     """A service for its consumer and its relay. `service_for` binds it to one message, inbox row and all.
 
-    `batches`: None where messages are handled one by one. `ahead` asks others what may not be asked in a batch.
+    `batches`: None where messages are handled one by one. `prefetch` calls what must not be called in a batch.
     """
 
     name: str
@@ -111,7 +111,7 @@ class ConsumingService(Generic[T]):
     parked: ParkedMessages
     outbox: Outbox
     batches: Batches | None
-    ahead: Prefetch
+    prefetch: Prefetch
     close: Callable[[], None]
 
 
@@ -137,7 +137,7 @@ def consuming_payments(
                 """Turn away a message that may not be handled, before the gateway is asked."""
         return PaymentService(bound, gateway, clock, pix_expiry=pix_expiry)
 
-    return replace(_consuming(database, clock, payments_for, gateway, books), ahead=gateway)
+    return replace(_consuming(database, clock, payments_for, gateway, books), prefetch=gateway)
 
 
 def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[InventoryService]:
@@ -178,6 +178,6 @@ def _consuming(
         parked=ParkedMessages(database),
         outbox=outbox,
         batches=Batches(database),
-        ahead=NoPrefetch(),
+        prefetch=NoPrefetch(),
         close=close,
     )

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.retries import Backoff
 from adapters.sql.database import Database
 from adapters.sql.journal_tables import event_log, inbox
 from adapters.sql.migrations import migrate
@@ -22,7 +22,7 @@ from domain.events import Event, RecordedEvent
 from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMethod, SagaStyle, ShippingAddress
-from processes.choreography.service import ChoreographedService, Patience
+from processes.choreography.service import ChoreographedService, ServiceTiming
 from runtime import wiring
 from services.names import (
     DATABASE_OF,
@@ -48,8 +48,8 @@ OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
 }
 
 
-def impatient(*, attempts: int) -> Patience:
-    return Patience(backoff=Backoff(first_s=0.05, longest_s=0.2), attempts=attempts, sweep_every_s=0.05)
+def impatient(*, attempts: int) -> ServiceTiming:
+    return ServiceTiming(backoff=Backoff(first_s=0.05, longest_s=0.2), attempts=attempts, sweep_every_s=0.05)
 
 
 @dataclass(slots=True)
