@@ -1,6 +1,6 @@
-"""JSON of events and order snapshots. The `type` tag decides which event it is; fields alone never do.
+"""JSON of events and order snapshots. The `type` tag alone decides which event it is: two types may have equal fields.
 
-Fields that this version does not know are ignored, at any depth, so that a later version may add some.
+Unknown fields are ignored, at any depth, so that a later version may add some.
 """
 
 from functools import cache
@@ -15,11 +15,11 @@ _TAG_MISSING_FROM_UNION = "union_tag_invalid"
 
 
 class UndecodableEvent(ValueError):
-    """The bytes are no event: not JSON, without a tag, or with fields that are missing or wrong."""
+    """Not an event: not JSON, without a tag, or with missing or wrong fields."""
 
 
 class UnknownEventType(UndecodableEvent):
-    """The bytes are an event of a type that this version does not know."""
+    """An event of a type that this version does not know."""
 
 
 def encode_event(event: Event) -> bytes:
@@ -30,8 +30,8 @@ def decode_event(value: bytes | str) -> Event:
     """Read one event.
 
     Raises:
-        UnknownEventType: the tag names no event of ours.
-        UndecodableEvent: anything else is wrong with it.
+        UnknownEventType: the tag is not one of ours.
+        UndecodableEvent: anything else is wrong.
     """
     try:
         return _events().validate_json(value)
@@ -63,12 +63,12 @@ def decode_request(value: bytes | str) -> OrderRequest:
 
 
 def _without_input(error: ValidationError) -> str:
-    """What was wrong and where. The input stays out: it holds names, addresses and card tokens."""
+    """What is wrong and where, without the input: it contains names, addresses and card tokens."""
     problems = error.errors(include_url=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'event'}: {problem['msg']}" for problem in problems)
 
 
-# Built at first use: a process that decodes nothing does not pay for the adapters.
+# Built at first use, because building takes time that a process without decoding need not spend.
 
 
 @cache

@@ -1,4 +1,7 @@
-"""Asks the gateway for the money of many orders at once, ahead of the one transaction that books them all."""
+"""Calls the payment gateway for many orders at once, before the one transaction that records the answers of all.
+
+A transaction must not wait for the gateway, and one call after the other would charge three cards a second at 300 ms.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final, Protocol
 
 from domain.errors import GatewayFault
-from domain.events import Event, OrderCreated
+from domain.events import OrderCreated
 from domain.money import Money
 from domain.order import Order
 from services.payments.gateway import AwaitingCustomer, Charged, Declined, PaymentGateway
@@ -14,65 +17,73 @@ from services.payments.transitions import charge_key
 
 
 class Prefetch(Protocol):
-    """Does for many events at once, and ahead of their transaction, what takes long in reacting to one."""
+    """Does the slow part of many reactions at once, before their common transaction."""
 
-    def ask(self, events: Sequence[Event]) -> int:
-        """Return how many of the first of them are ready to be handled in a transaction."""
+    def fetch(self, events: Sequence[object]) -> int:
+        """Return how many of the first events are ready to be handled in a transaction."""
         ...
 
-    def forget(self) -> None:
-        """Drop what nobody took."""
+    def discard(self) -> None:
+        """Drop the answers that were not used."""
         ...
 
 
 class NoPrefetch:
-    def ask(self, events: Sequence[Event]) -> int:
+    """For services whose reactions call nothing outside their database."""
+
+    def fetch(self, events: Sequence[object]) -> int:
         return len(events)
 
-    def forget(self) -> None:
-        """There is nothing."""
+    def discard(self) -> None:
+        """Nothing is kept."""
 
 
-_CALLS_AT_ONCE: Final = 16
+_MAX_CALLS: Final = 16
 _WAIT_S: Final = 10.0
 
 Answer = Charged | AwaitingCustomer | Declined
 
 
 class GatewayPrefetch:
-    """A gateway that first tells what it answered ahead, be it a fault. Only one thread may charge."""
+    """A gateway that returns the prefetched answer, or raises the prefetched fault; otherwise it calls the gateway.
+
+    Each answer is used once. Only one thread may charge.
+    """
 
     def __init__(
-        self, gateway: PaymentGateway, asking: Callable[[Order], Answer | None], wait_s: float = _WAIT_S
+        self, gateway: PaymentGateway, request: Callable[[Order], Answer | None], wait_s: float = _WAIT_S
     ) -> None:
-        """`asking` asks the gateway for an order's money; it returns None if that was decided before.
+        """`request` asks the gateway to charge an order; it returns None if the payment is already decided.
 
-        What has no answer after `wait_s` counts as a fault.
+        No answer within `wait_s` counts as a fault.
         """
         self._gateway = gateway
-        self._asking = asking
+        self._request = request
         self._wait_s = wait_s
         self._wait_until = 0.0
-        self._asked: dict[str, Future[Answer | None]] = {}
-        self._threads = ThreadPoolExecutor(_CALLS_AT_ONCE, "gateway")
+        self._pending: dict[str, Future[Answer | None]] = {}
+        self._threads = ThreadPoolExecutor(_MAX_CALLS, "gateway")
 
-    def ask(self, events: Sequence[Event]) -> int:
-        """Ask for the money of the first events, up to one that wants none, or that is not answered well."""
+    def fetch(self, events: Sequence[object]) -> int:
+        """Request the charges of the first events, up to one that is not an OrderCreated, and wait for the answers.
+
+        Return how many of the first were answered without a fault.
+        """
         for event in events:
             if not isinstance(event, OrderCreated):
                 break
             key = charge_key(event.order_id)
-            if key not in self._asked:
-                self._asked[key] = self._threads.submit(self._asking, event.order)
+            if key not in self._pending:
+                self._pending[key] = self._threads.submit(self._request, event.order)
                 self._wait_until = time.monotonic() + self._wait_s
-        wait(self._asked.values(), timeout=max(0.0, self._wait_until - time.monotonic()))
-        answered = [self._answered_well(event) for event in events]
-        return [*answered, False].index(False)
+        wait(self._pending.values(), timeout=max(0.0, self._wait_until - time.monotonic()))
+        return [*map(self._is_answered, events), False].index(False)
 
-    def forget(self) -> None:
-        for future in self._asked.values():
+    def discard(self) -> None:
+        # A call that was made and is dropped here is harmless: the next one has the same idempotency key.
+        for future in self._pending.values():
             future.cancel()
-        self._asked.clear()
+        self._pending.clear()
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
@@ -91,14 +102,15 @@ class GatewayPrefetch:
     def refund(self, key: str, *, asked_by_operator: bool) -> int:
         return self._gateway.refund(key, asked_by_operator=asked_by_operator)
 
-    def _answered_well(self, event: Event) -> bool:
-        asked = self._asked.get(charge_key(event.order_id)) if isinstance(event, OrderCreated) else None
-        return asked is not None and asked.done() and asked.exception() is None
+    def _is_answered(self, event: object) -> bool:
+        """Whether the gateway answered, and not with a fault."""
+        future = self._pending.get(charge_key(event.order_id)) if isinstance(event, OrderCreated) else None
+        return future is not None and future.done() and future.exception() is None
 
     def _take(self, operation: str, key: str) -> Answer | None:
-        asked = self._asked.pop(key, None)
-        if asked is None:
+        future = self._pending.pop(key, None)
+        if future is None:
             return None
-        if not asked.done():
+        if not future.done():
             raise GatewayFault(operation, f"no answer within {self._wait_s:g} s")
-        return asked.result()
+        return future.result()

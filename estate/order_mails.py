@@ -8,10 +8,9 @@ from datetime import timedelta
 import structlog
 
 from adapters.codec import UndecodableEvent, UnknownEventType
-from adapters.kafka.away import DATABASE_AWAY
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import NotACloudEvent, from_message, type_header
 from adapters.kafka.message import IncomingMessage
+from adapters.kafka.retries import DATABASE_AWAY, Backoff
 from adapters.sql.estate import KEPT, Estate
 from domain.errors import UnknownOrder
 from domain.events import OrderCancelled, OrderConfirmed
@@ -106,12 +105,12 @@ class MissedOrderEnds:
 class MailingOrderEnds:
     """What a group member asks of its deliveries. A mail is promised once, so that no inbox is needed."""
 
-    seconds_until_next = LOOK_S
+    seconds_until_retry = LOOK_S
 
     def __init__(self, mails: EstateOrderMails) -> None:
         self._mails = mails
 
-    def decide(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
+    def handle(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
         """Raises DatabaseFault: the same message has to come again. What cannot be read is passed over."""
         for message in messages:
             self._promise_mail(message)

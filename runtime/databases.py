@@ -2,10 +2,11 @@ from collections.abc import Iterable
 
 from domain.errors import Fault
 from runtime.errors import CannotRun
-from runtime.settings import SERVICES, Settings
+from runtime.settings import Settings
+from services.names import DATABASES
 
 
-def migrate_databases(settings: Settings, services: Iterable[str] = SERVICES) -> None:
+def migrate_databases(settings: Settings, services: Iterable[str] = DATABASES) -> None:
     """Bring these databases, by default those of all services and of the gateway, to the newest revision.
 
     Raises:

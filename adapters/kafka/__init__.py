@@ -1,1 +1,1 @@
-"""Kafka: events in and out. The databases keep the truth; the broker only carries it."""
+"""Kafka: events in and out. The databases are the source of truth; the broker only transports events."""

@@ -1,127 +1,96 @@
-"""Messages that came in one poll are handled in one transaction, as far as nothing is wrong with any of them.
+"""Handles messages of one poll in one transaction, as long as nothing is wrong with any of them.
 
-What is not plain, as a poison message, a fault, a key that is parked, is left to `Delivery`, one message at a time.
+A commit, synced to disk, costs more than the work of one message. Poison, faults and parked orders are left to
+`Delivery`, which handles one message at a time.
 """
 
-from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
+from itertools import takewhile
 
 import structlog
 
 from adapters.gateway_prefetch import Prefetch
-from adapters.kafka.away import DATABASE_AWAY
-from adapters.kafka.cloudevents import ReceivedEvent, from_message
-from adapters.kafka.delivery import POISON, Delivery, Reactions
-from adapters.kafka.message import IncomingMessage
+from adapters.kafka.decoding import Decoded, Received
+from adapters.kafka.reactions import Reactions, run_reaction
+from adapters.kafka.retries import DATABASE_AWAY
 from adapters.sql.batch import Batch, Batches
-from adapters.sql.chunks import chunked
 from adapters.sql.faults import ConcurrentChange
 from adapters.sql.inbox import Inbox
 
-_AT_ONCE = 32
-"""Few enough for their transaction to be short: others wait for it."""
-
 _WORTH_A_BATCH = 2
-"""A message by itself is handled sooner without one."""
+"""A single message is handled sooner without one."""
 
 
 class BatchedDelivery:
     """`batches`: None handles every message alone."""
 
-    def __init__(
-        self, alone: Delivery, reactions: Reactions, inbox: Inbox, batches: Batches | None, ahead: Prefetch
-    ) -> None:
-        self._alone = alone
+    def __init__(self, reactions: Reactions, inbox: Inbox, batches: Batches | None, prefetch: Prefetch) -> None:
         self._reactions = reactions
         self._inbox = inbox
         self._batches = batches
-        self._ahead = ahead
+        self._prefetch = prefetch
         self._log = structlog.get_logger(__name__)
 
-    @property
-    def seconds_until_next(self) -> float:
-        return self._alone.seconds_until_next
+    def handle_first(self, messages: Sequence[Decoded]) -> int:
+        """Handle the first of the messages under one commit; return how many. The next one must be handled alone.
 
-    def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
-        self._alone.retry_due(partitions)
-
-    def check(self) -> None:
-        self._alone.check()
-
-    def decide(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
-        """Decide about the messages in their order, and yield each when its offset may be committed.
-
-        Raises:
-            NOTHING_DECIDED: those that were not yielded have to come again.
+        Raises DATABASE_AWAY: none is handled.
         """
-        for some in chunked(messages, _AT_ONCE):
-            rest = deque(some)
-            try:
-                while rest:
-                    for _ in range(self._together(rest)):
-                        yield rest.popleft()
-                    if rest:
-                        self._alone.receive(rest[0])
-                        yield rest.popleft()
-            finally:
-                self._ahead.forget()
-
-    def _together(self, messages: Collection[IncomingMessage]) -> int:
-        """Handle the first of the messages, those that are plain, under one commit; return how many."""
-        concerning = [place for place, message in enumerate(messages) if self._reactions.concern(message)]
-        if self._batches is None or len(concerning) < _WORTH_A_BATCH:
-            return concerning[0] if concerning else len(messages)
-        plain = self._plain(messages)
-        if not any(plain):
-            return len(plain)
+        needing = [place for place, message in enumerate(messages) if message.needs_handling]
+        if self._batches is None or len(needing) < _WORTH_A_BATCH:
+            return needing[0] if needing else len(messages)
         try:
+            ready = self._ready(messages)
+            if not any(ready):
+                return len(ready)
             with self._batches.open() as batch:
-                for place, received in enumerate(plain):
+                for place, received in enumerate(ready):
                     if received is not None and not self._handled(received, batch):
-                        return place
+                        return place  # leaving the block commits the messages before this one
         except ConcurrentChange as collision:
             self._log.info("not handled together", error=repr(collision))
             return 0
-        return len(plain)
-
-    def _plain(self, messages: Collection[IncomingMessage]) -> list[ReceivedEvent | None]:
-        """Read the first messages up to one that is not plain. None stands for one of which nothing is to be done."""
-        plain: list[ReceivedEvent | None] = []
-        for message in messages:
-            try:
-                plain.append(_read(message) if self._reactions.concern(message) else None)
-            except POISON:
-                break
-        concern = [received.recorded for received in plain if received is not None]
-        if not concern:
-            return plain
-        self._log.debug("handling together", messages=len(concern))
-        standings = iter(self._inbox.standings([(event.event_id, event.event.order_id) for event in concern]))
-        for place, received in enumerate(plain):
-            standing = next(standings) if received is not None else None
-            if standing is not None and standing.key_is_parked:
-                del plain[place:]
-                break
-            if standing is not None and standing.handled:
-                plain[place] = None
-        return self._ready(plain)
-
-    def _ready(self, plain: list[ReceivedEvent | None]) -> list[ReceivedEvent | None]:
-        places = [place for place, received in enumerate(plain) if received is not None]
-        ready = self._ahead.ask([received.recorded.event for received in plain if received is not None])
-        return plain[: places[ready]] if ready < len(places) else plain
-
-    def _handled(self, received: ReceivedEvent, batch: Batch) -> bool:
-        """Return False if something is wrong, and then nothing is done."""
-        try:
-            self._alone.react(received, within=batch)
         except DATABASE_AWAY:
             raise
-        except Exception as error:  # noqa: BLE001 - it is handled again, alone, where all that can be wrong is minded
-            self._log.info("not handled together", error=repr(error), order_id=received.recorded.event.order_id)
+        except Exception as error:  # noqa: BLE001 - one message is to blame; alone, it becomes a dead letter
+            self._log.warning("not handled together", error=repr(error))
+            return 0
+        return len(ready)
+
+    def discard_prefetched(self) -> None:
+        self._prefetch.discard()
+
+    def _ready(self, messages: Sequence[Decoded]) -> list[Received | None]:
+        """Return what can share a transaction, up to the first message that cannot. None: nothing is left to do."""
+        ready = [message.received for message in takewhile(lambda each: each.error is None, messages)]
+        keys = [(each.message_id, each.event.order_id) for each in ready if each is not None]
+        if not keys:
+            return ready
+        self._log.debug("handling together", messages=len(keys))
+        standings = iter(self._inbox.standings(keys))
+        for place, received in enumerate(ready):
+            standing = next(standings) if received is not None else None
+            if standing is not None and standing.key_is_parked:
+                del ready[place:]
+                break
+            if standing is not None and standing.handled:
+                ready[place] = None
+        return self._prefetched(ready)
+
+    def _prefetched(self, ready: list[Received | None]) -> list[Received | None]:
+        """Call the gateway now, for all messages at once: a transaction must not wait for it."""
+        places = [place for place, received in enumerate(ready) if received is not None]
+        fetched = self._prefetch.fetch([received.event for received in ready if received is not None])
+        return ready[: places[fetched]] if fetched < len(places) else ready
+
+    def _handled(self, received: Received, batch: Batch) -> bool:
+        """Return False if the reaction failed; its own changes are then undone."""
+        reaction = self._reactions.on[received.event.type]
+        try:
+            run_reaction(reaction, received, self._inbox, within=batch)
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - handled again alone, where faults are parked and errors buried
+            self._log.info("not handled together", error=repr(error), order_id=received.event.order_id)
             return False
         return True
-
-
-def _read(message: IncomingMessage) -> ReceivedEvent:
-    return from_message(message.key, message.value, message.headers)

@@ -1,7 +1,7 @@
 """Events as CloudEvents 1.0 in Kafka's binary mode: attributes in headers, data in the value, order id as key.
 
-The library invents what a message lacks, a fresh id above all, and duplicates would pass as new: so the raw headers are
-looked at before it may read them.
+The raw headers are checked before the library reads them, because it makes up missing attributes: with a new id, a
+duplicate would pass as a new event.
 """
 
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ from domain.ids import EventId
 
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time")
 LARGEST_VALUE = 256 * 1024
-"""Bytes. The largest order that the API takes is far below it."""
+"""Bytes. The largest order that the API accepts is far smaller."""
 
 _SOURCE = "/twinsaga/"
 
 
 class NotACloudEvent(ValueError):
-    """A message that lacks what every event carries, or carries what contradicts itself."""
+    """A required attribute is missing, or attributes, key and data contradict each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class ReceivedEvent:
 
 
 class _JsonAlready:
-    """Data passes as it is: the codec of the events writes and reads it, not the library."""
+    """Leaves the data as it is: our codec writes and reads it, not the library."""
 
     def read(self, event_factory: EventFactory | None, data: str | bytes) -> BaseCloudEvent:
         raise NotImplementedError("events travel in binary mode only")
@@ -53,7 +53,7 @@ class _JsonAlready:
 
     def write_data(self, data: dict[str, Any] | str | bytes | None, datacontenttype: str | None) -> bytes:
         if not isinstance(data, bytes):
-            raise TypeError(f"{datacontenttype} is encoded before it comes here")
+            raise TypeError(f"{datacontenttype} must be encoded before")
         return data
 
     def read_data(self, body: bytes, datacontenttype: str | None) -> bytes:  # noqa: ARG002 - part of the protocol
@@ -87,9 +87,9 @@ def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> Re
     """Read an event.
 
     Raises:
-        NotACloudEvent: the message around the event is wrong, or too large.
-        UndecodableEvent: the event in it is.
-        UnknownEventType: it is one of which this program does not know.
+        NotACloudEvent: key or attributes are wrong, or the value is too large.
+        UndecodableEvent: the value is wrong.
+        UnknownEventType: this version does not know the event's type.
     """
     cloud_event = _read(key, value, dict(headers))
     data = cloud_event.get_data()
@@ -113,7 +113,7 @@ def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> Re
 
 
 def type_header(headers: Headers) -> str | None:
-    """Return the event's type as the headers tell it, without reading the event. None if they do not tell."""
+    """Return the event's type from the headers, without decoding the event; None if the header is missing."""
     for name, value in headers:
         if name == "ce_type":
             return value.decode("utf-8", errors="replace")
@@ -122,14 +122,14 @@ def type_header(headers: Headers) -> str | None:
 
 def _read(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> BaseCloudEvent:
     if key is None or value is None:
-        raise NotACloudEvent("a message without a key or without a value is no event")
+        raise NotACloudEvent("the key or the value is missing")
     if len(value) > LARGEST_VALUE:
-        raise NotACloudEvent(f"{len(value)} bytes are more than any event has")
+        raise NotACloudEvent(f"{len(value)} bytes are more than {LARGEST_VALUE}")
     missing = [name for name in REQUIRED if not headers.get(name)]
     if missing:
         raise NotACloudEvent(f"headers are missing: {', '.join(missing)}")
     if headers["ce_specversion"] != b"1.0":
-        raise NotACloudEvent(f"CloudEvents {headers['ce_specversion']!r} is a version that nobody here speaks")
+        raise NotACloudEvent(f"CloudEvents {headers['ce_specversion']!r} is not a supported version")
     message = KafkaMessage(headers=dict(headers), key=key, value=value)
     try:
         return from_binary(message, _JsonAlready(), CloudEvent)

@@ -1,22 +1,24 @@
-"""How we connect to Kafka: the few options that matter, and why they have these values."""
+"""Kafka clients, with the few options that matter and the reasons for their values."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 
-from adapters.kafka.clients import connected
 from adapters.kafka.consumer_workarounds import RestingConsumer
 from adapters.kafka.security import NO_SECURITY, KafkaSecurity
 
 DELIVERY_TIMEOUT_S = 4.0
-"""A record that has no acknowledgement by then has failed, and its producer is given up. Short, because a process that
-is asked to stop may be waiting for it."""
+"""A record without an acknowledgement by then has failed, and its producer is closed. Short, because a process that is
+stopping may be waiting for it."""
 
 Headers = Sequence[tuple[str, bytes]]
+T = TypeVar("T", KafkaAdminClient, KafkaConsumer, KafkaProducer)
 
 _CONNECT_MS = 3_000
 _ANSWER_MS = 5_000
@@ -25,7 +27,7 @@ _RECONNECT_MAX_MS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaConnection:
-    """`fetch_max_wait_ms`: Tansu waits it out at every fetch, so keep it at 5 to 20 there; 500 is right for Apache."""
+    """`fetch_max_wait_ms`: Tansu delays every fetch by all of it, so use 5 to 20 there and 500 on Apache Kafka."""
 
     bootstrap: str
     session_timeout_ms: int = 6_000
@@ -33,8 +35,8 @@ class KafkaConnection:
     security: KafkaSecurity = NO_SECURITY
 
     def producer(self) -> KafkaProducer:
-        """Idempotent, so that a retry inside of it neither doubles nor reorders."""
-        return connected(
+        """Idempotent, so that a retry inside of it neither duplicates nor reorders records."""
+        return _connected(
             KafkaProducer,
             **self._servers(_CONNECT_MS),
             acks="all",
@@ -49,14 +51,14 @@ class KafkaConnection:
         )
 
     def consumer(self, group: str) -> KafkaConsumer:
-        """A member of the group that commits by hand and begins with the oldest message."""
-        return connected(
+        """A group member with manual commits that starts at the oldest message."""
+        return _connected(
             RestingConsumer,
             **self._servers(_CONNECT_MS),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            # A poll that leaves a fetched batch half delivered can stall its partition for ever once it is paused.
+            # kafka-python: a poll that returns a part of a fetch can stall its partition for ever once it is paused.
             max_poll_records=100_000,
             fetch_max_bytes=1024 * 1024,
             max_partition_fetch_bytes=256 * 1024,
@@ -70,12 +72,12 @@ class KafkaConnection:
         )
 
     def reader(self) -> KafkaConsumer:
-        """Belongs to no group and commits nothing: the caller assigns and seeks."""
-        return connected(
+        """A consumer without a group, which commits nothing: the caller assigns and seeks."""
+        return _connected(
             KafkaConsumer,
             **self._servers(_ANSWER_MS),
             enable_auto_commit=False,
-            auto_offset_reset="earliest",  # where retention has taken what was asked for
+            auto_offset_reset="earliest",  # if retention deleted the offset that the caller seeks
             max_poll_records=100_000,
             fetch_max_bytes=1024 * 1024,
             fetch_max_wait_ms=self.fetch_max_wait_ms,
@@ -84,7 +86,7 @@ class KafkaConnection:
 
     def admin(self, deadline_s: float) -> KafkaAdminClient:
         milliseconds = int(deadline_s * 1000)
-        return connected(KafkaAdminClient, **self._servers(milliseconds), request_timeout_ms=milliseconds)
+        return _connected(KafkaAdminClient, **self._servers(milliseconds), request_timeout_ms=milliseconds)
 
     def _servers(self, connect_ms: int) -> dict[str, Any]:
         return {
@@ -95,9 +97,56 @@ class KafkaConnection:
 
 
 def give_up(producer: KafkaProducer) -> None:
-    """Close a producer and drop what it has not sent, so that none of it goes out later."""
+    """Close a producer and drop its unsent records, so that none of them is sent later."""
     try:
         producer.close(timeout=0.5)
     except KafkaError:
-        # With records left, close() raises before it comes to stop the sender, which would go on for ever.
+        # With records left, close() raises before it stops the sender thread, which would run for ever.
         producer._sender.force_close()  # noqa: SLF001
+
+
+def _connected(kind: type[T], **options: Any) -> T:  # noqa: ANN401 - kafka-python's options, which have no types
+    """Make a client; if it cannot connect, close what it opened and raise with the reason.
+
+    The constructors of kafka-python open sockets and start a thread before they connect. When they raise because they
+    cannot connect, they leave both running, once more with each attempt.
+    """
+    opened: list[Any] = []
+
+    def recording_client(**configuration: Any) -> Any:  # noqa: ANN401 - the same
+        opened.append(kind.DEFAULT_CONFIG["kafka_client"](**configuration))
+        return opened[0]
+
+    try:
+        with _reason_added():
+            return kind(kafka_client=recording_client, **options)
+    except BaseException:
+        for inner in opened:
+            inner.close()
+        raise
+
+
+class _FirstError(logging.Handler):
+    """Keeps the text of the first connection error that kafka-python logs."""
+
+    text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.args[-1] if isinstance(record.args, tuple) and record.args else None
+        if isinstance(error, Exception):
+            self.text = self.text or str(error)
+
+
+@contextmanager
+def _reason_added() -> Iterator[None]:
+    """Add the cause to the error: kafka-python raises a timeout, and only logs a wrong password or certificate."""
+    first, log = _FirstError(logging.ERROR), logging.getLogger("kafka.net.connection")
+    log.addHandler(first)
+    try:
+        yield
+    except KafkaError as error:
+        if first.text:
+            error.args = (f"{', '.join(map(str, error.args))}: {first.text}",)
+        raise
+    finally:
+        log.removeHandler(first)

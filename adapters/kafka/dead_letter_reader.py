@@ -1,6 +1,6 @@
-"""Reads the dead letters as they lie: partition by partition, the oldest first, up to the end that each has now.
+"""Reads the dead letters partition by partition, the oldest first, up to the present end of each partition.
 
-A letter's place, `topic/partition/offset` among the dead letters, names it for good.
+A letter is identified by its place, `topic/partition/offset` in its `.dlq` topic.
 """
 
 import time
@@ -9,13 +9,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
-from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from adapters.kafka.connection import Headers, KafkaConnection
-from adapters.kafka.dead_letters import PREFIX, DeadLettersAway
+from adapters.kafka.consumer_workarounds import end_offsets
+from adapters.kafka.dead_letters import PREFIX, DeadLettersAway, order_id_of, story_of
 from adapters.kafka.topics import dead_letters_of
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ class Place:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Raises ValueError for what names no place."""
+        """Raises ValueError if the text is not a place."""
         topic, partition, offset = text.split("/")
         place = cls(topic, int(partition), int(offset))
         if place.partition < 0 or place.offset < 0 or place.offset >= 1 << 63:
-            raise ValueError(f"{text} names no place")
+            raise ValueError(f"{text} is not a place")
         return place
 
     def __str__(self) -> str:
@@ -58,12 +58,8 @@ class Letter:
 
     @property
     def story(self) -> dict[str, str]:
-        """What was told when it was buried: topic, partition, offset, timestamp, group, error, message, attempts."""
-        return {
-            name.removeprefix(PREFIX): value.decode(errors="replace")
-            for name, value in self.headers
-            if name.startswith(PREFIX)
-        }
+        """Why it is here: topic, partition, offset, timestamp, group, error, message, attempts."""
+        return story_of(self.headers)
 
     @property
     def original_headers(self) -> Headers:
@@ -75,27 +71,24 @@ class Letter:
 
     @property
     def order_id(self) -> str | None:
-        """None if its key is no order's id."""
-        try:
-            return str(UUID((self.key or b"").decode()))
-        except ValueError:
-            return None
+        """None if its key is not an order id."""
+        return order_id_of(self.key)
 
     @property
     def whole(self) -> bool:
-        """A letter that was too large for its topic came without its value, and cannot go back."""
+        """False for a letter that was too large with its value, which was left out: it cannot be redriven."""
         return "omitted_bytes" not in self.story
 
 
 class LettersOnBroker:
-    """`topics` are those whose dead letters are read, by their own names."""
+    """`topics`: the topics whose dead letters are read, without `.dlq`."""
 
     def __init__(self, connection: KafkaConnection, topics: Sequence[str]) -> None:
         self._connection = connection
         self._topics = sorted(map(dead_letters_of, topics))
 
     def after(self, place: Place | None, *, topic: str | None = None) -> Generator[Letter, None, None]:
-        """Letters behind the place, or all; with `topic` only those that came from it.
+        """Yield the letters after the place, or all; with `topic` only those of this topic.
 
         Raises:
             DeadLettersAway: the broker does not answer.
@@ -130,7 +123,7 @@ class LettersOnBroker:
 
 
 def _first(partition: TopicPartition, behind: Place | None) -> int | None:
-    """The first offset to read, or None if the whole partition lies before the place."""
+    """The first offset to read, or None if the whole partition is before the place."""
     if behind is None or (partition.topic, partition.partition) > (behind.topic, behind.partition):
         return 0
     same = (partition.topic, partition.partition) == (behind.topic, behind.partition)
@@ -138,17 +131,9 @@ def _first(partition: TopicPartition, behind: Place | None) -> int | None:
 
 
 def _ends(consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    """Each partition's end as a fetch tells it: what the embedded broker answers to the plain question is wrong."""
     consumer.assign(partitions)
     consumer.seek_to_beginning()
-    deadline = time.monotonic() + _ANSWER_DEADLINE_S
-    while True:
-        consumer.poll(timeout_ms=_POLL_MS)
-        ends = {partition: consumer.highwater(partition) for partition in partitions}
-        if None not in ends.values():
-            return ends
-        if time.monotonic() > deadline:
-            raise KafkaTimeoutError("the ends of the dead letters' topics are not told")
+    return end_offsets(consumer, partitions, _ANSWER_DEADLINE_S)
 
 
 def _letters(consumer: KafkaConsumer, partition: TopicPartition, first: int, end: int) -> Iterator[Letter]:
@@ -164,7 +149,7 @@ def _letters(consumer: KafkaConsumer, partition: TopicPartition, first: int, end
             deadline = time.monotonic() + _ANSWER_DEADLINE_S
         position = consumer.position(partition)
         if time.monotonic() > deadline:
-            raise KafkaTimeoutError(f"nothing comes of {partition} after offset {position}")
+            raise KafkaTimeoutError(f"no records of {partition} after offset {position}")
 
 
 def _letter(record: "ConsumerRecord") -> Letter:

@@ -1,19 +1,71 @@
-"""Dead letters: messages that no further attempt will help go to `<topic>.dlq`, whole, with the story of their end."""
+"""Dead letters: messages that no further attempt will help go to `<topic>.dlq`, unchanged.
+
+Headers with the prefix `dead_letter_` add where the message was, which group gave it up, and why.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+from uuid import UUID
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
+from adapters.kafka.connection import DELIVERY_TIMEOUT_S, Headers, KafkaConnection, give_up
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.topics import dead_letters_of
 from domain.errors import Fault
+from domain.ids import OrderId
 
+DEAD_LETTER: Final = "dead_letter"
 PREFIX = "dead_letter_"
 _LONGEST_ERROR = 2_000
+"""Characters."""
 
 
 class DeadLettersAway(Fault):
-    """The broker did not take a dead letter; the message stays where it is."""
+    """The broker did not accept a dead letter; the message stays where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """`group` gave the message up after `attempts`; `error` is the class and the text of its last error."""
+
+    order_id: OrderId
+    event_type: str
+    group: str
+    attempts: str
+    error: str
+    type: Literal["dead_letter"] = DEAD_LETTER
+
+
+def dead_letter_in(message: IncomingMessage) -> DeadLetter | None:
+    """Read a message of a `.dlq` topic. None if it belongs to no order or lacks our headers."""
+    order_id, story = order_id_of(message.key), story_of(message.headers)
+    if order_id is None or not story.keys() >= {"group", "attempts", "error", "message"}:
+        return None
+    return DeadLetter(
+        order_id=order_id,
+        event_type=dict(message.headers).get("ce_type", b"message").decode(errors="replace"),
+        group=story["group"],
+        attempts=story["attempts"],
+        error=f"{story['error']}: {story['message']}",
+    )
+
+
+def story_of(headers: Headers) -> dict[str, str]:
+    """Headers of a dead letter without their prefix: topic, partition, offset, timestamp, group, error, ..."""
+    return {
+        name.removeprefix(PREFIX): value.decode(errors="replace") for name, value in headers if name.startswith(PREFIX)
+    }
+
+
+def order_id_of(key: bytes | None) -> OrderId | None:
+    """None if the message's key is not an order id."""
+    try:
+        return OrderId(str(UUID((key or b"").decode())))
+    except ValueError:
+        return None
 
 
 class DeadLetters:
@@ -23,10 +75,10 @@ class DeadLetters:
         self._producer: KafkaProducer | None = None
 
     def bury(self, message: IncomingMessage, error: Exception, attempts: int) -> None:
-        """Return once the broker has it.
+        """Publish the message as a dead letter; return once the broker has acknowledged it.
 
         Raises:
-            DeadLettersAway: it may have it or not; burying it again makes a second dead letter at most.
+            DeadLettersAway: it may be stored or not; burying it again makes a second dead letter at most.
         """
         headers = [*message.headers, *self._story(message, error, attempts)]
         topic = dead_letters_of(message.topic)
@@ -34,6 +86,7 @@ class DeadLetters:
             try:
                 self._send(topic, message.key, message.value, headers)
             except (MessageSizeTooLargeError, RecordListTooLargeError):
+                # The story made a message too large that fitted before. The letter without its value is still useful.
                 size = str(len(message.value or b"")).encode()
                 self._send(topic, message.key, None, [*headers, (f"{PREFIX}omitted_bytes", size)])
         except KafkaError as away:
@@ -41,15 +94,15 @@ class DeadLetters:
             raise DeadLettersAway(f"{topic}: {away}") from away
 
     def close(self) -> None:
-        """Give the producer up; the next dead letter makes another one."""
+        """Close the producer; the next dead letter opens another one."""
         producer, self._producer = self._producer, None
         if producer is not None:
             give_up(producer)
 
-    def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+    def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> None:
         if self._producer is None:
             self._producer = self._connection.producer()
-        # The future ends before this wait does: a record must not be sent again while the first still waits its turn.
+        # The producer's own timeout is shorter: a record must have failed before a retry may send it again.
         self._producer.send(topic, value=value, key=key, headers=headers).get(timeout=DELIVERY_TIMEOUT_S + 1)
 
     def _story(self, message: IncomingMessage, error: Exception, attempts: int) -> list[tuple[str, bytes]]:
@@ -63,4 +116,5 @@ class DeadLetters:
             "message": str(error)[:_LONGEST_ERROR],
             "attempts": attempts,
         }
-        return [(f"{PREFIX}{name}", str(value).encode()) for name, value in story.items()]
+        # An error may quote its input, and text from JSON may contain surrogates, which UTF-8 cannot encode.
+        return [(f"{PREFIX}{name}", str(value).encode(errors="backslashreplace")) for name, value in story.items()]

@@ -1,4 +1,4 @@
-"""Records that the relay has sent and not marked yet."""
+"""Records that the relay has sent and not yet marked as published."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -13,11 +13,11 @@ _MARK_WITHIN_S = 0.1
 
 
 class NotPublished(Exception):
-    """A record was not acknowledged. What its producer still holds must not go out."""
+    """A record was not acknowledged. Its producer must be closed without sending the rest."""
 
 
 class InFlightRecords:
-    """Of one producer."""
+    """Of one producer. Rows are marked in one transaction for a tenth of a second, since each commit costs a sync."""
 
     def __init__(self) -> None:
         self._unacknowledged: dict[int, tuple[OutboxRow, FutureRecordMetadata, float]] = {}
@@ -33,11 +33,13 @@ class InFlightRecords:
 
     @property
     def marks_are_due(self) -> bool:
-        """A mark is a transaction, so many share one."""
         return bool(self._acknowledged) and time.monotonic() >= self._mark_at
 
     def sendable(self, rows: Iterable[OutboxRow]) -> list[OutboxRow]:
-        """The next event of an order waits until the one before it is acknowledged: no failure can then swap them."""
+        """Return the first row of each order without a record in flight.
+
+        An order's next event waits for the acknowledgement of the one before it, so that no failure can swap them.
+        """
         first: dict[OrderId, OutboxRow] = {}
         for row in rows:
             first.setdefault(row.recorded.event.order_id, row)
@@ -49,11 +51,11 @@ class InFlightRecords:
         self._unacknowledged[row.seq] = row, future, time.monotonic() + DELIVERY_TIMEOUT_S + 1
 
     def settle(self) -> None:
-        """Note what was acknowledged.
+        """Collect the acknowledgements.
 
         Raises:
-            KafkaError: one of them was refused.
-            NotPublished: one has waited too long.
+            KafkaError: the broker refused a record.
+            NotPublished: a record has waited too long.
         """
         for seq, (row, future, deadline) in list(self._unacknowledged.items()):
             if future.is_done:
@@ -66,6 +68,6 @@ class InFlightRecords:
                 raise NotPublished(f"event {row.recorded.event_id} has no acknowledgement")
 
     def take_acknowledged(self) -> Sequence[int]:
-        """Return those to be marked. They are no longer on their way, marked or not."""
+        """Return the rows to mark. They no longer count as in flight: if marking fails they are sent again."""
         taken, self._acknowledged = self._acknowledged, []
         return taken

@@ -1,16 +1,14 @@
-"""How far a consumer group is behind, seen from outside of it, so that a member that stands still is seen too."""
+"""How far a consumer group is behind, measured from outside, so that a member that hangs is measured too."""
 
-import time
 from collections.abc import Collection, Mapping
 from contextlib import closing
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka import TopicPartition
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.consumer_workarounds import end_offsets
 
 _DEADLINE_S = 2.0
-_POLL_MS = 50
 
 
 class GroupLag:
@@ -20,7 +18,7 @@ class GroupLag:
         self._topics = sorted(topics)
 
     def measure(self) -> Mapping[TopicPartition, int]:
-        """By partition, the messages that the group has not committed: all of them where it never committed any.
+        """Uncommitted messages by partition; all of its messages if the group never committed there.
 
         Raises:
             kafka.errors.KafkaError: the broker did not answer in time, or refused.
@@ -35,23 +33,8 @@ class GroupLag:
             ]
             starts = reader.beginning_offsets([partition for partition in partitions if partition not in committed])
             starts |= {partition: committed[partition].offset for partition in partitions if partition in committed}
-            ends = _ends_after(reader, starts)
+            reader.assign(partitions)
+            for partition in partitions:
+                reader.seek(partition, starts[partition])
+            ends = end_offsets(reader, partitions, _DEADLINE_S)
         return {partition: max(0, ends[partition] - starts[partition]) for partition in partitions}
-
-
-def _ends_after(reader: KafkaConsumer, starts: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
-    """Fetch once from each start: the end that comes with the answer is right on every broker.
-
-    Asked for by itself, the embedded broker gives the offset at which its last batch begins.
-    """
-    reader.assign(list(starts))
-    for partition, offset in starts.items():
-        reader.seek(partition, offset)
-    give_up_at = time.monotonic() + _DEADLINE_S
-    while True:
-        ends = {partition: reader.highwater(partition) for partition in starts}
-        if None not in ends.values():
-            return ends
-        if time.monotonic() > give_up_at:
-            raise KafkaTimeoutError(f"the ends of the partitions are not known within {_DEADLINE_S} s")
-        reader.poll(timeout_ms=_POLL_MS)

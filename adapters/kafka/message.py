@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
-    """A message as Kafka gave it, whether it came just now or was parked. The timestamp is in ms since 1970.
+    """A message as it was in its topic, either just polled or parked before. The timestamp is in ms since 1970.
 
-    A header may be null in Kafka; here it is empty.
+    Kafka allows null headers; here they are empty.
     """
 
     topic: str
@@ -49,14 +49,20 @@ class IncomingMessage:
         )
 
 
-class Deciding(Protocol):
-    """What a member of a group does with its messages; see `together.Together`."""
+class MessageHandler(Protocol):
+    """What a group member does with its messages. Every method raises one of `delivery.OUTAGES` during an outage."""
 
     @property
-    def seconds_until_next(self) -> float: ...
+    def seconds_until_retry(self) -> float:
+        """How long `retry_due` has nothing to do."""
+        ...
 
-    def decide(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]: ...
+    def handle(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
+        """Handle the messages in their order, and yield each one when its offset may be committed."""
+        ...
 
     def retry_due(self, partitions: Collection[tuple[str, int]]) -> None: ...
 
-    def check(self) -> None: ...
+    def check(self) -> None:
+        """Return if the outage is over."""
+        ...

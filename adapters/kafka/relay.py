@@ -1,7 +1,7 @@
-"""The relay: publishes what a service's event log holds, and marks it only after the broker has acknowledged it.
+"""The relay: publishes the outbox of a service, and marks a row as published only after the broker's acknowledgement.
 
-A crash in between publishes again; the inboxes of the consumers drop the second copy. While records wait for their
-acknowledgement, others go out.
+A crash in between publishes the row again; the consumers' inboxes drop the second copy. The relay sends more records
+while earlier ones wait for their acknowledgement.
 """
 
 import threading
@@ -11,11 +11,10 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from adapters.kafka.away import DATABASE_AWAY
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection, give_up
 from adapters.kafka.in_flight_records import InFlightRecords, NotPublished
+from adapters.kafka.retries import DATABASE_AWAY, Backoff
 from adapters.kafka.topics import topic_of
 from adapters.sql.outbox import Outbox
 
@@ -23,9 +22,9 @@ _AT_ONCE = 500
 _FALLBACK_POLL_S = 0.25
 _ACKS_EVERY_S = 0.01
 _GIVE_WAY_S = 0.004
-"""About twice as long as it takes to publish a few records on a broker that answers."""
+"""About twice the time to publish a few records to a healthy broker."""
 
-_AWAY = Backoff(first_s=0.1, longest_s=2.0)
+_OUTAGE_BACKOFF = Backoff(first_s=0.1, longest_s=2.0)
 
 
 class Relay:
@@ -38,22 +37,25 @@ class Relay:
         self._log = structlog.get_logger(__name__)
 
     def run(self, stop: threading.Event) -> None:
-        """Publish until `stop` is set. One relay of a database is active; others wait for its lock."""
-        delays = _AWAY.jittered()
+        """Publish until `stop` is set.
+
+        Only the relay that holds the database's lock is active, since several would reorder the events of one order.
+        """
+        delays = _OUTAGE_BACKOFF.jittered()
         while not stop.is_set():
             try:
                 with self._outbox.relay_lock() as active:
                     if active:
-                        delays = _AWAY.jittered()
+                        delays = _OUTAGE_BACKOFF.jittered()
                         self._relay(stop)
             except (KafkaError, NotPublished, *DATABASE_AWAY) as fault:
                 self._log.warning("not published, trying again", error=repr(fault))
             stop.wait(next(delays))
 
     def give_way(self) -> None:
-        """Wait until what this process has recorded by now is published, but a moment at most.
+        """Wait until the events that this process has recorded so far are sent, for at most 4 ms.
 
-        For whoever would otherwise compute at the same time: both need the interpreter, and the records are waited for.
+        The consumer thread calls this before it polls. Both threads need the interpreter, and orders wait for this one.
         """
         recordings = self._outbox.recordings
         with self._published:
@@ -74,6 +76,7 @@ class Relay:
                 look = self._outbox.wait_for_commit(_ACKS_EVERY_S if sent else _FALLBACK_POLL_S) or not sent
         finally:
             self._active = False
+            # First stop the producer: what is not acknowledged by then stays unmarked, and must not be sent any more.
             give_up(producer)
             with suppress(KafkaError, NotPublished):
                 sent.settle()
@@ -87,11 +90,11 @@ class Relay:
             last = producer.send(topic, value=message.value, key=message.key, headers=message.headers)
             sent.add(row, last)
         if last is None:
-            self._note(recordings)
+            self._note_published(recordings)
         else:
-            last.add_both(lambda _: self._note(recordings))
+            last.add_both(lambda _: self._note_published(recordings))
 
-    def _note(self, recordings: int) -> None:
+    def _note_published(self, recordings: int) -> None:
         with self._published:
             self._published_up_to = max(self._published_up_to, recordings)
             self._published.notify_all()

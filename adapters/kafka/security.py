@@ -1,4 +1,4 @@
-"""Who we are to Kafka, and how we know that it is Kafka."""
+"""Authentication to Kafka, and verification of its certificate."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaSecurity:
-    """`ca_file` replaces the authorities that the system trusts. Host names are always checked."""
+    """`ca_file` replaces the system's certificate authorities. Host names are always checked."""
 
     protocol: Protocol = "PLAINTEXT"
     mechanism: Mechanism = "SCRAM-SHA-512"
@@ -28,11 +28,11 @@ class KafkaSecurity:
         return self.protocol in {"SASL_PLAINTEXT", "SASL_SSL"}
 
     def tls(self) -> ssl.SSLContext | None:
-        """Raises OSError or ssl.SSLError when the file is not there or holds no certificate."""
+        """Raises OSError or ssl.SSLError if the file is missing or contains no certificate."""
         return ssl.create_default_context(cafile=self.ca_file) if self.encrypts else None
 
     def options(self) -> dict[str, Any]:
-        """As every client of kafka-python takes them. Raises as `tls` does."""
+        """Options of any kafka-python client. Raises as `tls` does."""
         chosen: dict[str, Any] = {"security_protocol": self.protocol}
         if self.encrypts:
             chosen["ssl_context"] = self.tls()

@@ -1,4 +1,4 @@
-"""The topics: one for each service that speaks, keyed by order id, and beside each one its dead letters."""
+"""The topics: one for the events of each service, keyed by order id, and one for the dead letters of each topic."""
 
 import time
 from collections.abc import Iterable
@@ -11,21 +11,21 @@ from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 from adapters.kafka.connection import KafkaConnection
 
 TOPICS = ("orders", "payments", "inventory", "shipping")
-_TOPIC_OF_SPEAKER = {"order": "orders", "payment": "payments", "inventory": "inventory", "shipping": "shipping"}
+_TOPIC_OF = {"order": "orders", "payment": "payments", "inventory": "inventory", "shipping": "shipping"}
 _DEAD_LETTERS = ".dlq"
 
 SETTLEMENTS = "payment-settlements"
-"""The gateway's own topic, for both styles."""
+"""The payment gateway's topic, for both styles."""
 
 SETTLED = "payment.settled"
-"""The one type on it."""
+"""The only event type in it."""
 
 
 def topic_of(event_type: str) -> str:
-    """`event_type` is a tag such as `payment.completed`: its first word names the service that speaks."""
+    """`event_type` is a tag such as `payment.completed`: its first word names the service."""
     if event_type == SETTLED:
         return SETTLEMENTS
-    return _TOPIC_OF_SPEAKER[event_type.partition(".")[0]]
+    return _TOPIC_OF[event_type.partition(".")[0]]
 
 
 def dead_letters_of(topic: str) -> str:
@@ -41,9 +41,10 @@ ALL_TOPICS = (*TOPICS, SETTLEMENTS, *map(dead_letters_of, (*TOPICS, SETTLEMENTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicShape:
-    """All topics have the same number of partitions, so that one consumer gets all of a key.
+    """All topics have the same number of partitions, so that one consumer gets all messages of a key.
 
-    Those of dead letters have one: they are few, none waits for another, and a fetch costs time for each partition.
+    Dead letter topics have one partition: their messages are few and independent, and each partition makes every
+    fetch slower.
     """
 
     partitions: int
@@ -56,7 +57,7 @@ class TopicShape:
 def ensure_topics(
     connection: KafkaConnection, shape: TopicShape, deadline_s: float, topics: Iterable[str] = ALL_TOPICS
 ) -> None:
-    """Make the topics that are missing; those that are there keep their shape.
+    """Create the missing topics; existing ones keep their shape.
 
     Raises:
         kafka.errors.KafkaError: the broker did not answer in time, or refused.
@@ -74,14 +75,14 @@ def ensure_topics(
 
 
 def await_settled(connection: KafkaConnection, deadline_s: float, *, quiet_s: float = 1.0) -> None:
-    """Return once no topic was made anew for `quiet_s`.
+    """Return once no topic was created for `quiet_s`.
 
-    Tansu makes a topic at any client's metadata request. After a restart several clients ask at once, a topic is made
-    more than once, and the last one replaces the others with all that was acknowledged in them: so publish again only
-    after this.
+    Tansu creates a topic at any client's metadata request. After a restart several clients do so at once: a topic is
+    created more than once, and the last one replaces the others together with their acknowledged records. So publish
+    only after this.
 
     Raises:
-        kafka.errors.KafkaError: they did not settle in time, or the broker does not answer.
+        kafka.errors.KafkaError: topics were still created after `deadline_s`, or the broker does not answer.
     """
     admin = connection.admin(deadline_s)
     try:
@@ -89,7 +90,7 @@ def await_settled(connection: KafkaConnection, deadline_s: float, *, quiet_s: fl
         seen, since = None, time.monotonic()
         while time.monotonic() - since < quiet_s:
             if time.monotonic() > end:
-                raise KafkaTimeoutError(f"the topics change for longer than {deadline_s} s")
+                raise KafkaTimeoutError(f"topics were still being created after {deadline_s} s")
             found = {topic["name"]: topic["topic_id"] for topic in admin.describe_topics(list(TOPICS))}
             if found != seen:
                 seen, since = found, time.monotonic()

@@ -1,4 +1,4 @@
-"""`twinsaga serve order-service` and its three sisters."""
+"""`twinsaga serve order-service` and the other three services of the choreography."""
 
 import sys
 import threading
@@ -6,29 +6,27 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.lag import GroupLag
+from adapters.kafka.retries import Backoff
 from processes.choreography.metrics import ServiceMeasures, metrics_served
-from processes.choreography.service import ChoreographedService, Patience, topics_read_by
+from processes.choreography.service import ChoreographedService, ServiceTiming, topics_read_by
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.wiring import (
-    INVENTORY_SERVICE,
-    ORDER_SERVICE,
-    PAYMENT_SERVICE,
-    SHIPPING_SERVICE,
     ConsumingService,
     consuming_inventory,
     consuming_orders,
     consuming_payments,
     consuming_shipping,
 )
+from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.payments.service import PaymentService
 
 _SWITCH_S = 0.0005
-"""A message passes through five threads. At Python's 5 ms each may wait that long for another one that computes."""
+"""Python's thread switch interval, in seconds. A message passes through five threads; at the default of 5 ms each of
+them may wait that long for a computing thread."""
 
 
 def _payments(settings: Settings) -> ConsumingService[PaymentService]:
@@ -44,12 +42,12 @@ _OPENERS: Mapping[str, Callable[[Settings], ConsumingService[Any]]] = {
 
 
 def main(settings: Settings, name: str) -> None:
-    """Run one service of the choreography until SIGTERM; what is in hand is finished and committed."""
+    """Run one service of the choreography until SIGTERM; current messages are finished and committed."""
     sys.setswitchinterval(_SWITCH_S)
     stop, joined = stop_event(), threading.Event()
     consuming = _OPENERS[name](settings)
     connection = kafka_connection(settings)
-    patience = Patience(
+    timing = ServiceTiming(
         attempts=settings.parked_attempts,
         backoff=Backoff(first_s=settings.parked_first_delay_seconds, longest_s=settings.parked_longest_delay_seconds),
         sweep_every_s=settings.expiry_sweep_seconds,
@@ -58,7 +56,7 @@ def main(settings: Settings, name: str) -> None:
     measures = ServiceMeasures(consuming, GroupLag(connection, name, topics_read_by(name)))
     try:
         with metrics_served(settings.metrics_host, settings.metrics_port, measures):
-            ChoreographedService(consuming, connection, patience).run(stop, joined)
+            ChoreographedService(consuming, connection, timing).run(stop, joined)
     finally:
         consuming.close()
 

@@ -1,41 +1,44 @@
-"""One service of the choreography: its member of the consumer group, its relay and, for payments, the expiry of pix."""
+"""One service of the choreography: its consumer group member, its relay and, for payments, the expiry of pix."""
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_args
 
 from adapters.clock import utc_now
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letter_listener import DeadLettersHeard
-from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.delivery import Delivery, Reaction, Reactions
-from adapters.kafka.group_consumer import GroupMember
-from adapters.kafka.message import Deciding
+from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
+from adapters.kafka.decoding import decode_dead_letter, decode_settlement, event_decoder
+from adapters.kafka.delivery import Delivery
+from adapters.kafka.group_consumer import COMMIT_WITHIN_S, GroupMember
+from adapters.kafka.reactions import Reaction, Reactions
 from adapters.kafka.relay import Relay
-from adapters.kafka.settlements import SettlementsHeard
-from adapters.kafka.topics import TOPICS, dead_letters_of, topic_of
-from choreography.routing import ORDER_SERVICE, OUT_OF_ATTEMPTS, PAYMENT_SERVICE, ROUTING, Policy, tag_of
+from adapters.kafka.retries import Backoff
+from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, topic_of
+from choreography.routing import GIVEN_UP_NEEDS_ATTENTION, OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
+from domain.errors import UnknownOrder
 from domain.events import Event
-from processes.choreography.attention import attention_to_dead_letters
 from processes.choreography.pix_expiry import PixExpiry
 from runtime.wiring import ConsumingService
+from services.names import ORDER_SERVICE, PAYMENT_SERVICE
+from services.orders.service import OrderService
 from services.unit_of_work import Clock
 
 KNOWN_TYPES = frozenset(tag_of(event) for event in get_args(Event))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How often a parked message is tried and after which delays, and how often expired payments are looked for."""
+class ServiceTiming:
+    """`attempts` and `backoff` of parked messages, and seconds: between sweeps for expired payments, until a commit."""
 
     attempts: int = 8
     backoff: Backoff = field(default_factory=Backoff)
     sweep_every_s: float = 1.0
+    commit_within_s: float = COMMIT_WITHIN_S
 
 
 class ChoreographedService:
@@ -43,66 +46,83 @@ class ChoreographedService:
         self,
         consuming: ConsumingService[Any],
         connection: KafkaConnection,
-        patience: Patience,
+        timing: ServiceTiming,
         clock: Clock = utc_now,
     ) -> None:
         name = consuming.name
         self._dead_letters = DeadLetters(connection, group=name)
-        deliveries: Deciding = deliveries_of(consuming, self._dead_letters, patience, clock)
-        if name == ORDER_SERVICE:
-            deliveries = DeadLettersHeard(deliveries, attention_to_dead_letters(consuming.service_for))
-        if name == PAYMENT_SERVICE:
-            deliveries = SettlementsHeard(deliveries)
         self._relay = Relay(consuming.outbox, connection)
-        self._member = GroupMember(connection, name, topics_read_by(name), deliveries, self._relay.give_way)
-        self._expiry = PixExpiry(consuming.service_for, patience.sweep_every_s) if name == PAYMENT_SERVICE else None
+        self._member = GroupMember(
+            connection,
+            name,
+            topics_read_by(name),
+            delivery_of(consuming, self._dead_letters, timing, clock),
+            before_poll=self._relay.give_way,
+            commit_within_s=timing.commit_within_s,
+        )
+        self._expiry = PixExpiry(consuming.service_for, timing.sweep_every_s) if name == PAYMENT_SERVICE else None
 
     def run(self, stop: threading.Event, joined: threading.Event) -> None:
-        """Work until `stop` is set, then finish what is in hand and leave the group.
+        """Work until `stop` is set, then finish the current messages and leave the group.
 
-        If one of its parts breaks, the others stop too, and its error is raised.
+        If one of the threads fails, the others stop too, and its error is raised.
         """
         tasks: list[Callable[[], None]] = [partial(self._member.run, stop, joined), partial(self._relay.run, stop)]
         if self._expiry is not None:
             tasks.append(partial(self._expiry.run, stop))
         try:
-            _run_until_one_breaks(tasks, stop)
+            _run_until_one_fails(tasks, stop)
         finally:
             self._dead_letters.close()
 
 
-def deliveries_of(
-    consuming: ConsumingService[Any], dead_letters: DeadLetters, patience: Patience, clock: Clock
-) -> BatchedDelivery:
-    """What becomes of the messages of a service that come as our own events."""
-    reactions = _reactions(consuming, patience)
-    alone = Delivery(reactions, consuming.inbox, consuming.parked, dead_letters, clock)
-    return BatchedDelivery(alone, reactions, consuming.inbox, consuming.batches, consuming.ahead)
-
-
 def topics_read_by(name: str) -> Sequence[str]:
-    """The topics of the events that a service reacts to. The Order service also hears what was given up anywhere."""
+    """The topics of the events that a service reacts to. The Order service also reads the dead letters of all."""
     topics = {topic_of(tag_of(event)) for event in ROUTING[name]}
     if name == ORDER_SERVICE:
         topics |= set(map(dead_letters_of, TOPICS))
     return sorted(topics)
 
 
-def _reactions(consuming: ConsumingService[Any], patience: Patience) -> Reactions:
-    def bound(policy: Policy) -> Reaction:
-        return lambda handling, event: policy(event, consuming.service_for(handling))
+def delivery_of(
+    consuming: ConsumingService[Any], dead_letters: DeadLetters, timing: ServiceTiming, clock: Clock
+) -> Delivery:
+    """The way of a service's messages, from poll to policy."""
+    reactions = _reactions(consuming, timing)
+    batched = BatchedDelivery(reactions, consuming.inbox, consuming.batches, consuming.prefetch)
+    return Delivery(reactions, consuming.inbox, consuming.parked, dead_letters, batched, clock)
 
+
+def _reactions(consuming: ConsumingService[Any], timing: ServiceTiming) -> Reactions:
+    def bound(policy: Policy) -> Reaction:
+        return lambda context, event: policy(event, consuming.service_for(context))
+
+    on = {tag_of(event): bound(policy) for event, policy in ROUTING[consuming.name].items()}
+    if consuming.name == ORDER_SERVICE:
+        on[DEAD_LETTER] = bound(_mark_order)
     instead = OUT_OF_ATTEMPTS.get(consuming.name, {})
     return Reactions(
-        known=KNOWN_TYPES,
-        on={tag_of(event): bound(policy) for event, policy in ROUTING[consuming.name].items()},
+        decoders={
+            **dict.fromkeys(TOPICS, event_decoder(ignored=KNOWN_TYPES - on.keys())),
+            SETTLEMENTS: decode_settlement,
+            **dict.fromkeys(map(dead_letters_of, TOPICS), decode_dead_letter),
+        },
+        on=on,
         out_of_attempts={tag_of(event): bound(policy) for event, policy in instead.items()},
-        attempts=patience.attempts,
-        backoff=patience.backoff,
+        attempts=timing.attempts,
+        backoff=timing.backoff,
     )
 
 
-def _run_until_one_breaks(tasks: list[Callable[[], None]], stop: threading.Event) -> None:
+def _mark_order(letter: DeadLetter, orders: OrderService) -> None:
+    """An order whose compensation became a dead letter needs an operator."""
+    if letter.event_type in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
+        why = f"{letter.group} gave up on {letter.event_type} after {letter.attempts} attempts: {letter.error}"
+        with suppress(UnknownOrder):
+            orders.set_attention(letter.order_id, why)
+
+
+def _run_until_one_fails(tasks: list[Callable[[], None]], stop: threading.Event) -> None:
     with ThreadPoolExecutor(len(tasks)) as threads:
         running = [threads.submit(task) for task in tasks]
         for done in as_completed(running):

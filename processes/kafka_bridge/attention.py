@@ -1,7 +1,6 @@
 """Lets the witness know that its order needs attention: no event says it, but the dead letter of a refund does."""
 
-from adapters.kafka.dead_letter_listener import DeadLetter
-from adapters.kafka.dead_letters import PREFIX
+from adapters.kafka.dead_letters import PREFIX, dead_letter_in
 from adapters.kafka.message import IncomingMessage
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
 from twinsaga_bridges.kafka_into_workflow import IncomingEvent, KafkaRecord
@@ -14,7 +13,7 @@ _OTHER = "dead letter"
 
 def attention_letters(record: KafkaRecord) -> IncomingEvent:
     """Read a dead letter. Its place is its id; what it says leaves the error's text out, which may name anything."""
-    letter = DeadLetter.from_message(message_of(record))
+    letter = dead_letter_in(message_of(record))
     if letter is None or letter.event_type not in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
         return IncomingEvent(id=_place(record), type=_OTHER, key="", data=None, record=record)
     error = record.header(f"{PREFIX}error")

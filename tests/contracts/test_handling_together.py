@@ -1,4 +1,4 @@
-"""The messages of one poll, handled under one commit, and what happens where one of them is not plain."""
+"""The messages of one poll, handled under one commit, and what happens if one of them cannot be."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -8,20 +8,24 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection
 
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.delivery import NOTHING_DECIDED
+from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
+from adapters.kafka.decoding import decode_dead_letter
+from adapters.kafka.delivery import OUTAGES, Delivery
 from adapters.kafka.message import IncomingMessage
+from adapters.kafka.reactions import Reactions
+from adapters.kafka.retries import Backoff
+from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from adapters.sql.database import Database
 from adapters.sql.parked import ParkedMessage
+from adapters.sql.unit_of_work import MessageContext
 from domain.commands import ReserveInventory
 from domain.events import Event, InventoryFailed, OrderCreated, RecordedEvent, ShippingScheduled
 from domain.ids import EventId, event_id_of
 from domain.order import Order, Reason
-from processes.choreography.service import Patience, deliveries_of
+from processes.choreography.service import ServiceTiming, delivery_of
 from runtime.wiring import ConsumingService, Services, consuming_inventory, consuming_payments
 from services.payments.service import PaymentService
 from services.payments.store import PaymentStatus
@@ -29,7 +33,7 @@ from tests.support.examples import BOOK, NOON, SettableClock, an_order
 from tests.support.faulty_databases import locked
 from tests.support.service_databases import Urls
 
-PATIENCE = Patience(attempts=4, backoff=Backoff(first_s=60.0, longest_s=60.0))
+TIMING = ServiceTiming(attempts=4, backoff=Backoff(first_s=60.0, longest_s=60.0))
 
 
 @pytest.fixture
@@ -40,14 +44,19 @@ def payments(urls: Urls, clock: SettableClock) -> Iterator[ConsumingService[Paym
 
 
 class Buried(DeadLetters):
-    """No broker is needed to see what would go to it."""
+    """Keeps the dead letters that would go to a broker."""
 
     def __init__(self) -> None:
         super().__init__(KafkaConnection(bootstrap="127.0.0.1:1"), "payment-service")
-        self.offsets: list[int] = []
+        self.messages: list[IncomingMessage] = []
 
-    def bury(self, message: IncomingMessage, error: Exception, attempts: int) -> None:  # noqa: ARG002 - the base's
-        self.offsets.append(message.offset)
+    @property
+    def offsets(self) -> list[int]:
+        return [message.offset for message in self.messages]
+
+    def bury(self, message: IncomingMessage, error: Exception, attempts: int) -> None:
+        assert self._story(message, error, attempts)  # must not raise, whatever the error says
+        self.messages.append(message)
 
 
 @pytest.fixture
@@ -56,18 +65,18 @@ def buried() -> Buried:
 
 
 @pytest.fixture
-def together(payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock) -> BatchedDelivery:
-    return deliveries_of(payments, buried, PATIENCE, clock)
+def delivery(payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock) -> Delivery:
+    return delivery_of(payments, buried, TIMING, clock)
 
 
 def messages(*events: Event) -> list[IncomingMessage]:
     return [_message(offset, each) for offset, each in enumerate(events)]
 
 
-def _message(offset: int, told: Event) -> IncomingMessage:
-    event_id = event_id_of(told.order_id, told.type)
+def _message(offset: int, event: Event) -> IncomingMessage:
+    event_id = event_id_of(event.order_id, event.type)
     sent = to_message(
-        RecordedEvent(event_id=event_id, event=told, service="order-service", at=NOON, caused_by=None), None
+        RecordedEvent(event_id=event_id, event=event, service="order-service", at=NOON, caused_by=None), None
     )
     return IncomingMessage(
         topic="orders",
@@ -102,8 +111,8 @@ def _parked(order: Order) -> ParkedMessage:
     )
 
 
-def offsets(decided: Iterator[IncomingMessage]) -> list[int]:
-    return [message.offset for message in decided]
+def offsets(handled: Iterator[IncomingMessage]) -> list[int]:
+    return [message.offset for message in handled]
 
 
 def statuses(payments: ConsumingService[PaymentService], orders: Sequence[Order]) -> list[PaymentStatus | None]:
@@ -113,7 +122,7 @@ def statuses(payments: ConsumingService[PaymentService], orders: Sequence[Order]
 
 @pytest.fixture
 def transactions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The service of each transaction that may write, as they begin."""
+    """The service of each transaction that may write, in the order in which they begin."""
     begun: list[str] = []
     writing = Database.writing
 
@@ -125,12 +134,12 @@ def transactions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return begun
 
 
-def test_plain_messages_share_a_transaction_and_the_gateway_is_asked_before_it(
-    together: BatchedDelivery, payments: ConsumingService[PaymentService], transactions: list[str]
+def test_messages_share_a_transaction_and_the_gateway_is_called_before_it(
+    delivery: Delivery, payments: ConsumingService[PaymentService], transactions: list[str]
 ) -> None:
     orders = [an_order() for _ in range(20)]
 
-    assert offsets(together.decide(messages(*created(*orders)))) == list(range(20))
+    assert offsets(delivery.handle(messages(*created(*orders)))) == list(range(20))
 
     assert transactions == ["gateway"] * 20 + ["payment-service"]
     assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 20
@@ -138,18 +147,18 @@ def test_plain_messages_share_a_transaction_and_the_gateway_is_asked_before_it(
 
 
 def test_one_fault_parks_its_own_order_and_counts_one_attempt(
-    together: BatchedDelivery, payments: ConsumingService[PaymentService], clock: SettableClock
+    delivery: Delivery, payments: ConsumingService[PaymentService], clock: SettableClock
 ) -> None:
     orders = [an_order(), an_order(token="tok_gatewayFlaky"), an_order(), an_order()]
 
-    assert offsets(together.decide(messages(*created(*orders)))) == [0, 1, 2, 3]
+    assert offsets(delivery.handle(messages(*created(*orders)))) == [0, 1, 2, 3]
 
     assert statuses(payments, orders) == [PaymentStatus.CAPTURED, None, PaymentStatus.CAPTURED, PaymentStatus.CAPTURED]
     (step,) = payments.service_for(None).journal(orders[1].order_id).steps
     assert step.attempts == 1
     clock.pass_time(timedelta(minutes=2))
     for _ in range(2):  # its second fault, and then it is charged
-        together.retry_due([("orders", 0)])
+        delivery.retry_due([("orders", 0)])
         clock.pass_time(timedelta(minutes=2))
     assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 4
     (step,) = payments.service_for(None).journal(orders[1].order_id).steps
@@ -157,44 +166,44 @@ def test_one_fault_parks_its_own_order_and_counts_one_attempt(
 
 
 def test_a_later_message_of_a_parked_order_waits_behind_it(
-    together: BatchedDelivery, payments: ConsumingService[PaymentService]
+    delivery: Delivery, payments: ConsumingService[PaymentService]
 ) -> None:
     flaky, other = an_order(token="tok_gatewayFlaky"), an_order()
     late = InventoryFailed(order_id=flaky.order_id, reason=Reason.OUT_OF_STOCK)
 
-    assert offsets(together.decide(messages(*created(flaky, other), late))) == [0, 1, 2]
+    assert offsets(delivery.handle(messages(*created(flaky, other), late))) == [0, 1, 2]
 
     assert payments.parked.count() == 2
     assert statuses(payments, [flaky, other]) == [None, PaymentStatus.CAPTURED]
 
 
 def test_no_message_passes_an_earlier_one_of_its_order_that_is_parked(
-    together: BatchedDelivery, payments: ConsumingService[PaymentService]
+    delivery: Delivery, payments: ConsumingService[PaymentService]
 ) -> None:
     waiting, other = an_order(), an_order()
     payments.parked.park(_parked(waiting))
 
-    assert offsets(together.decide(messages(*created(other, waiting, an_order())))) == [0, 1, 2]
+    assert offsets(delivery.handle(messages(*created(other, waiting, an_order())))) == [0, 1, 2]
 
     assert payments.parked.count() == 2
     assert statuses(payments, [waiting, other]) == [None, PaymentStatus.CAPTURED]
 
 
-def test_for_a_message_that_has_to_wait_the_gateway_is_not_asked(
-    together: BatchedDelivery, payments: ConsumingService[PaymentService], transactions: list[str]
+def test_the_gateway_is_not_called_for_a_message_behind_a_parked_one(
+    delivery: Delivery, payments: ConsumingService[PaymentService], transactions: list[str]
 ) -> None:
     waiting = an_order()
     payments.parked.park(_parked(waiting))
     late = InventoryFailed(order_id=waiting.order_id, reason=Reason.OUT_OF_STOCK)
     transactions.clear()
 
-    assert offsets(together.decide(messages(late))) == [0]
+    assert offsets(delivery.handle(messages(late))) == [0]
 
     assert transactions == ["payment-service"]
     assert payments.parked.count() == 2
 
 
-def test_what_cannot_be_true_is_buried_and_the_others_pass(
+def test_an_impossible_event_is_buried_and_the_others_pass(
     urls: Urls, services: Services, buried: Buried, clock: SettableClock
 ) -> None:
     orders = [an_order() for _ in range(3)]
@@ -205,7 +214,7 @@ def test_what_cannot_be_true_is_buried_and_the_others_pass(
     batch = messages(sold[0], sold[3], sold[1], sold[2])
     consuming = consuming_inventory(urls, clock)
     try:
-        assert offsets(deliveries_of(consuming, buried, PATIENCE, clock).decide(batch)) == [0, 1, 2, 3]
+        assert offsets(delivery_of(consuming, buried, TIMING, clock).handle(batch)) == [0, 1, 2, 3]
         handled = [consuming.inbox.handled(event_id_of(each.order_id, each.type)) for each in sold]
     finally:
         consuming.close()
@@ -218,28 +227,28 @@ def test_what_cannot_be_true_is_buried_and_the_others_pass(
 
 
 def test_poison_in_the_middle_is_buried_and_the_others_pass(
-    together: BatchedDelivery, payments: ConsumingService[PaymentService], buried: Buried
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried
 ) -> None:
     orders = [an_order() for _ in range(4)]
     batch = messages(*created(*orders))
     batch[2] = replace(batch[2], value=b"not an event")
 
-    assert offsets(together.decide(batch)) == [0, 1, 2, 3]
+    assert offsets(delivery.handle(batch)) == [0, 1, 2, 3]
 
     assert buried.offsets == [2]
     captured = PaymentStatus.CAPTURED
     assert statuses(payments, orders) == [captured, captured, None, captured]
 
 
-def test_messages_that_come_again_change_nothing(
-    together: BatchedDelivery, payments: ConsumingService[PaymentService], buried: Buried, transactions: list[str]
+def test_repeated_messages_change_nothing(
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried, transactions: list[str]
 ) -> None:
     orders = [an_order() for _ in range(3)]
     batch = messages(*created(*orders))
-    list(together.decide([*batch, *batch]))
+    list(delivery.handle([*batch, *batch]))
     transactions.clear()
 
-    assert offsets(together.decide(batch)) == [0, 1, 2]
+    assert offsets(delivery.handle(batch)) == [0, 1, 2]
 
     assert transactions == []
     assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 3
@@ -247,15 +256,103 @@ def test_messages_that_come_again_change_nothing(
     assert buried.offsets == []
 
 
-def test_a_database_that_is_away_leaves_every_message_undecided(
-    together: BatchedDelivery, payments: ConsumingService[PaymentService], urls: Urls
+def test_while_the_database_is_away_no_message_is_handled(
+    delivery: Delivery, payments: ConsumingService[PaymentService], urls: Urls
 ) -> None:
     orders = [an_order() for _ in range(3)]
-    decided: list[int] = []
+    handled: list[int] = []
 
-    with locked(urls.database_url("payments")), pytest.raises(NOTHING_DECIDED):
-        decided.extend(message.offset for message in together.decide(messages(*created(*orders))))
+    with locked(urls.database_url("payments")), pytest.raises(OUTAGES):
+        handled.extend(message.offset for message in delivery.handle(messages(*created(*orders))))
 
-    assert decided == []
-    assert offsets(together.decide(messages(*created(*orders)))) == [0, 1, 2]
+    assert handled == []
+    assert offsets(delivery.handle(messages(*created(*orders)))) == [0, 1, 2]
     assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 3
+
+
+def settlement(offset: int, value: bytes, timestamp_ms: int = 0) -> IncomingMessage:
+    headers = {"ce_specversion": "1.0", "ce_type": SETTLED, "ce_source": "https://gateway.example", "ce_id": "s-1"}
+    return IncomingMessage(
+        topic=SETTLEMENTS,
+        partition=0,
+        offset=offset,
+        timestamp_ms=timestamp_ms,
+        key=b"any",
+        value=value,
+        headers=tuple((name, text.encode()) for name, text in headers.items()),
+    )
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        settlement(1, rb'{"order_id": "\ud800"}'),
+        settlement(1, b"[" * 3_000),
+        settlement(1, b'{"order_id": "o-1"}', timestamp_ms=2**60),
+        settlement(1, b'{"order_id": "o-1"}', timestamp_ms=-(2**60)),
+        settlement(1, b"\xff"),
+        replace(settlement(1, b"{}"), topic="a topic without a decoder"),
+    ],
+    ids=["lone surrogate", "deeply nested", "far future", "far past", "not UTF-8", "no decoder"],
+)
+def test_a_hostile_record_is_buried_unchanged_and_its_partition_goes_on(
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried, hostile: IncomingMessage
+) -> None:
+    orders = [an_order() for _ in range(3)]
+    batch = [*messages(*created(*orders))]
+    batch.insert(1, hostile)
+
+    assert [*delivery.handle(batch)] == batch
+
+    assert buried.messages == [hostile]
+    assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 3
+
+
+def test_an_id_that_the_database_refuses_costs_its_own_message_alone(
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried
+) -> None:
+    orders = [an_order() for _ in range(3)]
+    batch = messages(*created(*orders))
+    refused_by_postgres = {**dict(batch[1].headers), "ce_id": b"a\x00b"}
+    batch[1] = replace(batch[1], headers=tuple(refused_by_postgres.items()))
+
+    assert offsets(delivery.handle(batch)) == [0, 1, 2]
+
+    assert buried.offsets in ([], [1])  # SQLite stores it
+    assert [status for place, status in enumerate(statuses(payments, orders)) if place != 1] == [
+        PaymentStatus.CAPTURED,
+        PaymentStatus.CAPTURED,
+    ]
+
+
+def test_an_own_event_in_the_topic_of_the_gateway_is_buried(
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried
+) -> None:
+    order = an_order()
+    (forged,) = messages(*created(order))
+
+    assert offsets(delivery.handle([replace(forged, topic=SETTLEMENTS)])) == [0]
+
+    assert buried.offsets == [0]
+    assert statuses(payments, [order]) == [None]
+
+
+def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
+    payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock
+) -> None:
+    (dead,) = messages(*created(an_order()))
+    letter = replace(dead, topic="orders.dlq", headers=(*dead.headers, *buried._story(dead, ValueError("no"), 1)))
+    failed: list[DeadLetter] = []
+
+    def fail(_: MessageContext, event: DeadLetter) -> None:
+        failed.append(event)
+        raise ValueError("cannot be stored")
+
+    reactions = Reactions(decoders={letter.topic: decode_dead_letter}, on={DEAD_LETTER: fail}, out_of_attempts={})
+    batched = BatchedDelivery(reactions, payments.inbox, payments.batches, payments.prefetch)
+    delivery = Delivery(reactions, payments.inbox, payments.parked, buried, batched, clock)
+
+    assert [*delivery.handle([letter])] == [letter]
+
+    assert [each.event_type for each in failed] == ["order.created"]
+    assert buried.messages == []

@@ -15,12 +15,13 @@ from sqlalchemy import Connection, create_engine, event, text
 
 from adapters.sql import estate_tables, inbox, journal_tables, migrations, outbox, tables
 from adapters.sql.database import Database
-from adapters.sql.migrations import SERVICES, migrate, newest_revision, revisions_of
+from adapters.sql.migrations import migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from domain.ids import EventId, new_order_id
 from domain.order import OrderStatus, SagaStyle
 from runtime.wiring import Databases
+from services.names import DATABASES
 from services.orders.store import OrderFilter
 from tests.support.examples import NOON
 from tests.support.service_databases import Urls, sqlite_urls
@@ -35,7 +36,7 @@ METADATA = {
 }
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DATABASES)
 def test_the_migrated_tables_are_those_of_the_code(urls: Urls, service: str) -> None:
     database = Database.open(urls.database_url(service), service=service)
     with database.reading() as connection:
@@ -46,7 +47,7 @@ def test_the_migrated_tables_are_those_of_the_code(urls: Urls, service: str) -> 
     assert differences == []
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DATABASES)
 def test_the_newest_revision_is_told_without_alembic_and_rightly(service: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from comparison.scenarios import SCENARIOS
+from services.names import SERVICES
 from tests.support.operators import settle
 from tests.support.real_servers import given_servers
 from tests.support.shop import Shop
@@ -12,7 +13,6 @@ from tests.support.stack import Json, running_stack
 from tests.support.waiting import eventually
 
 ENGINES = ("temporal", "kafka", "redis")
-SERVICES = ("order-service", "payment-service", "inventory-service", "shipping-service")
 ON_ENGINES = ("--only", ",".join((*ENGINES, *SERVICES, "api", "saga-worker", "kafka-bridge")))
 
 

@@ -1,10 +1,10 @@
-"""When offsets are committed: for many messages at once, and before somebody else takes the partitions over."""
+"""When offsets are committed: for many messages at once, and before another member gets the partitions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from adapters.kafka import group_consumer as consumer
 from adapters.kafka.lag import GroupLag
 from domain.order import OrderStatus
 from tests.support.broker import Broker
@@ -27,20 +27,19 @@ def play(choreography: Choreography) -> None:
     assert {choreography.await_end(order_id).status for order_id in orders} == {OrderStatus.CONFIRMED}
 
 
-def test_what_is_decided_is_committed_although_nothing_more_comes(choreography: Choreography, broker: Broker) -> None:
+def test_handled_messages_are_committed_although_no_more_come(choreography: Choreography, broker: Broker) -> None:
     play(choreography)
 
     eventually(lambda: not_committed(broker) == 0, "everything is committed")
 
 
 @pytest.mark.parametrize("change", [Choreography.start, Choreography.stop], ids=["one joins", "it leaves"])
-def test_what_is_decided_is_committed_before_others_take_over(
+def test_handled_messages_are_committed_before_a_rebalance(
     choreography: Choreography,
     broker: Broker,
-    monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Choreography, str], None],
 ) -> None:
-    monkeypatch.setattr(consumer, "_COMMIT_WITHIN_S", A_DAY_S)
+    choreography.patience = replace(choreography.patience, commit_within_s=A_DAY_S)
     play(choreography)
     assert not_committed(broker) == ORDERS
 

@@ -1,4 +1,4 @@
-"""The Payment service hears the gateway by itself: neither Temporal nor a bridge is here."""
+"""The Payment service consumes the gateway's settlements itself: these tests run without Temporal and bridges."""
 
 import json
 from datetime import timedelta
@@ -83,11 +83,17 @@ def test_a_settlement_of_an_unknown_order_changes_nothing(choreography: Choreogr
     assert choreography.waiting_in_outboxes() == 0
 
 
-@pytest.mark.parametrize("value", [b"no JSON", b"[]", b'{"order_id": 7}', b"{}"])
-def test_what_is_no_settlement_is_buried_as_it_came(choreography: Choreography, broker: Broker, value: bytes) -> None:
+@pytest.mark.parametrize(
+    "value", [b"no JSON", b"[]", b'{"order_id": 7}', b"{}", rb'{"order_id": "\ud800"}', b"[" * 3_000]
+)
+def test_a_value_that_is_not_a_settlement_is_buried_unchanged_and_the_next_one_is_handled(
+    choreography: Choreography, broker: Broker, value: bytes
+) -> None:
     choreography.start("payment-service")
 
     broker.topic(SETTLEMENTS).put(value, b"any", [("ce_id", b"s-1"), ("ce_type", b"payment.settled")])
 
     (letter,) = broker.topic(dead_letters_of(SETTLEMENTS)).await_messages(1)
     assert (letter.key, letter.value) == (b"any", value)
+    settle(broker, new_order_id(), "s-2")
+    handled(choreography, "s-2")

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.retries import Backoff
 from adapters.sql.database import Database
 from adapters.sql.journal_tables import event_log, inbox
 from adapters.sql.migrations import migrate
@@ -22,26 +22,34 @@ from domain.events import Event, RecordedEvent
 from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMethod, SagaStyle, ShippingAddress
-from processes.choreography.service import ChoreographedService, Patience
+from processes.choreography.service import ChoreographedService, ServiceTiming
 from runtime import wiring
+from services.names import (
+    DATABASE_OF,
+    GATEWAY,
+    INVENTORY_SERVICE,
+    ORDER_SERVICE,
+    PAYMENT_SERVICE,
+    SHIPPING_SERVICE,
+)
 from services.orders.store import OrderRecord, Stage
 from tests.support.service_databases import Urls, empty
 from tests.support.waiting import eventually
 
 STOP_DEADLINE_S = 10.0
 PLENTY = 100_000
-PARTS = ("orders", "payments", "inventory", "shipping", "gateway")
+PARTS = (*DATABASE_OF.values(), GATEWAY)
 SKU = Sku("TEAPOT")
 OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
-    wiring.ORDER_SERVICE: wiring.consuming_orders,
-    wiring.PAYMENT_SERVICE: wiring.consuming_payments,
-    wiring.INVENTORY_SERVICE: wiring.consuming_inventory,
-    wiring.SHIPPING_SERVICE: wiring.consuming_shipping,
+    ORDER_SERVICE: wiring.consuming_orders,
+    PAYMENT_SERVICE: wiring.consuming_payments,
+    INVENTORY_SERVICE: wiring.consuming_inventory,
+    SHIPPING_SERVICE: wiring.consuming_shipping,
 }
 
 
-def impatient(*, attempts: int) -> Patience:
-    return Patience(backoff=Backoff(first_s=0.05, longest_s=0.2), attempts=attempts, sweep_every_s=0.05)
+def impatient(*, attempts: int) -> ServiceTiming:
+    return ServiceTiming(backoff=Backoff(first_s=0.05, longest_s=0.2), attempts=attempts, sweep_every_s=0.05)
 
 
 @dataclass(slots=True)

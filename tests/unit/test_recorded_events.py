@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator
 
 from adapters.codec import encode_event
 from adapters.kafka.cloudevents import from_message
+from adapters.kafka.decoding import read_settlement
 from adapters.kafka.message import IncomingMessage
-from adapters.kafka.settlements import as_ours
 from adapters.kafka.topics import SETTLEMENTS, topic_of
 from choreography.routing import tag_of
 from domain.events import Event, RecordedEvent
@@ -40,8 +40,9 @@ def read(message: Json) -> RecordedEvent:
         value=json.dumps(message["value"]).encode(),
         headers=tuple((name, value.encode()) for name, value in message["headers"].items()),
     )
-    ours = as_ours(incoming) if incoming.topic == SETTLEMENTS else incoming
-    return from_message(ours.key, ours.value, ours.headers).recorded
+    if incoming.topic == SETTLEMENTS:
+        return read_settlement(incoming).recorded
+    return from_message(incoming.key, incoming.value, incoming.headers).recorded
 
 
 def with_more_fields(value: Any) -> Any:  # noqa: ANN401 - JSON is any of a few types

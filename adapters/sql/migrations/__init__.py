@@ -10,14 +10,13 @@ from sqlalchemy import Connection, inspect, text
 
 from adapters.sql.database import Database
 
-SERVICES: Final = ("orders", "payments", "inventory", "shipping", "gateway", "estate")
 _FOLDER: Final = Path(__file__).parent
 _ADVISORY_LOCK: Final = 0x6D696772617465
 """Any number that everybody who wants this lock takes. This one spells `migrate`."""
 
 
 def migrate(url: str, service: str) -> None:
-    """`service` is one of SERVICES. Of several processes that ask at once, one migrates and the others wait for it."""
+    """`service` is one of DATABASES. Of several processes that ask at once, one migrates and the others wait for it."""
     database = Database.open(url, service=service)
     try:
         if not database.is_postgres:

@@ -1,0 +1,112 @@
+"""From a Kafka message to what a service reacts to: one decoder for each topic.
+
+A decoder may raise anything. The message is then poison and becomes a dead letter, with its original bytes.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from adapters.codec import UndecodableEvent
+from adapters.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_message, type_header
+from adapters.kafka.dead_letters import DeadLetter, dead_letter_in
+from adapters.kafka.message import IncomingMessage
+from adapters.kafka.topics import SETTLED
+from domain.events import Event
+from domain.ids import EventId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What a service reacts to. The inbox recognises a repetition by `message_id`. `traceparent`: W3C Trace Context."""
+
+    message_id: EventId
+    event: Event | DeadLetter
+    traceparent: str | None = None
+
+
+Decoder = Callable[[IncomingMessage], Received | None]
+"""None: the service does not react to this message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A message and either what was `received`, or the `error` that makes it poison, or neither: no reaction."""
+
+    message: IncomingMessage
+    received: Received | None = None
+    error: Exception | None = None
+
+    @property
+    def needs_handling(self) -> bool:
+        return self.received is not None or self.error is not None
+
+
+def decode(message: IncomingMessage, decoders: Mapping[str, Decoder]) -> Decoded:
+    """Decode with the decoder of the message's topic; never raises."""
+    try:
+        return Decoded(message, received=decoders[message.topic](message))
+    except Exception as error:  # noqa: BLE001 - input from outside: whatever it raises costs this message alone
+        return Decoded(message, error=error)
+
+
+def event_decoder(ignored: Collection[str]) -> Decoder:
+    """Decode our own events. Those of `ignored` types are not parsed; the headers tell their type.
+
+    An event of an unknown type is not ignored: it is poison, and an operator can redrive it after an update.
+    """
+
+    def decode_event(message: IncomingMessage) -> Received | None:
+        if type_header(message.headers) in ignored:
+            return None
+        return _received(from_message(message.key, message.value, message.headers))
+
+    return decode_event
+
+
+def decode_settlement(message: IncomingMessage) -> Received:
+    """Decode the gateway's CloudEvent; raises as `read_settlement` does."""
+    return _received(read_settlement(message))
+
+
+def read_settlement(message: IncomingMessage) -> ReceivedEvent:
+    """Read the gateway's CloudEvent, whose data is `{order_id}` without our tag, and whose key is arbitrary.
+
+    Raises:
+        NotACloudEvent: it is of another type, or its attributes are wrong.
+        UndecodableEvent: its data is wrong.
+    """
+    if type_header(message.headers) != SETTLED:
+        raise NotACloudEvent(f"the type is not {SETTLED}")
+    order_id = _settled_order(message.value)
+    headers = dict(message.headers)
+    if "ce_time" not in headers:  # optional in CloudEvents, required in ours
+        headers["ce_time"] = datetime.fromtimestamp(message.timestamp_ms / 1000, UTC).isoformat().encode()
+    ours = json.dumps({"order_id": order_id, "type": SETTLED}).encode()
+    return from_message(order_id.encode(), ours, tuple(headers.items()))
+
+
+def decode_dead_letter(message: IncomingMessage) -> Received | None:
+    """Decode a dead letter of any service. One that belongs to no order, or lacks our headers, is ignored."""
+    letter = dead_letter_in(message)
+    if letter is None:
+        return None
+    # The offset alone would not do: a broker that lost its messages gives the same offset to another letter.
+    message_id = f"{message.topic}/{message.partition}/{message.offset}@{message.timestamp_ms}"
+    return Received(message_id=EventId(message_id), event=letter)
+
+
+def _received(event: ReceivedEvent) -> Received:
+    return Received(message_id=event.recorded.event_id, event=event.recorded.event, traceparent=event.traceparent)
+
+
+def _settled_order(value: bytes | None) -> str:
+    try:
+        data = json.loads(value or b"")
+    except ValueError as error:
+        raise UndecodableEvent("not JSON") from error
+    order_id = data.get("order_id") if isinstance(data, dict) else None
+    if not isinstance(order_id, str):
+        raise UndecodableEvent("order_id is missing or not a string")
+    return order_id

@@ -1,0 +1,66 @@
+"""What a service does with the events it receives: at most once for each message, in one transaction."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.kafka.decoding import Decoder, Received
+from adapters.kafka.retries import Backoff
+from adapters.sql.batch import Batch
+from adapters.sql.inbox import AlreadyHandled, Inbox
+from adapters.sql.unit_of_work import MessageContext
+
+Reaction = Callable[[MessageContext, Any], None]
+"""Runs a policy with the event, so that inbox row, effect and resulting event are one transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reactions:
+    """How a service decodes messages, by topic, and what it does, by event type.
+
+    `out_of_attempts` replaces the reaction in `on` after `attempts` faults.
+    """
+
+    decoders: Mapping[str, Decoder]
+    on: Mapping[str, Reaction]
+    out_of_attempts: Mapping[str, Reaction]
+    attempts: int = 8
+    backoff: Backoff = field(default_factory=Backoff)
+
+    def after(self, attempts: int, event_type: str) -> Reaction:
+        """Return the reaction to run after this many faults."""
+        if attempts >= self.attempts and event_type in self.out_of_attempts:
+            return self.out_of_attempts[event_type]
+        return self.on[event_type]
+
+    def limit(self, event_type: str) -> int:
+        """Attempts before the dead letters. A replacement may fault too, and gets as many attempts again."""
+        return self.attempts * (2 if event_type in self.out_of_attempts else 1)
+
+    def delay_s(self, attempts: int) -> float:
+        """Delay after this many faults. It starts anew with the attempts of a replacement."""
+        return self.backoff.after(attempts if attempts < self.attempts else attempts - self.attempts + 1)
+
+
+def run_reaction(
+    reaction: Reaction, received: Received, inbox: Inbox, *, within: Batch | None = None, check_inbox: bool = False
+) -> None:
+    """Run a reaction, unless the inbox contains its message.
+
+    `within`: as a part of this batch. `check_inbox`: the first transaction of the reaction also looks whether the
+    message was handled before, or must wait; without it the caller has looked.
+
+    Raises whatever the reaction raises, and with `check_inbox` KeyIsParked for a message behind a parked one of its
+    order.
+    """
+    context = MessageContext(
+        message_id=received.message_id,
+        traceparent=received.traceparent,
+        within=within,
+        check_inbox_for=received.event.order_id if check_inbox else None,
+    )
+    with suppress(AlreadyHandled):
+        reaction(context, received.event)
+        if not context.in_inbox:  # the reaction changed nothing and recorded no event, so it wrote no inbox row
+            inbox.mark(received.message_id, within)
