@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from uuid import uuid4
 
-import httpx
+import httpx2 as httpx
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-import httpx
+import httpx2 as httpx
 
 from bench.breakdown import Notes
 from bench.closed_loop import BenchmarkFailed

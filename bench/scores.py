@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-import httpx
+import httpx2 as httpx
 from kafka.errors import KafkaError
 from redis.exceptions import RedisError
 from rich.console import Console

@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2 as httpx
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2 as httpx
 
 from comparison.measures import Ending, TimelineEvent
 from comparison.scenarios import Act, Body, Scenario

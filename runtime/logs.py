@@ -15,7 +15,7 @@ from runtime.settings import Settings
 SECRET_WORDS = ("authorization", "cookie", "password", "secret", "token", "api_key", "database_url", "redis_url")
 NOISY = {
     "kafka": logging.ERROR,
-    "httpx": logging.WARNING,
+    "httpx2": logging.WARNING,
     "uvicorn.access": logging.WARNING,
     "celery.beat": logging.WARNING,
     "celery.app.trace": logging.WARNING,  # it logs what tasks return, and with what they were called

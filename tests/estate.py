@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 from celery import Celery
 from imageio_ffmpeg import get_ffmpeg_exe
 

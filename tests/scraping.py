@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-import httpx
+import httpx2 as httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.stack import eventually

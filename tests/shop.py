@@ -4,7 +4,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2 as httpx
 
 from comparison.scenarios import Scenario
 from tests.stack import Json, eventually

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 
-import httpx
+import httpx2 as httpx
 import pytest
 from kafka.errors import KafkaError
 

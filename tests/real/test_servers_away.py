@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
-import httpx
+import httpx2 as httpx
 
 from comparison.scenarios import SCENARIOS
 from tests.estate import Estate

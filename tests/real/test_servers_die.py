@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from comparison.scenarios import SCENARIOS, Scenario

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from adapters.in_flight_keys import RedisInFlightKeys

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 from sqlalchemy import Connection, event
 
 from adapters.clock import utc_now

@@ -1,6 +1,6 @@
 """What may be done to a choreographed order under way, and when it is too late."""
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from domain.commands import (

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-import httpx
+import httpx2 as httpx
 import pytest
 import structlog
 

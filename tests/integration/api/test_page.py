@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 from api.problems import NotPossibleNow

@@ -1,6 +1,6 @@
 """What the API shows of orders and products."""
 
-import httpx
+import httpx2 as httpx
 
 from domain.commands import (
     ChargePayment,
