@@ -89,7 +89,7 @@ async def chain_on(stand: BenchTarget) -> AsyncIterator[Chain]:
     shape = topic_shape(stand.settings)
     topics = [topic(number) for number in range(HOPS + 1)]
     await asyncio.to_thread(ensure_topics, connection, shape, TOPICS_WITHIN_S, topics)
-    hops = [Child("chain_hop", (str(number + 1),)) for number in range(HOPS)]
+    hops = [Child("kafka_hop", (str(number + 1),)) for number in range(HOPS)]
     async with children(stand.settings, stand.folder, *hops):
         producer, consumer = await asyncio.to_thread(connection.producer), await asyncio.to_thread(connection.reader)
         chain = Chain(producer, consumer)

@@ -23,7 +23,7 @@ from domain.order import SagaStyle
 Contests = Mapping[Match, Benchmark]
 
 SHORT_SESSION_MS = 2_000
-_BARE_WORKER = Child("bare_worker")
+_BARE_WORKER = Child("noop_worker")
 
 
 @asynccontextmanager

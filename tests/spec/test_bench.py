@@ -120,7 +120,7 @@ def test_nothing_is_left_behind(printed: str, files: Path) -> None:
 
 def test_nothing_is_left_behind_by_a_run_that_is_broken_off(tmp_path: Path) -> None:
     with bench(tmp_path, "--short", "--figure", "choreographed-p50") as process:
-        eventually(lambda: any(tmp_path.glob(f"{FOLDERS}/few/chain_hop-5.log")), "the references are started", 120)
+        eventually(lambda: any(tmp_path.glob(f"{FOLDERS}/few/kafka_hop-5.log")), "the references are started", 120)
         assert len(processes_in(tmp_path)) > 10
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
