@@ -116,7 +116,7 @@ def test_an_order_that_ends_otherwise_than_expected_fails_the_command(
 
     assert shown.exit_code == 1, shown.output
     assert "declined, choreographed: 2 cancelled (payment_declined), not 2 confirmed" in shown.output
-    assert "This is not as it must be" in report.read_text()
+    assert "Some results are wrong" in report.read_text()
 
 
 def test_an_unknown_scenario_is_refused_with_those_that_there_are() -> None:
