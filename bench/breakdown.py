@@ -38,7 +38,7 @@ class Breakdown:
         before = {**target.all_cpu(), BENCH: time.process_time()}
         yield
         after = {**target.all_cpu(), BENCH: time.process_time()}
-        # A process that was restarted meanwhile is left out.
+        # A restarted process has lost its counter and is left out.
         self.add(
             f"CPU: {subject}", {name: (after[name] - cpu) / count for name, cpu in before.items() if name in after}
         )

@@ -23,7 +23,7 @@ class BenchRun:
 
     Attributes:
         problems: sentences about what did not work.
-        details: the breakdown of the figures, for whoever looks for their cause.
+        details: the breakdown of the figures, to find their causes.
         caveats: sentences that say why these figures deserve less trust.
     """
 
@@ -45,7 +45,7 @@ class BenchRun:
 
 def show(run: BenchRun, console: Console, json_file: Path | None, chart_file: Path | None) -> None:
     """Write the files and print the table. No chart is written if the run failed before it timed an order alone."""
-    # Files first: printing fails if the terminal has been closed meanwhile, and the figures must survive that.
+    # Files first: printing fails if the terminal has been closed, and the figures must survive that.
     if json_file is not None:
         _write(json_file, json.dumps(as_json(run), indent=1) + "\n")
     if chart_file is not None and (chart := time_chart(run.details["seconds"])):

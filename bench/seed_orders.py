@@ -29,7 +29,7 @@ _TIME_COLUMNS = frozenset({"placed_at", "finished_at", "at", "handled_at", "expi
 """In microseconds since 1970."""
 
 _ORDERS_PER_TRANSACTION = 2_000
-"""A service that writes meanwhile waits for less than a second, and gives up after five."""
+"""A service that writes at the same time waits for less than a second, and gives up after five."""
 
 _CACHE_KIB = 200_000
 _LOCK_TIMEOUT_S = 10.0

@@ -157,8 +157,8 @@ COSTS = (
     ),
     Column(
         title="systems",
-        means="systems in which one has to look to see a whole order: one workflow history, or the event logs of"
-        " several services",
+        means="systems that you have to read to see a whole order: one workflow history, or the event logs of several"
+        " services",
         shows=lambda row: str(row.systems),
     ),
 )

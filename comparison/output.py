@@ -20,7 +20,7 @@ ONLY_IN_REPORT = frozenset({"p95 ms", "p99 ms"})
 
 def show(comparison: Comparison, console: Console, *, json_file: Path | None, report_file: Path) -> None:
     """Write the files and print the tables."""
-    # Files first: printing fails if the terminal has been closed meanwhile, and the figures must survive that.
+    # Files first: printing fails if the terminal has been closed, and the figures must survive that.
     if json_file is not None:
         _write(json_file, json.dumps(as_json(comparison), indent=1) + "\n")
     _write(report_file, report(comparison))

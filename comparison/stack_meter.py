@@ -115,7 +115,7 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except FileNotFoundError:
-        return Path("/proc/self").exists() is False
+        return not Path("/proc/self").exists()  # a system without /proc, where os.kill has found the process
 
 
 def commits(database: Path) -> int | None:

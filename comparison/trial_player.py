@@ -40,7 +40,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block that was played. `fault` is None if nothing was broken, or if the deadline passed meanwhile."""
+    """A block that was played. `fault` is None for a trial without a fault, and after a missed deadline."""
 
     turn: Turn
     orders: Sequence[MeasuredOrder]

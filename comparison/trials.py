@@ -35,7 +35,7 @@ class Trial:
     Attributes:
         orders: per block. None leaves the number to the caller.
         concurrent: place all orders of a block at once, instead of each after the end of the one before.
-        fault: what breaks meanwhile.
+        fault: what breaks during the orders.
         stock_for: number of orders for which there is stock; None for all.
     """
 
