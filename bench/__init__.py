@@ -1,1 +1,1 @@
-"""What `twinsaga bench` measures, and how a figure becomes of it: ours against a reference that runs beside it."""
+"""`twinsaga bench`: what the sagas and the bridges cost, each figure as a ratio to a baseline that runs beside it."""

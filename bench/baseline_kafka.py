@@ -1,4 +1,4 @@
-"""The driver of the raw chain: sends into it, and hears from its fifth hop."""
+"""The baseline of the choreographed style: a raw chain of five Kafka hops. This is its driver, at both ends."""
 
 import asyncio
 import threading
@@ -14,88 +14,74 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 from adapters.kafka.topics import ensure_topics
-from bench.breakdown import Notes
-from bench.child_processes import Child, children
+from bench.baseline_processes import BaselineProgram, running
+from bench.breakdown import Breakdown
 from bench.closed_loop import BLOCK_DEADLINE_S, BenchmarkFailed
-from bench.kafka_records import HOPS, first_record, stamps, topic
+from bench.kafka_hop import HOPS, chain_topic, first_record, stamps
 from bench.paired_runs import Values
 from bench.target import BenchTarget
 from runtime.kafka import kafka_connection, topic_shape
 
-WARM_UP_CHAINS = 5
+WARM_UP_RECORDS = 5
 POLL_MS = 50
 TOPICS_WITHIN_S = 20.0
 NANO = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """Seconds since 1970."""
+class ChainTimes:
+    """The way of one record through the chain, in seconds since 1970."""
 
     sent: float
-    taken: Sequence[float]
+    received: Sequence[float]
     back: float
 
 
 @dataclass(slots=True)
-class Chain:
-    """Not for two threads."""
+class RawChain:
+    """Not thread-safe: one thread may be in `run` at a time."""
 
     producer: KafkaProducer
     consumer: KafkaConsumer
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, chains: int, in_flight: int) -> list[Passed]:
-        """Raises DidNotWork when they do not come through in time, or the broker fails."""
-        passed: list[Passed] = []
-        begun, end = 0, time.monotonic() + BLOCK_DEADLINE_S
+    def run(self, records: int, in_flight: int) -> list[ChainTimes]:
+        """Send the records through the chain. After `stop` is set, return those that are back.
+
+        Raises:
+            BenchmarkFailed: not all came back in time, or the broker failed.
+        """
+        back: list[ChainTimes] = []
+        sent, end = 0, time.monotonic() + BLOCK_DEADLINE_S
         try:
-            while len(passed) < chains and not self.stop.is_set():
-                while begun < chains and begun - len(passed) < in_flight:
-                    self.producer.send(topic(0), key=uuid4().hex.encode(), value=first_record(time.time_ns()))
-                    begun += 1
+            while len(back) < records and not self.stop.is_set():
+                while sent < records and sent - len(back) < in_flight:
+                    self.producer.send(chain_topic(0), key=uuid4().hex.encode(), value=first_record(time.time_ns()))
+                    sent += 1
                 batch = self.consumer.poll(timeout_ms=POLL_MS)
-                back = time.time()
-                passed += [_passed(record, back) for records in batch.values() for record in records]
+                now = time.time()
+                back += [_times(record, now) for partition in batch.values() for record in partition]
                 if time.monotonic() > end:
-                    raise BenchmarkFailed(f"raw chains: only {len(passed)} of {chains} came through")
+                    raise BenchmarkFailed(f"raw chains: only {len(back)} of {records} came through")
         except KafkaError as fault:
             raise BenchmarkFailed(f"raw chains: {fault!r}") from fault
-        return passed
-
-
-def _at_the_end(consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
-    consumer.assign(partitions)
-    consumer.seek_to_end(*partitions)
-    for partition in partitions:
-        consumer.position(partition)  # only now the broker is asked where the end is
-
-
-def _passed(record: Any, back: float) -> Passed:  # noqa: ANN401 - kafka-python's, which has no types
-    sent, *taken = (stamp * NANO for stamp in stamps(record.value))
-    return Passed(sent, taken, back)
-
-
-def _legs(passed: Sequence[Passed]) -> dict[str, float]:
-    moments = [(one.sent, *one.taken, one.back) for one in passed]
-    names = [*(f"hop {number + 1}" for number in range(HOPS)), "back"]
-    return {name: median(row[place + 1] - row[place] for row in moments) for place, name in enumerate(names)}
+        return back
 
 
 @asynccontextmanager
-async def chain_on(stand: BenchTarget) -> AsyncIterator[Chain]:
-    """Five hops in processes of their own, on topics shaped as ours."""
-    connection = kafka_connection(stand.settings)
-    shape = topic_shape(stand.settings)
-    topics = [topic(number) for number in range(HOPS + 1)]
+async def raw_chain(target: BenchTarget) -> AsyncIterator[RawChain]:
+    """Run the hops as processes, on topics of the same shape as ours."""
+    connection = kafka_connection(target.settings)
+    shape = topic_shape(target.settings)
+    topics = [chain_topic(number) for number in range(HOPS + 1)]
     await asyncio.to_thread(ensure_topics, connection, shape, TOPICS_WITHIN_S, topics)
-    hops = [Child("chain_hop", (str(number + 1),)) for number in range(HOPS)]
-    async with children(stand.settings, stand.folder, *hops):
+    hops = [BaselineProgram("kafka_hop", (str(number + 1),)) for number in range(HOPS)]
+    async with running(target.settings, target.folder, *hops):
         producer, consumer = await asyncio.to_thread(connection.producer), await asyncio.to_thread(connection.reader)
-        chain = Chain(producer, consumer)
+        chain = RawChain(producer, consumer)
         try:
-            last = [TopicPartition(topic(HOPS), number) for number in range(shape.partitions)]
-            await asyncio.to_thread(_at_the_end, consumer, last)
+            last = [TopicPartition(chain_topic(HOPS), number) for number in range(shape.partitions)]
+            await asyncio.to_thread(_seek_to_end, consumer, last)
             yield chain
         finally:
             chain.stop.set()
@@ -105,30 +91,50 @@ async def chain_on(stand: BenchTarget) -> AsyncIterator[Chain]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawChains:
-    """With one in flight, the medians; else the rate."""
+    """Measures medians with one record in flight, otherwise the rate."""
 
-    chain: Chain
-    chains: int
+    chain: RawChain
+    records: int
     in_flight: int
-    notes: Notes
+    breakdown: Breakdown
 
     async def warm_up(self) -> None:
-        await self._run(min(self.chains, max(WARM_UP_CHAINS, self.in_flight)))
+        await self._run(min(self.records, max(WARM_UP_RECORDS, self.in_flight)))
 
     async def play(self) -> Values:
-        passed = await self._run(self.chains)
+        back = await self._run(self.records)
         if self.in_flight == 1:
-            self.notes.add("raw chain alone: each hop since the one before it", _legs(passed))
+            self.breakdown.add("raw chain alone: each hop since the one before it", _hop_latencies(back))
             return {
-                "choreographed-p50": median(one.taken[-1] - one.sent for one in passed),
-                "choreographed-p50-seen": median(one.back - one.sent for one in passed),
+                "choreographed-p50": median(times.received[-1] - times.sent for times in back),
+                "choreographed-p50-seen": median(times.back - times.sent for times in back),
             }
-        took = max(one.taken[-1] for one in passed) - min(one.sent for one in passed)
-        return {"choreographed-rate": len(passed) / took}
+        took = max(times.received[-1] for times in back) - min(times.sent for times in back)
+        return {"choreographed-rate": len(back) / took}
 
-    async def _run(self, chains: int) -> list[Passed]:
+    async def _run(self, records: int) -> list[ChainTimes]:
         try:
-            return await asyncio.to_thread(self.chain.run, chains, self.in_flight)
+            return await asyncio.to_thread(self.chain.run, records, self.in_flight)
         except asyncio.CancelledError:
+            # A thread cannot be cancelled, and the program would wait for it at its end.
             self.chain.stop.set()
             raise
+
+
+def _seek_to_end(consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+    consumer.assign(partitions)
+    consumer.seek_to_end(*partitions)
+    for partition in partitions:
+        # seek_to_end is lazy: without this call it would take effect after the first record has been sent.
+        consumer.position(partition)
+
+
+def _times(record: Any, back: float) -> ChainTimes:  # noqa: ANN401 - kafka-python has no types
+    sent, *received = (stamp * NANO for stamp in stamps(record.value))
+    return ChainTimes(sent, received, back)
+
+
+def _hop_latencies(records: Sequence[ChainTimes]) -> dict[str, float]:
+    moments = [(times.sent, *times.received, times.back) for times in records]
+    names = [*(f"hop {number + 1}" for number in range(HOPS)), "back"]
+    return {name: median(row[place + 1] - row[place] for row in moments) for place, name in enumerate(names)}

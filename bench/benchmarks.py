@@ -1,4 +1,4 @@
-"""What plays against what: for each match both sides, with the processes that the reference needs."""
+"""Both sides of each benchmark, with the processes that its baseline needs."""
 
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -6,124 +6,133 @@ from contextlib import asynccontextmanager, closing
 from random import Random
 
 from bench.baseline_celery import awaited_tasks, workflows_and_tasks
-from bench.baseline_kafka import RawChains, chain_on
+from bench.baseline_kafka import RawChains, raw_chain
+from bench.baseline_processes import BaselineProgram, running
 from bench.baseline_workflow import BareWorkflows
-from bench.breakdown import Notes
-from bench.celery_app import bench_app
-from bench.child_processes import Child, children
-from bench.metrics import Match
-from bench.order_load import OrdersAlone, OrdersTogether
+from bench.breakdown import Breakdown
+from bench.metrics import BenchmarkId
+from bench.noop_celery import bench_app
+from bench.order_load import ConcurrentOrders, SequentialOrders
 from bench.paired_runs import Benchmark
-from bench.preloaded import CpuOfOrders, Reads, filled
+from bench.preloaded import CpuOfOrders, Reads, preload
 from bench.sizes import CPU_IN_FLIGHT, IN_FLIGHT, Sizes
 from bench.target import BenchTarget
 from bench.workflow_starts import BridgedStarts, DirectStarts
 from domain.order import SagaStyle
 
-Contests = Mapping[Match, Benchmark]
+Benchmarks = Mapping[BenchmarkId, Benchmark]
 
 SHORT_SESSION_MS = 2_000
-_BARE_WORKER = Child("bare_worker")
+_BARE_WORKER = BaselineProgram("noop_worker", ("bare",))
+_AWAITING_WORKER = BaselineProgram("noop_worker", ("awaiting",))
 
 
 @asynccontextmanager
-async def few_and_many_held(
-    few: BenchTarget, many: BenchTarget, sizes: Sizes, dice: Random, notes: Notes
-) -> AsyncIterator[Contests]:
-    """Fill both stacks first."""
-    few_ids, many_ids = await filled(few, sizes.held_few), await filled(many, sizes.held_many)
-    contests = {
-        Match.READS: Benchmark(
-            ours=Reads(stand=many, held=many_ids, reads=sizes.reads, dice=dice),
-            reference=Reads(stand=few, held=few_ids, reads=sizes.reads, dice=dice),
+async def preloaded(
+    few: BenchTarget, many: BenchTarget, sizes: Sizes, rng: Random, breakdown: Breakdown
+) -> AsyncIterator[Benchmarks]:
+    """Fill the databases of both stacks first."""
+    few_ids, many_ids = await preload(few, sizes.held_few), await preload(many, sizes.held_many)
+    benchmarks = {
+        BenchmarkId.READS: Benchmark(
+            ours=Reads(target=many, held=many_ids, reads=sizes.reads, rng=rng),
+            baseline=Reads(target=few, held=few_ids, reads=sizes.reads, rng=rng),
         )
     }
-    for match, style in (
-        (Match.ORCHESTRATED_HELD, SagaStyle.ORCHESTRATED),
-        (Match.CHOREOGRAPHED_HELD, SagaStyle.CHOREOGRAPHED),
+    for benchmark_id, style in (
+        (BenchmarkId.ORCHESTRATED_PRELOADED, SagaStyle.ORCHESTRATED),
+        (BenchmarkId.CHOREOGRAPHED_PRELOADED, SagaStyle.CHOREOGRAPHED),
     ):
         with_many, with_few = (
             CpuOfOrders(
-                stand=stand, style=style, orders=sizes.cpu_orders, in_flight=CPU_IN_FLIGHT, held=held, notes=notes
+                target=target,
+                style=style,
+                orders=sizes.cpu_orders,
+                in_flight=CPU_IN_FLIGHT,
+                held=held,
+                breakdown=breakdown,
             )
-            for stand, held in ((many, "many"), (few, "few"))
+            for target, held in ((many, "many"), (few, "few"))
         )
-        contests[match] = Benchmark(ours=with_many, reference=with_few)
-    yield contests
+        benchmarks[benchmark_id] = Benchmark(ours=with_many, baseline=with_few)
+    yield benchmarks
 
 
 @asynccontextmanager
-async def orchestrated(stand: BenchTarget, sizes: Sizes, notes: Notes) -> AsyncIterator[Contests]:
+async def orchestrated(target: BenchTarget, sizes: Sizes, breakdown: Breakdown) -> AsyncIterator[Benchmarks]:
     style = SagaStyle.ORCHESTRATED
-    async with children(stand.settings, stand.folder, _BARE_WORKER):
+    async with running(target.settings, target.folder, _BARE_WORKER):
         yield {
-            Match.ORCHESTRATED_ALONE: Benchmark(
+            BenchmarkId.ORCHESTRATED_ONE_BY_ONE: Benchmark(
                 rest_s=sizes.rest_seconds,
-                ours=OrdersAlone(stand=stand, style=style, orders=sizes.alone, notes=notes),
-                reference=BareWorkflows(
-                    stand=stand,
+                ours=SequentialOrders(target=target, style=style, orders=sizes.alone, breakdown=breakdown),
+                baseline=BareWorkflows(
+                    target=target,
                     figures=("orchestrated-p50", "orchestrated-p50-seen"),
                     workflows=sizes.alone,
                     in_flight=1,
-                    notes=notes,
+                    breakdown=breakdown,
                 ),
             ),
-            Match.ORCHESTRATED_TOGETHER: Benchmark(
+            BenchmarkId.ORCHESTRATED_CONCURRENT: Benchmark(
                 rest_s=sizes.rest_seconds,
-                ours=OrdersTogether(stand=stand, style=style, orders=sizes.orders, in_flight=IN_FLIGHT, notes=notes),
-                reference=BareWorkflows(
-                    stand=stand,
+                ours=ConcurrentOrders(
+                    target=target, style=style, orders=sizes.orders, in_flight=IN_FLIGHT, breakdown=breakdown
+                ),
+                baseline=BareWorkflows(
+                    target=target,
                     figures=("orchestrated-rate",),
                     workflows=sizes.workflows,
                     in_flight=IN_FLIGHT,
-                    notes=notes,
+                    breakdown=breakdown,
                 ),
             ),
         }
 
 
 @asynccontextmanager
-async def choreographed(stand: BenchTarget, sizes: Sizes, notes: Notes) -> AsyncIterator[Contests]:
+async def choreographed(target: BenchTarget, sizes: Sizes, breakdown: Breakdown) -> AsyncIterator[Benchmarks]:
     style = SagaStyle.CHOREOGRAPHED
-    async with chain_on(stand) as chain:
+    async with raw_chain(target) as chain:
         yield {
-            Match.CHOREOGRAPHED_ALONE: Benchmark(
+            BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE: Benchmark(
                 rest_s=sizes.rest_seconds,
-                ours=OrdersAlone(stand=stand, style=style, orders=sizes.alone, notes=notes),
-                reference=RawChains(chain=chain, chains=sizes.alone, in_flight=1, notes=notes),
+                ours=SequentialOrders(target=target, style=style, orders=sizes.alone, breakdown=breakdown),
+                baseline=RawChains(chain=chain, records=sizes.alone, in_flight=1, breakdown=breakdown),
             ),
-            Match.CHOREOGRAPHED_TOGETHER: Benchmark(
+            BenchmarkId.CHOREOGRAPHED_CONCURRENT: Benchmark(
                 rest_s=sizes.rest_seconds,
-                ours=OrdersTogether(
-                    stand=stand, style=style, orders=sizes.choreographed, in_flight=IN_FLIGHT, notes=notes
+                ours=ConcurrentOrders(
+                    target=target, style=style, orders=sizes.choreographed, in_flight=IN_FLIGHT, breakdown=breakdown
                 ),
-                reference=RawChains(chain=chain, chains=sizes.chains, in_flight=IN_FLIGHT, notes=notes),
+                baseline=RawChains(chain=chain, records=sizes.chains, in_flight=IN_FLIGHT, breakdown=breakdown),
             ),
         }
 
 
 @asynccontextmanager
-async def celery(stand: BenchTarget, sizes: Sizes, _: Notes) -> AsyncIterator[Contests]:
-    workers = (_BARE_WORKER, Child("awaiting_worker"), Child("celery_worker"))
-    async with children(stand.settings, stand.folder, *workers):
-        with closing(bench_app(stand.settings)) as app, ThreadPoolExecutor(1) as thread:
+async def celery(target: BenchTarget, sizes: Sizes, _: Breakdown) -> AsyncIterator[Benchmarks]:
+    workers = (_BARE_WORKER, _AWAITING_WORKER, BaselineProgram("noop_celery"))
+    async with running(target.settings, target.folder, *workers):
+        with closing(bench_app(target.settings)) as app, ThreadPoolExecutor(1) as thread:
             yield {
-                Match.CELERY: Benchmark(
-                    ours=awaited_tasks(stand.temporal, sizes.tasks),
-                    reference=workflows_and_tasks(stand.temporal, app, sizes.tasks, thread),
+                BenchmarkId.CELERY: Benchmark(
+                    ours=awaited_tasks(target.temporal, sizes.tasks),
+                    baseline=workflows_and_tasks(target.temporal, app, sizes.tasks, thread),
                 )
             }
 
 
 @asynccontextmanager
-async def starts(stand: BenchTarget, sizes: Sizes, _: Notes) -> AsyncIterator[Contests]:
-    # The embedded broker lets a group wait for half of it before anybody joins; Apache takes none that is shorter.
-    session_ms = stand.settings.session_timeout_ms if stand.given_engines else SHORT_SESSION_MS
-    settings = stand.settings.with_changes(session_timeout_ms=session_ms)
-    async with children(settings, stand.folder, Child("starts_bridge", asked=True)) as (bridge,):
+async def starts(target: BenchTarget, sizes: Sizes, _: Breakdown) -> AsyncIterator[Benchmarks]:
+    # A group join on the embedded broker takes half of the session timeout. Apache Kafka refuses a shorter timeout
+    # than its own minimum.
+    session_ms = target.settings.session_timeout_ms if target.given_engines else SHORT_SESSION_MS
+    settings = target.settings.with_changes(session_timeout_ms=session_ms)
+    async with running(settings, target.folder, BaselineProgram("starts_bridge", piped=True)) as (bridge,):
         yield {
-            Match.STARTS: Benchmark(
-                ours=BridgedStarts(bridge=bridge, settings=stand.settings, starts=sizes.starts),
-                reference=DirectStarts(client=stand.temporal, starts=sizes.starts),
+            BenchmarkId.STARTS: Benchmark(
+                ours=BridgedStarts(bridge=bridge, settings=target.settings, starts=sizes.starts),
+                baseline=DirectStarts(client=target.temporal, starts=sizes.starts),
             )
         }

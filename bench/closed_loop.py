@@ -1,4 +1,4 @@
-"""Work that is repeated with a fixed number of it in flight."""
+"""Repeats work with a fixed number of calls in flight: each worker begins its next call when its last one has ended."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -6,36 +6,36 @@ from typing import TypeVar
 
 from runtime.errors import first_of
 
-
-class BenchmarkFailed(Exception):
-    """Something did not come to the end that it must have. The text says what; the figure is not to be had."""
-
-
 T = TypeVar("T")
 
 BLOCK_DEADLINE_S = 600.0
 
 
+class BenchmarkFailed(Exception):
+    """Something did not end as it must, so the figure cannot be measured. The text says what."""
+
+
 async def repeated(work: Callable[[int], Awaitable[T]], times: int, *, in_flight: int, what: str) -> list[T]:
-    """Call `work` with 0, 1, ...; return what came out, in the order of the ends.
+    """Call `work` with 0, 1, ... and return its results, in the order in which the calls ended.
 
     Raises:
-        DidNotWork: one of them failed, or not all ended within BLOCK_DEADLINE_S.
+        BenchmarkFailed: a call failed, or not all of them ended within BLOCK_DEADLINE_S.
     """
-    numbers, found = iter(range(times)), list[T]()
+    numbers, results = iter(range(times)), list[T]()
     try:
         async with asyncio.timeout(BLOCK_DEADLINE_S), asyncio.TaskGroup() as workers:
             for _ in range(min(in_flight, times)):
-                workers.create_task(_worked_off(numbers, work, found))
+                workers.create_task(_work(numbers, work, results))
     except TimeoutError as late:
-        raise BenchmarkFailed(f"{what}: only {len(found)} of {times} ended within {BLOCK_DEADLINE_S:.0f} s") from late
+        raise BenchmarkFailed(f"{what}: only {len(results)} of {times} ended within {BLOCK_DEADLINE_S:.0f} s") from late
     except ExceptionGroup as failures:
         first = first_of(failures)
         raise first if isinstance(first, BenchmarkFailed) else BenchmarkFailed(f"{what}: {first!r}") from failures
-    return found
+    return results
 
 
-async def _worked_off(numbers: Iterator[int], work: Callable[[int], Awaitable[T]], found: list[T]) -> None:
+async def _work(numbers: Iterator[int], work: Callable[[int], Awaitable[T]], results: list[T]) -> None:
+    # All workers share one iterator: whichever is free takes the next number.
     for number in numbers:
-        done = await work(number)
-        found.append(done)
+        result = await work(number)
+        results.append(result)

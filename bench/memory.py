@@ -1,4 +1,4 @@
-"""Memory of the stack's own processes: those that its supervisor started, with their children, the engines apart."""
+"""Memory of our own processes: those that the stack's supervisor started, with their children, without the engines."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,84 +6,80 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.goals import GIB
-from bench.order_load import Customers
-from bench.samples import Pair
+from bench.metrics import GIB
+from bench.order_load import OrderLoad
+from bench.paired_runs import Pair
 from bench.sizes import IN_FLIGHT
-from bench.stacks import ENGINES
-from bench.target import BenchTarget
+from bench.target import ENGINES, BenchTarget
 from domain.order import SagaStyle
 from runtime.errors import CannotRun
 
 PARTS = 10
-KILO = 1024
+KIB = 1024
 SETTLE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
-    """Bytes by process: with nothing done, after the first tenth of the orders, and after all of them."""
+class MeasuredMemory:
+    """Bytes by process: before any order, after the first tenth of the orders, and after all of them."""
 
     idle: Mapping[str, int]
     first: Mapping[str, int]
     all: Mapping[str, int]
 
     def pairs(self) -> dict[str, list[Pair]]:
-        idle, first, everything = (float(sum(taken.values())) for taken in (self.idle, self.first, self.all))
+        idle, first, loaded = (float(sum(bytes_of.values())) for bytes_of in (self.idle, self.first, self.all))
         return {
-            "memory-idle": [Pair(ours=idle, reference=float(GIB))],
-            "memory-loaded": [Pair(ours=everything, reference=float(GIB))],
-            "memory-growth": [Pair(ours=everything, reference=first)],
+            "memory-idle": [Pair(ours=idle, baseline=float(GIB))],
+            "memory-loaded": [Pair(ours=loaded, baseline=float(GIB))],
+            "memory-growth": [Pair(ours=loaded, baseline=first)],
         }
 
 
-async def remember(stand: BenchTarget, orders: int, played: Callable[[], None]) -> Remembered:
-    """Half of the orders in either style. `played` is called after each tenth.
+async def measure_memory(target: BenchTarget, orders: int, on_played: Callable[[], None]) -> MeasuredMemory:
+    """Play the orders, half of them in each style. `on_played` is called after each tenth.
 
     Raises:
-        DidNotWork: an order did not end as it has to.
+        BenchmarkFailed: an order did not end as it must.
+        CannotRun: the system does not tell the memory of a process.
     """
     await asyncio.sleep(SETTLE_S)
-    idle = _memory(stand)
+    idle = _memory(target)
     first: Mapping[str, int] = {}
     for part in range(PARTS):
         async with asyncio.TaskGroup() as customers:
             for style in SagaStyle:
                 count = orders // PARTS // len(SagaStyle)
-                customers.create_task(Customers(stand, style).order(count, in_flight=IN_FLIGHT // len(SagaStyle)))
+                customers.create_task(OrderLoad(target, style).run(count, in_flight=IN_FLIGHT // len(SagaStyle)))
         if part == 0:
-            await stand.at_rest()
-            first = _memory(stand)
-        played()
-    await stand.at_rest()
-    return Remembered(idle=idle, first=first, all=_memory(stand))
+            await target.wait_until_idle()
+            first = _memory(target)
+        on_played()
+    await target.wait_until_idle()
+    return MeasuredMemory(idle=idle, first=first, all=_memory(target))
 
 
-def _memory(stand: BenchTarget) -> dict[str, int]:
-    """Proportional set sizes: a page that several processes share counts once, divided among them.
-
-    Raises:
-        CannotRun: this is no Linux.
-    """
-    named = stand.pids()
+def _memory(target: BenchTarget) -> dict[str, int]:
+    """Return proportional set sizes: a page that several processes share is divided among them."""
+    named = target.own_pids()
     parents = _parents()
     supervisor = {parents[pid] for pid in named.values() if pid in parents}
-    apart = {pid for name, pid in stand.all_pids().items() if name in ENGINES}
+    engines = {pid for name, pid in target.all_pids().items() if name in ENGINES}
     names = {pid: name for name, pid in named.items()} | dict.fromkeys(supervisor, "supervisor")
-    taken = dict.fromkeys(names.values(), 0)
+    sizes = dict.fromkeys(names.values(), 0)
     for pid in parents:
-        owner = _owner(pid, parents, names, apart)
+        owner = _owner(pid, parents, names, engines)
         if owner is not None:
-            taken[owner] += _pss(pid)
-    if not sum(taken.values()):
-        raise CannotRun("memory is measured by /proc/PID/smaps_rollup, which is not there")
-    return taken
+            sizes[owner] += _pss(pid)
+    if not sum(sizes.values()):
+        raise CannotRun("memory is measured by /proc/PID/smaps_rollup, which this system does not have")
+    return sizes
 
 
-def _owner(pid: int, parents: Mapping[int, int], names: Mapping[int, str], apart: set[int]) -> str | None:
-    """The process of the stack that this one is, or descends from."""
+def _owner(pid: int, parents: Mapping[int, int], names: Mapping[int, str], engines: set[int]) -> str | None:
+    """Return the name of the process that this one is or descends from; None for an engine and for other programs."""
     while pid in parents:
-        if pid in apart:
+        if pid in engines:
             return None
         if pid in names:
             return names[pid]
@@ -94,7 +90,7 @@ def _owner(pid: int, parents: Mapping[int, int], names: Mapping[int, str], apart
 def _parents() -> dict[int, int]:
     found: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
+        with suppress(OSError):  # it ended meanwhile
             found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
     return found
 
@@ -103,5 +99,5 @@ def _pss(pid: int) -> int:
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
-                return int(line.split()[1]) * KILO
+                return int(line.split()[1]) * KIB
     return 0

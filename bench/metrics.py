@@ -1,135 +1,175 @@
-"""The figures: each is a number of ours divided by the same number of a reference."""
+"""The figures of the bench: each is a value of ours divided by the same value of a baseline."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bench.goals import Goal, Unit, at_least, at_most
+MIB = 1024 * 1024
+GIB = 1024 * MIB
 
 
-class Match(StrEnum):
-    """What is played to get figures. One match may give several."""
+class Unit(StrEnum):
+    PER_SECOND = "per second"
+    SECONDS = "seconds"
+    BYTES = "bytes"
 
-    ORCHESTRATED_HELD = "orchestrated orders, few and many held"
-    CHOREOGRAPHED_HELD = "choreographed orders, few and many held"
+
+def shown(value: float, unit: Unit) -> str:
+    """Format a value for a reader: rates per second, times in milliseconds, memory in MiB."""
+    match unit:
+        case Unit.PER_SECOND:
+            return f"{value:,.1f}/s"
+        case Unit.SECONDS:
+            return f"{value * 1000:,.1f} ms"
+        case Unit.BYTES:
+            return f"{value / MIB:,.0f} MiB"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """A bound of the ratio: a lower one with `least`, otherwise an upper one."""
+
+    bound: float
+    least: bool = False
+
+    def reached_by(self, ratio: float) -> bool:
+        return ratio >= self.bound if self.least else ratio <= self.bound
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.least else '<='} {self.bound:g}"
+
+
+def at_least(bound: float) -> Goal:
+    return Goal(bound=bound, least=True)
+
+
+def at_most(bound: float) -> Goal:
+    return Goal(bound=bound)
+
+
+class BenchmarkId(StrEnum):
+    """What is played. One benchmark may give several figures. The order is that of play."""
+
+    ORCHESTRATED_PRELOADED = "orchestrated orders, few and many held"
+    CHOREOGRAPHED_PRELOADED = "choreographed orders, few and many held"
     READS = "reads, few and many held"
-    ORCHESTRATED_ALONE = "one orchestrated order after the other"
-    ORCHESTRATED_TOGETHER = "orchestrated orders together"
-    CHOREOGRAPHED_ALONE = "one choreographed order after the other"
-    CHOREOGRAPHED_TOGETHER = "choreographed orders together"
+    ORCHESTRATED_ONE_BY_ONE = "one orchestrated order after the other"
+    ORCHESTRATED_CONCURRENT = "orchestrated orders together"
+    CHOREOGRAPHED_ONE_BY_ONE = "one choreographed order after the other"
+    CHOREOGRAPHED_CONCURRENT = "choreographed orders together"
     CELERY = "a Celery task that a workflow awaits"
     STARTS = "starts of workflows"
     MEMORY = "memory"
 
 
-ALONE = (Match.ORCHESTRATED_ALONE, Match.CHOREOGRAPHED_ALONE)
-"""These note where the time of one order goes."""
+ONE_BY_ONE = (BenchmarkId.ORCHESTRATED_ONE_BY_ONE, BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE)
+"""These record where the time of one order goes."""
 
-HELD = (Match.READS, Match.ORCHESTRATED_HELD, Match.CHOREOGRAPHED_HELD)
-"""These need a second stack, which holds many orders."""
+PRELOADED = (BenchmarkId.READS, BenchmarkId.ORCHESTRATED_PRELOADED, BenchmarkId.CHOREOGRAPHED_PRELOADED)
+"""These need a second stack, whose databases hold many orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """`ours` and `reference` say what is measured on either side. Without a goal it is there to be known."""
+    """`ours` and `baseline` describe what is measured on either side. A figure without a goal is for information."""
 
     name: str
-    match: Match
+    benchmark: BenchmarkId
     ours: str
-    reference: str
+    baseline: str
     unit: Unit
     goal: Goal | None = None
 
 
 _BARE = "bare workflow of four no-op activities"
 _CHAIN = "raw chain of five kafka-python hops"
-_HELD = "the same with few orders held"
+_FEW_HELD = "the same with few orders held"
 
 _ALL = (
     Figure(
         name="orchestrated-rate",
-        match=Match.ORCHESTRATED_TOGETHER,
-        ours="orchestrated orders through POST /orders, 32 in flight: first placed to last finished",
-        reference=f"{_BARE}, 32 in flight: first start to last result",
+        benchmark=BenchmarkId.ORCHESTRATED_CONCURRENT,
+        ours="orchestrated orders through POST /orders, 32 in flight: from the first placed to the last finished",
+        baseline=f"{_BARE}, 32 in flight: from the first start to the last result",
         unit=Unit.PER_SECOND,
         goal=at_least(1.0),
     ),
     Figure(
         name="orchestrated-p50",
-        match=Match.ORCHESTRATED_ALONE,
-        ours="orchestrated order alone, placed to finished by the services' clocks, median",
-        reference=f"{_BARE} alone, the client's start to its result, median",
+        benchmark=BenchmarkId.ORCHESTRATED_ONE_BY_ONE,
+        ours="orchestrated order alone, from placed to finished by the services' clocks, median",
+        baseline=f"{_BARE} alone, from the client's call to its result, median",
         unit=Unit.SECONDS,
         goal=at_most(0.8),
     ),
     Figure(
         name="orchestrated-p50-seen",
-        match=Match.ORCHESTRATED_ALONE,
+        benchmark=BenchmarkId.ORCHESTRATED_ONE_BY_ONE,
         ours="the same orders, from sending POST /orders until their end is seen in the database, median",
-        reference=f"{_BARE} alone, the client's start to its result, median",
+        baseline=f"{_BARE} alone, from the client's call to its result, median",
         unit=Unit.SECONDS,
     ),
     Figure(
         name="choreographed-rate",
-        match=Match.CHOREOGRAPHED_TOGETHER,
-        ours="choreographed orders through POST /orders, 32 in flight: first placed to last finished",
-        reference=f"{_CHAIN}, 32 in flight: first sent to last taken by the fifth hop",
+        benchmark=BenchmarkId.CHOREOGRAPHED_CONCURRENT,
+        ours="choreographed orders through POST /orders, 32 in flight: from the first placed to the last finished",
+        baseline=f"{_CHAIN}, 32 in flight: from the first sent to the last received by the fifth hop",
         unit=Unit.PER_SECOND,
         goal=at_least(0.25),
     ),
     Figure(
         name="choreographed-p50",
-        match=Match.CHOREOGRAPHED_ALONE,
-        ours="choreographed order alone, placed to finished by the services' clocks, median",
-        reference=f"{_CHAIN} alone, sent to taken by the fifth hop, median",
+        benchmark=BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE,
+        ours="choreographed order alone, from placed to finished by the services' clocks, median",
+        baseline=f"{_CHAIN} alone, from sent to received by the fifth hop, median",
         unit=Unit.SECONDS,
         goal=at_most(2.0),
     ),
     Figure(
         name="choreographed-p50-seen",
-        match=Match.CHOREOGRAPHED_ALONE,
+        benchmark=BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE,
         ours="the same orders, from sending POST /orders until their end is seen in the database, median",
-        reference=f"{_CHAIN} alone, sent until what the fifth hop sends has come back, median",
+        baseline=f"{_CHAIN} alone, from sent until the fifth hop's record is back, median",
         unit=Unit.SECONDS,
     ),
     Figure(
         name="orchestrated-cpu",
-        match=Match.ORCHESTRATED_HELD,
-        ours="CPU time an orchestrated order of saga worker and API, many orders held",
-        reference=_HELD,
+        benchmark=BenchmarkId.ORCHESTRATED_PRELOADED,
+        ours="CPU time of saga worker and API per orchestrated order, many orders held",
+        baseline=_FEW_HELD,
         unit=Unit.SECONDS,
         goal=at_most(1.1),
     ),
     Figure(
         name="choreographed-cpu",
-        match=Match.CHOREOGRAPHED_HELD,
-        ours="CPU time a choreographed order of the four services and the API, many orders held",
-        reference=_HELD,
+        benchmark=BenchmarkId.CHOREOGRAPHED_PRELOADED,
+        ours="CPU time of the four services and the API per choreographed order, many orders held",
+        baseline=_FEW_HELD,
         unit=Unit.SECONDS,
         goal=at_most(1.1),
     ),
     Figure(
         name="kafka-starts",
-        match=Match.STARTS,
-        ours="workflows started by kafka_into_workflow: first call to last acknowledgement",
-        reference="workflows started by a client, as many calls at a time",
+        benchmark=BenchmarkId.STARTS,
+        ours="workflows started by kafka_into_workflow: from the first call to the last acknowledgement",
+        baseline="workflows started by a client, with as many calls at a time",
         unit=Unit.PER_SECOND,
         goal=at_least(0.8),
     ),
     Figure(
         name="celery-p50",
-        match=Match.CELERY,
-        ours="workflow that awaits a no-op Celery task, the client's start to its result, median",
-        reference="workflow of one no-op activity, and then .delay().get() of the same task, median of the sums",
+        benchmark=BenchmarkId.CELERY,
+        ours="workflow that awaits a no-op Celery task, from the client's call to its result, median",
+        baseline="workflow of one no-op activity, then .delay().get() of the same task, median of the sums",
         unit=Unit.SECONDS,
         goal=at_most(1.2),
     ),
     *(
         Figure(
             name=f"read-{name}",
-            match=Match.READS,
+            benchmark=BenchmarkId.READS,
             ours=f"{call}, one call after the other, 99th percentile, many orders held",
-            reference=_HELD,
+            baseline=_FEW_HELD,
             unit=Unit.SECONDS,
             goal=at_most(1.3),
         )
@@ -142,19 +182,19 @@ _ALL = (
     *(
         Figure(
             name=f"memory-{name}",
-            match=Match.MEMORY,
+            benchmark=BenchmarkId.MEMORY,
             ours=f"memory of all our processes, as proportional set sizes, {when}",
-            reference="what they may take",
+            baseline="the limit of 1 GiB",
             unit=Unit.BYTES,
             goal=at_most(1.0),
         )
-        for name, when in (("idle", "with nothing done yet"), ("loaded", "after all orders"))
+        for name, when in (("idle", "before the first order"), ("loaded", "after all orders"))
     ),
     Figure(
         name="memory-growth",
-        match=Match.MEMORY,
+        benchmark=BenchmarkId.MEMORY,
         ours="memory of all our processes after all orders",
-        reference="after the first tenth of them",
+        baseline="after the first tenth of them",
         unit=Unit.BYTES,
         goal=at_most(1.05),
     ),
@@ -163,7 +203,7 @@ _ALL = (
 FIGURES: Mapping[str, Figure] = {figure.name: figure for figure in _ALL}
 
 
-def matches_for(names: Sequence[str]) -> list[Match]:
-    """What has to be played for these figures, in the order of play."""
-    wanted = {FIGURES[name].match for name in names}
-    return [match for match in Match if match in wanted]
+def benchmarks_for(names: Sequence[str]) -> list[BenchmarkId]:
+    """Return what has to be played for these figures, in the order of play."""
+    needed = {FIGURES[name].benchmark for name in names}
+    return [benchmark for benchmark in BenchmarkId if benchmark in needed]

@@ -1,7 +1,7 @@
-"""Sees how orders end, in the Order service's own database: to ask the API would cost what is measured.
+"""Watches for the end of orders in the Order service's database.
 
-SQLite only, where one event is committed after the other. A look reads those that are new, in a few hundredths of a
-millisecond, so it does not leave the event loop.
+Polling the API instead would cost the API the processor time that is measured. SQLite only: there, events are committed
+one after the other, so a poll that reads on from the last `seq` misses none.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-WAIT_S = 5.0
-_ENDED_SINCE = """
+LOCK_TIMEOUT_S = 5.0
+_FINISHED_SINCE = """
     SELECT seq, orders.order_id, status, reason, placed_at, finished_at
     FROM event_log JOIN orders ON orders.order_id = event_log.order_id
     WHERE seq > ? AND type IN ('order.confirmed', 'order.cancelled')
@@ -23,8 +23,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class OrderEnd:
-    """The moments are those that the services wrote down."""
+class OrderCompletion:
+    """How an order ended, with the times that the services wrote."""
 
     status: str
     reason: str | None
@@ -36,47 +36,53 @@ class OrderEnd:
         return (self.finished_at - self.placed_at).total_seconds()
 
 
-class OrderEnds:
-    def __init__(self, folder: Path, *, every_s: float) -> None:
-        self._file = folder / "orders.db"
-        self._every_s = every_s
-        self._ends: dict[str, asyncio.Future[OrderEnd]] = {}
-        self._seen = 0
+class CompletionWatcher:
+    """`folder` is the stack's data folder; `poll_s` the pause between two polls in seconds."""
 
-    async def end_of(self, order_id: str) -> OrderEnd:
-        """Of an order that was placed since somebody is `looking`."""
-        ended: OrderEnd = await self._end(order_id)
-        del self._ends[order_id]
-        return ended
+    def __init__(self, folder: Path, *, poll_s: float) -> None:
+        self._file = folder / "orders.db"
+        self._poll_s = poll_s
+        self._completions: dict[str, asyncio.Future[OrderCompletion]] = {}
+        self._last_seq = 0
+
+    async def completion_of(self, order_id: str) -> OrderCompletion:
+        """Wait for the end of an order that was placed during `watching`."""
+        completion: OrderCompletion = await self._future(order_id)
+        del self._completions[order_id]
+        return completion
 
     @asynccontextmanager
-    async def looking(self) -> AsyncIterator[None]:
-        """A look that fails ends the block."""
-        with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=WAIT_S)) as connection:
-            (self._seen,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event_log").fetchone()
+    async def watching(self) -> AsyncIterator[None]:
+        """Poll during the block. A poll that fails ends the block."""
+        with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as connection:
+            (self._last_seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event_log").fetchone()
             async with asyncio.TaskGroup() as tasks:
-                task = tasks.create_task(self._look_again_and_again(connection))
+                task = tasks.create_task(self._poll_repeatedly(connection))
                 try:
                     yield
                 finally:
                     task.cancel()
 
-    async def _look_again_and_again(self, connection: sqlite3.Connection) -> None:
+    async def _poll_repeatedly(self, connection: sqlite3.Connection) -> None:
         while True:
-            self._look(connection)
-            await asyncio.sleep(self._every_s)
+            # A few hundredths of a millisecond, so it may run on the event loop.
+            self._poll(connection)
+            await asyncio.sleep(self._poll_s)
 
-    def _look(self, connection: sqlite3.Connection) -> None:
-        for seq, order_id, status, reason, placed_at, finished_at in connection.execute(_ENDED_SINCE, [self._seen]):
-            self._seen = seq
-            end = self._end(order_id)
-            if not end.done():  # who waited for it may have been cancelled
-                end.set_result(OrderEnd(status, reason, _moment(placed_at), _moment(finished_at)))
+    def _poll(self, connection: sqlite3.Connection) -> None:
+        for seq, order_id, status, reason, placed_at, finished_at in connection.execute(
+            _FINISHED_SINCE, [self._last_seq]
+        ):
+            self._last_seq = seq
+            future = self._future(order_id)
+            if not future.done():  # the task that waited for it may have been cancelled
+                future.set_result(OrderCompletion(status, reason, _moment(placed_at), _moment(finished_at)))
 
-    def _end(self, order_id: str) -> "asyncio.Future[OrderEnd]":
-        if order_id not in self._ends:
-            self._ends[order_id] = asyncio.get_running_loop().create_future()
-        return self._ends[order_id]
+    def _future(self, order_id: str) -> "asyncio.Future[OrderCompletion]":
+        # An order may end before its id has come back to the customer. So the poll may be the first to need its future.
+        if order_id not in self._completions:
+            self._completions[order_id] = asyncio.get_running_loop().create_future()
+        return self._completions[order_id]
 
 
 def _moment(microseconds: int) -> datetime:

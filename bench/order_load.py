@@ -1,7 +1,6 @@
-"""Our side: customers who place orders over HTTP. Their ends are seen in the database, so that looking costs little."""
+"""Our side of the benchmarks: customers who place orders over HTTP."""
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 from statistics import median
@@ -11,113 +10,123 @@ import httpx2 as httpx
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
-from bench.breakdown import Notes, legs
+from bench.breakdown import Breakdown, step_latencies
 from bench.closed_loop import BenchmarkFailed, repeated
-from bench.http_client import OrderCalls
-from bench.order_completion import OrderEnd, OrderEnds
+from bench.order_completion import CompletionWatcher, OrderCompletion
 from bench.paired_runs import Values
-from bench.target import HTTP_TIMEOUT_S, BenchTarget
-from comparison.api_client import Shopping
+from bench.target import BenchTarget
+from comparison.api_client import ShopClient
 from comparison.scenarios import SCENARIOS, Body
 from domain.ids import OrderId
 from domain.order import SagaStyle
 from workflows.order_saga import workflow_id
 
 WARM_UP_ORDERS = 5
-LOOK_ALONE_S = 0.002
-LOOK_TOGETHER_S = 0.02
-"""An order waits 10 ms longer for its successor than it would have to, in more than half a second."""
+SEQUENTIAL_POLL_S = 0.002
+CONCURRENT_POLL_S = 0.02
+"""Delays the next order of a customer by 10 ms on average, where an order takes more than half a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndedOrder:
-    """`seen_s` is from sending it until its end was seen."""
+class FinishedOrder:
+    """`seen_s` is the time from sending the order until its end was seen, in seconds."""
 
     order_id: str
-    end: OrderEnd
+    completion: OrderCompletion
     seen_s: float
 
 
-class Customers:
-    def __init__(self, stand: BenchTarget, style: SagaStyle, scenario: str = "ok") -> None:
-        self._stand = stand
+class OrderLoad:
+    """A load of equal orders. Each customer places the next one after the end of the last."""
+
+    def __init__(self, target: BenchTarget, style: SagaStyle, scenario: str = "ok") -> None:
+        self._target = target
         self._style = style
         self._scenario = SCENARIOS[scenario]
-        self._shopping = Shopping(stand.http)
+        self._shop = ShopClient(target.http)
 
-    async def order(self, count: int, *, in_flight: int) -> list[EndedOrder]:
-        """Place so many orders of a product of their own, each customer the next one after the end of the last.
+    async def run(self, orders: int, *, in_flight: int) -> list[FinishedOrder]:
+        """Place the orders, for a product of their own.
 
         Raises:
-            DidNotWork: one did not end as it has to.
+            BenchmarkFailed: an order did not end as its scenario says.
         """
-        body = await self._stocked() | {"style": self._style.value}
-        order = json.dumps(body).encode()
-        looker = OrderEnds(self._stand.folder, every_s=LOOK_ALONE_S if in_flight == 1 else LOOK_TOGETHER_S)
+        body = await self._stock()
+        watcher = CompletionWatcher(
+            self._target.folder, poll_s=SEQUENTIAL_POLL_S if in_flight == 1 else CONCURRENT_POLL_S
+        )
 
-        async def one(_: int) -> EndedOrder:
+        async def one(_: int) -> FinishedOrder:
             began = time.perf_counter()
-            order_id = await calls.place(order)
-            end = await looker.end_of(order_id)
+            order_id = await self._shop.place(body, self._style)
+            completion = await watcher.completion_of(order_id)
             seen_s = time.perf_counter() - began
-            if (end.status, end.reason) != (self._scenario.status, self._scenario.reason):
-                raise BenchmarkFailed(f"{self._style} order {order_id} is {end.status} ({end.reason})")
+            if (completion.status, completion.reason) != (self._scenario.status, self._scenario.reason):
+                raise BenchmarkFailed(f"{self._style} order {order_id} is {completion.status} ({completion.reason})")
             if in_flight == 1 and self._style is SagaStyle.ORCHESTRATED:
-                await self._saga_closes(order_id)
-            return EndedOrder(order_id=order_id, end=end, seen_s=seen_s)
+                await self._wait_for_saga(order_id)
+            return FinishedOrder(order_id=order_id, completion=completion, seen_s=seen_s)
 
-        async with OrderCalls(self._stand.api, HTTP_TIMEOUT_S) as calls, looker.looking():
-            return await repeated(one, count, in_flight=in_flight, what=f"{self._style} orders")
+        async with watcher.watching():
+            return await repeated(one, orders, in_flight=in_flight, what=f"{self._style} orders")
 
-    async def _saga_closes(self, order_id: str) -> None:
-        """At an order's end its saga still tells others of it, beside which the next order would not run alone."""
-        saga = self._stand.temporal.get_workflow_handle(workflow_id(OrderId(order_id)))
+    async def _wait_for_saga(self, order_id: str) -> None:
+        # The saga publishes its outcome after the order's end. The next order would not run alone beside that.
+        saga = self._target.temporal.get_workflow_handle(workflow_id(OrderId(order_id)))
         try:
             await saga.result()
         except (RPCError, WorkflowFailureError) as failure:
-            raise BenchmarkFailed(f"the saga of order {order_id} did not close well: {failure!r}") from failure
+            raise BenchmarkFailed(f"the saga of order {order_id} did not complete: {failure!r}") from failure
 
-    async def _stocked(self) -> Body:
+    async def _stock(self) -> Body:
         try:
-            return await self._shopping.stocked(self._scenario, uuid4().hex[:8])
+            return await self._shop.stock(self._scenario, uuid4().hex[:8])
         except httpx.HTTPError as failure:
-            raise BenchmarkFailed(f"the shelf could not be filled: {failure!r}") from failure
+            raise BenchmarkFailed(f"the product could not be stocked: {failure!r}") from failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrdersAlone:
-    stand: BenchTarget
+class SequentialOrders:
+    """Measures the median time of an order that runs alone."""
+
+    target: BenchTarget
     style: SagaStyle
     orders: int
-    notes: Notes
+    breakdown: Breakdown
 
     async def warm_up(self) -> None:
-        await Customers(self.stand, self.style).order(min(self.orders, WARM_UP_ORDERS), in_flight=1)
+        await OrderLoad(self.target, self.style).run(min(self.orders, WARM_UP_ORDERS), in_flight=1)
 
     async def play(self) -> Values:
-        ended = await Customers(self.stand, self.style).order(self.orders, in_flight=1)
-        placed = {order.order_id: order.end.placed_at for order in ended}
-        took = await asyncio.to_thread(legs, self.stand.databases, placed)
-        self.notes.add(f"{self.style} order alone: each event since the one before it", took)
+        finished = await OrderLoad(self.target, self.style).run(self.orders, in_flight=1)
+        placed = {order.order_id: order.completion.placed_at for order in finished}
+        latencies = await asyncio.to_thread(step_latencies, self.target.databases, placed)
+        self.breakdown.add(f"{self.style} order alone: each event since the one before it", latencies)
         return {
-            f"{self.style}-p50": median(order.end.seconds for order in ended),
-            f"{self.style}-p50-seen": median(order.seen_s for order in ended),
+            f"{self.style}-p50": median(order.completion.seconds for order in finished),
+            f"{self.style}-p50-seen": median(order.seen_s for order in finished),
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrdersTogether:
-    stand: BenchTarget
+class ConcurrentOrders:
+    """Measures the rate of orders with a fixed number in flight."""
+
+    target: BenchTarget
     style: SagaStyle
     orders: int
     in_flight: int
-    notes: Notes
+    breakdown: Breakdown
 
     async def warm_up(self) -> None:
-        await Customers(self.stand, self.style).order(min(self.orders, self.in_flight), in_flight=self.in_flight)
+        await self._run(min(self.orders, self.in_flight))
 
     async def play(self) -> Values:
-        with self.notes.cpu_of_each(f"{self.style} orders together", self.stand, self.orders):
-            ended = await Customers(self.stand, self.style).order(self.orders, in_flight=self.in_flight)
-        took = max(order.end.finished_at for order in ended) - min(order.end.placed_at for order in ended)
-        return {f"{self.style}-rate": len(ended) / took.total_seconds()}
+        with self.breakdown.cpu_per_item(f"{self.style} orders together", self.target, self.orders):
+            finished = await self._run(self.orders)
+        completions = [order.completion for order in finished]
+        took = max(each.finished_at for each in completions) - min(each.placed_at for each in completions)
+        return {f"{self.style}-rate": len(completions) / took.total_seconds()}
+
+    async def _run(self, orders: int) -> list[FinishedOrder]:
+        return await OrderLoad(self.target, self.style).run(orders, in_flight=self.in_flight)

@@ -1,4 +1,4 @@
-"""The same work twice: on a stack that holds few orders, and on one that holds many."""
+"""The benchmarks of full databases: the same work on a stack that holds few orders, and on one that holds many."""
 
 import asyncio
 import gc
@@ -10,110 +10,109 @@ from random import Random
 
 import httpx2 as httpx
 
-from bench.breakdown import Notes
+from bench.breakdown import Breakdown
 from bench.closed_loop import BenchmarkFailed
-from bench.order_load import Customers
+from bench.order_load import OrderLoad
 from bench.paired_runs import Values
-from bench.seed_orders import fill
-from bench.stacks import ENGINES
-from bench.target import BenchTarget
+from bench.seed_orders import copy_orders
+from bench.target import ENGINES, BenchTarget
 from comparison.measures import percentile
 from comparison.stack import PROCESSES_OF
 from domain.ids import OrderId
 from domain.order import SagaStyle
 
-CONFIRMED_EACH, CANCELLED_EACH = 9, 1
-"""Of either style, among every twenty that are held."""
+CONFIRMED_SHARE, CANCELLED_SHARE = 9, 1
+"""Of each style, among twenty preloaded orders."""
 
-PERCENT = 99
+PERCENTILE = 99
 WARM_UP_READS = 20
 
 
-async def filled(stand: BenchTarget, orders: int) -> list[OrderId]:
-    """Let the stack hold so many finished orders more; return their ids."""
+async def preload(target: BenchTarget, orders: int) -> list[OrderId]:
+    """Add this number of finished orders to the databases of the stack; return their ids."""
     models: list[OrderId] = []
     for style in SagaStyle:
-        for name, times in (("ok", CONFIRMED_EACH), ("declined", CANCELLED_EACH)):
-            (ended,) = await Customers(stand, style, name).order(1, in_flight=1)
-            models += [OrderId(ended.order_id)] * times
-    await stand.at_rest()
+        for scenario, share in (("ok", CONFIRMED_SHARE), ("declined", CANCELLED_SHARE)):
+            (finished,) = await OrderLoad(target, style, scenario).run(1, in_flight=1)
+            models += [OrderId(finished.order_id)] * share
+    await target.wait_until_idle()
     stop = threading.Event()
     try:
-        return await asyncio.to_thread(fill, stand.folder, models, orders, stop)
+        return await asyncio.to_thread(copy_orders, target.folder, models, orders, stop)
     finally:
-        stop.set()  # else whoever breaks off waits for the thread
+        stop.set()  # a thread cannot be cancelled, and the program would wait for it at its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuOfOrders:
-    """CPU time of what is ours of the processes that the style needs, from before the first order until all is at rest.
+    """Measures the CPU time of our processes that the style needs, from the first order until the stack is idle.
 
-    What they do when idle is in it, on both sides alike.
+    It includes their idle work, on both sides alike. `held` names the side in the breakdown.
     """
 
-    stand: BenchTarget
+    target: BenchTarget
     style: SagaStyle
     orders: int
     in_flight: int
     held: str
-    notes: Notes
+    breakdown: Breakdown
 
     async def warm_up(self) -> None:
-        await self._order(min(self.orders, self.in_flight))
+        await self._run(min(self.orders, self.in_flight))
 
     async def play(self) -> Values:
-        before, pids = self.stand.cpu(), self.stand.pids()
-        await self._order(self.orders)
-        await self.stand.at_rest()
-        after = self.stand.cpu()
-        each = {name: (after[name] - used) / self.orders for name, used in before.items() if name in after}
-        self.notes.add(f"CPU: {self.style} orders, {self.held} held", each)
-        if pids != self.stand.pids():
-            raise BenchmarkFailed("a process of the stack was started anew, so its CPU time is not known")
+        before, pids = self.target.own_cpu(), self.target.own_pids()
+        await self._run(self.orders)
+        await self.target.wait_until_idle()
+        after = self.target.own_cpu()
+        per_order = {name: (after[name] - used) / self.orders for name, used in before.items() if name in after}
+        self.breakdown.add(f"CPU: {self.style} orders, {self.held} held", per_order)
+        if pids != self.target.own_pids():
+            raise BenchmarkFailed("a process of the stack was restarted, so its CPU time is not known")
         needed = [name for name in PROCESSES_OF[self.style] if name not in ENGINES]
-        return {f"{self.style}-cpu": sum(each[name] for name in needed)}
+        return {f"{self.style}-cpu": sum(per_order[name] for name in needed)}
 
-    async def _order(self, orders: int) -> None:
-        await Customers(self.stand, self.style).order(orders, in_flight=self.in_flight)
+    async def _run(self, orders: int) -> None:
+        await OrderLoad(self.target, self.style).run(orders, in_flight=self.in_flight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """Calls of the API, one after the other, each kind so often, in an order that the dice say."""
+    """Times calls of the API, one after the other, `reads` of each kind in a random order."""
 
-    stand: BenchTarget
+    target: BenchTarget
     held: Sequence[OrderId]
     reads: int
-    dice: Random
+    rng: Random
 
     async def warm_up(self) -> None:
         await self._read(min(self.reads, WARM_UP_READS))
 
     async def play(self) -> Values:
-        return {name: percentile(times, PERCENT) for name, times in (await self._read(self.reads)).items()}
+        return {name: percentile(times, PERCENTILE) for name, times in (await self._read(self.reads)).items()}
 
     async def _read(self, reads: int) -> dict[str, list[float]]:
         calls = []
         for number in range(reads):
-            one, other = self.dice.choice(self.held), self.dice.choice(self.held)
+            one, other = self.rng.choice(self.held), self.rng.choice(self.held)
             calls.append(("read-order", f"/orders/{one}"))
             calls.append(("read-timeline", f"/orders/{other}/timeline"))
             calls.append(("read-list", f"/orders?status={'cancelled' if number % 2 else 'confirmed'}"))
-        self.dice.shuffle(calls)
-        taken: dict[str, list[float]] = {}
+        self.rng.shuffle(calls)
+        times: dict[str, list[float]] = {}
         gc.collect()
-        gc.disable()  # a pause of the one who measures is not the API's
+        gc.disable()  # a pause of this process would count as the API's
         try:
             for name, path in calls:
-                taken.setdefault(name, []).append(await self._timed(path))
+                times.setdefault(name, []).append(await self._timed(path))
         finally:
             gc.enable()
-        return taken
+        return times
 
     async def _timed(self, path: str) -> float:
         began = time.perf_counter()
         try:
-            (await self.stand.http.get(path)).raise_for_status()
+            (await self.target.http.get(path)).raise_for_status()
         except httpx.HTTPError as failure:
             raise BenchmarkFailed(f"GET {path}: {failure!r}") from failure
         return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""`twinsaga bench`: the stacks, what is played on them, and what comes of it."""
+"""A run of `twinsaga bench`: start the stacks, play the benchmarks, collect the results, stop the stacks."""
 
 import asyncio
 import tempfile
@@ -12,37 +12,42 @@ from random import Random
 
 from rich.console import Console
 
-from bench import benchmarks as contests
-from bench.breakdown import Notes
-from bench.memory import remember
-from bench.metrics import FIGURES, HELD, Match, matches_for
+from bench import benchmarks
+from bench.breakdown import Breakdown
+from bench.memory import measure_memory
+from bench.metrics import FIGURES, PRELOADED, BenchmarkId, benchmarks_for
+from bench.paired_runs import Measured, Pair
 from bench.report import BenchRun
-from bench.samples import Measured, Pair
-from bench.scores import Scores, audited
+from bench.scores import Scores, check_invariants
 from bench.sizes import Sizes
-from bench.stacks import PLAYERS, RunningStack, stack
-from bench.target import BenchTarget, stand_on
+from bench.target import BenchTarget, RunningStack, running_stack, target_on
 from comparison.machine import caveats, load, machine
+from comparison.stack import SAGA_PROCESSES
 
 EVEN = 0.5
 
-Beside = Callable[[BenchTarget, Sizes, Notes], AbstractAsyncContextManager[contests.Contests]]
-REFERENCES: Mapping[tuple[Match, ...], Beside] = {
-    (Match.ORCHESTRATED_ALONE, Match.ORCHESTRATED_TOGETHER): contests.orchestrated,
-    (Match.CHOREOGRAPHED_ALONE, Match.CHOREOGRAPHED_TOGETHER): contests.choreographed,
-    (Match.CELERY,): contests.celery,
-    (Match.STARTS,): contests.starts,
+Opener = Callable[[BenchTarget, Sizes, Breakdown], AbstractAsyncContextManager[benchmarks.Benchmarks]]
+OPENERS: Mapping[tuple[BenchmarkId, ...], Opener] = {
+    (BenchmarkId.ORCHESTRATED_ONE_BY_ONE, BenchmarkId.ORCHESTRATED_CONCURRENT): benchmarks.orchestrated,
+    (BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE, BenchmarkId.CHOREOGRAPHED_CONCURRENT): benchmarks.choreographed,
+    (BenchmarkId.CELERY,): benchmarks.celery,
+    (BenchmarkId.STARTS,): benchmarks.starts,
 }
-"""The starts come last, since they leave thousands of workflows open."""
+"""Starts the baseline of these benchmarks. The starts come last: they leave thousands of open workflows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`figures` are names of FIGURES.
+    """What to play.
 
-    `one_stack`: everything is played on the same stack, which is quicker and says less: memory is that of fewer
-    processes, and few and many orders are held by the same databases. `given_engines` as `stack` takes it: then no
-    figure of HELD, since two stacks cannot share engines.
+    Attributes:
+        figures: names of FIGURES.
+        sizes: how much of it.
+        seed: the same seed gives the same order of play.
+        one_stack: play everything on one stack. That is quicker and means less: memory is that of fewer processes, and
+            the same databases hold few and many orders.
+        given_engines: use the engines of the settings. Then no figure of PRELOADED can be measured, since two stacks
+            cannot share engines.
     """
 
     figures: Sequence[str]
@@ -52,22 +57,22 @@ class Plan:
     given_engines: bool = False
 
     @property
-    def matches(self) -> list[Match]:
-        return matches_for(self.figures)
+    def benchmarks(self) -> list[BenchmarkId]:
+        return benchmarks_for(self.figures)
 
 
 def bench(plan: Plan, console: Console) -> BenchRun:
-    """Start the stacks, play everything, stop them.
+    """Play the plan on stacks of its own.
 
     Raises:
-        CannotRun: a stack or a reference did not come up, or the settings name databases elsewhere.
+        CannotRun: a stack or a baseline did not come up, or the settings name databases elsewhere.
     """
     began, clock = datetime.now(UTC), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="twinsaga-bench-") as name:
         folder = Path(name)
         described, doubts = machine(folder) | {"load before": load()}, caveats()
-        with Scores(plan.matches, plan.sizes, console) as scores:
-            _play(plan, folder, scores, Random(plan.seed))  # noqa: S311 - nothing secret hangs on it
+        with Scores(plan.benchmarks, plan.sizes, console) as scores:
+            _play(plan, folder, scores, Random(plan.seed))  # noqa: S311 - not used for secrets
     return BenchRun(
         seed=plan.seed,
         began=began,
@@ -80,26 +85,27 @@ def bench(plan: Plan, console: Console) -> BenchRun:
             if name in plan.figures and name in scores.pairs
         ],
         problems=scores.problems,
-        details={"seconds": scores.notes.medians(), "memory_bytes": scores.memory, "run_seconds": scores.took},
+        details={"seconds": scores.breakdown.medians(), "memory_bytes": scores.memory, "run_seconds": scores.took},
         caveats=doubts,
     )
 
 
-def _play(plan: Plan, folder: Path, scores: Scores, dice: Random) -> None:
-    if plan.one_stack or any(match is not Match.MEMORY for match in plan.matches):
+def _play(plan: Plan, folder: Path, scores: Scores, rng: Random) -> None:
+    if plan.one_stack or any(benchmark is not BenchmarkId.MEMORY for benchmark in plan.benchmarks):
         with ExitStack() as stacks:
             scores.begin("starting a stack")
-            few = stacks.enter_context(stack(folder / "few", PLAYERS, given_engines=plan.given_engines))
+            few = stacks.enter_context(running_stack(folder / "few", SAGA_PROCESSES, given_engines=plan.given_engines))
             if plan.one_stack:
-                asyncio.run(_memory(few, plan, scores))
-            if any(match in HELD for match in plan.matches):
+                asyncio.run(_play_memory(few, plan, scores))
+            if any(benchmark in PRELOADED for benchmark in plan.benchmarks):
                 with _second_stack(folder, few, plan, scores) as many:
-                    asyncio.run(_held(few, many, plan, scores, dice))
-            asyncio.run(_beside_references(few, plan, scores, dice))
-    if Match.MEMORY in plan.matches and not plan.one_stack:
+                    asyncio.run(_play_preloaded(few, many, plan, scores, rng))
+            asyncio.run(_play_against_baselines(few, plan, scores, rng))
+    if BenchmarkId.MEMORY in plan.benchmarks and not plan.one_stack:
+        # Memory is that of every process of the product, so it needs a stack of all of them.
         scores.begin("starting everything")
-        with stack(folder / "whole", given_engines=plan.given_engines) as whole:
-            asyncio.run(_memory(whole, plan, scores))
+        with running_stack(folder / "whole", given_engines=plan.given_engines) as whole:
+            asyncio.run(_play_memory(whole, plan, scores))
 
 
 @contextmanager
@@ -108,43 +114,43 @@ def _second_stack(folder: Path, first: RunningStack, plan: Plan, scores: Scores)
         yield first
         return
     scores.begin("starting a second stack")
-    with stack(folder / "many", PLAYERS) as second:
+    with running_stack(folder / "many", SAGA_PROCESSES) as second:
         yield second
 
 
-async def _held(few: RunningStack, many: RunningStack, plan: Plan, scores: Scores, dice: Random) -> None:
-    async with stand_on(few) as with_few, stand_on(many) as with_many:
-        with scores.noting_problems("filling the databases"):
-            async with contests.few_and_many_held(with_few, with_many, plan.sizes, dice, scores.notes) as held:
-                await _contested(held, plan, scores, dice)
-        await audited(with_many, scores)
+async def _play_preloaded(few: RunningStack, many: RunningStack, plan: Plan, scores: Scores, rng: Random) -> None:
+    async with target_on(few) as with_few, target_on(many) as with_many:
+        with scores.recording_problems("filling the databases"):
+            async with benchmarks.preloaded(with_few, with_many, plan.sizes, rng, scores.breakdown) as opened:
+                await _play_opened(opened, plan, scores, rng)
+        await check_invariants(with_many, scores)
 
 
-async def _beside_references(stack: RunningStack, plan: Plan, scores: Scores, dice: Random) -> None:
-    async with stand_on(stack) as stand:
-        for matches, beside in REFERENCES.items():
-            if any(match in matches for match in plan.matches):
-                with scores.noting_problems("starting the references"):
-                    async with beside(stand, plan.sizes, scores.notes) as contested:
-                        await _contested(contested, plan, scores, dice)
-        await audited(stand, scores)
+async def _play_against_baselines(stack: RunningStack, plan: Plan, scores: Scores, rng: Random) -> None:
+    async with target_on(stack) as target:
+        for ids, opener in OPENERS.items():
+            if any(benchmark in ids for benchmark in plan.benchmarks):
+                with scores.recording_problems("starting the references"):
+                    async with opener(target, plan.sizes, scores.breakdown) as opened:
+                        await _play_opened(opened, plan, scores, rng)
+        await check_invariants(target, scores)
 
 
-async def _contested(contested: contests.Contests, plan: Plan, scores: Scores, dice: Random) -> None:
-    for match in plan.matches:
-        if match in contested:
-            await scores.play(match, contested[match], ours_first=dice.random() < EVEN)
+async def _play_opened(opened: benchmarks.Benchmarks, plan: Plan, scores: Scores, rng: Random) -> None:
+    for benchmark_id in plan.benchmarks:
+        if benchmark_id in opened:
+            await scores.play(benchmark_id, opened[benchmark_id], ours_first=rng.random() < EVEN)
 
 
-async def _memory(stack: RunningStack, plan: Plan, scores: Scores) -> None:
-    if Match.MEMORY not in plan.matches:
+async def _play_memory(stack: RunningStack, plan: Plan, scores: Scores) -> None:
+    if BenchmarkId.MEMORY not in plan.benchmarks:
         return
-    async with stand_on(stack) as stand:
+    async with target_on(stack) as target:
 
         async def played() -> Mapping[str, Sequence[Pair]]:
-            remembered = await remember(stand, plan.sizes.memory_orders, scores.block_played)
-            scores.memory = asdict(remembered)
-            return remembered.pairs()
+            measured = await measure_memory(target, plan.sizes.memory_orders, scores.block_played)
+            scores.memory = asdict(measured)
+            return measured.pairs()
 
-        await scores.score(Match.MEMORY, played)
-        await audited(stand, scores)
+        await scores.score(BenchmarkId.MEMORY, played)
+        await check_invariants(target, scores)

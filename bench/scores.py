@@ -1,4 +1,4 @@
-"""What has come out so far, what did not work, and how far the run is."""
+"""The state of a run: the pairs so far, the problems, the progress bar."""
 
 import sqlite3
 import time
@@ -15,12 +15,11 @@ from rich.console import Console
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
-from bench.breakdown import Notes
+from bench.breakdown import Breakdown
 from bench.closed_loop import BenchmarkFailed
 from bench.memory import PARTS
-from bench.metrics import Match
-from bench.paired_runs import Benchmark, play
-from bench.samples import Pair
+from bench.metrics import BenchmarkId
+from bench.paired_runs import Benchmark, Pair, play
 from bench.sizes import Sizes
 from bench.target import BenchTarget
 from runtime.console import progress_bar
@@ -28,22 +27,25 @@ from runtime.errors import first_of
 from runtime.wiring import audit_of
 
 FAILURES = (BenchmarkFailed, httpx.HTTPError, RPCError, WorkflowFailureError, KafkaError, RedisError, sqlite3.Error)
+AUDITS = 20
+AUDIT_PAUSE_S = 0.5
+SHOWN_VIOLATIONS = 20
 
 
 class Scores:
-    """`pairs` by the name of the figure; `took` is seconds of this run by what it was doing."""
+    """Collects the results: `pairs` by the name of the figure, `took` in seconds by activity."""
 
-    def __init__(self, matches: Sequence[Match], sizes: Sizes, console: Console) -> None:
+    def __init__(self, benchmarks: Sequence[BenchmarkId], sizes: Sizes, console: Console) -> None:
         self._sizes = sizes
         self._progress = progress_bar(console)
-        total = sum(PARTS if match is Match.MEMORY else 2 * sizes.pairs for match in matches)
+        total = sum(PARTS if benchmark is BenchmarkId.MEMORY else 2 * sizes.pairs for benchmark in benchmarks)
         self._bar = self._progress.add_task("starting", total=total)
         self.pairs: dict[str, Sequence[Pair]] = {}
         self.problems: list[str] = []
-        self.notes = Notes()
+        self.breakdown = Breakdown()
         self.memory: Mapping[str, Mapping[str, int]] = {}
         self.took: dict[str, float] = {}
-        self._what, self._since = "starting", time.monotonic()
+        self._activity, self._since = "starting", time.monotonic()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -55,52 +57,50 @@ class Scores:
         self.begin("broken off" if kind else "done")
         self._progress.stop()
 
-    def begin(self, what: str) -> None:
-        self._progress.update(self._bar, description=what)
+    def begin(self, activity: str) -> None:
+        self._progress.update(self._bar, description=activity)
         now = time.monotonic()
-        self.took[self._what] = self.took.get(self._what, 0.0) + now - self._since
-        self._what, self._since = what, now
+        self.took[self._activity] = self.took.get(self._activity, 0.0) + now - self._since
+        self._activity, self._since = activity, now
 
     def block_played(self) -> None:
         self._progress.advance(self._bar)
 
-    async def play(self, match: Match, contest: Benchmark, *, ours_first: bool) -> None:
+    async def play(self, benchmark_id: BenchmarkId, benchmark: Benchmark, *, ours_first: bool) -> None:
         async def played() -> Mapping[str, Sequence[Pair]]:
-            return await play(contest, self._sizes.pairs, ours_first=ours_first, played=self.block_played)
+            return await play(benchmark, self._sizes.pairs, ours_first=ours_first, on_played=self.block_played)
 
-        await self.score(match, played)
+        await self.score(benchmark_id, played)
 
-    async def score(self, match: Match, played: Callable[[], Awaitable[Mapping[str, Sequence[Pair]]]]) -> None:
-        """Take in what the match came to."""
-        with self.noting_problems(match):
+    async def score(
+        self, benchmark_id: BenchmarkId, played: Callable[[], Awaitable[Mapping[str, Sequence[Pair]]]]
+    ) -> None:
+        """Add the pairs that `played` returns, or the problem that it meets."""
+        with self.recording_problems(benchmark_id):
             self.pairs |= await played()
 
     @contextmanager
-    def noting_problems(self, what: str) -> Iterator[None]:
-        """What does not work here is a problem of the run, which goes on with what comes next."""
-        self.begin(what)
+    def recording_problems(self, activity: str) -> Iterator[None]:
+        """Record a failure of the block as a problem of the run, which then continues behind the block."""
+        self.begin(activity)
         try:
             yield
         except* FAILURES as failures:
-            self.problems.append(f"{what}: {first_of(failures)}")
+            self.problems.append(f"{activity}: {first_of(failures)}")
 
 
-LOOKS = 20
-LOOK_AGAIN_S = 0.5
-SHOWN = 20
-
-
-async def audited(stand: BenchTarget, scores: Scores) -> None:
-    """Hold the stack to every invariant, once it is at rest. What is broken is a problem of the run."""
-    with scores.noting_problems("audit"):
-        await stand.at_rest()
-        verdict = await to_thread(audit_of, stand.databases)
-        for _ in range(LOOKS):
+async def check_invariants(target: BenchTarget, scores: Scores) -> None:
+    """Audit the stack once it is idle, and record each violation as a problem of the run."""
+    with scores.recording_problems("audit"):
+        await target.wait_until_idle()
+        verdict = await to_thread(audit_of, target.databases)
+        for _ in range(AUDITS):
             if verdict.ok:
                 return
-            await sleep(LOOK_AGAIN_S)
-            verdict = await to_thread(audit_of, stand.databases)
+            # An effect that follows an order's end may still be on its way.
+            await sleep(AUDIT_PAUSE_S)
+            verdict = await to_thread(audit_of, target.databases)
         scores.problems.extend(
             f"audit: {broken.order_id or 'all orders'}: {broken.invariant}: {broken.detail}"
-            for broken in verdict.broken[:SHOWN]
+            for broken in verdict.broken[:SHOWN_VIOLATIONS]
         )

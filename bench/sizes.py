@@ -1,4 +1,4 @@
-"""How much is played."""
+"""How much each benchmark plays."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,12 +9,24 @@ CPU_IN_FLIGHT = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """Of one block, but for `pairs`, `held_...` and `memory_orders`.
+    """Sizes of one block, except `pairs`, `held_few`, `held_many` and `memory_orders`.
 
-    `orders` (orchestrated), `workflows`, `choreographed` and `chains` run 32 at a time, for several seconds each;
-    `alone` of either side run one after the other.
-    `cpu_orders` run 16 at a time. `reads` is of each kind of call. `rest_seconds` are between two blocks of orders and
-    their reference: consumers poll often for a while after their last record, and a saga has a timer of five seconds.
+    Attributes:
+        pairs: blocks of each side.
+        rest_seconds: pause between blocks of orders and their baseline. Consumers poll often for a while after their
+            last record, and a saga has a timer of five seconds.
+        alone: items of either side that run one after the other.
+        orders: orchestrated orders, 32 in flight, as are the next three: enough for several seconds each.
+        workflows: bare workflows.
+        choreographed: choreographed orders.
+        chains: records through the raw chain.
+        starts: starts of workflows.
+        tasks: Celery tasks.
+        cpu_orders: orders whose CPU time is measured, 16 in flight.
+        reads: calls of each kind.
+        held_few: orders in the databases of the baseline.
+        held_many: orders in the databases of ours.
+        memory_orders: orders after which memory is measured.
     """
 
     pairs: int = 5
@@ -52,4 +64,4 @@ SHORT = Sizes(
     held_many=400,
     memory_orders=20,
 )
-"""Enough to see that everything works. Its ratios say nothing."""
+"""Enough to see that everything works. Its ratios mean nothing."""

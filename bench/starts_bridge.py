@@ -1,7 +1,7 @@
 """A bridge that starts workflows, as a process: `python -m bench.starts_bridge`.
 
-It reads `TOPIC NUMBER` from its input, lets `kafka_into_workflow` start so many workflows from what already lies in the
-topic, and prints the seconds from the first call of Temporal to the last acknowledgement.
+It reads `TOPIC NUMBER` from its input, lets `kafka_into_workflow` start that number of workflows from the events that
+are in the topic, and prints the seconds from the first call of Temporal to the last acknowledgement.
 """
 
 import asyncio
@@ -24,22 +24,23 @@ from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord,
 ROUTES = {EVENT_TYPE: Start(workflow=STARTED, workflow_id=lambda event: f"bench/{event.key}", task_queue=STARTED_QUEUE)}
 
 
-class Acknowledged:
-    """The client's service, which notes when the first start goes out and when the last one is acknowledged."""
+class CountingClient:
+    """A Temporal client that times from the first start that it sends to the acknowledgement of the last."""
 
-    def __init__(self, client: Client, wanted: int, done: threading.Event) -> None:
+    def __init__(self, client: Client, starts: int, done: threading.Event) -> None:
         self._client = client
-        self._wanted = wanted
+        self._starts = starts
         self._done = done
         self._count = 0
         self._first: float | None = None
         self.seconds = 0.0
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else the client has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the client
         return getattr(self._client, name)
 
     @property
-    def workflow_service(self) -> "Acknowledged":
+    def workflow_service(self) -> "CountingClient":
+        # The bridge calls `client.workflow_service.start_workflow_execution`.
         return self
 
     async def start_workflow_execution(self, request: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
@@ -47,33 +48,34 @@ class Acknowledged:
             self._first = time.perf_counter()
         answer = await self._client.workflow_service.start_workflow_execution(request, **options)
         self._count += 1
-        if self._count == self._wanted:
+        if self._count == self._starts:
             self.seconds = time.perf_counter() - self._first
             self._done.set()
         return answer
 
 
-async def bridged(client: Client, settings: Settings, topic: str, wanted: int) -> float:
+async def timed_starts(client: Client, settings: Settings, topic: str, starts: int) -> float:
     done = threading.Event()
-    counted = Acknowledged(client, wanted, done)
+    counting = CountingClient(client, starts, done)
     connection = kafka_connection(settings)
     connect_member = partial(connection.consumer, f"bench-{topic}")
-    bridge = KafkaIntoWorkflow(cast("Client", counted), {topic: cloud_events}, ROUTES, connect_member, _bury)
+    bridge = KafkaIntoWorkflow(cast("Client", counting), {topic: cloud_events}, ROUTES, connect_member, _bury)
     await bridge.run(done, threading.Event())
-    return counted.seconds
+    return counting.seconds
 
 
 def _bury(record: KafkaRecord, why: Exception) -> None:
     print(f"a start from {record.topic} {record.offset} failed: {why}", file=sys.stderr, flush=True)  # noqa: T201 - its log
-    os._exit(1)  # none is ever buried here, and whoever waits for the answer must hear of it
+    # No start of the benchmark may fail. The end of the process is what the bench notices at once.
+    os._exit(1)
 
 
 async def main(settings: Settings) -> None:
     client = await connect(settings)
     announce_ready(settings)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        topic, wanted = line.split()
-        print(await bridged(client, settings, topic, int(wanted)), flush=True)  # noqa: T201 - its answer
+        topic, starts = line.split()
+        print(await timed_starts(client, settings, topic, int(starts)), flush=True)  # noqa: T201 - its answer
 
 
 if __name__ == "__main__":

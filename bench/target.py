@@ -1,85 +1,118 @@
-"""A running stack, as the bench uses it."""
+"""The stack that a benchmark runs on: started with its own data on free ports, and opened for measuring."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from operator import eq
 from pathlib import Path
 
 import httpx2 as httpx
+from pydantic import SecretStr
 from temporalio.client import Client
 
 from bench.closed_loop import BenchmarkFailed
-from bench.stacks import ENGINES, RunningStack
-from comparison.stack import GATEWAY_DATABASE, SERVICE_DATABASES
+from comparison.api_client import http_client
+from comparison.child_processes import READY_FILE, child_stack, settings_in
+from comparison.stack import GATEWAY_DATABASE, SERVICE_DATABASES, wait_until_idle
 from comparison.stack_meter import commits, cpu_seconds
-from embedded.child_stack import calls_to
+from processes.registry import PROCESSES
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.wiring import Databases
 
-HTTP_TIMEOUT_S = 30.0
+ENGINES = ("temporal", "kafka", "redis")
+ALL_PROCESSES = (*ENGINES, *PROCESSES)
 
-AT_REST_WITHIN_S = 30.0
-LOOK_AGAIN_S = 0.2
-QUIET_LOOKS = 2
+HTTP_TIMEOUT_S = 30.0
+IDLE_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningStack:
+    """`settings` have the addresses of its engines, `folder` its data. `given_engines`: they were running before."""
+
+    settings: Settings
+    folder: Path
+    api: str
+    given_engines: bool
+
+
+@contextmanager
+def running_stack(
+    folder: Path, names: Sequence[str] = ALL_PROCESSES, *, given_engines: bool = False
+) -> Iterator[RunningStack]:
+    """Start these processes. With `given_engines`, use the engines that the settings name instead of starting any.
+
+    Raises:
+        CannotRun: the stack did not come up, or the settings name databases elsewhere.
+    """
+    folder.mkdir()
+    settings = settings_in(folder, witness_enabled="kafka-bridge" in names)
+    started = [name for name in names if not (given_engines and name in ENGINES)]
+    with child_stack(settings, folder, started) as ready:
+        addressed = settings.with_changes(
+            temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"], redis_url=SecretStr(ready["redis"])
+        )
+        yield RunningStack(settings=addressed, folder=folder, api=ready["api"], given_engines=given_engines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchTarget:
-    """`folder` is the stack's data folder; the databases are open for reading beside its processes."""
+    """A running stack with clients. The databases are open for reading, beside the stack's own processes."""
 
     folder: Path
     settings: Settings
-    api: str
     http: httpx.AsyncClient
     temporal: Client
     databases: Databases
     given_engines: bool
 
     def all_pids(self) -> Mapping[str, int]:
-        running: dict[str, int] = json.loads((self.folder / "ready.json").read_text())["processes"]
+        running: dict[str, int] = json.loads((self.folder / READY_FILE).read_text())["processes"]
         return running
 
-    def pids(self) -> Mapping[str, int]:
-        """The processes of ours, the engines apart."""
+    def own_pids(self) -> Mapping[str, int]:
+        """Process ids without those of the engines."""
         return {name: pid for name, pid in self.all_pids().items() if name not in ENGINES}
 
-    def cpu(self) -> Mapping[str, float]:
-        """CPU seconds so far of each process of ours."""
-        return {name: cpu_seconds(pid) or 0.0 for name, pid in self.pids().items()}
-
     def all_cpu(self) -> Mapping[str, float]:
-        """The same with the engines."""
+        """CPU seconds of each process since its start."""
         return {name: cpu_seconds(pid) or 0.0 for name, pid in self.all_pids().items()}
 
-    async def at_rest(self) -> None:
-        """Return once nobody writes any more: pieces are counted as sold after an order's end, events go out."""
-        before, quiet = self._commits(), 0
-        for _ in range(int(AT_REST_WITHIN_S / LOOK_AGAIN_S)):
-            await asyncio.sleep(LOOK_AGAIN_S)
-            now = self._commits()
-            quiet = quiet + 1 if now == before else 0
-            if quiet == QUIET_LOOKS:
-                return
-            before = now
-        raise BenchmarkFailed(f"the services still write {AT_REST_WITHIN_S:.0f} s after the last order's end")
+    def own_cpu(self) -> Mapping[str, float]:
+        """CPU seconds without those of the engines."""
+        return {name: cpu_seconds(pid) or 0.0 for name, pid in self.own_pids().items()}
 
-    def _commits(self) -> list[int | None]:
-        return [commits(self.folder / f"{name}.db") for name in (*SERVICE_DATABASES, GATEWAY_DATABASE)]
+    async def wait_until_idle(self) -> None:
+        """Wait until no service writes any more. After an order's end pieces are counted as sold, and events sent.
+
+        Raises:
+            BenchmarkFailed: the services still write after IDLE_WITHIN_S.
+        """
+        _, idle = await wait_until_idle(self._commits, eq, within_s=IDLE_WITHIN_S)
+        if not idle:
+            raise BenchmarkFailed(f"the services still write {IDLE_WITHIN_S:.0f} s after the last order's end")
+
+    async def _commits(self) -> list[int | None]:
+        names = (*SERVICE_DATABASES, GATEWAY_DATABASE)
+        return [await asyncio.to_thread(commits, self.folder / f"{name}.db") for name in names]
 
 
 @asynccontextmanager
-async def stand_on(stack: RunningStack) -> AsyncIterator[BenchTarget]:
-    """Raises CannotRun when Temporal does not answer."""
+async def target_on(stack: RunningStack) -> AsyncIterator[BenchTarget]:
+    """Open clients to the stack.
+
+    Raises:
+        CannotRun: Temporal does not answer.
+    """
     temporal = await connect(stack.settings)
-    async with calls_to(stack.api, HTTP_TIMEOUT_S) as http:
+    async with http_client(stack.api, HTTP_TIMEOUT_S) as http:
         with closing(Databases.open(stack.settings)) as databases:
             yield BenchTarget(
                 folder=stack.folder,
                 settings=stack.settings,
-                api=stack.api,
                 http=http,
                 temporal=temporal,
                 databases=databases,

@@ -1,4 +1,4 @@
-"""Both sides of the starts: `kafka_into_workflow` from a topic that is full already, and a client by itself."""
+"""Both sides of the benchmark of starts: `kafka_into_workflow` on a topic with events, and a client by itself."""
 
 import asyncio
 import json
@@ -11,10 +11,10 @@ from kafka.errors import KafkaError
 from temporalio.client import Client
 
 from adapters.kafka.topics import ensure_topics
-from bench.baseline_workflow import RPC_DEADLINE
-from bench.child_processes import Running
+from bench.baseline_workflow import RPC_TIMEOUT
 from bench.closed_loop import BLOCK_DEADLINE_S, BenchmarkFailed, repeated
 from bench.paired_runs import Values
+from comparison.child_processes import ChildProcess
 from runtime.kafka import kafka_connection, topic_shape
 from runtime.settings import Settings
 
@@ -22,9 +22,8 @@ STARTED = "OnlyStarted"
 STARTED_QUEUE = "bench-started"
 EVENT_TYPE = "bench.started"
 SOURCE = "/bench"
-CALLS_AT_ONCE = 50
-"""As many as the bridge has at Temporal at a time, by its own default."""
-
+MAX_CALLS = 50
+"""Maximum concurrent calls of Temporal: the default of the bridge."""
 
 TOPICS_WITHIN_S = 20.0
 SENT_WITHIN_S = 60.0
@@ -33,23 +32,23 @@ WARM_UP_STARTS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgedStarts:
-    bridge: Running
+    bridge: ChildProcess
     settings: Settings
     starts: int
 
     async def warm_up(self) -> None:
-        await self._bridged(min(self.starts, WARM_UP_STARTS))
+        await self._seconds_for(min(self.starts, WARM_UP_STARTS))
 
     async def play(self) -> Values:
-        return {"kafka-starts": self.starts / await self._bridged(self.starts)}
+        return {"kafka-starts": self.starts / await self._seconds_for(self.starts)}
 
-    async def _bridged(self, starts: int) -> float:
+    async def _seconds_for(self, starts: int) -> float:
         topic = f"bench-starts-{uuid4().hex[:8]}"
         try:
             await asyncio.to_thread(self._fill, topic, starts)
         except KafkaError as fault:
             raise BenchmarkFailed(f"starts: {fault!r}") from fault
-        return float(await self.bridge.ask(f"{topic} {starts}", deadline_s=BLOCK_DEADLINE_S))
+        return float(await self.bridge.request(f"{topic} {starts}", deadline_s=BLOCK_DEADLINE_S))
 
     def _fill(self, topic: str, starts: int) -> None:
         connection = kafka_connection(self.settings)
@@ -91,7 +90,7 @@ class DirectStarts:
                 {"number": number},
                 id=f"bench/{uuid4().hex}",
                 task_queue=STARTED_QUEUE,
-                rpc_timeout=RPC_DEADLINE,
+                rpc_timeout=RPC_TIMEOUT,
             )
 
-        await repeated(one, starts, in_flight=CALLS_AT_ONCE, what="direct starts")
+        await repeated(one, starts, in_flight=MAX_CALLS, what="direct starts")

@@ -12,67 +12,77 @@ if TYPE_CHECKING:
 def bench(  # noqa: PLR0913 - one argument an option
     *,
     figure: Annotated[
-        list[str] | None, typer.Option("--figure", metavar="NAME", help="Measure this one. May come again.")
+        list[str] | None, typer.Option("--figure", metavar="NAME", help="Measure this figure. Repeatable.")
     ] = None,
     pairs: Annotated[
-        int, typer.Option("--pairs", min=1, max=100, help="So often ours and the reference are played.")
+        int, typer.Option("--pairs", min=1, max=100, help="Number of pairs: a block of ours and one of the baseline.")
     ] = 5,
     held: Annotated[
-        int, typer.Option("--held", min=1_000, max=1_000_000, help="Orders of the stack that holds many.")
+        int,
+        typer.Option("--held", min=1_000, max=1_000_000, help="Orders in the databases of the stack that holds many."),
     ] = 100_000,
     orders_for_memory: Annotated[
-        int, typer.Option("--orders-for-memory", min=100, max=1_000_000, help="After so many, memory is measured.")
+        int, typer.Option("--orders-for-memory", min=100, max=1_000_000, help="Orders after which memory is measured.")
     ] = 10_000,
     short: Annotated[
-        bool, typer.Option("--short", help="Play little of everything, to see that it works. Its ratios say nothing.")
+        bool,
+        typer.Option("--short", help="Play a little of everything, to see that it works. The ratios mean nothing."),
     ] = False,
     given_engines: Annotated[
         bool,
-        typer.Option("--given-engines", help="Use the Temporal, Kafka and Redis of the settings, without held orders."),
+        typer.Option(
+            "--given-engines", help="Use the Temporal, Kafka and Redis of the settings. Leaves out held orders."
+        ),
     ] = False,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Decides who begins. The same seed plays in the same order.")
+        int | None, typer.Option("--seed", min=0, help="Decides which side begins: the same seed gives the same order.")
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures to FILE.")] = None,
     chart: Annotated[
-        Path | None, typer.Option("--chart", metavar="FILE", help="Draw there, as SVG, where one order's time goes.")
+        Path | None, typer.Option("--chart", metavar="FILE", help="Draw where the time of one order goes, as SVG.")
     ] = None,
-    figures: Annotated[bool, typer.Option("--list", help="Say what each figure is, and measure nothing.")] = False,
+    figures: Annotated[bool, typer.Option("--list", help="Explain each figure and measure nothing.")] = False,
 ) -> None:
-    """Measure what the sagas and the bridges cost, each figure as a ratio to a reference that runs beside it.
+    """Measure what the sagas and the bridges cost, each figure as a ratio to a baseline that runs beside it.
 
-    The references are what somebody would have without us: a bare workflow of four activities that do nothing, a raw
-    chain of five Kafka consumers and producers, plain starts of workflows, a plain Celery task. Both sides run on the
-    same engines in the same run, in turns, never at once: A B B A. A figure is the median of the ratios of the pairs.
+    The baselines do the same without us: a bare workflow of four activities that do nothing, a raw chain of five Kafka
+    consumers and producers, plain starts of workflows, a plain Celery task. Both sides run on the same engines in the
+    same run, in turns and never at the same time: A B B A. A figure is the median of the ratios of its pairs.
 
-    What is called [bold]p50[/bold] is placed to finished by the services' own clocks, and beside it [bold]-seen[/bold]
-    is from sending the order until its end is seen. Memory is counted in proportional set sizes, so that a page which
-    several processes share counts once. Many orders held are copies of real ones, in our databases, not in Temporal's.
+    A [bold]p50[/bold] is the time from placed to finished by the services' own clocks; with [bold]-seen[/bold], from
+    sending the order until its end is seen. Memory is the proportional set size, in which a page that several processes
+    share counts once. Held orders are copies of real ones, in our databases and not in Temporal's.
 
-    Everything is started on free ports with data of its own, and gone at the end. It takes about half an hour on two
-    cores, and [bold]--short[/bold] less than three, for which both sides of held orders are one stack. Let nothing else
-    run meanwhile.
+    The stacks use free ports and data of their own, and are removed at the end. A run takes about half an hour on two
+    cores. With [bold]--short[/bold] it takes less than three minutes, and few and many held orders are in one stack.
+    Run nothing else meanwhile.
 
-    Exit code 1: something did not work, as an order that did not end as it must. A goal that is missed is no failure.
+    Exit code 1: something did not work, for example an order did not end as it must. A missed goal is not a failure.
 
     Example: [bold]twinsaga bench --list[/bold]
 
     Example: [bold]twinsaga bench --figure orchestrated-rate --figure orchestrated-p50 --pairs 3 --json out.json[/bold]
     """
-    from bench.metrics import ALONE, FIGURES, HELD
+    from bench.metrics import FIGURES, ONE_BY_ONE, PRELOADED
 
     if figures:
-        _say_what_is_measured()
+        _list_figures()
         return
     unknown = [name for name in figure or () if name not in FIGURES]
     if unknown:
-        raise typer.BadParameter(f"'{unknown[0]}' is none; choose from {', '.join(FIGURES)}", param_hint="--figure")
-    held_figures = [name for name, known in FIGURES.items() if known.match in HELD]
-    if given_engines and (impossible := [name for name in figure or () if name in held_figures]):
-        raise typer.BadParameter(f"'{impossible[0]}' needs two stacks, each with its own", param_hint="--given-engines")
-    names = figure or [name for name in FIGURES if not (given_engines and name in held_figures)]
-    if chart and not any(FIGURES[name].match in ALONE for name in names):
-        raise typer.BadParameter("it needs a figure of one order alone, as orchestrated-p50", param_hint="--chart")
+        raise typer.BadParameter(
+            f"unknown figure '{unknown[0]}'; choose from {', '.join(FIGURES)}", param_hint="--figure"
+        )
+    preloaded = [name for name, known in FIGURES.items() if known.benchmark in PRELOADED]
+    if given_engines and (impossible := [name for name in figure or () if name in preloaded]):
+        raise typer.BadParameter(
+            f"'{impossible[0]}' needs two stacks with engines of their own", param_hint="--given-engines"
+        )
+    names = figure or [name for name in FIGURES if not (given_engines and name in preloaded)]
+    if chart and not any(FIGURES[name].benchmark in ONE_BY_ONE for name in names):
+        raise typer.BadParameter(
+            "it needs a figure of one order alone, for example orchestrated-p50", param_hint="--chart"
+        )
 
     from random import SystemRandom
 
@@ -90,7 +100,7 @@ def bench(  # noqa: PLR0913 - one argument an option
 
 
 def _measure(plan: "Plan", json: Path | None, chart: Path | None) -> None:
-    from bench.output import show
+    from bench.report import show
     from bench.run import bench
     from runtime.console import table_console
     from runtime.stopping import ended_as_by_ctrl_c
@@ -103,15 +113,15 @@ def _measure(plan: "Plan", json: Path | None, chart: Path | None) -> None:
         raise typer.Exit(1)
 
 
-def _say_what_is_measured() -> None:
+def _list_figures() -> None:
     from rich.table import Table
 
     from bench.metrics import FIGURES
     from runtime.console import table_console
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("figure", "ours", "the reference", "goal"):
+    for title in ("figure", "ours", "the baseline", "goal"):
         table.add_column(title, no_wrap=title in {"figure", "goal"})
     for figure in FIGURES.values():
-        table.add_row(figure.name, figure.ours, figure.reference, str(figure.goal or ""))
+        table.add_row(figure.name, figure.ours, figure.baseline, str(figure.goal or ""))
     table_console().print(table)

@@ -1,4 +1,4 @@
-"""`twinsaga compare`, and `twinsaga demo`, which is its short set."""
+"""`twinsaga compare`, and `twinsaga demo`, which plays its short set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,36 +9,38 @@ import typer
 REPORT = Path("var/report.html")
 
 Orders = Annotated[
-    int, typer.Option("--orders", min=1, max=1_000, help="Of each style in a scenario that has no number of its own.")
+    int,
+    typer.Option("--orders", min=1, max=1_000, help="Orders of each style in a scenario without a number of its own."),
 ]
 Seed = Annotated[
-    int | None, typer.Option("--seed", min=0, help="The order of play. The same seed plays in the same order.")
+    int | None,
+    typer.Option("--seed", min=0, help="Decides the order of play: the same seed gives the same order."),
 ]
-Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there, unrounded.")]
-Report = Annotated[Path, typer.Option("--report", metavar="FILE", help="Write the report there: one HTML file.")]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, unrounded, to FILE.")]
+Report = Annotated[Path, typer.Option("--report", metavar="FILE", help="Write the report, one HTML file, to FILE.")]
 
 
 def compare(
     *,
     scenario: Annotated[
-        list[str] | None, typer.Option("--scenario", metavar="NAME", help="Play this one. May come again.")
+        list[str] | None, typer.Option("--scenario", metavar="NAME", help="Play this scenario. Repeatable.")
     ] = None,
     orders: Orders = 20,
     seed: Seed = None,
     json: Json = None,
     report: Report = REPORT,
-    scenarios: Annotated[bool, typer.Option("--list", help="Say what can be played, and play nothing.")] = False,
+    scenarios: Annotated[bool, typer.Option("--list", help="List the scenarios and play nothing.")] = False,
 ) -> None:
-    """Play the same orders both ways, on a stack of their own, and show what became of them and what it cost.
+    """Play the same orders in both styles on a new stack, and show how they ended and what they cost.
 
-    A scenario is an order that ends in a certain way, a fault that orders meet, or many orders at once. Each is played
-    in four blocks, one style at a time: A B B A. The stack is started on free ports, so it disturbs none that runs.
+    A scenario is an order that ends in a certain way, a fault during orders, or many orders at once. Each is played in
+    four blocks, one style at a time: A B B A. The stack uses free ports, so it does not disturb one that is running.
 
-    Without --scenario everything is played, which takes about ten minutes; [bold]twinsaga demo[/bold] takes about one.
+    Without --scenario it plays all of them, in about ten minutes; [bold]twinsaga demo[/bold] takes about one.
 
-    The figures are of this machine at this hour: let nothing else run meanwhile, and compare none with another run's.
+    The figures depend on the machine and its load: run nothing else meanwhile, and do not compare them with other runs.
 
-    Exit code 1: an order ended otherwise than its scenario says, or an invariant is broken.
+    Exit code 1: an order did not end as its scenario says, or an invariant is broken.
 
     Example: [bold]twinsaga compare --list[/bold]
 
@@ -47,18 +49,20 @@ def compare(
     from comparison.trials import TRIALS
 
     if scenarios:
-        _say_what_can_be_played()
+        _list_scenarios()
         return
     unknown = [name for name in scenario or () if name not in TRIALS]
     if unknown:
-        raise typer.BadParameter(f"'{unknown[0]}' is none; choose from {', '.join(TRIALS)}", param_hint="--scenario")
+        raise typer.BadParameter(
+            f"unknown scenario '{unknown[0]}'; choose from {', '.join(TRIALS)}", param_hint="--scenario"
+        )
     _play(list(dict.fromkeys(scenario or TRIALS)), orders, seed, json, report)
 
 
 def demo(*, orders: Orders = 10, seed: Seed = None, json: Json = None, report: Report = REPORT) -> None:
-    """Play the short set of [bold]twinsaga compare[/bold]: little more than a minute, and a report in var/report.html.
+    """Play the short set of [bold]twinsaga compare[/bold] in little more than a minute, and write var/report.html.
 
-    Exit code 1: an order ended otherwise than its scenario says, or an invariant is broken.
+    Exit code 1: an order did not end as its scenario says, or an invariant is broken.
     """
     from comparison.trials import SHORT
 
@@ -84,7 +88,7 @@ def _play(
         raise typer.Exit(1)
 
 
-def _say_what_can_be_played() -> None:
+def _list_scenarios() -> None:
     from rich.table import Table
 
     from comparison.trials import SHORT, TRIALS
@@ -94,5 +98,5 @@ def _say_what_can_be_played() -> None:
     for title in ("scenario", "kind", "in the demo", "what happens"):
         table.add_column(title)
     for trial in TRIALS.values():
-        table.add_row(trial.name, trial.kind, "yes" if trial.name in SHORT else "", trial.says)
+        table.add_row(trial.name, trial.kind, "yes" if trial.name in SHORT else "", trial.description)
     table_console().print(table)

@@ -1,1 +1,1 @@
-"""The same orders both ways: what is expected, what happened, what it cost, and whether the books are right."""
+"""`twinsaga compare`: the same orders in both styles, how they end, how long they take and what they cost."""

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from comparison.measures import Ending, Latency
+from comparison.measures import Latency, MeasuredOrder
 from comparison.results import Comparison, Result, Row
 from comparison.stack import PROCESSES_OF
 from comparison.trials import Outcome
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """Seconds and counts as they were measured, unrounded; null is what could not be measured."""
+    """Seconds and counts are unrounded. Null stands for a value that could not be measured."""
     return {
         "ok": comparison.ok,
         "seed": comparison.seed,
@@ -28,10 +28,10 @@ def _result(result: Result) -> dict[str, Any]:
     return {
         "name": result.trial.name,
         "kind": result.trial.kind.value,
-        "says": result.trial.says,
+        "says": result.trial.description,
         "blocks": [style.value for style in result.blocks],
         "styles": {style.value: _row(row) for style, row in result.rows.items()},
-        "examples": {style.value: _ending(ending) for style, ending in result.examples.items()},
+        "examples": {style.value: _order(order) for style, order in result.examples.items()},
     }
 
 
@@ -75,12 +75,12 @@ def _outcome(outcome: Outcome, count: int) -> dict[str, Any]:
     return {"status": status, "reason": reason, "orders": count}
 
 
-def _ending(ending: Ending) -> dict[str, Any]:
+def _order(order: MeasuredOrder) -> dict[str, Any]:
     return {
-        "order_id": ending.order_id,
-        "status": ending.status,
-        "reason": ending.reason,
-        "seconds": ending.seconds,
+        "order_id": order.order_id,
+        "status": order.status,
+        "reason": order.reason,
+        "seconds": order.seconds,
         "events": [
             {
                 "type": event.type,
@@ -89,6 +89,6 @@ def _ending(ending: Ending) -> dict[str, Any]:
                 "event_id": event.event_id,
                 "caused_by": event.caused_by,
             }
-            for event in ending.events
+            for event in order.events
         ],
     }

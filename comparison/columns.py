@@ -1,4 +1,4 @@
-"""The columns of the tables, for the terminal and for the report alike."""
+"""The columns of the tables, in the terminal and in the report."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ SECTIONS: Mapping[Kind, str] = {
     Kind.LOAD: "Many at once",
 }
 NOTHING = "-"
-"""Where something was not, or could not be, measured."""
+"""Stands for a value that was not measured, or could not be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """`means` is a sentence for the legend."""
+    """`means` explains the column in the legend."""
 
     title: str
     means: str
@@ -26,19 +26,19 @@ class Column:
 
 
 def sections(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
-    """The results by kind, each kind with its title; kinds that were not played are left out."""
+    """Group the results by kind, each with its title. Kinds that were not played are left out."""
     found = [(title, [result for result in results if result.trial.kind is kind]) for kind, title in SECTIONS.items()]
     return [(title, some) for title, some in found if some]
 
 
-def with_something_in(columns: Sequence[Column], results: Sequence[Result]) -> list[Column]:
-    """Leave out the columns in which none of the rows has anything."""
+def columns_with_values(columns: Sequence[Column], results: Sequence[Result]) -> list[Column]:
+    """Leave out the columns that have no value in any row."""
     rows = [row for result in results for row in result.rows.values()]
     return [column for column in columns if any(column.shows(row) != NOTHING for row in rows)]
 
 
 def outcomes_text(outcomes: Mapping[Outcome, int], *, counted_always: bool = False) -> str:
-    """Counts are left out where all ended alike, unless they are what it is about."""
+    """Return "20 confirmed, 4 cancelled (out_of_stock)". A single outcome has its count only with `counted_always`."""
     texts = [f"{status} ({reason})" if reason else status for status, reason in outcomes]
     if len(texts) == 1 and not counted_always:
         return texts[0]
@@ -59,8 +59,8 @@ def _count(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.1f}"
 
 
-def _between(values: Sequence[float | None], show: Callable[[float], str]) -> str:
-    """The blocks' values, each; where one is missing, nothing is claimed for the others."""
+def _by_block(values: Sequence[float | None], show: Callable[[float], str]) -> str:
+    """Show the value of each block, or nothing if one of them is missing."""
     known = [value for value in values if value is not None]
     if not values or len(known) < len(values):
         return NOTHING
@@ -72,7 +72,7 @@ def _p50(row: Row) -> str:
 
 
 def _medians(row: Row) -> str:
-    return _between(row.latency.medians if row.latency else (), milliseconds)
+    return _by_block(row.latency.medians if row.latency else (), milliseconds)
 
 
 def _inconsistent(row: Row) -> str:
@@ -80,80 +80,85 @@ def _inconsistent(row: Row) -> str:
 
 
 TIMES = (
-    Column(title="outcome", means="how they ended", shows=lambda row: outcomes_text(row.outcomes), is_number=False),
-    Column(title="orders", means="of this style, in two blocks", shows=lambda row: str(row.orders)),
+    Column(
+        title="outcome",
+        means="status and reason at the end, with the number of orders if they differ",
+        shows=lambda row: outcomes_text(row.outcomes),
+        is_number=False,
+    ),
+    Column(title="orders", means="orders of this style, in all its blocks", shows=lambda row: str(row.orders)),
     Column(title="p50 ms", means="median milliseconds from placed to finished, by the services' clocks", shows=_p50),
-    Column(title="of blocks", means="that median for each block: how far they are apart is the spread", shows=_medians),
+    Column(title="of blocks", means="the median of each block; their distance is the spread", shows=_medians),
     Column(
         title="p95 ms",
-        means="95th percentile, of 20 orders or more",
+        means="95th percentile, for 20 orders or more",
         shows=lambda row: milliseconds(row.latency.p95 if row.latency else None),
     ),
     Column(
         title="p99 ms",
-        means="99th percentile, of 100 orders or more",
+        means="99th percentile, for 100 orders or more",
         shows=lambda row: milliseconds(row.latency.p99 if row.latency else None),
     ),
     Column(
         title="longest",
-        means="milliseconds that the slowest order took",
+        means="milliseconds of the slowest order",
         shows=lambda row: milliseconds(row.latency.longest if row.latency else None),
     ),
     Column(
         title="torn ms",
-        means="median milliseconds in an inconsistent state: from the first effect on record (money taken, pieces"
+        means="median milliseconds in an inconsistent state: from the first recorded effect (money taken, pieces"
         " reserved, shipment booked) to the last undo, or to the confirmation",
         shows=_inconsistent,
     ),
     Column(
         title="orders/s",
         means="by block: from the first order placed to the last one finished",
-        shows=lambda row: _between(row.per_second, lambda rate: f"{rate:.1f}"),
+        shows=lambda row: _by_block(row.per_second, lambda rate: f"{rate:.1f}"),
     ),
     Column(
         title="recovery s",
-        means="by block: from the end of the fault (for a kill, the kill) until the last order was finished",
-        shows=lambda row: _between(row.recovery, lambda seconds: f"{seconds:.1f}"),
+        means="by block: from the end of the fault (for a kill, from the kill) until the last order was finished",
+        shows=lambda row: _by_block(row.recovery, lambda seconds: f"{seconds:.1f}"),
     ),
 )
 
 COSTS = (
-    Column(title="events", means="events that the services recorded, an order", shows=lambda row: _count(row.events)),
+    Column(title="events", means="events that the services recorded, per order", shows=lambda row: _count(row.events)),
     Column(
         title="Kafka records",
-        means="records that the broker took in on the four saga topics, an order",
+        means="records written to the four saga topics, per order",
         shows=lambda row: _count(row.records),
     ),
     Column(
         title="history events",
-        means="events in the history of the saga's workflow, an order",
+        means="events in the history of the saga workflow, per order",
         shows=lambda row: _count(row.history_events),
     ),
     Column(
         title="commits",
-        means="transactions that wrote to the four services' databases, an order",
+        means="writing transactions in the four services' databases, per order",
         shows=lambda row: _count(row.service_commits),
     ),
     Column(
         title="Temporal commits",
-        means="transactions that wrote to Temporal's own database, housekeeping included, an order",
+        means="writing transactions in Temporal's own database, per order, its housekeeping included",
         shows=lambda row: _count(row.engine_commits),
     ),
     Column(
         title="CPU ms",
-        means="CPU milliseconds an order of all processes that this style needs, from before the first order was placed"
-        " until all was at rest again, what they do when idle included: read it where many orders run at once",
+        means="CPU milliseconds per order of all processes that this style needs, their idle work included, from before"
+        " the first order is placed until the stack is idle again: compare it where many orders run at once",
         shows=lambda row: milliseconds(row.own_cpu),
     ),
     Column(
         title="operator",
-        means="actions that an operator had to take, an order",
+        means="actions that an operator had to take, per order",
         shows=lambda row: _count(row.operator_actions),
     ),
     Column(
         title="systems",
-        means="the fewest systems that together hold an order's whole story: one workflow's history, or the event logs"
-        " of so many services",
+        means="systems that you have to read to see a whole order: one workflow history, or the event logs of several"
+        " services",
         shows=lambda row: str(row.systems),
     ),
 )

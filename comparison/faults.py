@@ -1,4 +1,8 @@
-"""The faults: what is broken, when, and by which means, the same for both styles."""
+"""The faults: one script each, the same for both styles.
+
+A script first brings every order to the same step and holds it there, by a write lock on the database behind that step.
+Only then does it break something. So the fault meets all orders of a block in one state, however fast the machine is.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,43 +17,43 @@ from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SH
 
 OUTAGE_S = 10.0
 COPIES = 5
-"""So often a customer's call is sent in the storm of duplicates."""
+"""Identical calls for each order in the storm of duplicates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Struck:
-    """When the fault began and when its cause was gone. For a kill both are the moment of the kill."""
+class FaultWindow:
+    """When the fault began and when its cause was gone. For a kill both are the time of the signal."""
 
     began: datetime
     ended: datetime
 
 
-class Scene(Protocol):
-    """The orders that a fault is to meet."""
+class OrdersUnderFault(Protocol):
+    """The orders of one block, as a fault script sees them."""
 
     @property
     def style(self) -> SagaStyle: ...
 
     @property
-    def machinery(self) -> StackControl: ...
+    def control(self) -> StackControl: ...
 
     async def place(self, *, copies: int = 1) -> None:
-        """Place all of them; with copies, each call so often at once under one idempotency key."""
+        """Place all orders. With copies, send each call that many times under one idempotency key."""
         ...
 
-    async def recorded(self, event_type: str) -> None:
-        """Wait until each of them has come so far."""
+    async def wait_for_event(self, event_type: str) -> None:
+        """Wait until every order has recorded an event of this type."""
         ...
 
-    async def ended(self) -> None: ...
+    async def wait_until_finished(self) -> None: ...
 
-    async def repeat(self) -> None:
-        """Let the engine hear all of it again."""
+    async def redeliver(self) -> None:
+        """Deliver the engine's input for all orders again."""
         ...
 
 
-Fault = Callable[[Scene], Awaitable[Struck | None]]
-"""Plays it; returns None where there is nothing to recover from."""
+Fault = Callable[[OrdersUnderFault], Awaitable[FaultWindow | None]]
+"""Plays the fault. Returns None if there is nothing to recover from."""
 
 _SERVICE_OF: Mapping[Step, str] = {
     Step.CREATE_ORDER: ORDER_SERVICE,
@@ -60,81 +64,91 @@ _SERVICE_OF: Mapping[Step, str] = {
 }
 
 
-def doer_of(step: Step, style: SagaStyle) -> str:
-    """The process that does the step: one worker does all of an orchestrated order, a consumer each of the other's."""
+def process_of(step: Step, style: SagaStyle) -> str:
+    """Return the process that runs the step: the one worker (orchestrated), or the step's service (choreographed)."""
     return "saga-worker" if style is SagaStyle.ORCHESTRATED else _SERVICE_OF[step]
+
+
+async def gateway_silent(orders: OrdersUnderFault) -> FaultWindow:
+    began = _now()
+    async with orders.control.write_locked("gateway"):
+        await orders.place()
+        await _sleep_until_outage_ends(began)
+    return FaultWindow(began=began, ended=_now())
+
+
+async def payments_frozen(orders: OrdersUnderFault) -> FaultWindow:
+    began = _now()
+    async with orders.control.suspended(process_of(Step.CHARGE_PAYMENT, orders.style)):
+        await orders.place()
+        await _sleep_until_outage_ends(began)
+    return FaultWindow(began=began, ended=_now())
+
+
+async def killed_before_creating(orders: OrdersUnderFault) -> FaultWindow:
+    victim = process_of(Step.CREATE_ORDER, orders.style)
+    # Suspended first, so that its input is delivered and not yet processed when the kill comes.
+    async with orders.control.suspended(victim):
+        await orders.place()
+        killed_at = await orders.control.kill(victim)
+    return FaultWindow(began=killed_at, ended=killed_at)
+
+
+def killed_while(step: Step, *, database: str, after: str) -> Fault:
+    """Kill the step's process while its call waits for the write lock of `database`.
+
+    Args:
+        step: the step that is interrupted.
+        database: where the step writes.
+        after: type of the event before the step. Once every order has recorded it, all of them are in the step.
+    """
+
+    async def fault(orders: OrdersUnderFault) -> FaultWindow:
+        async with orders.control.write_locked(database):
+            await orders.place()
+            await orders.wait_for_event(after)
+            killed_at = await orders.control.kill(process_of(step, orders.style))
+        return FaultWindow(began=killed_at, ended=killed_at)
+
+    return fault
+
+
+async def killed_while_confirming(orders: OrdersUnderFault) -> FaultWindow:
+    # Placing and confirming write to the same database. So the inventory holds the orders between the two first.
+    async with AsyncExitStack() as confirming:
+        async with orders.control.write_locked("inventory"):
+            await orders.place()
+            await orders.wait_for_event("payment.completed")
+            await confirming.enter_async_context(orders.control.write_locked("orders"))
+        await orders.wait_for_event("shipping.scheduled")
+        killed_at = await orders.control.kill(process_of(Step.CONFIRM_ORDER, orders.style))
+    return FaultWindow(began=killed_at, ended=killed_at)
+
+
+def engine_killed(engine: str) -> Fault:
+    """Kill the engine while every order is being charged."""
+
+    async def fault(orders: OrdersUnderFault) -> FaultWindow:
+        async with orders.control.write_locked("gateway"):
+            await orders.place()
+            await orders.wait_for_event("order.created")
+            killed_at = await orders.control.kill(engine)
+        return FaultWindow(began=killed_at, ended=killed_at)
+
+    return fault
+
+
+async def duplicate_storm(orders: OrdersUnderFault) -> None:
+    """Send every call five times, and deliver the engine's input again during the orders and after their end."""
+    await orders.place(copies=COPIES)
+    await orders.redeliver()
+    await orders.wait_until_finished()
+    await orders.redeliver()
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def gateway_silent(scene: Scene) -> Struck:
-    began = _now()
-    async with scene.machinery.held("gateway"):
-        await scene.place()
-        await asyncio.sleep(OUTAGE_S - (_now() - began).total_seconds())
-    return Struck(began=began, ended=_now())
-
-
-async def payments_frozen(scene: Scene) -> Struck:
-    began = _now()
-    async with scene.machinery.frozen(doer_of(Step.CHARGE_PAYMENT, scene.style)):
-        await scene.place()
-        await asyncio.sleep(OUTAGE_S - (_now() - began).total_seconds())
-    return Struck(began=began, ended=_now())
-
-
-async def killed_before_creating(scene: Scene) -> Struck:
-    """Freeze it first, so that what it was to do is sent and not yet begun."""
-    victim = doer_of(Step.CREATE_ORDER, scene.style)
-    async with scene.machinery.frozen(victim):
-        await scene.place()
-        killed = await scene.machinery.kill(victim)
-    return Struck(began=killed, ended=killed)
-
-
-def killed_while(step: Step, *, database: str, after: str) -> Fault:
-    """Kill whoever does the step, while the database behind it has taken the call and does not answer."""
-
-    async def strike(scene: Scene) -> Struck:
-        async with scene.machinery.held(database):
-            await scene.place()
-            await scene.recorded(after)
-            killed = await scene.machinery.kill(doer_of(step, scene.style))
-        return Struck(began=killed, ended=killed)
-
-    return strike
-
-
-async def killed_while_confirming(scene: Scene) -> Struck:
-    """The orders' own database is held only once they are past creation: placing them writes to it."""
-    async with AsyncExitStack() as confirming:
-        async with scene.machinery.held("inventory"):
-            await scene.place()
-            await scene.recorded("payment.completed")
-            await confirming.enter_async_context(scene.machinery.held("orders"))
-        await scene.recorded("shipping.scheduled")
-        killed = await scene.machinery.kill(doer_of(Step.CONFIRM_ORDER, scene.style))
-    return Struck(began=killed, ended=killed)
-
-
-def engine_killed(engine: str) -> Fault:
-    """Kill it while every order is being charged."""
-
-    async def strike(scene: Scene) -> Struck:
-        async with scene.machinery.held("gateway"):
-            await scene.place()
-            await scene.recorded("order.created")
-            killed = await scene.machinery.kill(engine)
-        return Struck(began=killed, ended=killed)
-
-    return strike
-
-
-async def duplicate_storm(scene: Scene) -> None:
-    """Every call comes five times; the engine hears everything again under way, and again after the end."""
-    await scene.place(copies=COPIES)
-    await scene.repeat()
-    await scene.ended()
-    await scene.repeat()
+async def _sleep_until_outage_ends(began: datetime) -> None:
+    await asyncio.sleep(OUTAGE_S - (_now() - began).total_seconds())

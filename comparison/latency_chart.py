@@ -1,4 +1,4 @@
-"""The latencies of all orders of a trial as two strips of dots in SVG, one style above the other on one scale."""
+"""The latencies of all orders of a trial as dots in SVG: a strip for each style, both on one scale."""
 
 from collections.abc import Mapping
 from html import escape
@@ -10,8 +10,8 @@ from domain.order import SagaStyle
 LEFT, WIDTH, STRIP, TICKS = 118, 640, 44, 5
 
 
-def latency_chart(latencies: Mapping[SagaStyle, Latency | None], says: str) -> str:
-    """Return an SVG element; the scale is linear and begins at zero. Empty where no order finished."""
+def latency_chart(latencies: Mapping[SagaStyle, Latency | None], trial_name: str) -> str:
+    """Return an SVG element with a linear scale that begins at zero, or an empty string if no order finished."""
     known = {style: latency for style, latency in latencies.items() if latency is not None}
     if not known:
         return ""
@@ -20,7 +20,7 @@ def latency_chart(latencies: Mapping[SagaStyle, Latency | None], says: str) -> s
     height = STRIP * len(known) + 26
     parts = [_axis(end, scale, height)]
     parts += [_strip(style, latency, number, scale) for number, (style, latency) in enumerate(known.items())]
-    title = f"Latencies: {says}"
+    title = f"Latencies: {trial_name}"
     return (
         f'<svg class="latencies" role="img" viewBox="0 0 {WIDTH} {height}" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
@@ -30,7 +30,7 @@ def latency_chart(latencies: Mapping[SagaStyle, Latency | None], says: str) -> s
 def _strip(style: SagaStyle, latency: Latency, number: int, scale: float) -> str:
     middle = number * STRIP + STRIP // 2
     dots = "".join(
-        f'<circle class="dot {style}" cx="{LEFT + seconds * scale:.1f}" cy="{middle + _aside(place)}" r="3.5"/>'
+        f'<circle class="dot {style}" cx="{LEFT + seconds * scale:.1f}" cy="{middle + _offset(place)}" r="3.5"/>'
         for place, seconds in enumerate(sorted(latency.all))
     )
     x = LEFT + latency.p50 * scale
@@ -39,8 +39,8 @@ def _strip(style: SagaStyle, latency: Latency, number: int, scale: float) -> str
     return f'{name}{dots}{median}<text class="value" x="{x + 5:.1f}" y="{middle - 9}">{latency.p50 * 1000:,.0f}</text>'
 
 
-def _aside(place: int) -> int:
-    """Neighbours stand a little apart, so that equal ones do not hide one another."""
+def _offset(place: int) -> int:
+    """Return pixels above or below the middle, so that equal values do not hide one another."""
     return (0, 5, -5, 9, -9)[place % 5]
 
 
@@ -57,7 +57,7 @@ def _axis(end: float, scale: float, height: int) -> str:
 
 
 def _round_up(seconds: float) -> float:
-    """To 1, 2, 2.5 or 5 and zeros."""
+    """Round up to 1, 2, 2.5 or 5 times a power of ten."""
     if seconds <= 0:
         return 0.001
     decade = 10.0 ** ceil(log10(seconds) - 1)

@@ -1,4 +1,4 @@
-"""The machine on which the figures came about, described so that another one can be compared to it."""
+"""The machine that the figures come from, described so that it can be compared with another one."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ SYNCS = 20
 
 
 def machine(folder: Path) -> dict[str, str]:
-    """`folder` is where the databases will be: what a commit costs there is measured."""
+    """Describe the machine. A sync to disk is timed in `folder`, where the databases will be."""
     return {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _field(Path("/proc/cpuinfo"), "model name") or platform.machine(),
@@ -30,18 +30,18 @@ def machine(folder: Path) -> dict[str, str]:
 
 
 def load() -> str:
-    """Processes that want a core, on average over one and five minutes."""
+    """Load averages over one and five minutes."""
     one, five, _ = os.getloadavg()
     return f"{one:.1f}, {five:.1f}"
 
 
 def caveats() -> list[str]:
-    """Ask before the stack is started, which is a load of its own."""
-    wanted, cores = os.getloadavg()[0], os.cpu_count() or 1
-    if wanted < cores / 2:
+    """Return why the figures deserve less trust. Call it before the stack starts, since that is a load itself."""
+    waiting, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if waiting < cores / 2:
         return []
-    busy = f"The machine was busy before this began: {wanted:.1f} processes wanted its {cores} cores."
-    return [f"{busy} Outcomes hold; times and rates are worth little, and favour the style that has more processes."]
+    busy = f"The machine was busy before this began: the load average was {waiting:.1f} on {cores} cores."
+    return [f"{busy} Outcomes hold. Times and rates do not mean much, and favour the style with more processes."]
 
 
 def sync_seconds(folder: Path) -> float:

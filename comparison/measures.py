@@ -1,4 +1,4 @@
-"""What is measured of an order and of a block of orders, each by one rule for both styles."""
+"""Measures of an order and of a block of orders. Each has one definition for both styles."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from comparison.stack import ENGINE_DATABASE, SAGA_TOPICS, SERVICE_DATABASES, Re
 
 EFFECTS = frozenset({"payment.completed", "inventory.reserved", "shipping.scheduled"})
 UNDOS = frozenset({"payment.refunded", "inventory.released", "shipping.cancelled"})
-WHOLE_AGAIN = UNDOS | {"order.confirmed"}
+CONSISTENT_AGAIN = UNDOS | {"order.confirmed"}
 
 ENOUGH_FOR_P95, ENOUGH_FOR_P99 = 20, 100
-"""With fewer orders such a percentile would be the slowest order under another name."""
+"""Of fewer orders, such a percentile would be the slowest order under another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class TimelineEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How one order stood when the play left it. The times are those of the services' own clocks."""
+class MeasuredOrder:
+    """One order at the end of its block, finished or not. The times come from the services' own clocks."""
 
     order_id: str
     status: str
@@ -44,20 +44,20 @@ class Ending:
 
     @property
     def inconsistent_seconds(self) -> float:
-        """From the first effect on record until the last undo, or until the order is confirmed; 0 without an effect."""
+        """From the first recorded effect to the last undo, or to the confirmation; 0 without an effect."""
         began = [event.at for event in self.events if event.type in EFFECTS]
-        ended = [event.at for event in self.events if event.type in WHOLE_AGAIN]
+        ended = [event.at for event in self.events if event.type in CONSISTENT_AGAIN]
         return max(0.0, (max(ended) - min(began)).total_seconds()) if began and ended else 0.0
 
     @property
     def systems(self) -> int:
-        """The fewest systems that together hold the whole story: a workflow has it all, a service only its own part."""
+        """Systems that one has to read to see the whole order: one workflow history, or an event log per service."""
         return 1 if self.history_events else len({event.service for event in self.events})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a block used of the machine. A mapping lacks what was started anew meanwhile: its counters are lost."""
+    """What a block used of the machine. A process that was restarted lost its counters and is left out."""
 
     seconds: float
     cpu: Mapping[str, float]
@@ -78,19 +78,19 @@ class Usage:
 
 
 def used_between(before: Reading, after: Reading) -> Usage:
-    """The difference of two readings, for each process that ran through, and for each counter that did not go back."""
+    """Return the difference of two readings, without restarted processes and without counters that went back."""
     same = {name for name, pid in before.pids.items() if after.pids.get(name) == pid}
     return Usage(
         seconds=after.at - before.at,
         cpu={name: after.cpu[name] - cpu for name, cpu in before.cpu.items() if name in same and name in after.cpu},
-        commits=_grown(before.commits, after.commits, but=set() if "temporal" in same else {ENGINE_DATABASE}),
+        commits=_grown(before.commits, after.commits, left_out=set() if "temporal" in same else {ENGINE_DATABASE}),
         records=_grown(before.records, after.records) if "kafka" in same else {},
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Seconds from placed to finished. `medians` is one for each block: how far they are apart is the spread."""
+    """Seconds from placed to finished. `medians` has one for each block; their distance is the spread."""
 
     p50: float
     p95: float | None
@@ -101,7 +101,7 @@ class Latency:
 
 
 def latency_of(blocks: Sequence[Sequence[float]]) -> Latency | None:
-    """Return None where no order finished."""
+    """Return None if no order finished."""
     every = [seconds for block in blocks for seconds in block]
     if not every:
         return None
@@ -115,25 +115,28 @@ def latency_of(blocks: Sequence[Sequence[float]]) -> Latency | None:
     )
 
 
-def per_second(endings: Sequence[Ending]) -> float | None:
-    """Orders a second, from the first one placed to the last one finished; None for fewer than two of them."""
-    finished = [ending.finished_at for ending in endings if ending.finished_at]
-    if len(finished) < 2 or len(finished) < len(endings):  # noqa: PLR2004 - one order has a latency, not a rate
+def per_second(orders: Sequence[MeasuredOrder]) -> float | None:
+    """Orders per second, from the first one placed to the last one finished.
+
+    Return None for fewer than two orders, or if one did not finish.
+    """
+    finished = [order.finished_at for order in orders if order.finished_at]
+    if len(finished) < 2 or len(finished) < len(orders):  # noqa: PLR2004 - one order has a latency, not a rate
         return None
-    seconds = (max(finished) - min(ending.placed_at for ending in endings)).total_seconds()
+    seconds = (max(finished) - min(order.placed_at for order in orders)).total_seconds()
     return len(finished) / seconds if seconds > 0 else None
 
 
-def recovery_seconds(endings: Sequence[Ending], fault_ended: datetime) -> float | None:
-    """From the end of the fault until the last order was finished; None if one was not."""
-    finished = [ending.finished_at for ending in endings if ending.finished_at]
-    if not finished or len(finished) < len(endings):
+def recovery_seconds(orders: Sequence[MeasuredOrder], fault_ended: datetime) -> float | None:
+    """From the end of the fault until the last order was finished. Return None if one did not finish."""
+    finished = [order.finished_at for order in orders if order.finished_at]
+    if not finished or len(finished) < len(orders):
         return None
     return max(0.0, (max(finished) - fault_ended).total_seconds())
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Linear interpolation between the nearest ranks, both ends included; one value is every percentile of itself."""
+    """Interpolate linearly between the nearest ranks, both ends included."""
     if len(values) == 1:
         return values[0]
     return quantiles(values, n=100, method="inclusive")[percent - 1]
@@ -143,7 +146,9 @@ def _sum_of(counts: Mapping[str, int], names: Sequence[str]) -> int | None:
     return sum(counts[name] for name in names) if set(names) <= counts.keys() else None
 
 
-def _grown(before: Mapping[str, int], after: Mapping[str, int], but: Collection[str] = ()) -> dict[str, int]:
+def _grown(before: Mapping[str, int], after: Mapping[str, int], left_out: Collection[str] = ()) -> dict[str, int]:
     return {
-        name: after[name] - count for name, count in before.items() if name not in but and after.get(name, -1) >= count
+        name: after[name] - count
+        for name, count in before.items()
+        if name not in left_out and after.get(name, -1) >= count
     }

@@ -1,11 +1,11 @@
-"""The comparison as one HTML file that needs nothing else: no network, no script, no font."""
+"""The comparison as one self-contained HTML file: no network, script or font."""
 
 from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from comparison.columns import COSTS, TIMES, milliseconds, sections, with_something_in, wrong_outcome
+from comparison.columns import COSTS, TIMES, columns_with_values, milliseconds, sections, wrong_outcome
 from comparison.latency_chart import latency_chart
 from comparison.results import Comparison, Result
 from comparison.sequence_diagram import arrow_heads, sequence_diagram
@@ -14,7 +14,7 @@ from domain.order import SagaStyle
 
 
 def report(comparison: Comparison) -> str:
-    """Return the HTML. Whatever came from outside is escaped; the drawings escape their own texts."""
+    """Return the HTML. Jinja escapes all values; the drawings, which it takes as they are, escape their own texts."""
     environment = Environment(
         loader=PackageLoader("comparison"),
         autoescape=True,
@@ -27,8 +27,8 @@ def report(comparison: Comparison) -> str:
         sections=sections(comparison.results),
         times=TIMES,
         costs=COSTS,
-        with_something_in=with_something_in,
-        arrow_heads=Markup(arrow_heads()),  # noqa: S704 - nothing in it comes from outside
+        columns_with_values=columns_with_values,
+        arrow_heads=Markup(arrow_heads()),  # noqa: S704 - a constant
         chart=_chart,
         diagrams=_diagrams,
         wrong_outcome=wrong_outcome,
@@ -45,14 +45,14 @@ def _chart(result: Result) -> Markup:
 
 
 def _diagrams(result: Result) -> Mapping[SagaStyle, Markup]:
-    return {style: Markup(sequence_diagram(style, ending)) for style, ending in result.examples.items()}  # noqa: S704 - the same
+    return {style: Markup(sequence_diagram(style, order)) for style, order in result.examples.items()}  # noqa: S704 - as above
 
 
 def _busiest(comparison: Comparison) -> Result | None:
-    """Where CPU time is the orders' and hardly that of processes that wait: the trial with the most orders at once."""
-    together = [
+    """Return the trial with the most concurrent orders: there, idle work is the smallest part of the CPU time."""
+    concurrent = [
         result
         for result in comparison.results
-        if result.trial.together and result.trial.fault is None and all(row.own_cpu for row in result.rows.values())
+        if result.trial.concurrent and result.trial.fault is None and all(row.own_cpu for row in result.rows.values())
     ]
-    return max(together, key=lambda result: result.trial.orders or 0, default=None)
+    return max(concurrent, key=lambda result: result.trial.orders or 0, default=None)

@@ -1,4 +1,4 @@
-"""The figures of a comparison, and whether they are what was expected."""
+"""The figures of a comparison, and whether every outcome is the expected one."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from comparison.measures import Ending, Latency, Usage, latency_of, per_second, recovery_seconds
-from comparison.runner import Block
+from comparison.measures import Latency, MeasuredOrder, Usage, latency_of, per_second, recovery_seconds
 from comparison.stack import PROCESSES_OF
+from comparison.trial_player import Block
 from comparison.trials import Kind, Outcome, Trial
 from domain.order import SagaStyle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One trial in one style. Counts are means an order; None is what could not be counted.
+    """One trial in one style. Counts are means per order; None stands for what could not be counted.
 
-    `cpu` is CPU seconds an order by process, from before the first order was placed until all was at rest again.
-    `recovery`: seconds by block, None where an order was not finished.
+    Attributes:
+        cpu: CPU seconds per order by process, from before the first order is placed until the stack is idle again.
+        recovery: seconds by block; None for a block with an unfinished order.
     """
 
     style: SagaStyle
@@ -40,7 +41,7 @@ class Row:
 
     @property
     def own_cpu(self) -> float | None:
-        """CPU seconds an order, of the processes that this style needs; None if one of them was started anew."""
+        """CPU seconds per order of the processes that this style needs; None if one of them was restarted."""
         needed = PROCESSES_OF[self.style]
         return sum(self.cpu[name] for name in needed) if set(needed) <= set(self.cpu) else None
 
@@ -51,19 +52,22 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One trial, both ways. `example` is an order of each style; `blocks` the styles in the order of play."""
+    """One trial in both styles. `examples` has one typical order of each; `blocks` the styles in the order of play."""
 
     trial: Trial
     rows: Mapping[SagaStyle, Row]
-    examples: Mapping[SagaStyle, Ending]
+    examples: Mapping[SagaStyle, MeasuredOrder]
     blocks: tuple[SagaStyle, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """`idle` is CPU seconds a second by process. `audit` is what `GET /audit` answered at the end.
+    """A whole run.
 
-    `caveats`: sentences on why these figures deserve less trust than others.
+    Attributes:
+        idle: CPU seconds per second by process, without orders.
+        audit: the answer of `GET /audit` at the end.
+        caveats: sentences that say why these figures deserve less trust.
     """
 
     seed: int
@@ -85,7 +89,7 @@ class Comparison:
 
 
 def results_of(blocks: Sequence[Block], order: Sequence[str]) -> list[Result]:
-    """Put the blocks of a trial together, however they were interleaved. `order` is that of the trials to show."""
+    """Group the blocks by trial. `order` has the names of the trials, in the order of the report."""
     by_trial: dict[str, list[Block]] = {}
     for block in blocks:
         by_trial.setdefault(block.turn.trial.name, []).append(block)
@@ -97,7 +101,7 @@ def _result(blocks: Sequence[Block]) -> Result:
     for style in SagaStyle:
         mine = [block for block in blocks if block.turn.style is style]
         rows[style] = _row(style, mine)
-        placed = [ending for block in mine for ending in block.endings]
+        placed = [order for block in mine for order in block.orders]
         if placed:
             examples[style] = _typical(placed)
     return Result(
@@ -105,43 +109,43 @@ def _result(blocks: Sequence[Block]) -> Result:
     )
 
 
-def _typical(endings: Sequence[Ending]) -> Ending:
-    """The order of the median latency, so that neither a lucky nor an unlucky one is shown."""
-    return sorted(endings, key=lambda ending: (ending.seconds is None, ending.seconds or 0.0))[(len(endings) - 1) // 2]
+def _typical(orders: Sequence[MeasuredOrder]) -> MeasuredOrder:
+    """Return the order with the median latency; unfinished ones count as the slowest."""
+    return sorted(orders, key=lambda order: (order.seconds is None, order.seconds or 0.0))[(len(orders) - 1) // 2]
 
 
 def _row(style: SagaStyle, blocks: Sequence[Block]) -> Row:
-    endings = [ending for block in blocks for ending in block.endings]
+    measured = [order for block in blocks for order in block.orders]
     expected: Counter[Outcome] = Counter()
     for block in blocks:
         expected += block.turn.trial.expected(block.turn.orders)
-    orders = len(endings) or 1
+    count = len(measured) or 1
     usages = [block.usage for block in blocks]
-    struck = [(block.endings, block.struck) for block in blocks if block.turn.trial.fault is not None]
+    faults = [(block.orders, block.fault) for block in blocks if block.turn.trial.fault is not None]
     return Row(
         style=style,
-        orders=len(endings),
-        outcomes=Counter((ending.status, ending.reason) for ending in endings),
+        orders=len(measured),
+        outcomes=Counter((order.status, order.reason) for order in measured),
         expected=expected,
-        latency=latency_of([[e.seconds for e in block.endings if e.seconds is not None] for block in blocks]),
+        latency=latency_of([[e.seconds for e in block.orders if e.seconds is not None] for block in blocks]),
         per_second=_rates(blocks),
-        inconsistent=latency_of([[e.inconsistent_seconds for e in block.endings] for block in blocks]),
-        recovery=tuple(recovery_seconds(met, fault.ended) if fault else None for met, fault in struck),
-        events=sum(len(ending.events) for ending in endings) / orders,
-        history_events=sum(ending.history_events for ending in endings) / orders,
-        records=_per_order([usage.saga_records for usage in usages], orders),
-        service_commits=_per_order([usage.service_commits for usage in usages], orders),
-        engine_commits=_per_order([usage.engine_commits for usage in usages], orders),
-        cpu=_cpu_per_order(usages, orders),
-        operator_actions=sum(ending.operator_actions for ending in endings) / orders,
-        systems=max((ending.systems for ending in endings), default=0),
+        inconsistent=latency_of([[e.inconsistent_seconds for e in block.orders] for block in blocks]),
+        recovery=tuple(recovery_seconds(met, fault.ended) if fault else None for met, fault in faults),
+        events=sum(len(order.events) for order in measured) / count,
+        history_events=sum(order.history_events for order in measured) / count,
+        records=_per_order([usage.saga_records for usage in usages], count),
+        service_commits=_per_order([usage.service_commits for usage in usages], count),
+        engine_commits=_per_order([usage.engine_commits for usage in usages], count),
+        cpu=_cpu_per_order(usages, count),
+        operator_actions=sum(order.operator_actions for order in measured) / count,
+        systems=max((order.systems for order in measured), default=0),
     )
 
 
 def _rates(blocks: Sequence[Block]) -> tuple[float, ...]:
-    """Only where there is a load: one order after the other, a rate would be the latency under another name."""
+    """Return rates of load trials only: of orders that run one by one, a rate is the latency under another name."""
     loaded = [block for block in blocks if block.turn.trial.kind is Kind.LOAD]
-    return tuple(rate for block in loaded if (rate := per_second(block.endings)) is not None)
+    return tuple(rate for block in loaded if (rate := per_second(block.orders)) is not None)
 
 
 def _per_order(counts: Sequence[int | None], orders: int) -> float | None:
@@ -150,6 +154,6 @@ def _per_order(counts: Sequence[int | None], orders: int) -> float | None:
 
 
 def _cpu_per_order(usages: Sequence[Usage], orders: int) -> dict[str, float]:
-    """Of the processes that ran through all blocks."""
-    through = set.intersection(*(set(usage.cpu) for usage in usages))
-    return {name: sum(usage.cpu[name] for usage in usages) / orders for name in usages[0].cpu if name in through}
+    """Return CPU seconds of the processes that were restarted in none of the blocks."""
+    in_all_blocks = set.intersection(*(set(usage.cpu) for usage in usages))
+    return {name: sum(usage.cpu[name] for usage in usages) / orders for name in usages[0].cpu if name in in_all_blocks}

@@ -1,4 +1,4 @@
-"""`twinsaga compare`: trials both ways, on a stack of their own."""
+"""A run of `twinsaga compare`: start a stack, play the trials in both styles, collect the results, stop the stack."""
 
 import asyncio
 import tempfile
@@ -15,27 +15,21 @@ import httpx2 as httpx
 from rich.console import Console
 from temporalio.service import RPCError
 
-from comparison.api_client import OrderedTwice, Shopping
+from comparison.api_client import DuplicateOrder, ShopClient, http_client
+from comparison.child_processes import READY_FILE, child_stack, settings_in
 from comparison.machine import caveats, load, machine
 from comparison.results import Comparison, results_of
-from comparison.runner import Block, Player, Stuck, Turn, turns
-from comparison.stack_faults import StackBreaking
+from comparison.stack import SAGA_PROCESSES
+from comparison.stack_faults import StackFaults
 from comparison.stack_meter import StackMeter
+from comparison.trial_player import Block, OrdersStuck, TrialPlayer, Turn, plan_turns
 from comparison.trials import TRIALS, Trial
-from embedded.child_stack import calls_to, child_stack
 from runtime.console import progress_bar
 from runtime.errors import CannotRun, first_of
 from runtime.kafka import kafka_connection
-from runtime.settings import PREFIX, Settings, load_settings
+from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.wiring import open_services
-from services.names import DATABASES, SERVICES
-
-PLAYERS = (
-    *("temporal", "kafka", "redis", "api", "saga-worker"),
-    *SERVICES,
-)
-"""What the two styles need, and nothing that would take the processor from one of them."""
 
 PIX_EXPIRY_S = 5.0
 HTTP_TIMEOUT_S = 30.0
@@ -43,7 +37,7 @@ HTTP_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`names` are of TRIALS. `orders` and `brief` as `turns` takes them."""
+    """`names` are keys of TRIALS. `orders`, `seed` and `brief` are those of `plan_turns`."""
 
     names: Sequence[str]
     orders: int
@@ -63,20 +57,21 @@ class _Played:
 
 
 def compare(plan: Plan, console: Console) -> Comparison:
-    """Start a stack, play everything, stop the stack.
+    """Play the plan on a new stack with free ports.
 
     Raises:
-        CannotRun: the stack did not come up, or does not answer any more, or the settings name databases elsewhere.
+        CannotRun: the stack did not come up, stopped answering, or the settings name databases elsewhere.
     """
     began, clock = datetime.now(UTC), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="twinsaga-compare-") as name, ExitStack() as running:
         folder = Path(name)
         described, doubts = machine(folder) | {"load before": load()}, caveats()
-        settings = _settings_for(folder)
+        # The witness would add its signals to Temporal to every choreographed order.
+        settings = settings_in(folder, witness_enabled=False, pix_expiry_seconds=PIX_EXPIRY_S)
         with console.status("starting Temporal, Kafka, Valkey and the services"):
-            ready = running.enter_context(child_stack(settings, folder, *_players(plan)))
+            ready = running.enter_context(child_stack(settings, folder, _processes(plan)))
         settings = settings.with_changes(temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"])
-        played = asyncio.run(_play(plan, ready["api"], folder / "ready.json", settings, console))
+        played = asyncio.run(_play(plan, ready["api"], folder / READY_FILE, settings, console))
         with console.status("stopping everything"):
             running.close()
     return Comparison(
@@ -91,44 +86,37 @@ def compare(plan: Plan, console: Console) -> Comparison:
     )
 
 
-def _settings_for(folder: Path) -> Settings:
-    settings = load_settings().with_changes(data_dir=folder, witness_enabled=False, pix_expiry_seconds=PIX_EXPIRY_S)
-    elsewhere = [name for name in DATABASES if not settings.database_url(name).startswith(f"sqlite:///{folder}")]
-    if elsewhere:
-        raise CannotRun(f"the comparison has databases of its own: unset {PREFIX}{elsewhere[0].upper()}_DATABASE_URL")
-    return settings
-
-
-def _players(plan: Plan) -> tuple[str, ...]:
-    pays_later = any(trial.scenario.pix for trial in plan.trials)
-    return (*PLAYERS, *(("kafka-bridge",) if pays_later else ()))
+def _processes(plan: Plan) -> tuple[str, ...]:
+    # The bridge carries the settlement of a pix payment into the saga. Without pix it would only use processor time.
+    pix = any(trial.scenario.pix for trial in plan.trials)
+    return (*SAGA_PROCESSES, *(("kafka-bridge",) if pix else ()))
 
 
 async def _play(plan: Plan, api: str, ready_file: Path, settings: Settings, console: Console) -> _Played:
-    planned = turns(plan.trials, plan.orders, plan.seed, brief=plan.brief)
+    planned = plan_turns(plan.trials, plan.orders, plan.seed, brief=plan.brief)
     temporal = await connect(settings)
     kafka = await asyncio.to_thread(kafka_connection(settings).reader)
     services = open_services(settings, publish=False)
-    async with calls_to(api, HTTP_TIMEOUT_S) as client:
+    async with http_client(api, HTTP_TIMEOUT_S) as client:
         with closing(services), closing(kafka):
-            breaking = StackBreaking(ready_file, settings, services, temporal)
-            player = Player(Shopping(client), breaking, StackMeter(ready_file, settings.data_dir, temporal, kafka))
+            control = StackFaults(ready_file, settings, services, temporal)
+            meter = StackMeter(ready_file, settings.data_dir, temporal, kafka)
             try:
-                played = await _all_of(planned, player, console)
-            except* (httpx.HTTPError, RPCError, OrderedTwice, Stuck) as failures:
-                raise CannotRun(f"the stack failed under the comparison: {first_of(failures)!r}") from failures
+                played = await _play_all(planned, TrialPlayer(ShopClient(client), control, meter), console)
+            except* (httpx.HTTPError, RPCError, DuplicateOrder, OrdersStuck) as failures:
+                raise CannotRun(f"the stack failed during the comparison: {first_of(failures)!r}") from failures
     return played
 
 
-async def _all_of(planned: Sequence[Turn], player: Player, console: Console) -> _Played:
+async def _play_all(planned: Sequence[Turn], player: TrialPlayer, console: Console) -> _Played:
     with progress_bar(console) as progress:
         bar = progress.add_task("warming up", total=len(planned))
 
-        def played(turn: Turn) -> None:
+        def on_played(turn: Turn) -> None:
             following = next((later for later in planned if later.number == turn.number + 1), None)
             description = f"{following.trial.name}, {following.style}" if following else "audit"
             progress.update(bar, advance=1, description=description)
 
-        idle = await player.idle()
-        blocks = await player.play_all(planned, run=uuid4().hex[:6], played=played)
+        idle = await player.measure_idle()
+        blocks = await player.play_all(planned, run=uuid4().hex[:6], on_played=on_played)
         return _Played(blocks=blocks, idle=idle, audit=await player.audit())

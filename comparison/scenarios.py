@@ -1,4 +1,4 @@
-"""The business scenarios: one order each, and how it must end, whichever style runs it. The tests run these too."""
+"""The business scenarios: an order each, and how it must end in either style. The tests use them too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from enum import StrEnum
 from domain.order import OrderStatus, Reason
 
 Body = dict[str, object]
-"""A JSON object as the API takes it."""
+"""The JSON object of an API request."""
 
 PLENTY = 100_000
 
 
 class Act(StrEnum):
-    """What somebody does to the order under way: the customer once the payment is pending, the operator once asked."""
+    """What a customer does while the payment is pending, or an operator when the order needs attention."""
 
     PAY = "the customer pays"
     CANCEL = "the customer cancels"
-    RETRY = "an operator asks for the refund again"
+    RETRY = "an operator retries the refund"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`stock` is the pieces on hand of each line's product, in order; None means that the catalogue lacks it."""
+    """`stock` has the pieces on hand of each line's product, in the order of the lines; None: not in the catalogue."""
 
     name: str
-    says: str
+    description: str
     status: OrderStatus
     reason: Reason | None = None
     token: str = "tok_visa"
@@ -36,7 +36,7 @@ class Scenario:
     stock: tuple[int | None, ...] = (PLENTY,)
 
     def products(self, run: str) -> dict[str, Body]:
-        """SKU to the body of `PUT /products/{sku}`. `run` keeps the SKUs of one run apart from another's."""
+        """Return SKU -> body of `PUT /products/{sku}`. `run` is part of each SKU, so that runs do not share stock."""
         return {
             self._sku(run, number): {
                 "name": f"{self.name} {number}",
@@ -48,7 +48,7 @@ class Scenario:
         }
 
     def order(self, run: str) -> Body:
-        """Body of `POST /order-pairs`; with a `style` it is that of `POST /orders`."""
+        """Return the body of `POST /order-pairs`; add a `style` for `POST /orders`."""
         return {
             "customer_id": f"customer-{run}",
             "lines": [
@@ -74,38 +74,38 @@ _CANCELLED = OrderStatus.CANCELLED
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
-        Scenario(name="ok", says="every step succeeds", status=_CONFIRMED),
+        Scenario(name="ok", description="every step succeeds", status=_CONFIRMED),
         Scenario(
             name="two_lines",
-            says="two products in one order",
+            description="two products in one order",
             status=_CONFIRMED,
             quantities=(1, 3),
             stock=(PLENTY, PLENTY),
         ),
         Scenario(
             name="declined",
-            says="the card is declined",
+            description="the card is declined",
             status=_CANCELLED,
             reason=Reason.PAYMENT_DECLINED,
             token="tok_chargeDeclined",
         ),
         Scenario(
             name="insufficient_funds",
-            says="the card has too little money",
+            description="the card has too little money",
             status=_CANCELLED,
             reason=Reason.INSUFFICIENT_FUNDS,
             token="tok_insufficientFunds",
         ),
         Scenario(
             name="unknown_sku",
-            says="the catalogue lacks the product",
+            description="the product is not in the catalogue",
             status=_CANCELLED,
             reason=Reason.UNKNOWN_SKU,
             stock=(None,),
         ),
         Scenario(
             name="out_of_stock",
-            says="the second line is sold out, so the first is not reserved and the charge goes back",
+            description="the second line is sold out, so nothing is reserved and the charge is refunded",
             status=_CANCELLED,
             reason=Reason.OUT_OF_STOCK,
             quantities=(2, 1),
@@ -113,26 +113,26 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
         Scenario(
             name="undeliverable",
-            says="no carrier goes there, so the pieces and the charge go back",
+            description="no carrier delivers there, so the pieces are released and the charge is refunded",
             status=_CANCELLED,
             reason=Reason.UNDELIVERABLE_ADDRESS,
             postal_code="00000",
         ),
         Scenario(
             name="flaky_gateway",
-            says="the gateway faults twice, then charges",
+            description="the gateway faults twice, then charges",
             status=_CONFIRMED,
             token="tok_gatewayFlaky",
         ),
         Scenario(
             name="charged_then_timeout",
-            says="the charge happens and its answer is lost",
+            description="the charge succeeds, but its answer is lost",
             status=_CONFIRMED,
             token="tok_chargedThenTimeout",
         ),
         Scenario(
             name="flaky_refund",
-            says="no carrier goes there, and the refund faults twice before it works",
+            description="no carrier delivers there, and the refund faults twice before it succeeds",
             status=_CANCELLED,
             reason=Reason.UNDELIVERABLE_ADDRESS,
             token="tok_refundFlaky",
@@ -141,26 +141,26 @@ SCENARIOS: Mapping[str, Scenario] = {
     )
 }
 
-ATTENDED: Mapping[str, Scenario] = {
+WAITING_SCENARIOS: Mapping[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
         Scenario(
             name="pix_settled",
-            says="the customer pays by pix, in time",
+            description="the customer pays by pix, in time",
             status=_CONFIRMED,
             pix=True,
             act=Act.PAY,
         ),
         Scenario(
             name="pix_expired",
-            says="the customer never pays the pix",
+            description="the customer never pays the pix",
             status=_CANCELLED,
             reason=Reason.PAYMENT_EXPIRED,
             pix=True,
         ),
         Scenario(
             name="cancelled",
-            says="the customer cancels while the payment is pending",
+            description="the customer cancels while the payment is pending",
             status=_CANCELLED,
             reason=Reason.CANCELLED_BY_CUSTOMER,
             pix=True,
@@ -168,7 +168,7 @@ ATTENDED: Mapping[str, Scenario] = {
         ),
         Scenario(
             name="refund_fails",
-            says="no carrier goes there, and the refund keeps failing until an operator asks for it again",
+            description="no carrier delivers there, and the refund keeps failing until an operator retries it",
             status=_CANCELLED,
             reason=Reason.UNDELIVERABLE_ADDRESS,
             token="tok_refundFails",
@@ -177,4 +177,4 @@ ATTENDED: Mapping[str, Scenario] = {
         ),
     )
 }
-"""Those that need somebody, or a stack whose pix payments expire soon."""
+"""Scenarios that wait for an act, or for the expiry of a pix payment."""

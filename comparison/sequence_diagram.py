@@ -1,17 +1,17 @@
-"""An order's timeline as a sequence diagram in SVG: who spoke when, and what made it."""
+"""An order's timeline as a sequence diagram in SVG: each event with its service, its time and its cause."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from comparison.measures import UNDOS, Ending, TimelineEvent
+from comparison.measures import UNDOS, MeasuredOrder, TimelineEvent
 from domain.order import SagaStyle
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 
 ROW, TOP, LEFT, LABEL = 30, 46, 112, 200
-"""Pixels: between rows, above the first row, left of the first lane, right of the last lane."""
+"""In pixels: height of a row, above the first row, left of the first lane, right of the last lane."""
 
 LANE = {SagaStyle.ORCHESTRATED: 122, SagaStyle.CHOREOGRAPHED: 150}
-"""Pixels between lanes: with one lane more, both diagrams come out at one scale."""
+"""In pixels, between lanes. The orchestrated diagram has one lane more; so both have about the same width."""
 
 SAGA = "saga"
 SERVICES: Mapping[str, str] = {
@@ -26,21 +26,21 @@ _STEP_OF: Mapping[str, str] = {
     "payment.failed": "charge_payment",
     "payment.refunded": "refund_payment",
 }
-"""The steps whose attempts are told: those that call the gateway."""
+"""The steps that call the gateway: the diagram shows their attempts."""
 
 
-def sequence_diagram(style: SagaStyle, ending: Ending) -> str:
-    """Return an SVG element that takes its colours from the page: classes `do`, `undo`, `refusal`, `end`."""
+def sequence_diagram(style: SagaStyle, order: MeasuredOrder) -> str:
+    """Return an SVG element. The page gives the colours of its classes `do`, `undo`, `refusal` and `end`."""
     lanes = ((SAGA,) if style is SagaStyle.ORCHESTRATED else ()) + tuple(SERVICES)
     places = {lane: LEFT + number * LANE[style] for number, lane in enumerate(lanes)}
-    width, height = max(places.values()) + LABEL, TOP + len(ending.events) * ROW + 10
+    width, height = max(places.values()) + LABEL, TOP + len(order.events) * ROW + 10
     parts = [_lane(lane, x, height) for lane, x in places.items()]
     drawn: dict[str, tuple[int, int]] = {}
-    for number, event in enumerate(ending.events):
+    for number, event in enumerate(order.events):
         at = places[event.service], TOP + number * ROW + ROW // 2
         drawn[event.event_id] = at
-        parts.append(_row(event, at, _cause(event, at, places, drawn), ending))
-    title = f"{style} order, {len(ending.events)} events, {ending.status}"
+        parts.append(_row(event, at, _cause(event, at, places, drawn), order))
+    title = f"{style} order, {len(order.events)} events, {order.status}"
     return (
         f'<svg class="sequence" role="img" viewBox="0 0 {width} {height}" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
@@ -58,17 +58,17 @@ def _lane(lane: str, x: int, height: int) -> str:
 def _cause(
     event: TimelineEvent, at: tuple[int, int], places: Mapping[str, int], drawn: Mapping[str, tuple[int, int]]
 ) -> tuple[int, int] | None:
-    """Where the arrow to the event begins: at the workflow, which decides, or at the event that was reacted to."""
+    """Return where the arrow to the event begins: at the workflow (orchestrated), or at the event that caused it."""
     if SAGA in places:
         return None if event.type == "order.requested" else (places[SAGA], at[1])
     return drawn.get(event.caused_by or "")
 
 
-def _row(event: TimelineEvent, at: tuple[int, int], cause: tuple[int, int] | None, ending: Ending) -> str:
+def _row(event: TimelineEvent, at: tuple[int, int], cause: tuple[int, int] | None, order: MeasuredOrder) -> str:
     x, y = at
-    kind, mark = _kind(event, ending.events)
-    after = (event.at - ending.placed_at).total_seconds() * 1000
-    attempts = ending.attempts.get(_STEP_OF.get(event.type, ""), 1)
+    kind, mark = _kind(event, order.events)
+    after = (event.at - order.placed_at).total_seconds() * 1000
+    attempts = order.attempts.get(_STEP_OF.get(event.type, ""), 1)
     beside = 14 if cause is not None and cause[0] > x else -5  # below an arrow that comes from the right
     text = f"{mark}{event.type}{f', attempt {attempts}' if attempts > 1 else ''}"
     return (
@@ -80,7 +80,7 @@ def _row(event: TimelineEvent, at: tuple[int, int], cause: tuple[int, int] | Non
 
 
 def _kind(event: TimelineEvent, events: Sequence[TimelineEvent]) -> tuple[str, str]:
-    """The class, and a mark that tells the same to whoever sees no colours."""
+    """Return the class, and a mark with the same meaning for readers who do not see the colours."""
     undoes_itself = event.type == "order.cancelled" and any(other.type == "order.created" for other in events)
     if event.type in UNDOS or undoes_itself:
         return "undo", "↶ "
@@ -101,7 +101,7 @@ def _arrow(kind: str, cause: tuple[int, int] | None, at: tuple[int, int]) -> str
 
 
 def arrow_heads() -> str:
-    """Return an invisible SVG element, once for a page, which all diagrams of the page refer to."""
+    """Return an invisible SVG element. A page needs it once; all its diagrams refer to it."""
     heads = "".join(
         f'<marker id="arrow-{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         f'<path class="{kind} head" d="M0 0L8 4L0 8z"/></marker>'

@@ -1,4 +1,4 @@
-"""Faults of the embedded stack: signals to its processes, locks on its databases, and everything once more."""
+"""Faults of the embedded stack: signals to its processes, locks on its databases, repeated deliveries."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from typing import Any
 from temporalio.client import Client
 
 from adapters.sql.outbox import Outbox
-from comparison.stack_meter import runs
+from comparison.stack_meter import is_running
 from domain.ids import OrderId
 from domain.order import SagaStyle
 from runtime.errors import CannotRun
@@ -22,13 +22,13 @@ from runtime.settings import Settings
 from runtime.temporal import start_saga
 from runtime.wiring import Services
 
-LOOK_EVERY_S = 0.02
-BACK_WITHIN_S = 60.0
-LOCK_WITHIN_S = 10.0
+POLL_S = 0.02
+RESTARTED_WITHIN_S = 60.0
+LOCKED_WITHIN_S = 10.0
 
 
-class StackBreaking:
-    """`services` are over the databases of the stack that `ready_file` tells of."""
+class StackFaults:
+    """Implements StackControl. `services` use the databases of the stack that wrote `ready_file`."""
 
     def __init__(self, ready_file: Path, settings: Settings, services: Services, temporal: Client) -> None:
         self._ready_file = ready_file
@@ -42,35 +42,37 @@ class StackBreaking:
         self._killed[process] = pid
         os.kill(pid, signal.SIGKILL)
         at = datetime.now(UTC)
-        while runs(pid):  # noqa: ASYNC110 - another process ends, and sets no event here
-            await asyncio.sleep(LOOK_EVERY_S)
+        while is_running(pid):  # noqa: ASYNC110 - the end of another process sets no event here
+            await asyncio.sleep(POLL_S)
         return at
 
-    async def all_back(self) -> None:
-        """Raises CannotRun when that takes longer than BACK_WITHIN_S."""
+    async def wait_until_restarted(self) -> None:
+        """Raises CannotRun if that takes longer than RESTARTED_WITHIN_S."""
         try:
-            async with asyncio.timeout(BACK_WITHIN_S):
-                while self._missing():  # noqa: ASYNC110 - the same
-                    await asyncio.sleep(LOOK_EVERY_S)
+            async with asyncio.timeout(RESTARTED_WITHIN_S):
+                while self._not_restarted():  # noqa: ASYNC110 - the ready file of another process changes
+                    await asyncio.sleep(POLL_S)
         except TimeoutError:
-            raise CannotRun(f"not back within {BACK_WITHIN_S:.0f} s: one of {', '.join(self._killed)}") from None
+            names = ", ".join(self._killed)
+            raise CannotRun(f"not restarted within {RESTARTED_WITHIN_S:.0f} s: one of {names}") from None
         self._killed.clear()
 
     @asynccontextmanager
-    async def frozen(self, process: str) -> AsyncIterator[None]:
+    async def suspended(self, process: str) -> AsyncIterator[None]:
         pid = self._pids()[process]
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
+            # The id of a killed process may belong to another one by now.
             if self._killed.get(process) != pid:
                 os.kill(pid, signal.SIGCONT)
 
     @asynccontextmanager
-    async def held(self, database: str) -> AsyncIterator[None]:
+    async def write_locked(self, database: str) -> AsyncIterator[None]:
         file = self._settings.data_dir / f"{database}.db"
         with closing(
-            sqlite3.connect(file, timeout=LOCK_WITHIN_S, isolation_level=None, check_same_thread=False)
+            sqlite3.connect(file, timeout=LOCKED_WITHIN_S, isolation_level=None, check_same_thread=False)
         ) as connection:
             await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
             try:
@@ -78,7 +80,7 @@ class StackBreaking:
             finally:
                 connection.execute("ROLLBACK")
 
-    async def repeat(self, style: SagaStyle, order_ids: Sequence[OrderId]) -> None:
+    async def redeliver(self, style: SagaStyle, order_ids: Sequence[OrderId]) -> None:
         if style is SagaStyle.CHOREOGRAPHED:
             for database in self._services.databases.journals:
                 await asyncio.to_thread(_publish_again, Outbox(database), order_ids)
@@ -87,7 +89,7 @@ class StackBreaking:
             record = await asyncio.to_thread(self._services.orders.find, order_id)
             await start_saga(self._temporal, record.request, self._settings)
 
-    def _missing(self) -> bool:
+    def _not_restarted(self) -> bool:
         pids = self._pids()
         return any(pids.get(name, pid) == pid for name, pid in self._killed.items())
 

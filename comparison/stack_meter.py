@@ -1,4 +1,4 @@
-"""The counters of the embedded stack: CPU time of its processes, commits of its databases, records of its broker."""
+"""Reads the counters of the embedded stack: CPU time of processes, commits of databases, records of the broker."""
 
 import asyncio
 import json
@@ -24,23 +24,19 @@ T = TypeVar("T")
 
 RPC_TIMEOUT = timedelta(seconds=10)
 READ_DEADLINE_S = 5.0
-NOTHING_MORE_MS = 50
-"""Several fetches long."""
+EMPTY_POLL_MS = 50
+"""Longer than several fetches: a poll that returns nothing within it has reached the end."""
 
 USER_TICKS, SYSTEM_TICKS = 11, 12
-"""Places in /proc/PID/stat behind the program's name: utime and stime of proc(5)."""
+"""Positions of utime and stime in /proc/PID/stat, counted after the program's name (proc(5))."""
 
 _CHANGES_AT = 8
-"""Of iChange in the WAL-index header, a counter of the commits that wrote (https://sqlite.org/walformat.html)."""
+"""Offset of iChange in the WAL-index header: it counts writing commits (https://sqlite.org/walformat.html)."""
 _HEADER_BYTES = 48
 
 
 class StackMeter:
-    """A process that is not there, or a broker that does not answer, is left out.
-
-    `kafka` reads all records, to count them: asked for its ends, the embedded broker gives the offset at which its last
-    batch begins.
-    """
+    """Implements Meter. A missing process, or a broker that does not answer, is left out of a reading."""
 
     def __init__(self, ready_file: Path, data: Path, temporal: Client, kafka: KafkaConsumer) -> None:
         self._ready_file = ready_file
@@ -80,28 +76,30 @@ class StackMeter:
 
     def _records(self, topics: Collection[str]) -> dict[str, int]:
         with suppress(KafkaError):
-            self._read_on(topics)
+            # The embedded broker reports where the last batch of a partition begins, not the partition's end. So the
+            # records have to be read to be counted.
+            self._read_new_records(topics)
             return {topic: sum(end for at, end in self._next.items() if at.topic == topic) for topic in topics}
         return {}
 
-    def _read_on(self, topics: Collection[str]) -> None:
+    def _read_new_records(self, topics: Collection[str]) -> None:
         if not self._next:
             numbers = {topic: self._kafka.partitions_for_topic(topic) or () for topic in topics}
             self._next = {TopicPartition(topic, number): 0 for topic in topics for number in numbers[topic]}
             self._kafka.assign(list(self._next))
             self._kafka.seek_to_beginning()
         ends = self._kafka.end_offsets(list(self._next))
-        give_up_at = time.monotonic() + READ_DEADLINE_S
-        while time.monotonic() < give_up_at:
-            batches = self._kafka.poll(timeout_ms=NOTHING_MORE_MS)
+        deadline = time.monotonic() + READ_DEADLINE_S
+        while time.monotonic() < deadline:
+            batches = self._kafka.poll(timeout_ms=EMPTY_POLL_MS)
             self._next |= {partition: records[-1].offset + 1 for partition, records in batches.items()}
             if not batches and all(self._next[partition] >= end for partition, end in ends.items()):
                 return
-        raise KafkaTimeoutError(f"the records are not read within {READ_DEADLINE_S} s")
+        raise KafkaTimeoutError(f"the records were not read within {READ_DEADLINE_S} s")
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """User and system time of a process. None where it is gone, or where there is no /proc."""
+    """User and system time of a process. None if it is gone, or if the system has no /proc."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -109,19 +107,19 @@ def cpu_seconds(pid: int) -> float | None:
     return (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
 
 
-def runs(pid: int) -> bool:
-    """A zombie runs no more; to reap it is its supervisor's concern."""
+def is_running(pid: int) -> bool:
+    """A zombie does not run: only its supervisor has yet to reap it."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
     except FileNotFoundError:
-        return Path("/proc/self").exists() is False
+        return not Path("/proc/self").exists()  # a system without /proc, where os.kill has found the process
 
 
 def commits(database: Path) -> int | None:
-    """Commits that wrote to a SQLite database in WAL mode, since it was first opened; None if nobody has it open."""
+    """Writing commits of a SQLite database in WAL mode since it was first opened; None if no process has it open."""
     try:
         with database.with_name(f"{database.name}-shm").open("rb") as index:
             header = index.read(_HEADER_BYTES)

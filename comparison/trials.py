@@ -1,4 +1,4 @@
-"""Everything that `twinsaga compare` can play, by name: how an order ends, what breaks, how much comes at once."""
+"""The trials of `twinsaga compare`, by name: how orders end, what happens in a fault, many orders at once."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from comparison.faults import (
     killed_while_confirming,
     payments_frozen,
 )
-from comparison.scenarios import ATTENDED, SCENARIOS, Scenario
+from comparison.scenarios import SCENARIOS, WAITING_SCENARIOS, Scenario
 from domain.order import OrderStatus, Reason, Step
 
 Outcome = tuple[str, str | None]
@@ -30,26 +30,29 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One scenario, played by a block of orders at a time.
+    """One scenario, played with a block of equal orders.
 
-    `orders` a block, where the trial decides it and not the caller. `together`: all at once; one after the other
-    otherwise. `enough_for`: so many orders find stock, the others are sold out.
+    Attributes:
+        orders: per block. None leaves the number to the caller.
+        concurrent: place all orders of a block at once, instead of each after the end of the one before.
+        fault: what breaks during the orders.
+        stock_for: number of orders for which there is stock; None for all.
     """
 
     name: str
-    says: str
+    description: str
     kind: Kind
     scenario: Scenario
     orders: int | None = None
-    together: bool = False
+    concurrent: bool = False
     fault: Fault | None = None
-    enough_for: int | None = None
+    stock_for: int | None = None
 
     def expected(self, orders: int) -> Counter[Outcome]:
-        """How a block of so many orders must end. Which of them find stock is nobody's to say."""
-        if self.enough_for is None or orders <= self.enough_for:
+        """Return how a block of this size must end. Which of its orders get the stock is not defined."""
+        if self.stock_for is None or orders <= self.stock_for:
             return Counter({(self.scenario.status.value, self.scenario.reason): orders})
-        confirmed, refused = self.enough_for, orders - self.enough_for
+        confirmed, refused = self.stock_for, orders - self.stock_for
         return Counter(
             {
                 (OrderStatus.CONFIRMED.value, None): confirmed,
@@ -59,66 +62,81 @@ class Trial:
 
 
 def _business(scenario: Scenario) -> Trial:
-    return Trial(name=scenario.name, says=scenario.says, kind=Kind.BUSINESS, scenario=scenario)
+    return Trial(name=scenario.name, description=scenario.description, kind=Kind.BUSINESS, scenario=scenario)
 
 
-def _attended(scenario: Scenario) -> Trial:
-    """These spend their time waiting, which a few of them can do together."""
-    return replace(_business(scenario), orders=5, together=True)
+def _waiting(scenario: Scenario) -> Trial:
+    # These orders mostly wait, so a few of them run at the same time.
+    return replace(_business(scenario), orders=5, concurrent=True)
 
 
-def _fault(name: str, says: str, fault: Fault, orders: int = 4) -> Trial:
+def _fault(name: str, description: str, fault: Fault, orders: int = 4) -> Trial:
     return Trial(
-        name=name, says=says, kind=Kind.FAULT, scenario=SCENARIOS["ok"], orders=orders, together=True, fault=fault
+        name=name,
+        description=description,
+        kind=Kind.FAULT,
+        scenario=SCENARIOS["ok"],
+        orders=orders,
+        concurrent=True,
+        fault=fault,
     )
 
 
 def _load(orders: int) -> Trial:
-    says = f"{orders} orders at once" if orders > 1 else "one order alone"
+    description = f"{orders} orders at once" if orders > 1 else "one order alone"
     return Trial(
-        name=f"load_{orders}", says=says, kind=Kind.LOAD, scenario=SCENARIOS["ok"], orders=orders, together=True
+        name=f"load_{orders}",
+        description=description,
+        kind=Kind.LOAD,
+        scenario=SCENARIOS["ok"],
+        orders=orders,
+        concurrent=True,
     )
 
 
 _SCARCE = Trial(
     name="scarce",
-    says="24 orders at once of two pieces each, and 20 pieces",
+    description="24 orders at once of two pieces each, with 20 pieces in stock",
     kind=Kind.LOAD,
     scenario=replace(SCENARIOS["ok"], name="scarce", stock=(20,)),
     orders=24,
-    together=True,
-    enough_for=10,
+    concurrent=True,
+    stock_for=10,
 )
 
 TRIALS: Mapping[str, Trial] = {
     trial.name: trial
     for trial in (
         *map(_business, SCENARIOS.values()),
-        *map(_attended, ATTENDED.values()),
-        _fault("gateway_silent", "the payment gateway takes calls and answers none for 10 s", gateway_silent),
-        _fault("payments_frozen", "whoever charges cards is stopped for 10 s, and goes on", payments_frozen),
-        _fault("killed_creating", "whoever creates the orders is killed", killed_before_creating),
+        *map(_waiting, WAITING_SCENARIOS.values()),
+        _fault("gateway_silent", "the payment gateway accepts calls and does not answer for 10 s", gateway_silent),
+        _fault("payments_frozen", "the process that charges cards is suspended for 10 s", payments_frozen),
+        _fault("killed_creating", "the process that creates orders is killed", killed_before_creating),
         _fault(
             "killed_charging",
-            "whoever charges is killed while the gateway has the call",
+            "the process that charges cards is killed while it waits for the gateway",
             killed_while(Step.CHARGE_PAYMENT, database="gateway", after="order.created"),
         ),
         _fault(
             "killed_reserving",
-            "whoever reserves pieces is killed in the middle of it",
+            "the process that reserves pieces is killed while it writes the reservation",
             killed_while(Step.RESERVE_INVENTORY, database="inventory", after="payment.completed"),
         ),
         _fault(
             "killed_shipping",
-            "whoever schedules shipping is killed in the middle of it",
+            "the process that schedules shipping is killed while it writes the shipment",
             killed_while(Step.SCHEDULE_SHIPPING, database="shipping", after="inventory.reserved"),
         ),
-        _fault("killed_confirming", "whoever confirms is killed in the middle of it", killed_while_confirming),
+        _fault(
+            "killed_confirming",
+            "the process that confirms orders is killed while it writes the confirmation",
+            killed_while_confirming,
+        ),
         _fault("kafka_killed", "the broker is killed while orders are being charged", engine_killed("kafka")),
         _fault("temporal_killed", "Temporal is killed while orders are being charged", engine_killed("temporal")),
         _fault(
             "duplicates",
-            "each call comes five times, and each event or start of a saga twice more",
+            "each call is sent five times, and each event or start of a saga is delivered twice more",
             duplicate_storm,
             orders=8,
         ),
@@ -128,4 +146,4 @@ TRIALS: Mapping[str, Trial] = {
 }
 
 SHORT = ("ok", "undeliverable", "charged_then_timeout", "killed_charging", "load_16", "scarce")
-"""What `twinsaga demo` plays."""
+"""The trials of `twinsaga demo`."""

@@ -1,4 +1,4 @@
-"""`twinsaga bench` as a user runs it: on stacks of its own. No ratio is asserted: this machine is whatever it is."""
+"""`twinsaga bench` as a user runs it, on stacks of its own. No ratio is asserted, since it depends on the machine."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from bench.metrics import FIGURES
 from tests.support.stack import TWINSAGA, Json
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.embedded("plays on embedded stacks of its own")
+pytestmark = pytest.mark.embedded("starts embedded stacks of its own")
 
 DEADLINE_S = 300.0
 FOLDERS = "twinsaga-bench-*"
@@ -25,7 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @contextmanager
 def bench(folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
-    """What it puts aside goes into the folder, so that a test finds what is left of it."""
+    """Run the command with its temporary files in `folder`, where a test can look for what is left of them."""
     process = subprocess.Popen(  # noqa: S603 - our own program
         [str(TWINSAGA), "bench", *options],
         stdout=subprocess.PIPE,
@@ -42,7 +42,7 @@ def bench(folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 def processes_in(folder: Path) -> list[str]:
-    """The command lines of those that were started with their temporary files there."""
+    """Return the command lines of all processes that have `folder` for their temporary files."""
     mine = f"TMPDIR={folder}\0".encode()
     found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
@@ -75,7 +75,7 @@ def run(printed: str, files: Path) -> Json:
     return found
 
 
-def test_every_figure_comes_out_with_both_sides_measured(run: Json) -> None:
+def test_every_figure_has_values_of_both_sides(run: Json) -> None:
     assert (run["ok"], run["problems"], run["seed"]) == (True, [], 5)
     assert list(run["figures"]) == list(FIGURES)
     for name, figure in run["figures"].items():
@@ -85,7 +85,7 @@ def test_every_figure_comes_out_with_both_sides_measured(run: Json) -> None:
             assert value > 0, name
 
 
-def test_numbers_are_of_the_size_that_their_unit_says(run: Json) -> None:
+def test_values_are_in_the_range_of_their_unit(run: Json) -> None:
     limits = {"seconds": (1e-5, 30.0), "per second": (0.1, 1e5), "bytes": (50e6, 10e9)}
     for name, figure in run["figures"].items():
         lowest, highest = limits[figure["unit"]]
@@ -93,7 +93,7 @@ def test_numbers_are_of_the_size_that_their_unit_says(run: Json) -> None:
         assert lowest < figure["reference"] < highest, name
 
 
-def test_the_machine_is_described_and_memory_told_by_process(run: Json) -> None:
+def test_the_machine_is_described_and_memory_is_given_by_process(run: Json) -> None:
     assert run["machine"]["cores"]
     memory = run["details"]["memory_bytes"]
     assert {"api", "saga-worker", "order-service", "supervisor"} <= memory["idle"].keys()
@@ -106,22 +106,22 @@ def test_the_terminal_has_a_line_for_each_figure(printed: str) -> None:
     assert "seed 5" in printed
 
 
-def test_the_chart_has_a_bar_for_each_style_and_each_reference(printed: str, files: Path) -> None:
+def test_the_chart_has_a_bar_for_each_style_and_each_baseline(printed: str, files: Path) -> None:
     assert printed
     words = [text.text for text in ET.parse(files / "new" / "chart.svg").iter(f"{SVG}text")]  # noqa: S314 - our own
     assert {"bare workflow", "choreographed order", "orchestrated order", "raw chain"} <= set(words)
-    assert any("order.confirmed" in str(said) for said in words)
+    assert any("order.confirmed" in str(word) for word in words)
 
 
-def test_nothing_is_left_behind(printed: str, files: Path) -> None:
+def test_no_file_and_no_process_is_left(printed: str, files: Path) -> None:
     assert printed
     assert list(files.glob(FOLDERS)) == []
     assert processes_in(files) == []
 
 
-def test_nothing_is_left_behind_by_a_run_that_is_broken_off(tmp_path: Path) -> None:
+def test_no_file_and_no_process_is_left_by_a_run_that_is_stopped(tmp_path: Path) -> None:
     with bench(tmp_path, "--short", "--figure", "choreographed-p50") as process:
-        eventually(lambda: any(tmp_path.glob(f"{FOLDERS}/few/chain_hop-5.log")), "the references are started", 120)
+        eventually(lambda: any(tmp_path.glob(f"{FOLDERS}/few/kafka_hop-5.log")), "the baseline is started", 120)
         assert len(processes_in(tmp_path)) > 10
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
@@ -131,7 +131,7 @@ def test_nothing_is_left_behind_by_a_run_that_is_broken_off(tmp_path: Path) -> N
     assert processes_in(tmp_path) == []
 
 
-def test_an_unknown_figure_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+def test_an_unknown_figure_is_refused_with_the_list_of_figures(tmp_path: Path) -> None:
     with bench(tmp_path, "--figure", "nonsense") as process:
         output, _ = process.communicate(timeout=DEADLINE_S)
 
@@ -140,7 +140,7 @@ def test_an_unknown_figure_is_refused_with_those_that_there_are(tmp_path: Path) 
     assert "orchestrated-rate" in output
 
 
-def test_a_chart_of_nothing_is_refused_before_anything_is_played(tmp_path: Path) -> None:
+def test_a_chart_without_an_order_alone_is_refused_before_anything_is_played(tmp_path: Path) -> None:
     with bench(tmp_path, "--figure", "memory-idle", "--chart", str(tmp_path / "chart.svg")) as process:
         output, _ = process.communicate(timeout=DEADLINE_S)
 
@@ -149,7 +149,7 @@ def test_a_chart_of_nothing_is_refused_before_anything_is_played(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_measured_is_listed(tmp_path: Path) -> None:
+def test_the_figures_are_listed(tmp_path: Path) -> None:
     with bench(tmp_path, "--list") as process:
         output, _ = process.communicate(timeout=DEADLINE_S)
 

@@ -1,4 +1,4 @@
-"""`twinsaga compare` as a user runs it: on a stack of its own."""
+"""`twinsaga compare` as a user runs it, on a stack of its own."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from comparison.trials import TRIALS
 from domain.order import OrderStatus
 from tests.support.stack import TWINSAGA, Json
 
-pytestmark = pytest.mark.embedded("plays on an embedded stack of its own")
+pytestmark = pytest.mark.embedded("starts an embedded stack of its own")
 
 DEADLINE_S = 600.0
 STYLES = ("orchestrated", "choreographed")
@@ -52,7 +52,7 @@ def figures(played: "subprocess.CompletedProcess[str]", files: tuple[Path, Path]
     return found
 
 
-def test_orders_end_both_ways_as_their_scenarios_say(figures: Json) -> None:
+def test_orders_end_in_both_styles_as_their_scenarios_say(figures: Json) -> None:
     assert figures["ok"] is True
     assert figures["audit"]["ok"] is True
     assert figures["seed"] == 5
@@ -62,7 +62,7 @@ def test_orders_end_both_ways_as_their_scenarios_say(figures: Json) -> None:
         assert {(end["status"], end["orders"]) for end in row["outcomes"]} == {("confirmed", 20), ("cancelled", 28)}
 
 
-def test_each_style_costs_what_it_is_made_of(figures: Json) -> None:
+def test_each_style_has_its_own_costs(figures: Json) -> None:
     orchestrated, choreographed = rows(figures, "undeliverable")
 
     assert orchestrated["events_per_order"] == choreographed["events_per_order"] == 8
@@ -76,11 +76,11 @@ def test_each_style_costs_what_it_is_made_of(figures: Json) -> None:
         assert 0 < row["inconsistent"]["p50"] < row["latency"]["p50"]
 
 
-def test_whoever_was_killed_came_back_and_the_orders_went_on(figures: Json) -> None:
+def test_a_killed_process_is_restarted_and_the_orders_continue(figures: Json) -> None:
     for row in rows(figures, "killed_charging"):
         assert row["outcomes"] == [{"status": "confirmed", "reason": None, "orders": 8}]
         assert all(seconds > 0 for seconds in row["recovery_seconds_by_block"])
-        assert row["own_cpu_seconds_per_order"] is None  # its counter died with it
+        assert row["own_cpu_seconds_per_order"] is None  # the killed process lost its counter
 
 
 def test_the_blocks_are_interleaved(figures: Json) -> None:
@@ -89,7 +89,7 @@ def test_the_blocks_are_interleaved(figures: Json) -> None:
         assert first == fourth != second == third
 
 
-def test_terminal_and_report_tell_the_same(
+def test_terminal_and_report_show_the_same_results(
     figures: Json, played: "subprocess.CompletedProcess[str]", files: tuple[Path, Path]
 ) -> None:
     report = files[1].read_text()
@@ -102,12 +102,10 @@ def test_terminal_and_report_tell_the_same(
     assert report.count('<svg class="sequence"') == 2 * len(figures["scenarios"])
 
 
-def test_an_order_that_ends_otherwise_than_expected_fails_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unexpected_outcome_fails_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     declined = TRIALS["declined"]
-    hopeful = replace(declined, scenario=replace(declined.scenario, status=OrderStatus.CONFIRMED, reason=None))
-    monkeypatch.setitem(TRIALS, "declined", hopeful)
+    wrong = replace(declined, scenario=replace(declined.scenario, status=OrderStatus.CONFIRMED, reason=None))
+    monkeypatch.setitem(TRIALS, "declined", wrong)
 
     report = tmp_path / "report.html"
     shown = CliRunner().invoke(
@@ -116,10 +114,10 @@ def test_an_order_that_ends_otherwise_than_expected_fails_the_command(
 
     assert shown.exit_code == 1, shown.output
     assert "declined, choreographed: 2 cancelled (payment_declined), not 2 confirmed" in shown.output
-    assert "This is not as it must be" in report.read_text()
+    assert "Some results are wrong" in report.read_text()
 
 
-def test_an_unknown_scenario_is_refused_with_those_that_there_are() -> None:
+def test_an_unknown_scenario_is_refused_with_the_list_of_scenarios() -> None:
     refused = compare("--scenario", "nonsense")
 
     assert refused.returncode == 2
@@ -127,7 +125,7 @@ def test_an_unknown_scenario_is_refused_with_those_that_there_are() -> None:
     assert "killed_charging" in refused.stderr
 
 
-def test_databases_elsewhere_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_databases_elsewhere_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINSAGA_ORDERS_DATABASE_URL", "postgresql://shop@127.0.0.1/orders")
 
     refused = compare("--scenario", "ok")
@@ -136,7 +134,7 @@ def test_databases_elsewhere_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert "unset TWINSAGA_ORDERS_DATABASE_URL" in refused.stderr
 
 
-def test_what_can_be_played_is_listed() -> None:
+def test_the_scenarios_are_listed() -> None:
     listed = compare("--list")
 
     assert listed.returncode == 0

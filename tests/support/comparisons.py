@@ -1,19 +1,18 @@
-"""A comparison made up by hand, to measure and to report."""
+"""Builders of made-up measurements, for tests of the measures and the report."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from comparison.faults import Struck
-from comparison.measures import Ending, TimelineEvent, Usage
+from comparison.faults import FaultWindow
+from comparison.measures import MeasuredOrder, TimelineEvent, Usage
 from comparison.results import Comparison, results_of
-from comparison.runner import Block, Turn
-from comparison.stack import PROCESSES_OF
+from comparison.stack import SAGA_PROCESSES
+from comparison.trial_player import Block, Turn
 from comparison.trials import TRIALS, Trial
 from domain.order import SagaStyle
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-ALL_PROCESSES = tuple(dict.fromkeys(name for names in PROCESSES_OF.values() for name in names))
 CONFIRMED = ("order.requested", "order.created", "payment.completed", "inventory.reserved", "shipping.scheduled")
 UNDONE = ("shipping.failed", "inventory.released", "payment.refunded", "order.cancelled")
 
@@ -23,7 +22,7 @@ def after(seconds: float) -> datetime:
 
 
 def events(*types: str, every_s: float = 0.1) -> list[TimelineEvent]:
-    """One after the other, each caused by the one before."""
+    """Return events of these types in order, each caused by the one before."""
     return [
         TimelineEvent(
             event_id=f"event-{number}",
@@ -36,16 +35,16 @@ def events(*types: str, every_s: float = 0.1) -> list[TimelineEvent]:
     ]
 
 
-def ending(
+def measured_order(
     *types: str,
     status: str = "confirmed",
     reason: str | None = None,
     seconds: float | None = 0.5,
     placed_s: float = 0.0,
-    **others: Any,  # noqa: ANN401 - fields of Ending
-) -> Ending:
+    **others: Any,  # noqa: ANN401 - fields of MeasuredOrder
+) -> MeasuredOrder:
     fields: dict[str, Any] = {"order_id": "an-order", "attempts": {}, "history_events": 0, "operator_actions": 0}
-    return Ending(
+    return MeasuredOrder(
         status=status,
         reason=reason,
         placed_at=after(placed_s),
@@ -56,10 +55,10 @@ def ending(
 
 
 def usage(seconds: float = 2.0, cpu_s: float = 0.4, commits: int = 28, records: int = 12) -> Usage:
-    """Of `commits` and `records`, a quarter each to each service and topic."""
+    """Return a usage with equal shares: a quarter of `commits` for each service, of `records` for each topic."""
     return Usage(
         seconds=seconds,
-        cpu=dict.fromkeys(ALL_PROCESSES, cpu_s),
+        cpu=dict.fromkeys(SAGA_PROCESSES, cpu_s),
         commits=dict.fromkeys(("orders", "payments", "inventory", "shipping"), commits // 4) | {"temporal": 60},
         records=dict.fromkeys(("orders", "payments", "inventory", "shipping"), records // 4),
     )
@@ -68,20 +67,20 @@ def usage(seconds: float = 2.0, cpu_s: float = 0.4, commits: int = 28, records: 
 def block(
     trial: Trial,
     style: SagaStyle,
-    endings: Sequence[Ending],
+    orders: Sequence[MeasuredOrder],
     *,
     used: Usage | None = None,
-    struck: Struck | None = None,
+    fault: FaultWindow | None = None,
 ) -> Block:
-    turn = Turn(number=0, trial=trial, style=style, orders=trial.orders or len(endings))
-    return Block(turn=turn, endings=endings, usage=used or usage(), struck=struck)
+    turn = Turn(number=0, trial=trial, style=style, orders=trial.orders or len(orders))
+    return Block(turn=turn, orders=orders, usage=used or usage(), fault=fault)
 
 
-def both_ways(name: str, *endings: Ending) -> list[Block]:
-    """Play the trial in the order A B B A, each time with these endings. A fault strikes when the orders are placed."""
+def both_styles(name: str, *orders: MeasuredOrder) -> list[Block]:
+    """Return four blocks of the trial, A B B A, each with these orders. A fault begins when the orders are placed."""
     trial, (first, second) = TRIALS[name], SagaStyle
-    struck = Struck(began=NOON, ended=NOON) if trial.fault else None
-    return [block(trial, style, endings, struck=struck) for style in (first, second, second, first)]
+    fault = FaultWindow(began=NOON, ended=NOON) if trial.fault else None
+    return [block(trial, style, orders, fault=fault) for style in (first, second, second, first)]
 
 
 def comparison_of(blocks: Sequence[Block], audit: Mapping[str, Any] | None = None, **machine: str) -> Comparison:
@@ -91,7 +90,7 @@ def comparison_of(blocks: Sequence[Block], audit: Mapping[str, Any] | None = Non
         began=NOON,
         seconds=60.0,
         machine={"processor": "an abacus"} | machine,
-        idle=dict.fromkeys(ALL_PROCESSES, 0.02),
+        idle=dict.fromkeys(SAGA_PROCESSES, 0.02),
         results=results_of(blocks, names),
         audit=audit or {"ok": True, "orders_checked": 8, "orders_pending": 0, "broken": []},
     )

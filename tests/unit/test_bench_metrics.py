@@ -1,4 +1,4 @@
-"""How a figure becomes of blocks, and what a run says about it."""
+"""How blocks become a figure, and how a run reports it."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,9 @@ from rich.console import Console
 
 from bench.breakdown_chart import time_chart
 from bench.closed_loop import BenchmarkFailed
-from bench.goals import GIB, Unit, at_least, at_most, shown
-from bench.metrics import FIGURES, Match, matches_for
-from bench.paired_runs import Benchmark, play, turns
+from bench.metrics import FIGURES, GIB, BenchmarkId, Unit, at_least, at_most, benchmarks_for, shown
+from bench.paired_runs import Benchmark, Measured, Pair, play, turns
 from bench.report import BenchRun, as_json, table
-from bench.samples import Measured, Pair
 from bench.scores import Scores
 from bench.sizes import SHORT, Sizes
 from tests.support.examples import NOON
@@ -23,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def measured(name: str, *pairs: tuple[float, float]) -> Measured:
-    return Measured(figure=FIGURES[name], pairs=[Pair(ours=ours, reference=reference) for ours, reference in pairs])
+    return Measured(figure=FIGURES[name], pairs=[Pair(ours=ours, baseline=baseline) for ours, baseline in pairs])
 
 
 def a_run(*figures: Measured, problems: tuple[str, ...] = ()) -> BenchRun:
@@ -39,7 +37,7 @@ def a_run(*figures: Measured, problems: tuple[str, ...] = ()) -> BenchRun:
 
 
 class Recorded:
-    """A side that comes to the next of these values with each block."""
+    """A side that returns the next of these values for each block."""
 
     def __init__(self, name: str, log: list[str], *values: float) -> None:
         self._name = name
@@ -63,14 +61,14 @@ def test_the_ratio_is_the_median_of_the_pairs_and_not_that_of_the_medians() -> N
     figure = measured("orchestrated-rate", (10, 20), (30, 10), (20, 40))
 
     assert figure.ratio == 0.5
-    assert (figure.ours, figure.reference) == (20, 20)
+    assert (figure.ours, figure.baseline) == (20, 20)
 
 
-def test_an_even_number_of_pairs_has_its_median_in_the_middle() -> None:
+def test_the_median_of_an_even_number_of_pairs_is_the_mean_of_the_middle_two() -> None:
     assert measured("orchestrated-rate", (1, 1), (2, 1), (4, 1), (8, 1)).ratio == 3
 
 
-def test_the_spread_is_from_the_lowest_to_the_highest_pair() -> None:
+def test_the_spread_has_the_lowest_and_the_highest_ratio() -> None:
     assert measured("orchestrated-rate", (10, 20), (30, 10), (20, 40), (9, 10)).spread == (0.5, 3.0)
 
 
@@ -88,35 +86,35 @@ def test_a_figure_without_a_goal_is_neither_reached_nor_missed() -> None:
     assert measured("orchestrated-p50-seen", (1, 1)).reached is None
 
 
-def test_who_was_second_in_a_pair_begins_the_next_one() -> None:
+def test_the_side_that_is_second_in_a_pair_begins_the_next_one() -> None:
     assert turns(3, ours_first=True) == [(True, False), (False, True), (True, False)]
     assert turns(2, ours_first=False) == [(False, True), (True, False)]
 
 
 async def test_both_sides_warm_up_and_then_play_in_turns() -> None:
     log: list[str] = []
-    contest = Benchmark(ours=Recorded("ours", log, 10, 30), reference=Recorded("reference", log, 20, 40))
+    benchmark = Benchmark(ours=Recorded("ours", log, 10, 30), baseline=Recorded("baseline", log, 20, 40))
 
-    found = await play(contest, 2, ours_first=False, played=lambda: log.append("|"))
+    found = await play(benchmark, 2, ours_first=False, on_played=lambda: log.append("|"))
 
-    assert log == "ours warms up,reference warms up,reference,|,ours,|,ours,|,reference,|".split(",")
-    assert found == {"orchestrated-rate": [Pair(ours=10, reference=20), Pair(ours=30, reference=40)]}
+    assert log == "ours warms up,baseline warms up,baseline,|,ours,|,ours,|,baseline,|".split(",")
+    assert found == {"orchestrated-rate": [Pair(ours=10, baseline=20), Pair(ours=30, baseline=40)]}
 
 
-async def test_what_did_not_work_is_a_problem_and_the_next_match_is_played() -> None:
+async def test_a_failed_benchmark_is_a_problem_and_the_next_one_is_played() -> None:
     log: list[str] = []
-    reference = Recorded("reference", log, 1, 1)
-    scores = Scores([Match.ORCHESTRATED_TOGETHER], SHORT, Console(file=StringIO()))
+    baseline = Recorded("baseline", log, 1, 1)
+    scores = Scores([BenchmarkId.ORCHESTRATED_CONCURRENT], SHORT, Console(file=StringIO()))
 
-    await scores.play(Match.STARTS, Benchmark(ours=Broken("ours", log), reference=reference), ours_first=True)
-    good = Benchmark(ours=Recorded("ours", log, 3), reference=reference)
-    await scores.play(Match.ORCHESTRATED_TOGETHER, good, ours_first=True)
+    await scores.play(BenchmarkId.STARTS, Benchmark(ours=Broken("ours", log), baseline=baseline), ours_first=True)
+    good = Benchmark(ours=Recorded("ours", log, 3), baseline=baseline)
+    await scores.play(BenchmarkId.ORCHESTRATED_CONCURRENT, good, ours_first=True)
 
     assert scores.problems == ["starts of workflows: order 1 is cancelled"]
-    assert scores.pairs == {"orchestrated-rate": [Pair(ours=3, reference=1)]}
+    assert scores.pairs == {"orchestrated-rate": [Pair(ours=3, baseline=1)]}
 
 
-def test_a_goal_that_is_missed_is_no_failure_but_a_problem_is() -> None:
+def test_a_run_with_a_problem_is_not_ok_and_one_that_misses_a_goal_is() -> None:
     missed = measured("orchestrated-rate", (1, 10))
 
     assert a_run(missed).ok
@@ -145,30 +143,30 @@ def test_the_table_has_a_line_for_each_figure() -> None:
     assert "512 MiB" in printed
 
 
-def test_values_are_shown_in_what_a_reader_expects() -> None:
+def test_values_are_shown_with_their_units() -> None:
     assert shown(12.34, Unit.PER_SECOND) == "12.3/s"
     assert shown(0.0501, Unit.SECONDS) == "50.1 ms"
     assert shown(3 * GIB, Unit.BYTES) == "3,072 MiB"
     assert (str(at_least(0.25)), str(at_most(2))) == (">= 0.25", "<= 2")
 
 
-def test_what_is_played_is_what_the_figures_need_and_each_once() -> None:
-    assert matches_for(["memory-idle", "orchestrated-p50", "orchestrated-p50-seen"]) == [
-        Match.ORCHESTRATED_ALONE,
-        Match.MEMORY,
+def test_the_figures_decide_the_benchmarks_and_each_is_played_once() -> None:
+    assert benchmarks_for(["memory-idle", "orchestrated-p50", "orchestrated-p50-seen"]) == [
+        BenchmarkId.ORCHESTRATED_ONE_BY_ONE,
+        BenchmarkId.MEMORY,
     ]
 
 
-def test_a_bar_is_as_long_as_the_time_and_no_part_is_left_out() -> None:
+def test_a_bar_is_as_long_as_its_time_and_has_every_step() -> None:
     alone = {"order.created": 0.010, "order.confirmed": 0.030}
     hops = {f"hop {number}": 0.002 for number in range(1, 11)}
-    noted = {
+    seconds = {
         "orchestrated order alone: each event": alone,
         "raw chain alone: each hop": hops,
         "CPU: both": {"api": 9.0},
     }
 
-    drawn = ET.fromstring(time_chart(noted))  # noqa: S314 - our own
+    drawn = ET.fromstring(time_chart(seconds))  # noqa: S314 - our own
     bars = [bar for bar in drawn.iter(f"{SVG}rect") if bar.find(f"{SVG}title") is not None]
     widths = [float(bar.attrib["width"]) for bar in bars]
 
@@ -178,5 +176,5 @@ def test_a_bar_is_as_long_as_the_time_and_no_part_is_left_out() -> None:
     assert [text.text for text in drawn.iter(f"{SVG}text")].count("40 ms") == 1
 
 
-def test_without_an_order_alone_there_is_no_bar() -> None:
+def test_there_is_no_chart_without_an_order_alone() -> None:
     assert time_chart({"CPU: orchestrated orders together": {"api": 0.1}}) == ""

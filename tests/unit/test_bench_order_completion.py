@@ -1,4 +1,4 @@
-"""How the bench sees that its orders ended."""
+"""How the bench sees the end of its orders."""
 
 import asyncio
 from datetime import timedelta
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.order_completion import OrderEnd, OrderEnds
+from bench.order_completion import CompletionWatcher, OrderCompletion
 from domain.commands import CancelOrder, ConfirmOrder, PlaceOrder
 from domain.ids import OrderId
 from domain.order import Reason, SagaStyle
@@ -24,8 +24,8 @@ def orders(services: Services) -> OrderService:
 
 
 @pytest.fixture
-def looker(databases: Databases) -> OrderEnds:
-    return OrderEnds(Path(databases.orders.file).parent, every_s=0.001)
+def watcher(databases: Databases) -> CompletionWatcher:
+    return CompletionWatcher(Path(databases.orders.file).parent, poll_s=0.001)
 
 
 def placed(orders: OrderService) -> OrderId:
@@ -34,71 +34,75 @@ def placed(orders: OrderService) -> OrderId:
     return request.order_id
 
 
-async def seen(looker: OrderEnds, order_id: OrderId) -> OrderEnd:
+async def completion_of(watcher: CompletionWatcher, order_id: OrderId) -> OrderCompletion:
     async with asyncio.timeout(DEADLINE_S):
-        return await looker.end_of(order_id)
+        return await watcher.completion_of(order_id)
 
 
-async def await_a_look(orders: OrderService, looker: OrderEnds) -> None:
-    """Whatever was committed before this call is seen."""
+async def await_a_poll(orders: OrderService, watcher: CompletionWatcher) -> None:
+    """Return once the watcher has read everything that was committed before this call."""
     order_id = placed(orders)
     orders.confirm(ConfirmOrder(order_id=order_id))
-    await seen(looker, order_id)
+    await completion_of(watcher, order_id)
 
 
-async def test_the_end_comes_to_whoever_waits_for_it_with_the_moments_written_down(
-    orders: OrderService, looker: OrderEnds, clock: SettableClock
+async def test_a_completion_has_the_status_and_the_times_of_the_services(
+    orders: OrderService, watcher: CompletionWatcher, clock: SettableClock
 ) -> None:
-    async with looker.looking():
+    async with watcher.watching():
         confirmed, cancelled = placed(orders), placed(orders)
-        waiting = [asyncio.create_task(seen(looker, order_id)) for order_id in (confirmed, cancelled)]
+        waiting = [asyncio.create_task(completion_of(watcher, order_id)) for order_id in (confirmed, cancelled)]
         clock.pass_time(LATER)
         orders.cancel(CancelOrder(order_id=cancelled, reason=Reason.OUT_OF_STOCK))
         orders.confirm(ConfirmOrder(order_id=confirmed))
 
         assert await asyncio.gather(*waiting) == [
-            OrderEnd("confirmed", None, NOON, NOON + LATER),
-            OrderEnd("cancelled", "out_of_stock", NOON, NOON + LATER),
+            OrderCompletion("confirmed", None, NOON, NOON + LATER),
+            OrderCompletion("cancelled", "out_of_stock", NOON, NOON + LATER),
         ]
 
 
-async def test_an_end_that_came_before_anybody_waited_for_it_is_seen(orders: OrderService, looker: OrderEnds) -> None:
-    async with looker.looking():
+async def test_an_order_may_end_before_its_completion_is_awaited(
+    orders: OrderService, watcher: CompletionWatcher
+) -> None:
+    async with watcher.watching():
         order_id = placed(orders)
         orders.confirm(ConfirmOrder(order_id=order_id))
-        await await_a_look(orders, looker)
+        await await_a_poll(orders, watcher)
 
-        assert (await seen(looker, order_id)).status == "confirmed"
+        assert (await completion_of(watcher, order_id)).status == "confirmed"
 
 
-async def test_an_order_that_has_not_ended_is_waited_for(orders: OrderService, looker: OrderEnds) -> None:
-    async with looker.looking():
-        waiting = asyncio.create_task(seen(looker, placed(orders)))
-        await await_a_look(orders, looker)
+async def test_an_order_that_has_not_ended_is_awaited(orders: OrderService, watcher: CompletionWatcher) -> None:
+    async with watcher.watching():
+        waiting = asyncio.create_task(completion_of(watcher, placed(orders)))
+        await await_a_poll(orders, watcher)
 
         assert not waiting.done()
         waiting.cancel()
 
 
-async def test_who_gave_up_waiting_disturbs_nobody(orders: OrderService, looker: OrderEnds) -> None:
-    async with looker.looking():
+async def test_a_cancelled_wait_does_not_disturb_the_others(orders: OrderService, watcher: CompletionWatcher) -> None:
+    async with watcher.watching():
         given_up, other = placed(orders), placed(orders)
-        waiting = asyncio.create_task(seen(looker, given_up))
-        await await_a_look(orders, looker)
+        waiting = asyncio.create_task(completion_of(watcher, given_up))
+        await await_a_poll(orders, watcher)
         waiting.cancel()
         for order_id in (given_up, other):
             orders.confirm(ConfirmOrder(order_id=order_id))
 
-        assert (await seen(looker, other)).status == "confirmed"
+        assert (await completion_of(watcher, other)).status == "confirmed"
 
 
-async def test_no_end_is_read_twice_and_none_from_before(orders: OrderService, looker: OrderEnds) -> None:
+async def test_each_end_is_read_once_and_none_from_before_the_watch(
+    orders: OrderService, watcher: CompletionWatcher
+) -> None:
     orders.confirm(ConfirmOrder(order_id=placed(orders)))
 
-    async with looker.looking():
+    async with watcher.watching():
         order_id = placed(orders)
         orders.confirm(ConfirmOrder(order_id=order_id))
-        await seen(looker, order_id)
-        await await_a_look(orders, looker)
+        await completion_of(watcher, order_id)
+        await await_a_poll(orders, watcher)
 
-    assert looker._ends == {}
+    assert watcher._completions == {}

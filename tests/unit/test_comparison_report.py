@@ -1,4 +1,4 @@
-"""The report is one HTML file that needs nothing else, whatever the figures hold."""
+"""The report is one self-contained HTML file, whatever values the figures have."""
 
 import json
 import re
@@ -9,26 +9,26 @@ import pytest
 from rich.console import Console
 
 from comparison.as_json import as_json
+from comparison.output import tables
 from comparison.report import report
 from comparison.results import Comparison
 from comparison.sequence_diagram import sequence_diagram
-from comparison.table import tables
 from domain.order import SagaStyle
-from tests.support.comparisons import CONFIRMED, UNDONE, both_ways, comparison_of, ending
+from tests.support.comparisons import CONFIRMED, UNDONE, both_styles, comparison_of, measured_order
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 FETCHING = {"src", "href", "xlink:href", "action", "data", "poster", "srcset"}
 
 
 class Page(HTMLParser):
-    """Checks that every element is closed in order, and keeps what the page is made of."""
+    """Checks that every element is closed in order, and collects tags, attributes and text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str]] = []
-        self.said: list[str] = []
+        self.texts: list[str] = []
         self.feed(text)
         self.close()
         assert self.open == [], f"never closed: {self.open}"
@@ -47,11 +47,11 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.said.append(data)
+        self.texts.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.said).split())
+        return " ".join(" ".join(self.texts).split())
 
     def values_of(self, name: str) -> list[str]:
         return [value for found, value in self.attributes if found == name]
@@ -63,19 +63,23 @@ def undone() -> list[str]:
 
 @pytest.fixture
 def comparison() -> Comparison:
-    cancelled = ending(*undone(), status="cancelled", reason="undeliverable_address", attempts={"refund_payment": 3})
-    scarce = [ending() for _ in range(10)] + [ending(status="cancelled", reason="out_of_stock") for _ in range(14)]
+    cancelled = measured_order(
+        *undone(), status="cancelled", reason="undeliverable_address", attempts={"refund_payment": 3}
+    )
+    scarce = [measured_order() for _ in range(10)] + [
+        measured_order(status="cancelled", reason="out_of_stock") for _ in range(14)
+    ]
     return comparison_of(
         [
-            *both_ways("ok", ending(), ending(seconds=0.7)),
-            *both_ways("undeliverable", cancelled),
-            *both_ways("killed_charging", *[ending()] * 4),
-            *both_ways("scarce", *scarce),
+            *both_styles("ok", measured_order(), measured_order(seconds=0.7)),
+            *both_styles("undeliverable", cancelled),
+            *both_styles("killed_charging", *[measured_order()] * 4),
+            *both_styles("scarce", *scarce),
         ]
     )
 
 
-def test_the_page_is_whole_and_its_drawings_too(comparison: Comparison) -> None:
+def test_the_page_and_its_drawings_are_complete(comparison: Comparison) -> None:
     page = Page(report(comparison))
 
     assert page.tags.count("svg") == 1 + 4 * 3  # the arrow heads, then a chart and two diagrams for each scenario
@@ -84,7 +88,7 @@ def test_the_page_is_whole_and_its_drawings_too(comparison: Comparison) -> None:
     assert {"lang", "viewbox", "aria-label"} <= {name for name, _ in page.attributes}
 
 
-def test_every_link_of_the_page_leads_to_a_place_of_it(comparison: Comparison) -> None:
+def test_every_link_leads_to_an_element_of_the_page(comparison: Comparison) -> None:
     page = Page(report(comparison))
 
     anchors = {f"#{name}" for name in page.values_of("id")}
@@ -102,7 +106,7 @@ def test_the_page_fetches_nothing(comparison: Comparison) -> None:
     assert re.findall(r"(?:https?:)?//[a-z]|@import|url\((?!#)", text) == []
 
 
-def test_the_page_is_fit_for_light_dark_and_paper(comparison: Comparison) -> None:
+def test_the_page_has_colours_for_light_dark_and_print(comparison: Comparison) -> None:
     text = report(comparison)
 
     assert 'name="color-scheme" content="light dark"' in text
@@ -114,16 +118,18 @@ def test_the_page_is_fit_for_light_dark_and_paper(comparison: Comparison) -> Non
 
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & b"])
-def test_whatever_comes_from_outside_is_escaped(hostile: str) -> None:
+def test_values_are_escaped(hostile: str) -> None:
     broken = {"order_id": hostile, "invariant": hostile, "detail": hostile}
     audit = {"ok": False, "orders_checked": 1, "orders_pending": 0, "broken": [broken]}
-    page = Page(report(comparison_of(both_ways("ok", ending(status=hostile, reason=hostile)), audit, name=hostile)))
+    page = Page(
+        report(comparison_of(both_styles("ok", measured_order(status=hostile, reason=hostile)), audit, name=hostile))
+    )
 
     assert not {"script", "img"} & set(page.tags)
     assert page.text.count(" ".join(hostile.split())) >= 4
 
 
-def test_a_good_comparison_says_so(comparison: Comparison) -> None:
+def test_a_good_comparison_has_a_good_verdict(comparison: Comparison) -> None:
     page = Page(report(comparison))
 
     assert "Every order ended as its scenario says" in page.text
@@ -133,34 +139,34 @@ def test_a_good_comparison_says_so(comparison: Comparison) -> None:
     assert "wrong" not in page.values_of("class")
 
 
-def test_a_wrong_outcome_stands_out() -> None:
-    wrong = comparison_of(both_ways("ok", ending(status="cancelled", reason="out_of_stock")))
+def test_a_wrong_outcome_is_marked() -> None:
+    wrong = comparison_of(both_styles("ok", measured_order(status="cancelled", reason="out_of_stock")))
 
     page = Page(report(wrong))
 
-    assert "This is not as it must be" in page.text
+    assert "Some results are wrong" in page.text
     assert "ok, orchestrated: 2 cancelled (out_of_stock), not 2 confirmed" in page.text
     assert page.values_of("class").count("wrong") == 4  # two tables, two styles
 
 
-def test_a_doubt_about_the_figures_is_told_before_them() -> None:
-    doubtful = replace(comparison_of(both_ways("ok", ending())), caveats=("The machine was busy.",))
+def test_caveats_come_before_the_figures() -> None:
+    uncertain = replace(comparison_of(both_styles("ok", measured_order())), caveats=("The machine was busy.",))
 
-    page = Page(report(doubtful))
+    page = Page(report(uncertain))
 
     assert page.text.index("The machine was busy.") < page.text.index("How orders end")
 
 
-def test_where_no_order_finished_there_is_still_a_report() -> None:
-    stuck = comparison_of(both_ways("ok", ending("order.requested", status="pending", seconds=None)))
+def test_a_report_can_be_made_if_no_order_finished() -> None:
+    stuck = comparison_of(both_styles("ok", measured_order("order.requested", status="pending", seconds=None)))
 
     page = Page(report(stuck))
 
     assert "ok, choreographed: 2 pending, not 2 confirmed" in page.text
 
 
-def test_columns_without_a_value_are_left_out(comparison: Comparison) -> None:
-    plain = comparison_of(both_ways("ok", ending(), ending()))
+def test_columns_without_values_are_left_out(comparison: Comparison) -> None:
+    plain = comparison_of(both_styles("ok", measured_order(), measured_order()))
 
     with_a_fault, without = (Page(report(one)).text.partition("How it was measured ")[0] for one in (comparison, plain))
 
@@ -169,7 +175,7 @@ def test_columns_without_a_value_are_left_out(comparison: Comparison) -> None:
 
 
 def test_an_undo_has_a_class_and_a_mark_of_its_own() -> None:
-    cancelled = ending(*undone(), status="cancelled", attempts={"refund_payment": 3})
+    cancelled = measured_order(*undone(), status="cancelled", attempts={"refund_payment": 3})
 
     drawn = {style: Page(sequence_diagram(style, cancelled)) for style in SagaStyle}
 
@@ -180,11 +186,11 @@ def test_an_undo_has_a_class_and_a_mark_of_its_own() -> None:
         assert ("Saga workflow" in page.text) is (style is SagaStyle.ORCHESTRATED)
 
 
-def test_arrows_come_from_the_workflow_or_from_the_cause() -> None:
-    orchestrated, choreographed = (Page(sequence_diagram(style, ending())) for style in SagaStyle)
+def test_arrows_begin_at_the_workflow_or_at_the_cause() -> None:
+    orchestrated, choreographed = (Page(sequence_diagram(style, measured_order())) for style in SagaStyle)
 
     arrows = [page.values_of("marker-end") for page in (orchestrated, choreographed)]
-    assert [len(ends) for ends in arrows] == [5, 4]  # the choreography's first one stays within a service
+    assert [len(ends) for ends in arrows] == [5, 4]  # the first arrow of the choreography is a curve within one service
     assert orchestrated.values_of("x1").count(orchestrated.values_of("x1")[0]) == 6  # the lane, and each command
 
 
