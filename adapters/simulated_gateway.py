@@ -1,6 +1,6 @@
-"""A payment gateway with books of its own, which does what the card's token says, in the manner of Stripe's test cards.
+"""A payment gateway with a database of its own. The card's token decides what it does, as with Stripe's test cards.
 
-Design section 3 has the tokens. A key stands for one charge: every call that bears it finds what the first one did.
+An idempotency key stands for one charge: every call with the same key finds the result of the first one.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ _CHANGE: Final = update(charges).where(charges.c.key == bindparam("of_key"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """What the gateway holds under one key. `amount` is None for a key that was refunded before any charge."""
+    """The state of one key, in minor units. `amount` is None for a key that was refunded before any charge."""
 
     key: str
     charge_id: str
@@ -68,6 +68,7 @@ class SimulatedGateway:
                 _write(connection, book, replace(charge, charge_faults=charge.charge_faults + 1))
                 raise GatewayFault("charge", "503 from the card network")
             _write(connection, book, replace(charge, captured=amount.amount))
+            # The charge is committed, and the caller sees a timeout: its retry must find this charge.
             if token == "tok_chargedThenTimeout":  # noqa: S105 - a test card
                 raise GatewayFault("charge", "no answer in time")
         return Charged(charge_id=charge.charge_id)
@@ -87,6 +88,7 @@ class SimulatedGateway:
                 return 0
             if book.captured or not book.instant:
                 return book.captured
+            # The refund came first: money that arrives after it goes back at once.
             refunded = book.amount if book.refund_asked else 0
             _write(connection, book, replace(book, captured=book.amount, refunded=refunded))
         return book.amount
@@ -97,20 +99,21 @@ class SimulatedGateway:
             if found.captured > found.refunded and _refund_faults(found, asked_by_operator=asked_by_operator):
                 _write(connection, book, replace(found, refund_faults=found.refund_faults + 1))
                 raise GatewayFault("refund", "503 from the card network")
+            # Also recorded without a charge, so that a charge that comes later under this key is declined.
             with_refund = replace(found, refund_asked=True, refunded=found.captured)
             if with_refund != book:
                 _write(connection, book, with_refund)
         return with_refund.refunded
 
     def books(self) -> Iterator[Book]:
-        """Every key that it ever saw, in the order of the keys."""
+        """Yield the state of every key, sorted by key."""
         with self._database.reading() as connection:
             for row in connection.execution_options(yield_per=500).execute(select(charges).order_by(charges.c.key)):
                 yield _book(row)
 
     @contextmanager
     def _books(self, operation: str, key: str) -> "Iterator[tuple[Connection, Book | None]]":
-        """Hold what is booked under the key. Whatever goes wrong with the books is a fault of the gateway to us."""
+        """Lock and yield the state of the key. To callers, a fault of this database is a fault of the gateway."""
         try:
             with self._database.writing() as connection:
                 row = connection.execute(_BOOK, {"of_key": key}).first()
@@ -134,7 +137,7 @@ def _refund_faults(book: Book, *, asked_by_operator: bool) -> bool:
 
 
 def _write(connection: Connection, before: Book | None, book: Book) -> None:
-    """Insert or update, and commit: a fault that follows must not undo what the gateway did."""
+    """Insert or update, and commit: a fault that is raised afterwards must not undo it."""
     row = {column.name: getattr(book, column.name) for column in charges.c if column.name != "account"}
     if before is None:
         connection.execute(_ADD, row | {"account": book.key.partition("/")[0]})

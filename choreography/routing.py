@@ -1,6 +1,6 @@
 """The whole choreography on one page: which service reacts to which event, and how.
 
-Nobody is in charge. An order goes on because a policy's service records an event to which the next policy reacts.
+There is no coordinator. An order continues because each policy's service records the event that triggers the next one.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 
 Policy = Callable[[Any, Any], None]
-"""Takes an event and the service that reacts to it; the tests hold each to the types of its row."""
+"""Takes an event and the service that reacts to it; a test checks the types of each row."""
 
 _ORDERS: Mapping[type[Event], Callable[[Any, OrderService], None]] = {
     OrderRequested: when_order_requested_create_order,
@@ -85,19 +85,19 @@ ROUTING: Mapping[str, Mapping[type[Event], Policy]] = {
 OUT_OF_ATTEMPTS: Mapping[str, Mapping[type[Event], Policy]] = {
     PAYMENT_SERVICE: {OrderCreated: when_charge_runs_out_of_attempts_abort_payment},
 }
-"""What follows when a step faulted once too often. One that is not here, as every undo, goes to the dead letters."""
+"""Replaces a policy after its last attempt. Without an entry, as for every undo, the event becomes a dead letter."""
 
-NOBODY_REACTS: frozenset[type[Event]] = frozenset({PaymentPending, OrderConfirmed, OrderCancelled})
-"""A pending payment waits for its customer; a confirmed or cancelled order is at its end."""
+WITHOUT_POLICY: frozenset[type[Event]] = frozenset({PaymentPending, OrderConfirmed, OrderCancelled})
+"""A pending payment waits for its customer; a confirmed or cancelled order is finished."""
 
 
 def tag_of(event: type[Event]) -> str:
-    """The tag by which events of this class travel, such as `order.created`."""
+    """The type that events of this class have on the wire, such as `order.created`."""
     return next(str(field.default) for field in fields(event) if field.name == "type")
 
 
 GIVEN_UP_NEEDS_ATTENTION: Mapping[str, frozenset[str]] = {
     PAYMENT_SERVICE: frozenset(map(tag_of, (OrderCreated, InventoryFailed, InventoryReleased))),
 }
-"""By service: events that ask for money back, at once or out of attempts. When one of them is a dead letter, the Order
-service marks the order, and an operator's retry refunds it."""
+"""By service: events whose policy, or its replacement, refunds money. When one of them becomes a dead letter, the Order
+service marks the order `needs_attention`, and an operator's retry refunds it."""

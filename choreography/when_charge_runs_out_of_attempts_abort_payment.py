@@ -5,5 +5,5 @@ from services.payments.service import PaymentService
 
 
 def when_charge_runs_out_of_attempts_abort_payment(event: OrderCreated, payments: PaymentService) -> None:
-    """Whether money was taken is unknown, so the payment is refused and its key closed at the gateway."""
+    """Refuse the payment and close its key at the gateway, since an earlier attempt may have charged the customer."""
     payments.abort(AbortPayment(order_id=event.order_id, reason=Reason.TIMED_OUT))

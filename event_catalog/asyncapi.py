@@ -1,13 +1,13 @@
-"""The AsyncAPI 3 document: which topics there are, what travels in them, and which process sends and receives what.
+"""The AsyncAPI 3 document: all topics, their messages, and which process sends and receives what.
 
-Who receives what comes from the routing of the choreography; what an event holds, from the schemas beside the document.
+The receivers come from the routing of the choreography; the payloads from the schemas beside the document.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters, topic_of
-from choreography.picture import speaker_of
+from choreography.picture import publisher_of
 from choreography.routing import ROUTING, tag_of
 from domain.events import Event, OrderCancellationRequested, OrderCancelled, OrderConfirmed
 from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER, of_type
@@ -22,11 +22,11 @@ Json = Mapping[str, Any]
 
 _TAGS = sorted(tag_of(event) for event in get_args(Event))
 _ENDS = [tag_of(OrderCancelled), tag_of(OrderConfirmed)]
-_SPEAKERS = {topic_of(tag_of(event)): speaker_of(event) for event in get_args(Event)}
-_SAID_OF_OTHERS = {
-    "order-requests": "Orders of a producer that knows no CloudEvents. The key is its request's id: once is enough.",
-    SETTLEMENTS: "The payment gateway says that a customer has paid.",
-    "saga-outcomes": "How orchestrated orders ended.",
+_PUBLISHERS = {topic_of(tag_of(event)): publisher_of(event) for event in get_args(Event)}
+_DESCRIPTIONS = {
+    "order-requests": "Orders of a producer without CloudEvents. The key is the request's id: the same key is the same order.",
+    SETTLEMENTS: "The payment gateway reports that a customer has paid.",
+    "saga-outcomes": "The outcomes of orchestrated orders.",
 }
 _KEY = {"kafka": {"key": {"type": "string", "description": "The order's id."}, "bindingVersion": "0.5.0"}}
 
@@ -37,8 +37,8 @@ def asyncapi_document() -> Json:
         "info": {
             "title": "twinsaga",
             "version": "1.0.0",
-            "description": "The events of the choreographed order saga, and the topics by which the estate reaches the"
-            " orchestrated one. Readers ignore fields that they do not know, and new fields are optional.",
+            "description": "The events of the choreographed order saga, and the topics that connect the estate with the"
+            " orchestrated one. Readers ignore unknown fields, and new fields are optional.",
         },
         "defaultContentType": "application/json",
         "channels": {topic: _channel(topic) for topic in sorted(ALL_TOPICS)},
@@ -53,7 +53,7 @@ def asyncapi_document() -> Json:
 def _channel(topic: str) -> Json:
     return {
         "address": topic,
-        "description": _said_of(topic),
+        "description": _description_of(topic),
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _names_in(topic)},
     }
 
@@ -65,10 +65,10 @@ def _names_in(topic: str) -> Sequence[str]:
     return others.get(topic) or [tag for tag in _TAGS if topic_of(tag) == topic]
 
 
-def _said_of(topic: str) -> str:
+def _description_of(topic: str) -> str:
     if is_dead_letters(topic):
-        return f"Messages of {topic.rpartition('.')[0]} that no further attempt would help."
-    return _SAID_OF_OTHERS.get(topic) or f"What the {_SPEAKERS[topic]} did. Keyed by the order's id."
+        return f"Messages of {topic.rpartition('.')[0]} that could not be handled."
+    return _DESCRIPTIONS.get(topic) or f"Events of the {_PUBLISHERS[topic]}, keyed by order id."
 
 
 def _messages() -> Json:
@@ -79,7 +79,7 @@ def _messages() -> Json:
     messages[ORDER_REQUEST] = {"payload": _file(ORDER_REQUEST)}
     messages[DEAD_LETTER_NAME] = {
         "headers": {"$ref": "#/components/schemas/DeadLetter"},
-        "payload": {"description": "The value that the message had, which may be anything."},
+        "payload": {"description": "The value of the original message, which may be anything."},
     }
     return {name: {"name": name, **message} for name, message in sorted(messages.items())}
 
@@ -90,41 +90,45 @@ def _file(name: str) -> Json:
 
 def _operations() -> Iterable[tuple[str, Json]]:
     for service in ROUTING:
-        own = next(topic for topic, speaker in _SPEAKERS.items() if speaker == service)
+        own = next(topic for topic, publisher in _PUBLISHERS.items() if publisher == service)
         yield _operation(service, "send", own, _names_in(own))
         for topic in topics_read_by(service):
             policies = {tag_of(event): policy.__name__ for event, policy in ROUTING[service].items()}
             read = [name for name in _names_in(topic) if name in policies or is_dead_letters(topic)]
-            told = "; ".join(f"{name}: {policies[name]}" for name in read if name in policies)
-            yield _operation(service, "receive", topic, read, told or "Marks orders that need attention.")
+            policies_here = "; ".join(f"{name}: {policies[name]}" for name in read if name in policies)
+            yield _operation(service, "receive", topic, read, policies_here or "Marks orders that need attention.")
             if not is_dead_letters(topic):
                 yield _operation(service, "send", dead_letters_of(topic), [DEAD_LETTER_NAME])
     for topic in TOPICS:
-        yield _operation(BRIDGE, "receive", topic, _names_in(topic), "Every event goes to its order's witness.")
+        yield _operation(BRIDGE, "receive", topic, _names_in(topic), "Signals the witness of the order.")
         letters = dead_letters_of(topic)
-        yield _operation(BRIDGE, "receive", letters, _names_in(letters), "Tells the witness who needs attention.")
+        yield _operation(
+            BRIDGE, "receive", letters, _names_in(letters), "Signals the witness of an order that needs attention."
+        )
     for topic in INCOMING_TOPICS:
-        yield _operation(BRIDGE, "receive", topic, _names_in(topic), "Starts or tells the order's workflow.")
+        yield _operation(BRIDGE, "receive", topic, _names_in(topic), "Starts or signals the order's workflow.")
         yield _operation(BRIDGE, "send", dead_letters_of(topic), [DEAD_LETTER_NAME])
     for topic in OUTGOING_TOPICS:
         yield _operation(SAGA_WORKER, "send", topic, _names_in(topic), "At the end of each order.")
         yield _operation(BRIDGE, "send", topic, _names_in(topic), "What the saga worker could not send.")
     for topic in ("orders", *OUTGOING_TOPICS):
-        yield _operation(ORDER_MAILS, "receive", topic, _ENDS, "Tells the customer how the order ended.")
-    yield _operation(API, "send", SETTLEMENTS, _names_in(SETTLEMENTS), "The payment gateway called.")
-    asked = [tag_of(OrderCancellationRequested)]
-    yield _operation(BRIDGE, "send", "orders", asked, "The witness of an order that is silent for too long.")
+        yield _operation(ORDER_MAILS, "receive", topic, _ENDS, "Mails the outcome to the customer.")
+    yield _operation(API, "send", SETTLEMENTS, _names_in(SETTLEMENTS), "After the payment gateway's webhook call.")
+    requested = [tag_of(OrderCancellationRequested)]
+    yield _operation(BRIDGE, "send", "orders", requested, "After an order was silent for too long.")
 
 
-def _operation(process: str, action: str, topic: str, messages: Sequence[str], told: str = "") -> tuple[str, Json]:
+def _operation(
+    process: str, action: str, topic: str, messages: Sequence[str], description: str = ""
+) -> tuple[str, Json]:
     operation: dict[str, Any] = {
         "action": action,
         "channel": {"$ref": f"#/channels/{topic}"},
         "tags": [{"name": process}],
         "messages": [{"$ref": f"#/channels/{topic}/messages/{name}"} for name in messages],
     }
-    if told:
-        operation["description"] = told
+    if description:
+        operation["description"] = description
     if action == "receive":
         group = {"type": "string", "const": process}
         operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": "0.5.0"}}

@@ -1,8 +1,8 @@
-"""Which changes of an event break somebody.
+"""Finds incompatible changes between the published schemas of the events and the current ones.
 
-Two versions of the services run side by side while one replaces the other, and messages outlive both, in topics and
-among dead letters. So the published version has to read what the current one writes, and the current one what was
-written before. Readers ignore fields that they do not know, and refuse values that they do not know.
+During a rolling update two versions of a service run side by side, and messages outlive both, in topics and dead
+letters. So the published version must read what the current one writes, and the current one what was written before.
+Readers ignore unknown fields and refuse unknown values.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-_SAYS_NOTHING_ABOUT_MESSAGES = {
+_ANNOTATIONS = {
     "$schema",
     "$defs",
     "$comment",
@@ -22,12 +22,12 @@ _SAYS_NOTHING_ABOUT_MESSAGES = {
     "default",
     "deprecated",
 }
-_LOOKED_INTO = {"properties", "required", "items", "anyOf", "oneOf", "enum", "const"}
+_COMPARED_BELOW = {"properties", "required", "items", "anyOf", "oneOf", "enum", "const"}
 
 
 def broken_contracts(published: Mapping[str, Schema], current: Mapping[str, Schema]) -> Sequence[str]:
-    """One sentence for each change that breaks somebody, by event type. A type that is new breaks nobody here."""
-    gone = [f"{tag}: nobody writes this event any more" for tag in sorted(published.keys() - current.keys())]
+    """One sentence for each incompatible change, by event type. A new type is compatible."""
+    gone = [f"{tag}: this event is no longer written" for tag in sorted(published.keys() - current.keys())]
     return gone + [
         f"{tag}: {change}"
         for tag in sorted(published.keys() & current.keys())
@@ -41,7 +41,7 @@ def breaking_changes(published: Schema, current: Schema) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A schema within its document, which holds what it refers to."""
+    """A schema within its document, which contains the definitions that it refers to."""
 
     schema: Schema
     document: Schema
@@ -66,9 +66,9 @@ class _Node:
 
     @property
     def alternatives(self) -> Mapping[str, "_Node"]:
-        """By what tells them apart in a message. What is no union is its only alternative."""
-        found = [self.into(one) for key in ("anyOf", "oneOf") for one in self.schema.get(key, ())] or [self]
-        return {one.label: one for one in found}
+        """By the label that distinguishes them in a message. A schema that is not a union is its only alternative."""
+        found = [self.into(option) for key in ("anyOf", "oneOf") for option in self.schema.get(key, ())] or [self]
+        return {option.label: option for option in found}
 
     @property
     def label(self) -> str:
@@ -99,7 +99,7 @@ def _changed_fields(place: str, old: _Node, new: _Node) -> Iterator[str]:
             yield f"{at} is removed"
             continue
         if name in old.required - new.required:
-            yield f"{at} may be missing now, and readers of the published version count on it"
+            yield f"{at} may be missing now, and readers of the published version require it"
         if name in new.required - old.required:
             yield f"{at} is required now, and messages of the published version may lack it"
         yield from _changes(at, old.into(field), new.into(new.fields[name]))
@@ -131,8 +131,8 @@ def _changed_alternatives(place: str, old: _Node, new: _Node) -> Iterator[str]:
 
 
 def _changed_rules(place: str, old: _Node, new: _Node) -> Iterator[str]:
-    """Whatever else is said about a value, such as its type: the one who has the narrower rule refuses messages."""
-    for rule in sorted((old.schema.keys() | new.schema.keys()) - _SAYS_NOTHING_ABOUT_MESSAGES - _LOOKED_INTO):
+    """Other rules, such as the type: the version with the narrower rule refuses messages of the other one."""
+    for rule in sorted((old.schema.keys() | new.schema.keys()) - _ANNOTATIONS - _COMPARED_BELOW):
         before, after = old.schema.get(rule), new.schema.get(rule)
         if before != after:
             yield f"{place or 'the event'}: {rule} was {json.dumps(before)} and is {json.dumps(after)}"

@@ -1,4 +1,4 @@
-"""The headers of our Kafka messages, for the documents. The tests hold them to what is really sent."""
+"""The headers of our Kafka messages, for the documents. A test compares them with what is sent."""
 
 from collections.abc import Mapping
 
@@ -13,39 +13,42 @@ CLOUD_EVENT: Schema = {
     "description": "CloudEvents 1.0, binary content mode: the attributes are headers, the value is the data.",
     "required": list(_ALWAYS),
     "properties": {
-        "ce_id": {"type": "string", "description": "Derived from order and type: a repetition bears the same."},
-        "ce_source": {"type": "string", "description": "Who speaks, such as /twinsaga/payment-service."},
+        "ce_id": {
+            "type": "string",
+            "description": "Derived from order id and event type, so that a repetition has the same id.",
+        },
+        "ce_source": {"type": "string", "description": "The publisher, such as /twinsaga/payment-service."},
         "ce_type": {"type": "string"},
         "ce_specversion": {"type": "string", "const": "1.0"},
-        "ce_time": {"type": "string", "format": "date-time", "description": "When it was recorded."},
+        "ce_time": {"type": "string", "format": "date-time", "description": "When the event was recorded."},
         "ce_subject": {"type": "string", "description": "The order's id."},
-        "ce_partitionkey": {"type": "string", "description": "The order's id, which is the message's key too."},
-        "ce_causationid": {"type": "string", "description": "The id of the event that this one is an answer to."},
+        "ce_partitionkey": {"type": "string", "description": "The order's id, which is also the message's key."},
+        "ce_causationid": {"type": "string", "description": "The id of the event that caused this one."},
         "ce_traceparent": {"type": "string", "pattern": TRACEPARENT, "description": "W3C Trace Context."},
         "content-type": {"type": "string", "const": "application/json"},
     },
 }
 
 _STORY: Mapping[str, str] = {
-    "topic": "Where the message was.",
-    "partition": "Its partition there.",
-    "offset": "Its offset there.",
-    "timestamp": "Its timestamp there, in milliseconds since 1970.",
+    "topic": "The topic of the original message.",
+    "partition": "Its partition.",
+    "offset": "Its offset.",
+    "timestamp": "Its timestamp, in milliseconds since 1970.",
     "group": "The consumer group that gave it up.",
     "error": "The class of the last error.",
-    "message": "What the last error said.",
-    "attempts": "How often it was tried.",
+    "message": "The text of the last error.",
+    "attempts": "The number of attempts.",
 }
 
 DEAD_LETTER: Schema = {
     "type": "object",
-    "description": "The headers that the message had, whatever they were, and these.",
+    "description": "The headers of the original message, which may be any, and these.",
     "required": [f"{PREFIX}{name}" for name in _STORY],
-    "properties": {f"{PREFIX}{name}": {"type": "string", "description": told} for name, told in _STORY.items()}
+    "properties": {f"{PREFIX}{name}": {"type": "string", "description": text} for name, text in _STORY.items()}
     | {
         f"{PREFIX}omitted_bytes": {
             "type": "string",
-            "description": "How long the value was that is left out here, because with these headers it was too large.",
+            "description": "The length of the original value, which is left out if it is too large with these headers.",
         }
     },
 }

@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) of each event, cut out of the schema of the codec, which is what defines the wire."""
+"""JSON Schema (draft 2020-12) of each event, extracted from the codec's schema, which defines the wire format."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,19 +13,21 @@ _REF = "#/$defs/"
 
 
 def event_schemas() -> Mapping[str, Schema]:
-    """By event type. The gateway does not write our tag into the data of its event, only into the header."""
+    """By event type. The gateway's event has our tag only in its header, so its data does not require it."""
     union = events_schema()
-    definitions = {name: told(schema) for name, schema in union["$defs"].items()}
+    definitions = {name: simplified(schema) for name, schema in union["$defs"].items()}
     definitions[PaymentSettled.__name__]["required"].remove("type")
     roots = {tag: ref.removeprefix(_REF) for tag, ref in union["discriminator"]["mapping"].items()}
     return {tag: _alone(tag, definitions[name], definitions) for tag, name in sorted(roots.items())}
 
 
-def told(schema: Schema) -> dict[str, Any]:
-    """Leave out the titles, which say the names again, and require each tag: it is written always, and read by."""
-    plain = {key: _told_within(value) for key, value in schema.items() if key not in {"title", "properties", "$defs"}}
+def simplified(schema: Schema) -> dict[str, Any]:
+    """Remove titles, which repeat the names, and require each tag: it is always written, and decides the type."""
+    plain = {
+        key: _simplified_within(value) for key, value in schema.items() if key not in {"title", "properties", "$defs"}
+    }
     for group in [name for name in ("properties", "$defs") if name in schema]:
-        plain[group] = {name: told(inner) for name, inner in schema[group].items()}
+        plain[group] = {name: simplified(inner) for name, inner in schema[group].items()}
     tags = [name for name, inner in plain.get("properties", {}).items() if "const" in inner]
     for name in tags:
         plain["properties"][name].pop("default", None)
@@ -34,10 +36,10 @@ def told(schema: Schema) -> dict[str, Any]:
     return plain
 
 
-def _told_within(value: Any) -> Any:  # noqa: ANN401 - JSON is any of a few types
+def _simplified_within(value: Any) -> Any:  # noqa: ANN401 - JSON is any of a few types
     if isinstance(value, dict):
-        return told(value)
-    return [_told_within(item) for item in value] if isinstance(value, list) else value
+        return simplified(value)
+    return [_simplified_within(item) for item in value] if isinstance(value, list) else value
 
 
 def _alone(tag: str, event: Schema, definitions: Mapping[str, Schema]) -> Schema:

@@ -1,4 +1,4 @@
-"""What a service of the choreography tells Prometheus: how far it is behind, what is parked, how old its outbox is."""
+"""Prometheus metrics of a choreographed service: consumer lag, parked messages, age of the outbox."""
 
 import threading
 import time
@@ -22,13 +22,13 @@ from runtime.wiring import ConsumingService
 from services.unit_of_work import Clock
 
 FRESH_S = 1.0
-"""Whoever asks sooner gets the last answer again, so that asking often costs the broker and the database nothing."""
+"""Scrapes within this time get the last answer again, so that frequent scrapes do not load broker and database."""
 
 _REQUEST_DEADLINE_S = 10.0
 
 
 class ServiceMeasures(Collector):
-    """What does not answer is left out, and named by `twinsaga_source_up`: an old number would look like a good one."""
+    """Leaves out the metrics of a source that does not answer, and sets its `twinsaga_source_up` to 0."""
 
     def __init__(self, consuming: ConsumingService[Any], lag: GroupLag, clock: Clock = utc_now) -> None:
         self._consuming = consuming
@@ -50,8 +50,8 @@ class ServiceMeasures(Collector):
         name = self._consuming.name
         lag = _gauge("twinsaga_consumer_lag", "Messages that the group has not committed", "topic", "partition")
         parked = _gauge("twinsaga_parked_messages", "Messages that wait for their next attempt")
-        age = _gauge("twinsaga_outbox_age_seconds", "How long the oldest event waits to be published, 0 if none does")
-        up = _gauge("twinsaga_source_up", "Whether it answered, so that what it tells is here", "source")
+        age = _gauge("twinsaga_outbox_age_seconds", "Age of the oldest unpublished event, 0 if all are published")
+        up = _gauge("twinsaga_source_up", "1 if the source answered, 0 if its metrics are missing", "source")
         try:
             parked.add_metric([name], self._consuming.parked.count())
             age.add_metric([name], self._outbox_age_s())
@@ -75,7 +75,7 @@ class ServiceMeasures(Collector):
 
 @contextmanager
 def metrics_served(host: str, port: int | None, measures: Collector) -> Iterator[None]:
-    """Answer `GET /metrics` for the length of the block; without a port, don't.
+    """Serve `GET /metrics` during the block; without a port, serve nothing.
 
     Raises:
         CannotRun: the port is in use.
@@ -100,15 +100,15 @@ def metrics_served(host: str, port: int | None, measures: Collector) -> Iterator
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True  # who has not been answered at the end asks the next process
+    daemon_threads = True  # a scrape must not delay the exit
 
 
 class _Request(WSGIRequestHandler):
     timeout = _REQUEST_DEADLINE_S
 
     def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 - the base class's
-        """Say nothing: it is asked every few seconds."""
+        """Log nothing: there is a scrape every few seconds."""
 
 
-def _gauge(name: str, told: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, told, labels=["service", *labels])
+def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, help_text, labels=["service", *labels])

@@ -1,4 +1,7 @@
-"""Pix payments that the customer did not make in time are refused. Nobody else in a choreography watches a clock."""
+"""Refuses pix payments that the customer did not make in time.
+
+An expiry is not an event, so no policy can react to it; the Payment service sweeps instead.
+"""
 
 import threading
 from collections.abc import Callable
@@ -16,12 +19,12 @@ from domain.ids import EventId, OrderId
 from domain.order import Reason
 from services.payments.service import PaymentService
 
-_AT_ONCE = 1_000
+_SWEEP_LIMIT = 1_000
 
 
 class PixExpiry:
     def __init__(self, payments_for: Callable[[MessageContext | None], PaymentService], every_s: float) -> None:
-        """`payments_for` binds the service to a message, so that a refusal names the event that it answers to."""
+        """`payments_for` binds the service to a message, so that the refusal names `payment.pending` as its cause."""
         self._payments_for = payments_for
         self._every_s = every_s
         self._log = structlog.get_logger(__name__)
@@ -34,9 +37,9 @@ class PixExpiry:
                 self._log.warning("expired payments wait for the next sweep", error=str(fault))
 
     def sweep(self) -> None:
-        """Refuse what is overdue. One that faults does not hold up the others; the next sweep meets it again."""
+        """Refuse overdue payments. One that faults does not delay the others; the next sweep retries it."""
         payments = self._payments_for(None)
-        for payment in payments.expired(_AT_ONCE):
+        for payment in payments.expired(_SWEEP_LIMIT):
             pending = _pending_event(payments, payment.order_id)
             if pending is None:
                 continue
@@ -49,7 +52,7 @@ class PixExpiry:
 
 
 def _pending_event(payments: PaymentService, order_id: OrderId) -> EventId | None:
-    """Of a choreographed order only, where a message caused it: an orchestrated one has its workflow's timer."""
+    """None for an orchestrated order, whose workflow has a timer. Only choreographed events have a cause."""
     for recorded in payments.journal(order_id).events:
         if isinstance(recorded.event, PaymentPending) and recorded.caused_by is not None:
             return recorded.event_id

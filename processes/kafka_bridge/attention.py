@@ -1,4 +1,4 @@
-"""Lets the witness know that its order needs attention: no event says it, but the dead letter of a refund does."""
+"""Tells the witness that its order needs attention. No event says so, but the dead letter of a refund does."""
 
 from adapters.kafka.dead_letters import PREFIX, dead_letter_in
 from adapters.kafka.message import IncomingMessage
@@ -8,11 +8,11 @@ from workflows.choreography_witness import WitnessedEvent
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
 _OTHER = "dead letter"
-"""Has no route: whatever else was buried, no witness has to know it."""
+"""Has no route: other dead letters do not concern the witness."""
 
 
 def attention_letters(record: KafkaRecord) -> IncomingEvent:
-    """Read a dead letter. Its place is its id; what it says leaves the error's text out, which may name anything."""
+    """Decode a dead letter. Its place is its id. The error's text is left out, because it may contain personal data."""
     letter = dead_letter_in(message_of(record))
     if letter is None or letter.event_type not in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
         return IncomingEvent(id=_place(record), type=_OTHER, key="", data=None, record=record)
@@ -33,7 +33,7 @@ def _place(record: KafkaRecord) -> str:
 
 
 def message_of(record: KafkaRecord) -> IncomingMessage:
-    """What a bridge has read, as the consumers of the services have it."""
+    """Convert a record of the bridge to a message of the services' consumers."""
     return IncomingMessage(
         topic=record.topic,
         partition=record.partition,

@@ -1,4 +1,4 @@
-"""What each event from Kafka does in this project: the tables of the bridge."""
+"""The routing tables of the Kafka bridge: which event starts or signals which workflow."""
 
 import asyncio
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ _MOMENT = TypeAdapter(datetime)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstateRoutes:
-    """`services` record without publishing: what comes in here is for orchestrated orders."""
+    """`services` must not publish events: these topics are for orchestrated orders."""
 
     settings: Settings
     services: Services
@@ -54,9 +54,9 @@ class EstateRoutes:
         return {REQUESTED: self._place, SETTLED: self._settle}
 
     async def _place(self, event: IncomingEvent) -> Start:
-        """Write the order as the API does, and let the bridge start its saga. The key decides which order it is."""
+        """Store the order as the API does, and let the bridge start its saga. The order id is derived from the key."""
         if not event.key:
-            raise ValueError("a request without a key cannot be told from its repetition")
+            raise ValueError("without a key, a repeated request would be a second order")
         command = _command(event)
         try:
             await asyncio.to_thread(self.services.orders.place, command)
@@ -73,9 +73,9 @@ class EstateRoutes:
         )
 
     async def _settle(self, event: IncomingEvent) -> Signal | None:
-        """Tell the saga of an orchestrated order. After its end the money goes back.
+        """Signal the saga of an orchestrated order; after its end, refund the money.
 
-        The Payment service hears of the others by itself, and buries what is no settlement.
+        The Payment service reads this topic too: it settles choreographed orders and buries invalid settlements.
         """
         order_id = _settled_order(event)
         try:
@@ -96,7 +96,7 @@ class EstateRoutes:
 
 
 def witness_routes(silence_s: float) -> Routes:
-    """Every event of the choreography goes to its order's witness, as a signal that bears its name."""
+    """Send every event of the choreography to the witness of its order, as a signal named after the event type."""
     start = Start(
         workflow="ChoreographyWitness",
         workflow_id=lambda event: witness_id(event.data["order_id"]),

@@ -1,4 +1,4 @@
-"""`twinsaga serve kafka-bridge`: brings Kafka's events into workflows, and runs choreographed orders' witnesses."""
+"""`twinsaga serve kafka-bridge`: sends Kafka events to workflows, and runs the witnesses of choreographed orders."""
 
 import asyncio
 import threading
@@ -32,8 +32,8 @@ from workflows.choreography_witness import ChoreographyWitness
 from workflows.publish_outcome import TellOrderEnd
 
 GROUP = "kafka-bridge"
-PUBLISHING_AT_ONCE = 4
-LEAVE_ANYWAY_S = 9.0
+MAX_PUBLISHING = 4
+EXIT_DEADLINE_S = 9.0
 CANCELLATION_REQUESTED = "order.cancellation_requested"
 
 log = structlog.get_logger(__name__)
@@ -57,15 +57,15 @@ class CancellationByEvent:
 
 
 class Burial:
-    """The services bury what is wrong on their own topics, and what is no settlement. The bridge only misses it."""
+    """Buries bad records, except those that a service buries: of the services' topics, and invalid settlements."""
 
     def __init__(self, dead_letters: DeadLetters) -> None:
         self._dead_letters = dead_letters
         self._one_at_a_time = threading.Lock()
 
     def bury(self, record: KafkaRecord, why: Exception) -> None:
-        ours = record.topic in TOPICS or is_dead_letters(record.topic)
-        if ours or (record.topic == SETTLEMENTS and isinstance(why, Unreadable)):
+        of_services = record.topic in TOPICS or is_dead_letters(record.topic)
+        if of_services or (record.topic == SETTLEMENTS and isinstance(why, Unreadable)):
             log.info("left to the services", topic=record.topic, offset=record.offset, why=str(why))
             return
         with self._one_at_a_time:
@@ -73,13 +73,13 @@ class Burial:
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM; what is in hand gets five seconds.
+    """Run until SIGTERM; current messages get five seconds.
 
     Raises:
         CannotRun: Temporal does not answer.
     """
     stop = stop_event()
-    leave_in_time(stop, LEAVE_ANYWAY_S)  # a broker that is away may hold up our commits and our events longer
+    leave_in_time(stop, EXIT_DEADLINE_S)  # commits and events may wait longer for an unreachable broker
     asyncio.run(_run(settings, stop))
 
 
@@ -98,14 +98,14 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         )
         runner = runner_plugins(settings)
         async with _witnesses(client, connection, runner), _order_ends(client, connection, runner):
-            announce_ready(settings)  # no order waits for the group, which may take its time
+            announce_ready(settings)  # before joining the group, which may take long, and which no order waits for
             await bridge.run(stop, threading.Event())
 
 
 @asynccontextmanager
 async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequence[Plugin]) -> AsyncIterator[None]:
-    """They run although the setting is off: those that were begun before have to end."""
-    with closing(EventProducer(connection.producer)) as events, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
+    """Runs even if witnesses are disabled, so that those started before can end."""
+    with closing(EventProducer(connection.producer)) as events, ThreadPoolExecutor(MAX_PUBLISHING) as threads:
         requests = CancellationRequestActivities(CancellationByEvent(events))
         async with Worker(
             client,
@@ -114,7 +114,7 @@ async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequen
             activities=[requests.request],
             plugins=runner,
             activity_executor=threads,
-            max_concurrent_activities=PUBLISHING_AT_ONCE,
+            max_concurrent_activities=MAX_PUBLISHING,
         ):
             yield
 
@@ -122,13 +122,13 @@ async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequen
 @asynccontextmanager
 async def _order_ends(client: Client, connection: KafkaConnection, runner: Sequence[Plugin]) -> AsyncIterator[None]:
     """Tells how those orchestrated orders ended whose saga worker could not; until then that waits in Temporal."""
-    with closing(KafkaPublishing(connection.producer)) as publishing, ThreadPoolExecutor(PUBLISHING_AT_ONCE) as threads:
+    with closing(KafkaPublishing(connection.producer)) as publishing, ThreadPoolExecutor(MAX_PUBLISHING) as threads:
         async with Worker(
             client,
             task_queue=ENDS_QUEUE,
             workflows=[TellOrderEnd],
             plugins=[KafkaPublishingPlugin(publishing), *runner],
             activity_executor=threads,
-            max_concurrent_activities=PUBLISHING_AT_ONCE,
+            max_concurrent_activities=MAX_PUBLISHING,
         ):
             yield

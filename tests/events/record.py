@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.topics import topic_of
-from choreography.picture import speaker_of
+from choreography.picture import publisher_of
 from choreography.routing import tag_of
 from domain.events import Event, PaymentSettled, RecordedEvent
 from domain.ids import OrderId, event_id_of
@@ -37,7 +37,7 @@ def a_message_of(event_type: type[Event]) -> Mapping[str, Any]:
     recorded = RecordedEvent(
         event_id=event_id_of(ORDER_ID, event.type),
         event=event,
-        service=speaker_of(event_type),
+        service=publisher_of(event_type),
         at=NOON,
         caused_by=event_id_of(ORDER_ID, "order.requested"),
     )

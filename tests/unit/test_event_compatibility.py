@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from event_catalog.compatibility import breaking_changes, broken_contracts
 from event_catalog.generate import published_schemas
-from event_catalog.schemas import event_schemas, told
+from event_catalog.schemas import event_schemas, simplified
 
 
 class Reason(StrEnum):
@@ -71,7 +71,7 @@ def with_lines(**changes: EventClass) -> EventClass:
 
 
 def schema_of(kind: EventClass) -> dict[str, Any]:
-    return told(TypeAdapter(kind).json_schema(mode="serialization"))
+    return simplified(TypeAdapter(kind).json_schema(mode="serialization"))
 
 
 def reads(kind: EventClass, message: Fields) -> bool:

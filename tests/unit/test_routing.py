@@ -1,4 +1,4 @@
-"""The folder listing, the routing table and the types of the policies tell the same story."""
+"""The folder listing, the routing table and the types of the policies agree."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 import choreography
-from choreography.routing import NOBODY_REACTS, OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
+from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, WITHOUT_POLICY, Policy, tag_of
 from domain.events import Event
 from services.inventory.service import InventoryService
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
@@ -43,25 +43,25 @@ def test_every_policy_in_the_folder_is_routed_and_no_other() -> None:
 @pytest.mark.parametrize(("service", "event", "policy"), list(rows()), ids=_name)
 def test_a_policy_is_routed_to_its_event_and_its_service(service: str, event: type[Event], policy: Policy) -> None:
     hints = get_type_hints(policy)
-    asked_of, *_ = [hint for name, hint in hints.items() if name not in {"event", "return"}]
+    service_type, *_ = [hint for name, hint in hints.items() if name not in {"event", "return"}]
 
     assert hints["event"] is event
-    assert asked_of is SERVICES[service]
+    assert service_type is SERVICES[service]
 
 
-def test_every_event_has_a_policy_or_is_an_end_on_purpose() -> None:
+def test_every_event_has_a_policy_or_is_listed_without_one() -> None:
     routed = {event for _, event, _ in rows()}
 
-    assert routed | NOBODY_REACTS == set(get_args(Event))
-    assert not routed & NOBODY_REACTS
+    assert routed | WITHOUT_POLICY == set(get_args(Event))
+    assert not routed & WITHOUT_POLICY
 
 
-def test_what_is_done_out_of_attempts_belongs_to_a_routed_event() -> None:
+def test_a_replacement_out_of_attempts_belongs_to_a_routed_event() -> None:
     for service, policies in OUT_OF_ATTEMPTS.items():
         assert set(policies) <= set(ROUTING[service])
 
 
-def test_the_tag_of_an_event_is_the_one_that_it_travels_under() -> None:
+def test_tag_of_returns_the_type_on_the_wire() -> None:
     assert {tag_of(event) for event in get_args(Event)} == {
         get_args(get_type_hints(event)["type"])[0] for event in get_args(Event)
     }
