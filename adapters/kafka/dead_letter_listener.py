@@ -24,6 +24,7 @@ class DeadLetter:
     group: str
     attempts: str
     error: str
+    value: bytes | None
 
     @classmethod
     def from_message(cls, message: IncomingMessage) -> Self | None:
@@ -38,6 +39,7 @@ class DeadLetter:
             group=told[f"{PREFIX}group"],
             attempts=told[f"{PREFIX}attempts"],
             error=_error(told),
+            value=message.value,
         )
 
 

@@ -5,7 +5,14 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, select, tuple_
 
-from adapters.codec import decode_order, decode_request, encode_order, encode_request
+from adapters.codec import (
+    decode_attention,
+    decode_order,
+    decode_request,
+    encode_attention,
+    encode_order,
+    encode_request,
+)
 from adapters.sql.dialects import inserting
 from adapters.sql.stores.order_rows import OrderRows
 from adapters.sql.tables import never_created, orders, prices
@@ -68,7 +75,7 @@ def order_record(row: RowMapping) -> OrderRecord:
         placed_at=row["placed_at"],
         order=decode_order(row["priced_order"]) if row["priced_order"] else None,
         reason=Reason(row["reason"]) if row["reason"] else None,
-        attention=row["attention"],
+        attention=decode_attention(row["attention"]) if row["attention"] else None,
         finished_at=row["finished_at"],
     )
 
@@ -82,7 +89,7 @@ def _row(record: OrderRecord) -> dict[str, Any]:
         "request": encode_request(record.request).decode(),
         "priced_order": encode_order(record.order).decode() if record.order else None,
         "reason": record.reason,
-        "attention": record.attention,
+        "attention": encode_attention(record.attention).decode() if record.attention else None,
         "placed_at": record.placed_at,
         "finished_at": record.finished_at,
     }
