@@ -39,7 +39,7 @@ class RequestCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCompensation:
-    """`error` is the last error of `step`, without personal data. `reason`: why the order is undone, None if unknown."""
+    """`error`: the last error of `step`, without personal data. `reason`: why the order is undone; None if unknown."""
 
     step: Step
     error: str

@@ -9,14 +9,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
-from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from adapters.kafka.connection import Headers, KafkaConnection
+from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import PREFIX, DeadLettersAway
 from adapters.kafka.topics import dead_letters_of
+from services.dead_letters import Letter
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord
@@ -44,49 +44,6 @@ class Place:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    at: Place
-    buried_at: datetime
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-    @property
-    def place(self) -> str:
-        return str(self.at)
-
-    @property
-    def story(self) -> dict[str, str]:
-        """What was told when it was buried: topic, partition, offset, timestamp, group, error, message, attempts."""
-        return {
-            name.removeprefix(PREFIX): value.decode(errors="replace")
-            for name, value in self.headers
-            if name.startswith(PREFIX)
-        }
-
-    @property
-    def original_headers(self) -> Headers:
-        return [(name, value) for name, value in self.headers if not name.startswith(PREFIX)]
-
-    @property
-    def event_type(self) -> str:
-        return dict(self.headers).get("ce_type", b"").decode(errors="replace")
-
-    @property
-    def order_id(self) -> str | None:
-        """None if its key is no order's id."""
-        try:
-            return str(UUID((self.key or b"").decode()))
-        except ValueError:
-            return None
-
-    @property
-    def whole(self) -> bool:
-        """A letter that was too large for its topic came without its value, and cannot go back."""
-        return "omitted_bytes" not in self.story
-
-
 class LettersOnBroker:
     """`topics` are those whose dead letters are read, by their own names."""
 
@@ -110,7 +67,7 @@ class LettersOnBroker:
         before = Place(place.topic, place.partition, place.offset - 1)
         with closing(self._read([place.topic], before)) as letters:
             found = next(letters, None)
-        return found if found is not None and found.at == place else None
+        return found if found is not None and found.place == str(place) else None
 
     def _read(self, topics: Sequence[str], behind: Place | None) -> Generator[Letter, None, None]:
         try:
@@ -168,10 +125,13 @@ def _letters(consumer: KafkaConsumer, partition: TopicPartition, first: int, end
 
 
 def _letter(record: "ConsumerRecord") -> Letter:
+    headers = [(name, value or b"") for name, value in record.headers]
+    story = {name: value for name, value in headers if name.startswith(PREFIX)}
     return Letter(
-        at=Place(record.topic, record.partition, record.offset),
+        place=str(Place(record.topic, record.partition, record.offset)),
         buried_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
         key=record.key,
         value=record.value,
-        headers=[(name, value or b"") for name, value in record.headers],
+        headers=[(name, value) for name, value in headers if name not in story],
+        story={name.removeprefix(PREFIX): value.decode(errors="replace") for name, value in story.items()},
     )

@@ -18,8 +18,8 @@ from adapters.sql.stores.order_rows import OrderRows
 from adapters.sql.tables import never_created, orders, prices
 from domain.ids import OrderId, Sku
 from domain.money import Money
-from domain.order import Reason, SagaStyle
-from services.orders.store import OrderFilter, OrderRecord, Stage
+from domain.order import Reason, SagaStyle, Step
+from services.orders.store import Attention, OrderFilter, OrderRecord, Stage
 
 
 class SqlOrderStore:
@@ -75,9 +75,17 @@ def order_record(row: RowMapping) -> OrderRecord:
         placed_at=row["placed_at"],
         order=decode_order(row["priced_order"]) if row["priced_order"] else None,
         reason=Reason(row["reason"]) if row["reason"] else None,
-        attention=decode_attention(row["attention"]) if row["attention"] else None,
+        attention=_attention(row),
         finished_at=row["finished_at"],
     )
+
+
+def _attention(row: RowMapping) -> Attention | None:
+    text = row["attention"]
+    if not text or text.startswith("{"):
+        return decode_attention(text) if text else None
+    # A row from before the column held JSON: the error alone, of the only compensation that can run out of attempts.
+    return Attention(step=Step.REFUND_PAYMENT, since=row["placed_at"], error=text)
 
 
 def _row(record: OrderRecord) -> dict[str, Any]:
