@@ -1,19 +1,8 @@
-from dataclasses import dataclass
-
 from temporalio import activity
 
-from domain.commands import CancelOrder, ConfirmOrder, CreateOrder
+from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, ShowAttention
 from domain.events import OrderCancelled, OrderConfirmed, OrderCreated
-from domain.ids import OrderId
 from services.orders.service import OrderService
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attention:
-    """`why` is what an operator has to mend; None when it was mended."""
-
-    order_id: OrderId
-    why: str | None
 
 
 class OrderActivities:
@@ -33,5 +22,5 @@ class OrderActivities:
         return self._orders.cancel(command)
 
     @activity.defn(name="show_attention")
-    def show_attention(self, attention: Attention) -> None:
-        self._orders.set_attention(attention.order_id, attention.why)
+    def show_attention(self, command: ShowAttention) -> None:
+        self._orders.show_attention(command)

@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from domain.events import Event
 from domain.order import Order, OrderRequest
+from services.orders.store import Attention
 
 _TAG_MISSING_FROM_UNION = "union_tag_invalid"
 
@@ -62,6 +63,14 @@ def decode_request(value: bytes | str) -> OrderRequest:
     return _requests().validate_json(value)
 
 
+def encode_attention(attention: Attention) -> bytes:
+    return _attentions().dump_json(attention)
+
+
+def decode_attention(value: bytes | str) -> Attention:
+    return _attentions().validate_json(value)
+
+
 def _without_input(error: ValidationError) -> str:
     """What is wrong and where, without the input: it contains names, addresses and card tokens."""
     problems = error.errors(include_url=False, include_input=False)
@@ -79,6 +88,11 @@ def _events() -> TypeAdapter[Event]:
 @cache
 def _orders() -> TypeAdapter[Order]:
     return TypeAdapter(Order)
+
+
+@cache
+def _attentions() -> TypeAdapter[Attention]:
+    return TypeAdapter(Attention)
 
 
 @cache

@@ -1,1 +1,1 @@
-"""The HTTP API. Everything it stands on is handed in by the composition root."""
+"""The HTTP API and its page. The composition root passes in everything that they use."""

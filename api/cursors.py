@@ -1,25 +1,26 @@
-"""A cursor says where a page ended. Callers give it back as they got it and read nothing in it."""
+"""Cursors of the paged lists: opaque text that says where a page ended. Clients send it back unchanged."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime
+from collections.abc import Callable
+from typing import TypeVar
 
-from api.problems import FieldError, InvalidRequest
-from domain.ids import OrderId
+from api.problems import InvalidRequest
 
-Place = tuple[datetime, OrderId]
-
-
-def cursor_after(place: Place) -> str:
-    at, order_id = place
-    return urlsafe_b64encode(f"{at.astimezone(UTC).isoformat()} {order_id}".encode()).decode().rstrip("=")
+T = TypeVar("T")
 
 
-def place_of(cursor: str) -> Place:
-    """Raises InvalidRequest for what no page ever ended with."""
+def encode_cursor(*parts: object) -> str:
+    """`parts` must not contain spaces when they are written as text."""
+    return urlsafe_b64encode(" ".join(map(str, parts)).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, parse: Callable[..., T]) -> T:
+    """Pass the parts to `parse`, which raises a ValueError for parts that no cursor has.
+
+    Raises:
+        InvalidRequest: the text is not a cursor of this list.
+    """
     try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        at, order_id = text.split(" ")
-        return datetime.fromisoformat(at).astimezone(UTC), OrderId(order_id)
-    except ValueError:
-        message = "is no cursor of this list"
-        raise InvalidRequest(f"cursor {message}", errors=[FieldError(field="cursor", message=message)]) from None
+        return parse(*urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" "))
+    except (ValueError, TypeError, OverflowError):  # TypeError: a wrong number of parts
+        raise InvalidRequest.of_field("cursor", "is not a cursor of this list") from None

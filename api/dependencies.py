@@ -1,43 +1,41 @@
-"""What the API stands on. It declares the shape; the composition root brings the real things."""
+"""Everything that the API calls: the four services, and ports whose implementations the composition root passes in."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol, cast
+from pathlib import Path
+from typing import Annotated, Literal, Protocol, cast
 
 from fastapi import Depends, Request
 
-from api.dead_letters import DeadLetterBox
-from api.estate import Accounts, VideoShelf
-from api.process_control import Controls
 from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle, Step
+from services.audit.verdict import Verdict
+from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
+from services.estate.records import User, Video
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService
+from services.orders.store import Attention
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 
 
 class SagaStarter(Protocol):
-    """Temporal, as far as placing an orchestrated order needs it. Every call has a deadline of its own."""
-
-    def answered_lately(self) -> bool:
-        """Whether what it did last was to answer, a moment ago, so that it need not be asked."""
-        ...
+    """Starts orchestrated sagas. Every call has a deadline of its own."""
 
     async def answers(self) -> bool:
-        """Ask cheaply whether a start would have a chance."""
+        """A cheap check whether a start can succeed."""
         ...
 
     async def start(self, request: OrderRequest) -> None:
-        """Start the order's saga; one that runs or has ended already is left as it is. Raises whatever went wrong."""
+        """Start the saga of the order. A saga that runs or has ended stays unchanged. Raises any error of the start."""
         ...
 
 
 class InFlightKeys(Protocol):
-    """Idempotency keys whose first call is not answered yet. A guard only: the order's row is the truth."""
+    """Idempotency keys whose first request is not answered yet. Only a guard: the order's row decides."""
 
     async def claim(self, key: str) -> str | None:
-        """Return what `release` takes, or None if another call holds the key. A store that is away lets it pass."""
+        """Return the argument of `release`, or None if another request holds the key. Always succeeds without Redis."""
         ...
 
     async def release(self, key: str, claim: str) -> None: ...
@@ -45,92 +43,154 @@ class InFlightKeys(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepAttempt:
-    """An attempt under way, or the wait for the next one. `last_error` is what the one before ran into."""
+    """An attempt that runs, or waits to be made. `last_error` is the error of the attempt before."""
 
     attempts: int
     last_error: str | None = None
 
 
-class OrderConductor(Protocol):
-    """How to act on an order of one style while its saga is under way.
+class OrderControl(Protocol):
+    """Acts on orders of one style while their sagas run.
 
-    Raises, from every method but `trying`:
-        EngineAway: whatever runs this style's sagas does not answer.
+    Every method but `attempts_under_way` raises:
+        EngineAway: the system that runs the sagas of this style does not answer.
     """
 
-    async def trying(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:
-        """Say what is tried right now, as far as the services' own records cannot know it. Never raises."""
+    async def attempts_under_way(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:
+        """The attempts that the services' own records do not contain yet. Never raises."""
         ...
 
     async def cancel(self, order_id: OrderId) -> None:
-        """Ask for the order to be undone. Raises NotPossibleNow when it is too late."""
+        """Request that the order is undone. Raises NotPossibleNow when it is too late."""
         ...
 
-    async def retry_compensation(self, order_id: OrderId, attention: str) -> None:
-        """Try the compensation again that kept failing. Raises NotPossibleNow when none waits for that.
+    async def retry_compensation(self, order_id: OrderId, attention: Attention) -> None:
+        """Retry the compensation that `attention` is about: two requests for the same attention have one effect.
 
-        `attention` is what the operator was shown: asking twice about the same is asking once.
+        Raises:
+            NotPossibleNow: no compensation waits for an operator.
         """
         ...
 
 
 class Settlements(Protocol):
-    """Where everybody hears of it that a customer paid."""
+    """Publishes payment settlements."""
 
     async def announce(self, order_id: OrderId) -> None:
-        """Return when it is stored there. Of an unknown or finished order it is harmless.
+        """Return when the settlement is stored. For an unknown or finished order it has no harmful effect.
 
         Raises:
-            EngineAway: whether it is stored is unknown; announcing it again is harmless.
+            EngineAway: it may be stored or not; announcing it again is safe.
         """
         ...
 
 
-class Probe(Protocol):
-    """One thing that the API cannot do its work without."""
+class Accounts(Protocol):
+    """Users. Every method but `send_promised_mail` raises a Fault when the database is away; all of them block."""
 
-    @property
-    def name(self) -> str: ...
+    def register(self, user: User) -> User:
+        """Store the user and the welcome mail in one transaction. Return the user with this id, maybe an older one."""
+        ...
 
-    def ask(self) -> Awaitable[None]:
-        """Return if it answers, raise if it does not."""
+    def find(self, user_id: str) -> User | None: ...
+
+    def send_promised_mail(self, user: User) -> None:
+        """Hand the welcome mail to Celery. If Celery is away the sweep does it later; never raises."""
         ...
 
 
-class Violation(Protocol):
-    @property
-    def order_id(self) -> OrderId | None: ...
+class VideoShelf(Protocol):
+    """Videos. Every method blocks, and raises a Fault when the database is away."""
 
     @property
-    def invariant(self) -> str: ...
+    def max_bytes(self) -> int: ...
 
-    @property
-    def detail(self) -> str: ...
-
-
-class Verdict(Protocol):
-    @property
-    def ok(self) -> bool: ...
-
-    @property
-    def orders_checked(self) -> int: ...
-
-    @property
-    def orders_pending(self) -> int: ...
-
-    @property
-    def broken(self) -> Sequence[Violation]: ...
-
-
-class Audit(Protocol):
-    def __call__(self) -> Verdict:
-        """Check every order and every SKU. It reads all the databases, so it is not for the event loop."""
+    def place_for(self, video_id: str) -> Path:
+        """The path for an upload. Its folder exists."""
         ...
+
+    def why_no_video(self, file: Path) -> str | None:
+        """The reason why the file is not a video, or None if it is one."""
+        ...
+
+    def take_in(self, video: Video) -> Video:
+        """Store the video and its job in one transaction. Return the video with this id, maybe an older one."""
+        ...
+
+    def start_promised_job(self, video: Video) -> None:
+        """Hand the job to its engine. If that is away the sweep does it later; never raises."""
+        ...
+
+    def find(self, video_id: str) -> Video | None: ...
+
+    def cancel(self, video: Video) -> bool:
+        """False if the video is finished."""
+        ...
+
+    def stop_job(self, video: Video) -> None:
+        """Tell the engine that the video was cancelled; never raises."""
+        ...
+
+
+class DeadLetterBox(Protocol):
+    """Every method blocks, and raises a Fault when the broker is away."""
+
+    def page(self, wanted: LetterFilter, limit: int, behind: Bookmark | None) -> LetterPage: ...
+
+    def find(self, place: str) -> Letter | None: ...
+
+    def redrive(self, wanted: LetterFilter, behind: Bookmark | None) -> Redriven:
+        """Send a bounded number of letters to their topics again."""
+        ...
+
+    def redrive_one(self, place: str) -> Redriven | None:
+        """None if there is no letter at `place`."""
+        ...
+
+
+ProcessState = Literal["running", "stopping", "stopped", "starting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another process of the embedded stack."""
+
+    name: str
+    state: ProcessState
+
+
+class Controls(Protocol):
+    """Stops, starts and kills neighbours. Only the embedded stack has it.
+
+    Every method that takes a name raises:
+        NotFound: no controlled process has that name.
+        NotPossibleNow: the state of the process does not allow it.
+    """
+
+    def neighbours(self) -> Sequence[Neighbour]: ...
+
+    def stop(self, name: str) -> None:
+        """Let the process finish its work and exit. It stays stopped until `start`."""
+        ...
+
+    def start(self, name: str) -> None: ...
+
+    def kill(self, name: str) -> None:
+        """Kill the process in the middle of its work. The supervisor starts it again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One dependency of `/readyz`. `ask` returns if the dependency answers, and raises if not."""
+
+    name: str
+    ask: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemporalUi:
-    """`witnessed`: choreographed orders have a workflow there too, which watches them."""
+    """`witnessed`: choreographed orders have a workflow in Temporal, too: their witness."""
 
     address: str
     namespace: str
@@ -139,10 +199,18 @@ class TemporalUi:
     def workflow(self, workflow_id: str) -> str:
         return f"{self.address}/namespaces/{self.namespace}/workflows/{workflow_id.replace('/', '%2F')}"
 
+    def of_order(self, order_id: str, style: SagaStyle) -> str | None:
+        if style is SagaStyle.ORCHESTRATED:
+            return self.workflow(f"order-saga/{order_id}")
+        return self.workflow(f"choreography-witness/{order_id}") if self.witnessed else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
-    """`orders` has one Order service a style: what the choreographed one records is published, the other's is not."""
+    """`orders` has one Order service per style: the events of the choreographed one are published.
+
+    `audit` reads all databases, so it must not run on the event loop.
+    """
 
     orders: Mapping[SagaStyle, OrderService]
     payments: PaymentService
@@ -152,21 +220,21 @@ class Dependencies:
     in_flight: InFlightKeys
     accounts: Accounts
     videos: VideoShelf
-    conductors: Mapping[SagaStyle, OrderConductor]
+    order_controls: Mapping[SagaStyle, OrderControl]
     settlements: Settlements
     dead_letters: DeadLetterBox
     probes: Sequence[Probe]
-    audit: Audit
+    audit: Callable[[], Verdict]
     temporal_ui: TemporalUi
     controls: Controls | None = None
 
     @property
     def order_records(self) -> OrderService:
-        """For reading, where the style makes no difference: both stand on one database."""
+        """For reading: both styles share one database."""
         return self.orders[SagaStyle.CHOREOGRAPHED]
 
 
-async def _of_the_app(request: Request) -> Dependencies:  # a plain `def` is called in another thread
+async def _of_the_app(request: Request) -> Dependencies:  # `async`: FastAPI calls a plain function in another thread
     return cast("Dependencies", request.app.state.dependencies)
 
 

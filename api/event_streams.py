@@ -1,40 +1,44 @@
-"""An order's timeline as server-sent events: WHATWG HTML, section 9.2."""
+"""The timeline of an order as server-sent events.
+
+The format and the response class are FastAPI's (`fastapi.sse`). Its generator routes are not used, for three reasons:
+such a route always answers with a stream, but this path also answers with JSON, 204, 404 and 503; its heartbeat keeps a
+fixed interval, which tells nothing about the order; and it has no limit for a client that stops reading, which would
+keep one of the few streams for ever.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.types import Receive, Scope, Send
 
 from api.live_orders import LiveOrder, LiveOrders
 from domain.ids import OrderId
 
-MEDIA_TYPE = "text/event-stream"
+MEDIA_TYPE = EventSourceResponse.media_type
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
-COME_BACK_AFTER_MS = 1_000
+RECONNECT_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
-    """Seconds. After `whole` a stream ends, whatever it waits for; its reader comes back and misses nothing."""
+    """Seconds. A stream ends after `whole` at the latest; its client reconnects and misses nothing."""
 
     heartbeat: float = 10.0
     whole: float = 600.0
 
 
-def wants_stream(accept: str | None) -> bool:
+def accepts_stream(accept: str | None) -> bool:
     ranges = (each.partition(";")[0].strip().lower() for each in (accept or "").split(","))
     return MEDIA_TYPE in ranges
 
 
-class EventStream(StreamingResponse):
-    """Leaves a reader that takes nothing in: it would keep the stream from ever looking at its own end."""
+class BoundedStream(EventSourceResponse):
+    """Ends after `within_s`, also if the client does not read: its generator then never runs, so cannot end itself."""
 
-    media_type = MEDIA_TYPE
-
-    def __init__(self, messages: AsyncIterator[str], within_s: float) -> None:
+    def __init__(self, messages: AsyncIterator[bytes], within_s: float) -> None:
         super().__init__(messages, headers=HEADERS)
         self._within_s = within_s
 
@@ -45,48 +49,42 @@ class EventStream(StreamingResponse):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
-    """What one stream sends: every event behind `place`, and with `state` also the order whenever it changed."""
+class TimelineStream:
+    """One stream: every event behind `position`, and with `state` also the order, whenever it changed."""
 
     live: LiveOrders
     order_id: OrderId
     order: LiveOrder
-    place: int
+    position: int
     state: bool
     durations: Durations
 
-    def response(self) -> StreamingResponse:
-        return EventStream(self._messages(), self.durations.whole + 2 * self.durations.heartbeat)
+    def response(self) -> BoundedStream:
+        return BoundedStream(self._messages(), self.durations.whole + 2 * self.durations.heartbeat)
 
-    async def _messages(self) -> AsyncIterator[str]:
-        yield f"retry: {COME_BACK_AFTER_MS}\n\n"
+    async def _messages(self) -> AsyncIterator[bytes]:
+        yield format_sse_event(retry=RECONNECT_MS)
         async with self.live.watched(self.order_id, self.order) as watched:
             if watched:
-                async for message in self._told():
+                async for message in self._changes():
                     yield message
 
-    async def _told(self) -> AsyncIterator[str]:
+    async def _changes(self) -> AsyncIterator[bytes]:
         clock = asyncio.get_running_loop().time
         end = clock() + self.durations.whole
-        place, shown = self.place, None
+        position, sent_view = self.position, None
         while True:
-            view, told = self.order.view, self.order.told
-            while place < len(told):
-                place += 1
-                yield _message(told[place - 1].model_dump_json(), event_id=told[place - 1].event_id)
-            if self.state and view != shown:
-                shown = view
-                yield _message(view.model_dump_json(), event="order")
-            if view is not self.order.view or place < len(told):
-                continue  # more came while the caller took its time to read
+            view, events = self.order.view, self.order.events
+            while position < len(events):
+                event = events[position]
+                position += 1
+                yield format_sse_event(data_str=event.model_dump_json(), id=event.event_id)
+            if self.state and view != sent_view:
+                sent_view = view
+                yield format_sse_event(data_str=view.model_dump_json(), event="order")
+            if view is not self.order.view or position < len(events):
+                continue  # more arrived while the client was reading
             if self.order.over or self.live.closed or clock() >= end:
                 return
             if not await self.order.change(min(self.durations.heartbeat, end - clock())):
-                yield ": heartbeat\n\n"
-
-
-def _message(data: str, *, event_id: str | None = None, event: str | None = None) -> str:
-    """`data` is JSON on one line."""
-    lines = [f"event: {event}"] if event else []
-    lines += [f"id: {event_id}"] if event_id else []
-    return "\n".join([*lines, f"data: {data}", "", ""])
+                yield format_sse_event(comment="heartbeat")

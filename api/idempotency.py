@@ -1,4 +1,4 @@
-"""A repeated call is the same call: its key names the order, and a digest of its body tells whether it really is."""
+"""Idempotency keys: the key determines the order id, and a digest of the body shows whether the request is the same."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,14 +22,14 @@ IdempotencyKey = Annotated[
 
 @asynccontextmanager
 async def one_at_a_time(keys: InFlightKeys, scope: str, key: str | None) -> AsyncIterator[None]:
-    """Turn a call away whose key is still being answered."""
+    """Refuse a request while another one with the same key is being processed."""
     if key is None:
         yield
         return
     name = f"{scope}\n{key}"
     claim = await keys.claim(name)
     if claim is None:
-        raise KeyInFlight("wait for the first answer, then ask again", headers={"Retry-After": "1"})
+        raise KeyInFlight("wait for the first answer, then send the request again", headers={"Retry-After": "1"})
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Orders that somebody watches. Each is read again and again by one task, however many streams show it."""
+"""Orders with open streams. One task per order reads it periodically, for all of its streams."""
 
 import asyncio
 from collections import OrderedDict
@@ -17,25 +17,25 @@ log = structlog.get_logger()
 
 STREAMS = 64
 KEPT = 256
-"""Orders whose telling is remembered. Most have no stream any more; one that comes back goes on exactly there."""
-LOOKS_AT_ONCE = 2
+"""Orders kept in memory, most of them without a stream: a client that reconnects continues exactly where it stopped."""
+CONCURRENT_READS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     view: OrderView
     events: Sequence[TimelineEvent]
 
 
-class LookAt(Protocol):
-    def __call__(self, order_id: OrderId, /) -> Awaitable[Look]:
+class ReadOrder(Protocol):
+    def __call__(self, order_id: OrderId, /) -> Awaitable[Snapshot]:
         """Raises UnknownOrder, or a Fault when a database is away."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Seconds between two looks: `quick` until nothing was new for `quick_for`, then `slow`."""
+    """Seconds between two reads: `quick` until nothing changed for `quick_for`, then `slow`."""
 
     quick: float = 0.2
     slow: float = 1.0
@@ -43,41 +43,43 @@ class Pace:
 
 
 class LiveOrder:
-    """`told` only grows: an event is told when it is first seen, whatever its time says of its place."""
+    """`events` only grows, in the order in which they were first read: a late event never changes a position."""
 
-    def __init__(self, first: Look) -> None:
-        self.told: list[TimelineEvent] = []
+    def __init__(self, first: Snapshot) -> None:
+        self.events: list[TimelineEvent] = []
         self.view = first.view
         self.streams = 0
         self.reading: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self.take_in(first)
+        self.add(first)
 
     @property
     def over(self) -> bool:
-        """The view is older than the events beside it, so that the event by which it ended is among them."""
+        """Whether the last event is known: the view was read before the events, so they contain the last one."""
         return self.view.finished_at is not None
 
-    def take_in(self, look: Look) -> bool:
+    def add(self, snapshot: Snapshot) -> bool:
         """Return whether anything is new."""
-        known = {event.event_id for event in self.told}
-        unseen = [event for event in look.events if event.event_id not in known]
-        if not unseen and look.view == self.view:
+        known = {event.event_id for event in self.events}
+        new = [event for event in snapshot.events if event.event_id not in known]
+        if not new and snapshot.view == self.view:
             return False
-        self.told += unseen
-        self.view = look.view
+        self.events += new
+        self.view = snapshot.view
         self.wake()
         return True
 
     def wake(self) -> None:
+        """Wake every stream that waits for a change."""
         awaited, self._changed = self._changed, asyncio.Event()
         awaited.set()
 
-    def place_after(self, event_id: str | None) -> int:
-        """Where the telling goes on behind this event. One that was never told is behind nothing."""
-        return next((place for place, event in enumerate(self.told, 1) if event.event_id == event_id), 0)
+    def position_after(self, event_id: str | None) -> int:
+        """The position behind this event; the beginning if the event is unknown."""
+        return next((position for position, event in enumerate(self.events, 1) if event.event_id == event_id), 0)
 
     async def change(self, within_s: float) -> bool:
+        """Wait for a change. False if there was none within the time."""
         changed = self._changed
         try:
             async with asyncio.timeout(within_s):
@@ -88,43 +90,45 @@ class LiveOrder:
 
 
 class LiveOrders:
-    def __init__(self, look_at: LookAt, *, streams: int = STREAMS, pace: Pace | None = None) -> None:
-        self._look_at = look_at
+    """`streams`: how many may be open at the same time."""
+
+    def __init__(self, read: ReadOrder, *, streams: int = STREAMS, pace: Pace | None = None) -> None:
+        self._read = read
         self._free = streams
         self._pace = pace or Pace()
         self._orders: OrderedDict[OrderId, LiveOrder] = OrderedDict()
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._reads = asyncio.Semaphore(CONCURRENT_READS)
         self.closed = False
 
     async def find(self, order_id: OrderId) -> LiveOrder:
-        """Look at the order now.
+        """Read the order now.
 
         Raises:
-            UnknownOrder: there is none.
-            EngineAway: as many streams as may be are open.
+            UnknownOrder: there is no such order.
+            EngineAway: the maximum number of streams is open.
         """
         if self._free <= 0 or self.closed:
-            raise EngineAway("too many timelines are watched here; try again", headers={"Retry-After": "5"})
-        look = await self._look(order_id)
+            raise EngineAway("too many timeline streams are open; try again", headers={"Retry-After": "5"})
+        snapshot = await self._snapshot(order_id)
         order = self._orders.get(order_id)
         if order is None:
-            order = self._orders[order_id] = LiveOrder(look)
+            order = self._orders[order_id] = LiveOrder(snapshot)
         else:
-            order.take_in(look)
+            order.add(snapshot)
         self._orders.move_to_end(order_id)
-        self._forget_the_oldest()
+        self._drop_oldest()
         return order
 
     @asynccontextmanager
     async def watched(self, order_id: OrderId, order: LiveOrder) -> AsyncIterator[bool]:
-        """Keep the order up to date for the block. False if another stream took the last place meanwhile."""
+        """Keep the order up to date within the block. Yields False if no stream is free any more."""
         if self._free <= 0 or self.closed:
             yield False
             return
         self._free -= 1
         order.streams += 1
         if order.reading is None and not order.over:
-            order.reading = asyncio.create_task(self._read_again(order_id, order))
+            order.reading = asyncio.create_task(self._read_periodically(order_id, order))
         try:
             yield True
         finally:
@@ -135,28 +139,28 @@ class LiveOrders:
                 order.reading = None
 
     def close(self) -> None:
-        """End every stream, so that the server need not wait for them when it stops."""
+        """End every stream: a server that stops would otherwise wait for them."""
         self.closed = True
         for order in self._orders.values():
             order.wake()
 
-    async def _read_again(self, order_id: OrderId, order: LiveOrder) -> None:
+    async def _read_periodically(self, order_id: OrderId, order: LiveOrder) -> None:
         clock = asyncio.get_running_loop().time
-        news_at = clock()
+        changed_at = clock()
         while not order.over and not self.closed:
-            await asyncio.sleep(self._pace.quick if clock() - news_at < self._pace.quick_for else self._pace.slow)
+            await asyncio.sleep(self._pace.quick if clock() - changed_at < self._pace.quick_for else self._pace.slow)
             try:
-                new = order.take_in(await self._look(order_id))
-            except Exception as error:  # noqa: BLE001 - whatever it was, the next look may work, and streams have an end
-                log.warning("a watched order could not be read", order_id=order_id, error=repr(error))
-                new = False
-            news_at = clock() if new else news_at
+                changed = order.add(await self._snapshot(order_id))
+            except Exception as error:  # noqa: BLE001 - the next read may succeed, and streams end after a time
+                log.warning("order of an open stream could not be read", order_id=order_id, error=repr(error))
+                changed = False
+            changed_at = clock() if changed else changed_at
 
-    async def _look(self, order_id: OrderId) -> Look:
-        async with self._looks:
-            return await self._look_at(order_id)
+    async def _snapshot(self, order_id: OrderId) -> Snapshot:
+        async with self._reads:
+            return await self._read(order_id)
 
-    def _forget_the_oldest(self) -> None:
+    def _drop_oldest(self) -> None:
         for order_id in [order_id for order_id, order in self._orders.items() if not order.streams]:
             if len(self._orders) <= KEPT:
                 return

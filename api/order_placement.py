@@ -1,4 +1,4 @@
-"""Taking an order in: one write, and only when the engine that is to run it answers, or did a moment ago."""
+"""Places orders: one write each, and only while the engine that runs the saga answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Dependencies
-from api.errors import away
+from api.problems import away
 from domain.commands import PlaceOrder
 from domain.errors import Fault, KeyReused, UnknownOrder
 from domain.order import SagaStyle
@@ -15,7 +15,7 @@ from domain.order import SagaStyle
 log = structlog.get_logger()
 
 ATTEMPTS = 2
-"""Of a write that collides with another: the second sees what the first of them wrote."""
+"""Of a write that collides with a concurrent one: the second attempt reads what the other wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,34 +23,30 @@ class Placing:
     dependencies: Dependencies
 
     async def place(self, commands: Sequence[PlaceOrder]) -> None:
-        """Take all of them in, or none that is not in already.
-
-        A single one that no engine has to be asked about is written at once: the write itself finds out whether it is
-        in already, or its id was used for another.
+        """Place all orders, or none that is not placed already.
 
         Raises:
-            KeyReused: one of the ids was placed before with another body.
+            KeyReused: one of the order ids was placed before with another body.
             EngineAway: nothing was written.
         """
-        at_once = len(commands) == 1 and not self._has_to_ask(commands)
-        new = commands if at_once else await self._checked(commands)
+        new = await self._checked(commands)
         await run_in_threadpool(self._write, new)
         for command in commands:
             if command.style is SagaStyle.ORCHESTRATED:
                 await self._start(command)
 
-    def _has_to_ask(self, commands: Sequence[PlaceOrder]) -> bool:
-        orchestrated = any(command.style is SagaStyle.ORCHESTRATED for command in commands)
-        return orchestrated and not self.dependencies.starter.answered_lately()
-
     async def _checked(self, commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
-        """Return those that are not in already, with an engine that answers for each of them."""
-        unknown = await run_in_threadpool(self._unknown, commands)
-        if self._has_to_ask(unknown) and not await self.dependencies.starter.answers():
+        """The orders that are not placed yet, when the engine of each of them answers."""
+        orchestrated = any(command.style is SagaStyle.ORCHESTRATED for command in commands)
+        if len(commands) == 1 and not orchestrated:
+            return commands  # the write itself finds out whether the order is placed already, or its key was reused
+        new = await run_in_threadpool(self._not_placed, commands)
+        needs_temporal = any(command.style is SagaStyle.ORCHESTRATED for command in new)
+        if needs_temporal and not await self.dependencies.starter.answers():
             raise away("Temporal", "nothing was written")
-        return unknown
+        return new
 
-    def _unknown(self, commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
+    def _not_placed(self, commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
         return [command for command in commands if not self._is_placed(command)]
 
     def _is_placed(self, command: PlaceOrder) -> bool:
@@ -78,8 +74,9 @@ class Placing:
                 return
 
     async def _start(self, command: PlaceOrder) -> None:
-        """The order stands by now, so that a start that fails is no failure of the call: the sweep repeats it."""
+        """Start the saga. The order is stored by now, so a start that fails does not fail the request."""
         try:
             await self.dependencies.starter.start(command.request)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the order stands and its saga will be started
-            log.warning("the saga is left to the sweep", order_id=command.request.order_id, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever the error, the sweep starts the saga of a stored order
+            order_id = command.request.order_id
+            log.warning("saga not started, left to the sweep", order_id=order_id, error=type(error).__name__)

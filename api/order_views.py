@@ -1,9 +1,10 @@
-"""Puts an order together from what the four services say of it. No query crosses their databases."""
+"""Combines the records of the four services into one view of an order. No query crosses their databases."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from api.dependencies import Dependencies, StepAttempt
 from api.schemas.order_views import (
+    AttentionView,
     InventoryView,
     OrderSummary,
     OrderView,
@@ -18,7 +19,7 @@ from domain.ids import OrderId
 from domain.order import STEPS, Step
 from services.inventory.store import Reservation
 from services.journal import Journal
-from services.orders.store import OrderRecord
+from services.orders.store import Attention, OrderRecord
 from services.payments.store import Payment
 from services.shipping.store import Shipment
 from services.unit_of_work import StepRecord
@@ -34,13 +35,13 @@ def journals_of(order_id: OrderId, services: Dependencies) -> Sequence[Journal]:
 
 
 def view_of(order_id: OrderId, services: Dependencies) -> OrderView:
-    """Raises UnknownOrder. The order is read first, so that no part is older than what it says of itself."""
+    """Raises UnknownOrder. The order is read first, so no other part of the view is older than its status."""
     record = services.order_records.find(order_id)
     return _view(record, journals_of(order_id, services), services)
 
 
 def view_and_timeline_of(order_id: OrderId, services: Dependencies) -> tuple[OrderView, Timeline]:
-    """Raises UnknownOrder. The order is read before the events, so that the end of one that has finished is there."""
+    """Raises UnknownOrder. The order is read before the events, so a finished order comes with its last event."""
     record = services.order_records.find(order_id)
     journals = journals_of(order_id, services)
     timeline = timeline_of(event for journal in journals for event in journal.events)
@@ -58,18 +59,18 @@ def _view(record: OrderRecord, journals: Sequence[Journal], services: Dependenci
     )
 
 
-def with_what_is_tried(view: OrderView, trying: Mapping[Step, StepAttempt]) -> OrderView:
-    """Add the attempts under way, of which the services know nothing as long as they cannot be reached."""
+def with_attempts(view: OrderView, attempts: Mapping[Step, StepAttempt]) -> OrderView:
+    """Add attempts that no service has recorded: those under way, and those that never reached their service."""
     recorded = {step.name: step for step in view.steps}
-    begun = (step for step in Step if step in recorded or step in trying)
-    steps = [_tried(recorded.get(step) or _pending(step), trying.get(step)) for step in begun]
+    begun = (step for step in Step if step in recorded or step in attempts)
+    steps = [_with_attempt(recorded.get(step) or _pending(step), attempts.get(step)) for step in begun]
     return view.model_copy(update={"steps": steps})
 
 
-def _tried(step: StepView, trying: StepAttempt | None) -> StepView:
-    if trying is None or step.status not in {"pending", "retrying"}:
+def _with_attempt(step: StepView, attempt: StepAttempt | None) -> StepView:
+    if attempt is None or step.status not in {"pending", "retrying"}:
         return step
-    newer = trying if trying.attempts > step.attempts else step
+    newer = attempt if attempt.attempts > step.attempts else step
     status = "running" if newer.last_error is None else "retrying"
     return step.model_copy(
         update={"status": status, "attempts": newer.attempts, "last_error": newer.last_error or step.last_error}
@@ -81,7 +82,8 @@ def summary_of(record: OrderRecord) -> OrderSummary:
         order_id=record.request.order_id,
         style=record.style.value,
         status=record.status.value,
-        reason=record.reason or record.attention,
+        reason=record.reason,
+        attention=_attention(record.attention),
         total=MoneyView.of(record.order.total) if record.order else None,
         placed_at=record.placed_at,
         finished_at=record.finished_at,
@@ -106,6 +108,12 @@ def _steps(records: Iterable[StepRecord]) -> Iterable[StepView]:
 
 def _pending(step: Step) -> StepView:
     return StepView(name=step, status="pending", attempts=0, at=None)
+
+
+def _attention(attention: Attention | None) -> AttentionView | None:
+    if attention is None:
+        return None
+    return AttentionView(step=attention.step, since=attention.since, error=attention.error)
 
 
 def _payment(payment: Payment | None) -> PaymentView:

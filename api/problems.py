@@ -1,12 +1,13 @@
-"""Every answer that is no success: RFC 9457 problem+json, with the field named where there is one."""
+"""Problem details (RFC 9457): the body of every response that is not a success."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
 
 
 class FieldError(BaseModel):
@@ -15,7 +16,7 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """`type` is a URN that a program can tell the problem by; `about:blank` says no more than the status."""
+    """`type` is a URN by which a program recognises the problem; `about:blank` adds nothing to the status."""
 
     type: str = "about:blank"
     title: str
@@ -29,7 +30,7 @@ class ProblemResponse(JSONResponse):
 
 
 class ApiProblem(Exception):
-    """An answer of this API that is a problem. `name` becomes the last part of its URN."""
+    """A problem with a type of our own. `name` becomes the last part of its URN."""
 
     status: int
     name: str
@@ -42,6 +43,10 @@ class ApiProblem(Exception):
         self.detail = detail
         self.headers = dict(headers or {})
         self.errors = list(errors)
+
+    @classmethod
+    def of_field(cls, field: str, message: str) -> Self:
+        return cls(f"{field} {message}", errors=[FieldError(field=field, message=message)])
 
     def response(self) -> ProblemResponse:
         problem = Problem(
@@ -63,19 +68,27 @@ class ReusedKey(ApiProblem):
 
 
 class KeyInFlight(ApiProblem):
-    status, name, title = 409, "key-in-flight", "The first call with this idempotency key is not answered yet"
+    status, name, title = 409, "key-in-flight", "The first request with this idempotency key is still being processed"
 
 
 class NotPossibleNow(ApiProblem):
-    status, name, title = 409, "not-possible-now", "The order does not stand where this is possible"
+    status, name, title = 409, "not-possible-now", "The current state does not allow this"
+
+
+class CannotGoBack(ApiProblem):
+    status, name, title = 409, "cannot-go-back", "The dead letter cannot be redriven"
 
 
 class NotFound(ApiProblem):
     status, name, title = 404, "not-found", "Not found"
 
 
+class ForeignOrigin(ApiProblem):
+    status, name, title = 403, "foreign-origin", "Requests from pages of other sites are not allowed"
+
+
 class EngineAway(ApiProblem):
-    status, name, title = 503, "engine-away", "Something this needs does not answer"
+    status, name, title = 503, "engine-away", "A system that this needs does not answer"
 
 
 class BodyTooLarge(ApiProblem):
@@ -86,6 +99,11 @@ class BodyTooSlow(ApiProblem):
     status, name, title = 408, "body-too-slow", "The body took too long to arrive"
 
 
+def away(what: str, so: str = "repeating the request is safe") -> EngineAway:
+    """`what` does not answer. `so` says what that means for the request."""
+    return EngineAway(f"{what} does not answer; {so}; try again", headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> ProblemResponse:
     return ProblemResponse(
         problem.model_dump(exclude_none=True), status_code=problem.status, headers=dict(headers) if headers else None
@@ -93,7 +111,7 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What `/docs` says of the problems that a route may answer."""
+    """The `responses` of a route in OpenAPI, for the problems that it can answer with."""
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
     schema["properties"]["errors"] = {"type": "array", "items": FieldError.model_json_schema()}

@@ -1,4 +1,4 @@
-"""One log line and three measures for each request. Of what was asked, only the route and the order's id are kept."""
+"""Writes one log line and three metrics per request. They contain the route and the order id, no other input."""
 
 import time
 
@@ -14,8 +14,8 @@ _FAILED = 500
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-class Measures:
-    """Kept per app, not per process, so that two apps in one process do not disturb each other."""
+class HttpMetrics:
+    """With a registry of its own, so that two apps in one process do not register the same metrics twice."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -24,17 +24,17 @@ class Measures:
         )
         self.seconds = Histogram(
             "twinsaga_http_request_seconds",
-            "From the first byte asked to the last answered",
+            "Duration from the start of the request to the end of the response",
             ["method", "route"],
             registry=self.registry,
         )
-        self.under_way = Gauge("twinsaga_http_requests_under_way", "Requests being answered", registry=self.registry)
+        self.under_way = Gauge("twinsaga_http_requests_under_way", "Requests being processed", registry=self.registry)
 
 
 class MetricsMiddleware:
-    def __init__(self, app: ASGIApp, measures: Measures) -> None:
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
         self._app = app
-        self._measures = measures
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,26 +43,27 @@ class MetricsMiddleware:
         status = _CLIENT_LEFT
         began = time.perf_counter()
 
-        async def listen(message: Message) -> None:
+        async def send_noting_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
-        with self._measures.under_way.track_inprogress():
+        with self._metrics.under_way.track_inprogress():
             try:
-                await self._app(scope, receive, listen)
+                await self._app(scope, receive, send_noting_status)
             except Exception:
                 status = _FAILED
                 raise
             finally:
-                self._note(scope, status, time.perf_counter() - began)
+                self._record(scope, status, time.perf_counter() - began)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # Unknown paths share one label: a scanner would otherwise create a time series for each path that it tries.
         route = getattr(scope.get("route"), "path", _UNROUTED)
         method = scope["method"] if route != _UNROUTED else _UNROUTED
-        self._measures.requests.labels(method, route, str(status)).inc()
-        self._measures.seconds.labels(method, route).observe(seconds)
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.seconds.labels(method, route).observe(seconds)
         write = log.debug if route in _QUIET else log.info
         write(
             "request answered",

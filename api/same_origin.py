@@ -1,7 +1,7 @@
-"""No page of another site has its visitor's browser write here.
+"""Refuses writes that a page of another site makes its visitor's browser send (cross-site request forgery).
 
-A browser says from where a request comes, and no script can make it say otherwise; other programs do not say it, and
-have no visitor whose network they could abuse.
+A browser reports where a request comes from, and no script can change that. Other programs do not report it; they have
+no visitor whose network they could abuse, so they pass.
 """
 
 from urllib.parse import urlsplit
@@ -9,14 +9,10 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import ApiProblem
+from api.problems import ForeignOrigin
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS = frozenset({"same-origin", "none"})
-
-
-class ForeignOrigin(ApiProblem):
-    status, name, title = 403, "foreign-origin", "Another site may not do this"
 
 
 class SameOrigin:
@@ -31,7 +27,7 @@ class SameOrigin:
 
 
 def _is_foreign(headers: Headers) -> bool:
-    """`Sec-Fetch-Site` where the browser knows it, which is since 2023 everywhere; else `Origin` against `Host`."""
+    """Use `Sec-Fetch-Site`, which every browser sends since 2023; for older ones compare `Origin` with `Host`."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site not in _OURS

@@ -1,6 +1,6 @@
-"""One timeline out of four event logs: no event before what caused it, and by time where nothing says otherwise.
+"""Merges the event logs of four services into one timeline: each event after its cause, otherwise by time.
 
-The clocks of four services differ, so that time alone could show an effect before its cause.
+The clocks of the services differ, so that time alone could show an effect before its cause.
 """
 
 from collections import defaultdict
@@ -17,8 +17,8 @@ from domain.ids import EventId
 
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
 _TOKEN: dict[str, IncEx | bool] = {"payment": {"token"}}
-_NOT_TOLD: dict[str, IncEx | bool] = {"type": True, "order": _TOKEN, "request": _TOKEN}
-"""The type stands beside the data, and a card's token is nobody's business who only looks."""
+_LEFT_OUT: dict[str, IncEx | bool] = {"type": True, "order": _TOKEN, "request": _TOKEN}
+"""The type is a field of its own, and a card token is a secret that no reader of the timeline needs."""
 
 
 def timeline_of(recorded: Iterable[RecordedEvent]) -> Timeline:
@@ -26,7 +26,7 @@ def timeline_of(recorded: Iterable[RecordedEvent]) -> Timeline:
 
 
 def in_causal_order(recorded: Sequence[RecordedEvent]) -> list[RecordedEvent]:
-    """Sort the events. A cause that none of the logs holds counts as told."""
+    """Sort the events topologically. A cause that is in none of the logs is ignored."""
     known = {event.event_id for event in recorded}
     effects: dict[EventId, list[RecordedEvent]] = defaultdict(list)
     ready: list[tuple[Any, str, RecordedEvent]] = []
@@ -35,17 +35,17 @@ def in_causal_order(recorded: Sequence[RecordedEvent]) -> list[RecordedEvent]:
             effects[event.caused_by].append(event)
         else:
             heappush(ready, (event.at, event.event_id, event))
-    told: list[RecordedEvent] = []
+    ordered: list[RecordedEvent] = []
     while ready:
         _, _, event = heappop(ready)
-        told.append(event)
+        ordered.append(event)
         for effect in effects.pop(event.event_id, ()):
             heappush(ready, (effect.at, effect.event_id, effect))
-    return told
+    return ordered
 
 
 def _shown(recorded: RecordedEvent) -> TimelineEvent:
-    data = cast("dict[str, Any]", _EVENTS.dump_python(recorded.event, mode="json", exclude=_NOT_TOLD))
+    data = cast("dict[str, Any]", _EVENTS.dump_python(recorded.event, mode="json", exclude=_LEFT_OUT))
     return TimelineEvent(
         event_id=recorded.event_id,
         type=recorded.event.type,

@@ -1,6 +1,7 @@
-"""A multipart upload, streamed to its place: of whatever size, it takes no memory."""
+"""Streams a multipart upload to a file, in constant memory."""
 
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ FIELD = "file"
 
 
 class Upload:
-    """What was written: its size in bytes, and a digest of its content."""
+    """The size of the file in bytes, and a digest of its content."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -26,10 +27,10 @@ class Upload:
     def digest(self) -> str:
         return self._digest.hexdigest()
 
-    def take(self, chunk: bytes, into: BinaryIO) -> None:
+    def write(self, chunk: bytes, file: BinaryIO) -> None:
         self.size += len(chunk)
         self._digest.update(chunk)
-        into.write(chunk)
+        file.write(chunk)
 
 
 async def receive_upload(request: Request, place: Path) -> Upload:
@@ -37,7 +38,7 @@ async def receive_upload(request: Request, place: Path) -> Upload:
 
     Raises:
         InvalidRequest: there is no such part.
-        BodyTooLarge, BodyTooSlow: see `api.limits`.
+        HTTPException: 413 or 408, the body is too large or too slow.
     """
     try:
         async with request.form(max_files=1, max_fields=10) as form:
@@ -45,15 +46,17 @@ async def receive_upload(request: Request, place: Path) -> Upload:
             if not isinstance(part, UploadFile):
                 raise _no_file("Field required, a file in multipart/form-data")
             return await _written(part, place)
-    except HTTPException as error:  # what Starlette makes of a body that is no multipart
-        raise _no_file(str(error.detail)) from error
+    except HTTPException as error:
+        if error.status_code != HTTPStatus.BAD_REQUEST:
+            raise
+        raise _no_file(str(error.detail)) from error  # Starlette's answer to a body that is not multipart
 
 
 async def _written(part: UploadFile, place: Path) -> Upload:
     upload = Upload()
     with place.open("wb") as file:
         while chunk := await part.read(CHUNK):
-            await run_in_threadpool(upload.take, chunk, file)
+            await run_in_threadpool(upload.write, chunk, file)
     return upload
 
 

@@ -1,1 +1,1 @@
-"""One module a sub-command. What is heavy is imported when the command runs, so that `--help` answers at once."""
+"""The command line, one module per sub-command. Slow imports are inside the functions, so that `--help` is fast."""

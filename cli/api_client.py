@@ -1,4 +1,4 @@
-"""The HTTP API as our own commands call it: with deadlines, and again where a repetition does no harm."""
+"""An HTTP client for the API, for our own commands: with deadlines, and with retries where repeating is safe."""
 
 import asyncio
 import time
@@ -11,21 +11,23 @@ Json = dict[str, Any]
 
 TIMEOUT_S = 10.0
 RETRY_S = 30.0
-"""So long a call is repeated that found something away."""
+"""How long a request is repeated while the API, or a system behind it, does not answer."""
 PAUSE_S = 1.0
 POLL_S = 0.1
-_AGAIN = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
+_RETRIED = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
 
 
 class ApiRefusal(Exception):
-    """The API answered with a problem, or not at all. The text is for the one who asked."""
+    """The API answered with a problem, or not at all. The text is for the user."""
 
 
 class ApiClient:
-    def __init__(self, base_url: str, *, at_once: int = 8, timeout_s: float = TIMEOUT_S) -> None:
+    """`concurrency`: maximum concurrent requests."""
+
+    def __init__(self, base_url: str, *, concurrency: int = 8, timeout_s: float = TIMEOUT_S) -> None:
         self._base_url = base_url
         self._client = httpx.AsyncClient(
-            base_url=base_url, timeout=timeout_s, limits=httpx.Limits(max_connections=at_once)
+            base_url=base_url, timeout=timeout_s, limits=httpx.Limits(max_connections=concurrency)
         )
 
     async def __aenter__(self) -> Self:
@@ -37,28 +39,28 @@ class ApiClient:
         await self._client.aclose()
 
     async def check(self) -> None:
-        """Raise ApiRefusal at once when nothing answers there, so that a wrong address costs no patience."""
+        """Raise ApiRefusal at once if nothing answers at the address. It may be wrong, so there are no retries."""
         try:
             await self._client.get("/healthz")
         except httpx.TransportError as error:
-            raise ApiRefusal(self._silence(error)) from error
+            raise ApiRefusal(self._no_answer(error)) from error
 
     async def get(self, path: str, params: dict[str, str] | None = None) -> Json:
-        return await self._asked("GET", path, params=params)
+        return await self._request("GET", path, params=params)
 
     async def put(self, path: str, body: Json) -> Json:
-        return await self._asked("PUT", path, json=body)
+        return await self._request("PUT", path, json=body)
 
     async def place(self, body: Json, key: str) -> list[str]:
-        """Place one order, or without a style a pair; return the ids. The key makes a repetition harmless."""
+        """Place one order, or a pair if the body has no style; return the ids. The key makes repeating it safe."""
         path = "/orders" if "style" in body else "/order-pairs"
-        answer = await self._asked("POST", path, json=body, headers={"Idempotency-Key": key})
+        answer = await self._request("POST", path, json=body, headers={"Idempotency-Key": key})
         placed = [answer] if "style" in body else [answer["orchestrated"], answer["choreographed"]]
         return [order["order_id"] for order in placed]
 
-    async def end_of(self, order_id: str, deadline_s: float) -> Json | None:
-        """Wait until the order is no longer pending, and return it; None if that takes longer than the deadline."""
-        end = time.monotonic() + deadline_s
+    async def wait_until_finished(self, order_id: str, timeout_s: float) -> Json | None:
+        """Return the order once it is no longer pending; None after the timeout."""
+        end = time.monotonic() + timeout_s
         while True:
             order = await self.get(f"/orders/{order_id}")
             if order["status"] != "pending":
@@ -67,34 +69,34 @@ class ApiClient:
                 return None
             await asyncio.sleep(POLL_S)
 
-    async def _asked(self, method: str, path: str, **parts: Any) -> Json:  # noqa: ANN401 - httpx checks them
+    async def _request(self, method: str, path: str, **parts: Any) -> Json:  # noqa: ANN401 - httpx checks them
         end = time.monotonic() + RETRY_S
         while True:
             try:
                 answer = await self._client.request(method, path, **parts)
             except httpx.TransportError as error:
                 if time.monotonic() > end:
-                    raise ApiRefusal(self._silence(error)) from error
+                    raise ApiRefusal(self._no_answer(error)) from error
                 pause = PAUSE_S
             else:
                 if answer.is_success:
                     found: Json = answer.json()
                     return found
-                if answer.status_code not in _AGAIN or time.monotonic() > end:
-                    raise ApiRefusal(_why(answer))
+                if answer.status_code not in _RETRIED or time.monotonic() > end:
+                    raise ApiRefusal(_problem(answer))
                 pause = _pause(answer)
             await asyncio.sleep(pause)
 
-    def _silence(self, error: httpx.TransportError) -> str:
+    def _no_answer(self, error: httpx.TransportError) -> str:
         return f"the API at {self._base_url} does not answer ({type(error).__name__})"
 
 
 def _pause(answer: httpx.Response) -> float:
-    asked = answer.headers.get("Retry-After", "")
-    return min(float(asked), 5.0) if asked.isdigit() else PAUSE_S
+    retry_after = answer.headers.get("Retry-After", "")
+    return min(float(retry_after), 5.0) if retry_after.isdigit() else PAUSE_S
 
 
-def _why(answer: httpx.Response) -> str:
+def _problem(answer: httpx.Response) -> str:
     try:
         problem = answer.json()
     except ValueError:

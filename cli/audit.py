@@ -4,14 +4,16 @@ import typer
 
 
 def audit(
-    as_json: Annotated[bool, typer.Option("--json", help="Print what GET /audit would answer.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON, as GET /audit does.")] = False,
 ) -> None:
-    """Check the books of all services and of the payment gateway against one another.
+    """Check that the records of all services and of the payment gateway agree.
 
-    It reads the databases that the settings name, whether or not anything is running. Run it at rest: an effect that is
-    under way is no violation, but a few seconds later it would be gone.
+    It reads the databases in the settings directly, so nothing else needs to run. Run it when no order is being
+    processed: a step that is only half done looks like a violation.
 
-    Exit code 1: an invariant is broken. Each order that breaks one is named.
+    Exit code 1 if an invariant is violated; the orders that violate it are listed.
+
+    Example: [bold]twinsaga audit --json[/bold]
     """
     from rich.console import Console
 

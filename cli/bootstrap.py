@@ -4,10 +4,10 @@ from cli.migrate import Wait
 
 
 def bootstrap(wait: Wait = 60.0) -> None:
-    """Make the topics, and Temporal's namespace with its search attributes. What is there already is left alone.
+    """Create the Kafka topics, and the Temporal namespace with its search attributes. Existing ones stay unchanged.
 
-    Run it before the first start, and after every update. On Temporal Cloud make the namespace and the search
-    attributes beforehand; this then only finds them.
+    Run it before the first start and after every update. On Temporal Cloud create the namespace and the search
+    attributes yourself first.
 
     Example: [bold]TWINSAGA_KAFKA_BOOTSTRAP=kafka:9092 TWINSAGA_TEMPORAL_ADDRESS=temporal:7233 twinsaga bootstrap[/bold]
     """

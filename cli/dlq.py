@@ -1,3 +1,5 @@
+"""`twinsaga dlq`: lists dead letters and redrives them, directly on the broker, so the API need not run."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -5,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from api.dead_letters import LettersWanted
-    from processes.api.dead_letters import DeadLetterBox, Redriven
+    from processes.api.dead_letters import DeadLetterBox
+    from services.dead_letters import LetterFilter, Redriven
 
-dead_letters = typer.Typer(no_args_is_help=True, help="Look at the dead letters of the choreography, and redrive them.")
+dead_letters = typer.Typer(no_args_is_help=True, help="List the dead letters of the choreography, and redrive them.")
 
-Topic = Annotated[str | None, typer.Option(metavar="TOPIC", help="Only those that came from this topic.")]
-Group = Annotated[str | None, typer.Option(metavar="GROUP", help="Only those that this consumer group gave up.")]
-OrderOption = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only those of this order.")]
+Topic = Annotated[str | None, typer.Option(metavar="TOPIC", help="Only letters that came from this topic.")]
+Group = Annotated[str | None, typer.Option(metavar="GROUP", help="Only letters that this consumer group gave up.")]
+OrderOption = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only letters of this order.")]
 
 
 @dead_letters.command("list")
@@ -20,15 +22,20 @@ def list_letters(
     topic: Topic = None,
     group: Group = None,
     order: OrderOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show so many at most.")] = 200,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of letters.")] = 200,
 ) -> None:
-    """List dead letters; those of one order, the oldest first."""
+    """List dead letters, the oldest of each partition first.
+
+    PLACE is the topic, partition and offset of a letter: use it with [bold]show[/bold] and [bold]redrive[/bold].
+
+    Example: [bold]twinsaga dlq list --group payment-service[/bold]
+    """
     from rich.console import Console
     from rich.table import Table
 
     table = Table("place", "type", "order", "given up by", "attempts", "error")
     with _box() as box:
-        page = box.page(_wanted(topic, group, order), limit)
+        page = box.page(_filter(topic, group, order), limit)
     for letter in page.letters:
         story = letter.story
         table.add_row(
@@ -37,12 +44,15 @@ def list_letters(
         )
     Console(highlight=False).print(table)
     if page.following is not None:
-        typer.echo("There are more: see --limit, --topic, --group and --order.", err=True)
+        typer.echo("There are more letters. Use --limit, --topic, --group or --order.", err=True)
 
 
 @dead_letters.command("show")
 def show_letter(place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET")]) -> None:
-    """Show one dead letter with its story, but not its value: that holds names, addresses and card tokens."""
+    """Show why one message became a dead letter. Its value is not shown: it contains names, addresses and card tokens.
+
+    Example: [bold]twinsaga dlq show inventory.dlq/0/17[/bold]
+    """
     from rich.console import Console
 
     with _box() as box:
@@ -61,22 +71,24 @@ def redrive(
     order: OrderOption = None,
     every: Annotated[bool, typer.Option("--all", help="Redrive all of them.")] = False,
 ) -> None:
-    """Send dead letters to their topics again: one by its place, those that the options name, or all.
+    """Send dead letters to their topics again: the one at a place, those that match the options, or all.
 
-    It is safe to repeat: whoever handled an event before drops it. What still cannot be handled comes back as a new
+    It is safe to repeat: a consumer that has handled an event drops it. A message that still fails comes back as a new
     dead letter.
+
+    Example: [bold]twinsaga dlq redrive inventory.dlq/0/17[/bold]
     """
     from runtime.errors import CannotRun
 
     if not (place or topic or group or order or every):
-        raise CannotRun("say which: a place, --topic, --group, --order or --all")
+        raise CannotRun("choose the letters: a place, --topic, --group, --order or --all")
     with _box() as box:
-        parts = _one(box, place) if place else _all(box, _wanted(topic, group, order))
+        parts = _one(box, place) if place else _all(box, _filter(topic, group, order))
         sent = left = 0
         for part in parts:
             sent, left = sent + part.sent, left + part.left
             if part.following is not None:
-                typer.echo(f"{sent} redriven so far, going on", err=True)
+                typer.echo(f"{sent} redriven so far", err=True)
     typer.echo(f"{sent} redriven" + (f", {left} cannot go back" if left else ""))
 
 
@@ -87,7 +99,7 @@ def _one(box: "DeadLetterBox", place: str) -> "Iterator[Redriven]":
     yield redriven
 
 
-def _all(box: "DeadLetterBox", wanted: "LettersWanted") -> "Iterator[Redriven]":
+def _all(box: "DeadLetterBox", wanted: "LetterFilter") -> "Iterator[Redriven]":
     part = box.redrive(wanted)
     yield part
     while part.following is not None:
@@ -110,13 +122,13 @@ def _box() -> "Iterator[DeadLetterBox]":
         raise CannotRun(str(away)) from away
 
 
-def _wanted(topic: str | None, group: str | None, order: str | None) -> "LettersWanted":
-    from api.dead_letters import LettersWanted
+def _filter(topic: str | None, group: str | None, order: str | None) -> "LetterFilter":
+    from services.dead_letters import LetterFilter
 
-    return LettersWanted(topic=topic, group=group, order_id=order)
+    return LetterFilter(topic=topic, group=group, order_id=order)
 
 
 def _nothing_at(place: str) -> Exception:
     from runtime.errors import CannotRun
 
-    return CannotRun(f"no dead letter is at {place}")
+    return CannotRun(f"there is no dead letter at {place}")

@@ -8,17 +8,19 @@ from processes.registry import PROCESSES
 def health(
     name: Annotated[str | None, typer.Argument(help=f"One of: {', '.join(PROCESSES)}.", metavar="[NAME]")] = None,
 ) -> None:
-    """Exit with 0 if the process that runs here, with these settings, does its work; else with 1.
+    """Check the process that runs here with the same settings: exit code 0 if it is healthy, else 1.
 
-    It is what the health checks of the containers run. A process announces itself in the file that
-    TWINSAGA_SERVE_READY_FILE names, so set that for both. With its name, one that answers by HTTP is asked too. Servers
-    that a process uses may be away: that is for [bold]/readyz[/bold] to tell.
+    The health checks of the containers use it. A process writes the file TWINSAGA_SERVE_READY_FILE when it is ready, so
+    set that variable for the process and for this command. With NAME, api and flower must also answer over HTTP. It
+    does not check the systems that the process uses: [bold]/readyz[/bold] of the API does that.
+
+    Example: [bold]TWINSAGA_SERVE_READY_FILE=/run/ready twinsaga health api[/bold]
     """
     from processes.health import healthy
     from runtime.errors import CannotRun
     from runtime.settings import load_settings
 
     if name is not None and name not in PROCESSES:
-        raise CannotRun(f"no process is called '{name}'; choose from: {', '.join(PROCESSES)}")
+        raise CannotRun(f"unknown process '{name}'; choose from: {', '.join(PROCESSES)}")
     if not healthy(name, load_settings()):
-        raise CannotRun(f"{name or 'the process'} does not do its work")
+        raise CannotRun(f"{name or 'the process'} is not healthy")

@@ -1,6 +1,7 @@
 """The `twinsaga` program: one Typer application, one module in `cli` for each sub-command."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -14,9 +15,29 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="One order saga, run two ways on real engines: orchestrated on Temporal, choreographed over Kafka.\n\n"
-    "Start with [bold]twinsaga up[/bold]. Every setting is a variable that begins with TWINSAGA_.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"twinsaga {version('twinsaga')}")
+        raise typer.Exit
+
+
+@commands.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """One order saga, run two ways on real engines: orchestrated on Temporal, choreographed over Kafka.
+
+    Start with [bold]twinsaga up[/bold]. Every setting is an environment variable that begins with TWINSAGA_.
+    """
+
+
 commands.command("up")(up.up)
 commands.command("demo")(compare.demo)
 commands.command("compare")(compare.compare)
@@ -33,7 +54,7 @@ commands.command("retention")(retention.retention)
 
 
 def app() -> None:
-    """Run the command line; an expected failure is one message and exit code 1."""
+    """Run the command line. An expected failure prints one message, without a traceback, and exits with 1."""
     try:
         commands()
     except CannotRun as why:

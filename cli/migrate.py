@@ -3,20 +3,22 @@ from typing import Annotated
 import typer
 
 Wait = Annotated[
-    float, typer.Option(min=0, max=3600, metavar="SECONDS", help="So long a server may take until it answers.")
+    float,
+    typer.Option(min=0, max=3600, metavar="SECONDS", help="How long to wait for a server that does not answer yet."),
 ]
 
 
 def migrate(
     services: Annotated[
-        list[str] | None, typer.Argument(metavar="[SERVICE]...", help="orders, payments, ... (all by default).")
+        list[str] | None,
+        typer.Argument(metavar="[SERVICE]...", help="The databases to migrate: orders, payments, ... All by default."),
     ] = None,
     wait: Wait = 60.0,
 ) -> None:
-    """Bring the services' databases to the newest revision. Those that are there already are left alone.
+    """Migrate the databases of the services to the newest revision.
 
-    Several may run at once: one migrates, the others wait for it. The databases and their roles have to be there;
-    SQLite files are made.
+    It is safe to repeat, and to run several times at once: one process migrates, the others wait. PostgreSQL databases
+    and roles must exist; SQLite files are created.
 
     Example: [bold]TWINSAGA_ORDERS_DATABASE_URL=postgresql://orders@db/orders twinsaga migrate orders[/bold]
     """
@@ -29,7 +31,7 @@ def migrate(
 
     wanted = services or list(DATABASES)
     if unknown := sorted(set(wanted) - set(DATABASES)):
-        raise typer.BadParameter(f"no database '{unknown[0]}'; choose from: {', '.join(DATABASES)}")
+        raise typer.BadParameter(f"unknown database '{unknown[0]}'; choose from: {', '.join(DATABASES)}")
     settings, end = load_settings(), time.monotonic() + wait
     for service in wanted:
         until_it_answers(lambda service=service: migrate_databases(settings, [service]), end)  # type: ignore[misc]

@@ -1,46 +1,56 @@
-"""`twinsaga order`: a customer of the HTTP API."""
+"""`twinsaga order`: places orders and shows them through the HTTP API."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:  # see runtime.commands
-    from cli.order_file import Bodies, Json
+if TYPE_CHECKING:
+    from cli.api_client import Json
+    from cli.order_file import Bodies
 
-orders = typer.Typer(no_args_is_help=True, help="Place orders and look at them, through the HTTP API.")
+orders = typer.Typer(no_args_is_help=True, help="Place orders and show them, through the HTTP API.")
 
 Api = Annotated[
-    str | None, typer.Option("--api", metavar="URL", help="Where the API is, if not where the settings say.")
+    str | None, typer.Option("--api", metavar="URL", help="Address of the API; by default the one in the settings.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answered.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the response of the API as JSON.")]
 
 
 @orders.command("place")
 def place(  # noqa: PLR0913 - one argument an option
     *,
     file: Annotated[
-        Path | None, typer.Option(help="Many orders: one a line, as JSON.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option(help="Place many orders: a file with one JSON object per line.", exists=True, dir_okay=False),
     ] = None,
     line: Annotated[
-        list[str] | None, typer.Option(metavar="SKU:PIECES", help="One order: a line of it. May come again.")
+        list[str] | None,
+        typer.Option(metavar="SKU:QUANTITY", help="Place one order: a SKU and its quantity. Repeatable."),
     ] = None,
-    token: Annotated[str, typer.Option(help="One order: the card.")] = "tok_visa",  # noqa: S107 - a test card
-    postal_code: Annotated[str, typer.Option(help="One order: where to; 00000 is undeliverable.")] = "01310-100",
+    token: Annotated[str, typer.Option(help="With --line: the card token.")] = "tok_visa",  # noqa: S107 - a test card
+    postal_code: Annotated[
+        str, typer.Option(help="With --line: the postal code; 00000 is undeliverable.")
+    ] = "01310-100",
     style: Annotated[
         str | None,
-        typer.Option(help="orchestrated, choreographed or both, whatever the file says.", metavar="STYLE"),
+        typer.Option(help="orchestrated, choreographed or both. Replaces the style in the file.", metavar="STYLE"),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Running the same again places nothing twice.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Place each order once, even if the same command runs again.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the orders are finished.")] = False,
-    wait_seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="So long for each order.")] = 60.0,
-    at_once: Annotated[int, typer.Option(min=1, max=64, help="So many calls at a time.")] = 8,
+    wait_seconds: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="With --wait: timeout per order, in seconds.")
+    ] = 60.0,
+    concurrency: Annotated[int, typer.Option("--at-once", min=1, max=64, help="Maximum concurrent requests.")] = 8,
     api: Api = None,
 ) -> None:
     """Place one order, or a file of them.
 
-    Each line of a file is the body of POST /orders; an order without a style is placed both ways. A line that fails is
-    told by number and reason, and the others go on. The exit code is 1 if any failed, or with --wait did not finish.
+    Each line of a file is the body of POST /orders. An order without a style is placed in both styles. For a line that
+    fails, the number and the reason are printed, and the other lines continue. Exit code 1 if a line failed or, with
+    --wait, an order did not finish in time.
 
     Example: [bold]twinsaga order place --line COFFEE-500G:2 --style orchestrated --wait[/bold]
 
@@ -54,24 +64,26 @@ def place(  # noqa: PLR0913 - one argument an option
     if (file is None) == (not line):
         raise typer.BadParameter("give either --file or --line", param_hint="--file, --line")
     bodies: Bodies = orders_of(file) if file else [(1, _order(line or [], token, postal_code))]
-    clean = place_all(
+    succeeded = place_all(
         bodies,
         count_orders(file) if file else 1,
         api,
         style=style,
         once=once,
-        at_once=at_once,
+        concurrency=concurrency,
         wait_s=wait_seconds if wait else None,
     )
-    raise typer.Exit(0 if clean else 1)
+    raise typer.Exit(0 if succeeded else 1)
 
 
 @orders.command("stock")
 def stock(
-    file: Annotated[Path, typer.Option(help="One product a line: PUT /products, with its sku.", exists=True)],
+    file: Annotated[
+        Path, typer.Option(help="One JSON object per line: the body of PUT /products/SKU, with the sku.", exists=True)
+    ],
     api: Api = None,
 ) -> None:
-    """Stock the catalogue from a file.
+    """Add the products of a file to the catalogue.
 
     Example: [bold]twinsaga order stock --file examples/products.jsonl[/bold]
     """
@@ -84,7 +96,10 @@ def stock(
 def show(
     order_id: Annotated[str, typer.Argument(metavar="ORDER_ID")], *, as_json: AsJson = False, api: Api = None
 ) -> None:
-    """Show one order: its steps, what the four services hold of it, and its timeline."""
+    """Show one order: its status, its steps, the records of the four services, and its timeline.
+
+    If the order needs an operator, it shows which compensation failed, since when, and with which error.
+    """
     from cli.order_printing import print_order
 
     print_order(order_id, api, as_json=as_json)
@@ -93,22 +108,28 @@ def show(
 @orders.command("list")
 def list_(
     *,
-    style: Annotated[str | None, typer.Option(metavar="STYLE", help="orchestrated or choreographed")] = None,
-    status: Annotated[
-        str | None, typer.Option(metavar="STATUS", help="pending, confirmed, cancelled or needs_attention")
+    style: Annotated[
+        str | None, typer.Option(metavar="STYLE", help="Only this style: orchestrated or choreographed.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many at most.")] = 50,
+    status: Annotated[
+        str | None,
+        typer.Option(metavar="STATUS", help="Only this status: pending, confirmed, cancelled or needs_attention."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of orders.")] = 50,
     as_json: AsJson = False,
     api: Api = None,
 ) -> None:
-    """List orders, the newest first."""
+    """List orders, newest first.
+
+    Example: [bold]twinsaga order list --status needs_attention[/bold]
+    """
     from cli.order_printing import print_orders
 
     print_orders(api, style=style, status=status, limit=limit, as_json=as_json)
 
 
 def _order(lines: list[str], token: str, postal_code: str) -> "Json":
-    """Make the body of an order. What is wrong with it is for the API to say."""
+    """The body of an order. The API validates it."""
     return {
         "customer_id": "customer-at-the-command-line",
         "lines": [_line(text) for text in lines],
@@ -124,7 +145,7 @@ def _order(lines: list[str], token: str, postal_code: str) -> "Json":
 
 
 def _line(text: str) -> "Json":
-    sku, _, pieces = text.rpartition(":")
-    if not sku or not pieces.isdecimal():
-        raise typer.BadParameter(f"'{text}' is not SKU:PIECES", param_hint="--line")
-    return {"sku": sku, "quantity": int(pieces)}
+    sku, _, quantity = text.rpartition(":")
+    if not sku or not quantity.isdecimal():
+        raise typer.BadParameter(f"'{text}' is not SKU:QUANTITY", param_hint="--line")
+    return {"sku": sku, "quantity": int(quantity)}

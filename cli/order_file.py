@@ -1,21 +1,21 @@
-"""A file of orders, one JSON object a line: the body of `POST /orders` or, without a style, of `POST /order-pairs`."""
+"""Reads a file of orders and places them. Each line is the body of `POST /orders` or, without style, `/order-pairs`."""
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from api.limits import BODY_LIMIT
-
-Json = dict[str, Any]
+from api.body_limits import BODY_LIMIT
+from cli.api_client import ApiClient, ApiRefusal, Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLine:
-    """`key` is the idempotency key that the line is placed under, however often it is sent."""
+    """`key`: the idempotency key of the line, the same whenever it is sent."""
 
     number: int
     body: Json
@@ -29,7 +29,7 @@ class BadLine:
 
 
 Bodies = Iterable[tuple[int, Json | str]]
-"""The orders, each with its line's number; for a line that holds none, the reason."""
+"""Line numbers with the order of the line, or with the reason why the line has none."""
 
 
 def count_orders(path: Path) -> int:
@@ -38,7 +38,7 @@ def count_orders(path: Path) -> int:
 
 
 def orders_of(path: Path) -> Iterator[tuple[int, Json | str]]:
-    """Read the file while it is placed. Blank lines are skipped."""
+    """Read one order at a time, so a file can be larger than memory. Blank lines are skipped."""
     with path.open("rb") as file:
         for number, raw in _bounded(file):
             if raw.strip():
@@ -46,11 +46,11 @@ def orders_of(path: Path) -> Iterator[tuple[int, Json | str]]:
 
 
 def lines_of(bodies: Bodies, *, style: str | None, run: str) -> Iterator[OrderLine | BadLine]:
-    """Make the orders ready to be placed.
+    """Add the style and the idempotency key to each order.
 
     Args:
         bodies: the orders.
-        style: takes the place of their own style; "both" removes it.
+        style: replaces the style of each order; "both" removes it.
         run: a part of every key. The same run places the same order once; equal lines of one file are several orders.
     """
     seen: Counter[str] = Counter()
@@ -65,8 +65,64 @@ def lines_of(bodies: Bodies, *, style: str | None, run: str) -> Iterator[OrderLi
         yield OrderLine(number=number, body=styled, key=f"{run}-{digest}-{seen[digest]}")
 
 
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """`ends`: number of orders by status; orders that were not waited for count as `placed`."""
+
+    failed: int = 0
+    unfinished: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Places many orders concurrently.
+
+    `wait_s`: timeout per order, in seconds, to wait for its end; None does not wait. `on_error` is called with the line
+    number and the reason, `on_placed` with the order id, `on_progress` after each line.
+    """
+
+    lines: Iterator[OrderLine | BadLine]
+    concurrency: int
+    wait_s: float | None
+    on_error: Callable[[int, str], None]
+    on_placed: Callable[[str], None]
+    on_progress: Callable[[], None]
+
+    async def place(self, client: ApiClient) -> Tally:
+        tally = Tally()
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(self.concurrency):
+                workers.create_task(self._work(client, tally))
+        return tally
+
+    async def _work(self, client: ApiClient, tally: Tally) -> None:
+        for line in self.lines:  # the workers share one iterator, so each line goes to one of them
+            try:
+                await self._place(line, client, tally)
+            except ApiRefusal as refusal:
+                tally.failed += 1
+                self.on_error(line.number, str(refusal))
+            self.on_progress()
+
+    async def _place(self, line: OrderLine | BadLine, client: ApiClient, tally: Tally) -> None:
+        if isinstance(line, BadLine):
+            raise ApiRefusal(line.reason)
+        for order_id in await client.place(line.body, line.key):
+            self.on_placed(order_id)
+            if self.wait_s is None:
+                tally.ends["placed"] += 1
+                continue
+            order = await client.wait_until_finished(order_id, self.wait_s)
+            if order is None:
+                tally.unfinished += 1
+                self.on_error(line.number, f"order {order_id} is not finished after {self.wait_s:.0f} s")
+            else:
+                tally.ends[order["status"]] += 1
+
+
 def _bounded(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Number the lines. Of a line that no body may be as long as, the rest is skipped."""
+    """Number the lines. Of a line longer than the API allows, one byte more than the limit is kept."""
     number = 0
     while raw := file.readline(BODY_LIMIT + 1):
         number += 1
@@ -76,7 +132,7 @@ def _bounded(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _object(raw: bytes) -> Json | str:
-    """Return the object, or the reason why there is none."""
+    """Return the JSON object, or the reason why the line is not one."""
     if len(raw) > BODY_LIMIT:
         return f"is longer than {BODY_LIMIT} bytes"
     try:

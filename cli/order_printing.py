@@ -1,4 +1,4 @@
-"""What `twinsaga order` says, and how it gets it. Results go to standard output, all else to standard error."""
+"""The output of `twinsaga order`. Results go to standard output, progress and errors to standard error."""
 
 import asyncio
 import json
@@ -13,8 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.api_client import ApiClient, ApiRefusal, Json
-from cli.order_batch import Batch
-from cli.order_file import Bodies, lines_of
+from cli.order_file import Batch, Bodies, lines_of
 from runtime.console import progress_bar, table_console
 from runtime.errors import CannotRun
 from runtime.settings import load_settings
@@ -25,21 +24,28 @@ output = table_console()
 errors = Console(stderr=True, highlight=False)
 
 
-def place_all(  # noqa: PLR0913 - what the command's options say
-    bodies: Bodies, total: int, api: str | None, *, style: str | None, once: bool, at_once: int, wait_s: float | None
+def place_all(  # noqa: PLR0913 - one argument per option of the command
+    bodies: Bodies,
+    total: int,
+    api: str | None,
+    *,
+    style: str | None,
+    once: bool,
+    concurrency: int,
+    wait_s: float | None,
 ) -> bool:
-    """Return whether every order was placed, and finished if that was waited for."""
+    """Return whether every order was placed and, with `wait_s`, finished in time."""
     with progress_bar(errors, "placing") as progress:
         bar = progress.add_task("orders", total=total)
         batch = Batch(
             lines=lines_of(bodies, style=style, run="once" if once else uuid4().hex[:12]),
-            at_once=at_once,
+            concurrency=concurrency,
             wait_s=wait_s,
-            told=lambda number, reason: errors.print(f"[red]line {number}:[/red] {escape(reason)}", soft_wrap=True),
-            placed=lambda order_id: output.print(order_id) if total == 1 else None,
-            advanced=lambda: progress.advance(bar),
+            on_error=lambda number, reason: errors.print(f"[red]line {number}:[/red] {escape(reason)}", soft_wrap=True),
+            on_placed=lambda order_id: output.print(order_id) if total == 1 else None,
+            on_progress=lambda: progress.advance(bar),
         )
-        tally = _asked(api, batch.place, at_once=at_once)
+        tally = _with_client(api, batch.place, concurrency=concurrency)
     ends = sorted(tally.ends.items()) + [("unfinished", tally.unfinished)] * bool(tally.unfinished)
     output.print(f"orders: {', '.join(f'{count} {end}' for end, count in ends) or 'none'}")
     output.print(f"failed lines: {tally.failed}")
@@ -51,22 +57,22 @@ def stock_products(file: Path, api: str | None) -> None:
         products = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
         bodies = {product.pop("sku"): product for product in products}
     except (ValueError, KeyError, AttributeError):
-        raise CannotRun(f"{file} is not a file of products, each line a JSON object with a sku") from None
+        raise CannotRun(f"{file} is not a file of products: each line must be a JSON object with a sku") from None
 
-    async def stocked(client: ApiClient) -> None:
+    async def put_all(client: ApiClient) -> None:
         for sku, body in bodies.items():
             await client.put(f"/products/{quote(sku, safe='')}", body)
 
-    _asked(api, stocked)
+    _with_client(api, put_all)
     output.print(f"{len(bodies)} products stocked")
 
 
 def print_order(order_id: str, api: str | None, *, as_json: bool) -> None:
-    async def asked(client: ApiClient) -> tuple[Json, Json]:
+    async def get_both(client: ApiClient) -> tuple[Json, Json]:
         path = f"/orders/{quote(order_id, safe='')}"
         return await client.get(path), await client.get(f"{path}/timeline")
 
-    order, timeline = _asked(api, asked)
+    order, timeline = _with_client(api, get_both)
     if as_json:
         output.print_json(data=order | timeline)
         return
@@ -76,36 +82,39 @@ def print_order(order_id: str, api: str | None, *, as_json: bool) -> None:
 
 
 def print_orders(api: str | None, *, style: str | None, status: str | None, limit: int, as_json: bool) -> None:
-    wanted = {name: value for name, value in (("style", style), ("status", status)) if value}
+    filters = {name: value for name, value in (("style", style), ("status", status)) if value}
 
-    async def asked(client: ApiClient) -> list[Json]:
+    async def get_pages(client: ApiClient) -> list[Json]:
         found: list[Json] = []
         cursor: str | None = None
         while len(found) < limit:
-            place = {"limit": str(min(PAGE, limit - len(found)))} | ({"cursor": cursor} if cursor else {})
-            page = await client.get("/orders", wanted | place)
+            paging = {"limit": str(min(PAGE, limit - len(found)))} | ({"cursor": cursor} if cursor else {})
+            page = await client.get("/orders", filters | paging)
             found += page["items"]
             cursor = page["next_cursor"]
             if cursor is None:
                 break
         return found
 
-    found = _asked(api, asked)
+    found = _with_client(api, get_pages)
     if as_json:
         output.print_json(data=found)
         return
-    output.print(_table("orders", found, ("order_id", "style", "status", "reason", "placed_at")))
+    columns = ("order_id", "style", "status", "reason", "placed_at")
+    rows = [order | {"attention": _attention(order)} for order in found]
+    # The column takes much width, so it is shown only when an order needs it.
+    output.print(_table("orders", rows, (*columns, "attention") if any(row["attention"] for row in rows) else columns))
 
 
-def _asked(api: str | None, ask: Callable[[ApiClient], Awaitable[T]], *, at_once: int = 1) -> T:
-    """Raises CannotRun with the API's own words where it refuses."""
+def _with_client(api: str | None, work: Callable[[ApiClient], Awaitable[T]], *, concurrency: int = 1) -> T:
+    """Raises CannotRun with the text of the API's problem."""
     settings = load_settings()
-    host = "127.0.0.1" if settings.api_host in {"0.0.0.0", "::"} else settings.api_host  # noqa: S104 - read, not bound
+    host = "127.0.0.1" if settings.api_host in {"0.0.0.0", "::"} else settings.api_host  # noqa: S104 - compared, not bound
 
     async def run() -> T:
-        async with ApiClient(api or f"http://{host}:{settings.api_port}", at_once=at_once) as client:
+        async with ApiClient(api or f"http://{host}:{settings.api_port}", concurrency=concurrency) as client:
             await client.check()
-            return await ask(client)
+            return await work(client)
 
     try:
         return asyncio.run(run())
@@ -119,6 +128,7 @@ def _summary(order: Json) -> str:
         "order": order["order_id"],
         "style": order["style"],
         "status": order["status"] + (f" ({order['reason']})" if order["reason"] else ""),
+        "attention": _attention(order) or "not needed",
         "total": f"{total['amount']} {total['currency']} in minor units" if total else "not priced",
         "payment": "{status}, captured {captured}, refunded {refunded}".format(**order["payment"]),
         "inventory": order["inventory"]["status"],
@@ -127,6 +137,13 @@ def _summary(order: Json) -> str:
         "finished": order["finished_at"] or "not yet",
     }
     return "\n".join(f"[bold]{name:10}[/bold] {escape(value)}" for name, value in lines.items())
+
+
+def _attention(order: Json) -> str:
+    """Why an operator is needed, or nothing."""
+    if order["attention"] is None:
+        return ""
+    return "{step} fails since {since}: {error}".format(**order["attention"])
 
 
 def _table(title: str, rows: list[Json], columns: tuple[str, ...]) -> Table:
@@ -139,6 +156,6 @@ def _table(title: str, rows: list[Json], columns: tuple[str, ...]) -> Table:
 
 
 def _cell(column: str, value: object) -> str:
-    """Times to the millisecond, without the day's T and the Z of UTC."""
+    """Shorten times to milliseconds, without the T and the Z."""
     text = "" if value is None else str(value)
     return text[:23].replace("T", " ") if column == "at" or column.endswith("_at") else text

@@ -1,18 +1,18 @@
 import typer
 
-outbox = typer.Typer(no_args_is_help=True, help="The event logs, from which the relays publish.")
+outbox = typer.Typer(no_args_is_help=True, help="Manage the outboxes: the event logs from which the relays publish.")
 
 
 @outbox.callback()
 def _group() -> None:
-    """Keep `republish` a command of its own, although it is the only one."""
+    """Keep `republish` a sub-command: Typer would otherwise merge the only command into its group."""
 
 
 @outbox.command("republish")
 def republish() -> None:
-    """Publish the events of all unfinished choreographed orders again, after a broker lost what it held.
+    """Publish the events of all unfinished choreographed orders again. Use it after a broker lost messages.
 
-    The services' relays send them; the inboxes take the duplicates.
+    The relays of the running services send the events. Consumers that have handled an event drop the repetition.
     """
     from runtime.republish import publish_unfinished_again
     from runtime.settings import load_settings
@@ -23,4 +23,4 @@ def republish() -> None:
         again = publish_unfinished_again(databases)
     finally:
         databases.close()
-    typer.echo(f"{again} events wait for the relays")
+    typer.echo(f"{again} events are waiting for the relays")

@@ -2,9 +2,9 @@ import typer
 
 
 def retention() -> None:
-    """Delete what is finished and older than TWINSAGA_RETENTION_DAYS, in all services' databases.
+    """Delete finished orders and events older than TWINSAGA_RETENTION_DAYS from the databases of all services.
 
-    The Celery beat does the same every hour. It may run at any time, and any number of times.
+    The process celery-beat triggers the same every hour. It is safe to run at any time and to repeat.
     """
     from runtime.retention import forget_what_is_old
     from runtime.settings import load_settings

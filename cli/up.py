@@ -13,26 +13,26 @@ def up(
         bool, typer.Option("--free-ports", help="Take free ports instead of those in the settings.")
     ] = False,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep databases and logs here, not in TWINSAGA_DATA_DIR.")
+        Path | None, typer.Option(metavar="DIR", help="Store databases and logs here, not in TWINSAGA_DATA_DIR.")
     ] = None,
     ready_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Written when everything answers: addresses and process ids, as JSON."),
+        typer.Option(metavar="FILE", help="Write addresses and process ids here, as JSON, when everything answers."),
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help=f"Start only these, of: {', '.join((*ENGINE_NAMES, *PROCESSES))}."),
+        typer.Option(metavar="NAME,...", help=f"Start only these of: {', '.join((*ENGINE_NAMES, *PROCESSES))}."),
     ] = None,
 ) -> None:
     """Start the embedded stack and keep it running until Ctrl-C or SIGTERM.
 
-    The engines come first (Temporal with its UI, a Kafka broker, Redis; nothing has to be installed), then our
-    processes. Each writes to DIR/logs/NAME.log.
+    First it starts the engines (Temporal with its UI, a Kafka broker, Redis; nothing has to be installed), then our
+    processes. Each of them logs to DIR/logs/NAME.log.
 
-    One that dies is named and started again; one that dies five times in a minute ends the stack with exit code 1. FILE
-    is written again, whole, whenever a process was restarted, and removed at the end.
+    A process that dies is reported and restarted; after five deaths in a minute the stack ends with exit code 1.
+    FILE is rewritten after each restart and removed at the end.
 
-    An engine left out with [bold]--only[/bold] is used where the settings say, for example on a real server:
+    For an engine that is left out by [bold]--only[/bold], the address in the settings is used:
 
     [bold]TWINSAGA_KAFKA_BOOTSTRAP=kafka.example:9092 twinsaga up --only temporal,redis,api,saga-worker[/bold]
     """
@@ -53,7 +53,7 @@ def _chosen(only: str | None) -> list[str]:
         return known
     wanted = {name.strip() for name in only.split(",") if name.strip()}
     if unknown := sorted(wanted - set(known)):
-        raise typer.BadParameter(f"no '{unknown[0]}'; choose from: {', '.join(known)}", param_hint="--only")
+        raise typer.BadParameter(f"unknown name '{unknown[0]}'; choose from: {', '.join(known)}", param_hint="--only")
     if not wanted:
         raise typer.BadParameter(f"name at least one of: {', '.join(known)}", param_hint="--only")
     return [name for name in known if name in wanted]

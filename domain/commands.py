@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from domain.ids import OrderId
-from domain.order import Order, OrderRequest, Reason, SagaStyle
+from domain.order import Order, OrderRequest, Reason, SagaStyle, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,23 @@ class CancelOrder:
 class RequestCancellation:
     order_id: OrderId
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCompensation:
+    """`error`: the last error of `step`, without personal data. `reason`: why the order is undone; None if unknown."""
+
+    step: Step
+    error: str
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowAttention:
+    """`failed` is the compensation that an operator has to retry; None once the retry was requested."""
+
+    order_id: OrderId
+    failed: FailedCompensation | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

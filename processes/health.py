@@ -1,4 +1,4 @@
-"""Whether one process does its work, for a container's health check. Each question takes at most a few seconds."""
+"""Health check of one process, for its container. Each request has a deadline of a few seconds."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -10,7 +10,7 @@ from runtime.settings import Settings
 
 
 async def _api(settings: Settings) -> bool:
-    # Not /readyz: a container must not be restarted because a server that it uses is away.
+    # Not /readyz: a restart of the container would not bring back another system that is down.
     return await http_answers("127.0.0.1", settings.api_port, "/healthz")
 
 
@@ -18,16 +18,16 @@ async def _flower(settings: Settings) -> bool:
     return await http_answers("127.0.0.1", urlsplit(settings.flower_url).port or 80, "/healthcheck")
 
 
-_ASKED: Mapping[str, Callable[[Settings], Coroutine[None, None, bool]]] = {"api": _api, "flower": _flower}
+_HTTP_CHECKS: Mapping[str, Callable[[Settings], Coroutine[None, None, bool]]] = {"api": _api, "flower": _flower}
 
 
 def healthy(name: str | None, settings: Settings) -> bool:
-    """The process that has announced itself has to run, and one that answers questions has to answer.
+    """Whether the process in the ready file runs and, for a `name` with an HTTP server, answers.
 
-    Without a name it is not asked; without a ready file nothing is known.
+    False without a ready file, because then nothing is known about the process.
     """
     ready = settings.serve_ready_file
     if ready is None or not runs(ready):
         return False
-    ask = _ASKED.get(name) if name is not None else None
-    return ask is None or asyncio.run(ask(settings))
+    check = _HTTP_CHECKS.get(name) if name is not None else None
+    return check is None or asyncio.run(check(settings))

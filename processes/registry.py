@@ -1,25 +1,23 @@
-"""The processes that `twinsaga serve` can be: one name, one module that is imported only in that process."""
+"""The processes of `twinsaga serve`: each name with its module, which is imported in that process only."""
 
 import gc
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.errors import CannotRun
 from services.names import SERVICES
 
-if TYPE_CHECKING:  # the command line reads the names below, and need not wait for pydantic
+if TYPE_CHECKING:  # the command line reads the names below without the time that an import of pydantic takes
     from runtime.settings import Settings
 
 
-_LOOKS = 10_000, 5, 2
-"""The garbage collector's thresholds. Python's own are 700, 10, 10: often among the young, seldom among the old."""
+_GC_THRESHOLDS = 10_000, 5, 2
+"""Python's defaults are 700, 10, 10. Collections after every 700 new objects took a sixth of the processor time."""
 
 
 class Entry(NamedTuple):
-    """`function` is called with the settings and `arguments`; it returns when SIGTERM or SIGINT came."""
+    """`function` is called with the settings and `arguments`. It returns after SIGTERM or SIGINT."""
 
     module: str
     function: str = "main"
@@ -42,34 +40,15 @@ PROCESSES = {
 def run_process(name: str, settings: "Settings") -> None:
     """Raises CannotRun for a name that is not in PROCESSES."""
     if name not in PROCESSES:
-        raise CannotRun(f"no process is called '{name}'; choose from: {', '.join(PROCESSES)}")
+        raise CannotRun(f"unknown process '{name}'; choose from: {', '.join(PROCESSES)}")
     entry = PROCESSES[name]
     main: Callable[..., None] = getattr(import_module(entry.module), entry.function)
-    _collect_garbage_seldom()
+    _tune_garbage_collector()
     main(settings, *entry.arguments)
 
 
-@contextmanager
-def rich_left_out() -> Iterator[None]:
-    """Let what is imported here do without rich, as structlog does, for which it is only there to print in colours.
-
-    It takes 4 MiB in each process. Whoever imports it later gets it.
-    """
-    if "rich" in sys.modules:
-        yield
-        return
-    sys.modules["rich"] = None  # type: ignore[assignment]  # so that an import of it fails
-    try:
-        yield
-    finally:
-        del sys.modules["rich"]
-
-
-def _collect_garbage_seldom() -> None:
-    """Looking for garbage after every 700 objects took a sixth of the processor.
-
-    What is imported by now stays for ever, so nobody looks through it again, and a look at all the rest costs little.
-    """
+def _tune_garbage_collector() -> None:
+    """Collect less often, and never look at the imported modules again: they stay until the process ends."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_LOOKS)
+    gc.set_threshold(*_GC_THRESHOLDS)

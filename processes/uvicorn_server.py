@@ -1,4 +1,4 @@
-"""uvicorn in a process that is asked to stop the way all of ours are."""
+"""A uvicorn server that announces when it is ready, and stops like every other process of ours."""
 
 import socket
 import threading
@@ -19,5 +19,5 @@ class AnnouncedServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             announce_ready(self._settings)
-        # uvicorn has the signals by now; one that came before it had them is known here
+        # uvicorn handles the signals from here on. One that came earlier has set the event.
         self.should_exit = self.should_exit or self._stop.is_set()

@@ -1,18 +1,10 @@
-"""Asks each thing that the API needs whether it answers. Whoever asks sets the deadline."""
+"""Checks whether a Kafka broker answers. The caller sets the deadline."""
 
 import asyncio
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from uuid import uuid4
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    name: str
-    ask: Callable[[], Awaitable[None]]
 
 
 class NoAnswer(Exception):

@@ -4,8 +4,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from domain.commands import FailedCompensation
     from domain.ids import OrderId
-    from domain.order import OrderStatus, Step
+    from domain.order import OrderStatus, Reason, Step
     from workflows import steps
     from workflows.saga_status import SagaStatus
 
@@ -16,13 +17,14 @@ class AttentionOfOperator:
         self._status = status
         self._needed = False
 
-    async def wait(self, step: Step, error: ActivityError) -> None:
+    async def wait(self, step: Step, reason: Reason, error: ActivityError) -> None:
         """Say which compensation fails, since when and why; return when somebody asks for it again."""
         why = f"{step} keeps failing since {workflow.now():%Y-%m-%d %H:%M:%S} UTC: {error.cause}"
         self._status.failing(step, str(error.cause))
         self._status.show(OrderStatus.NEEDS_ATTENTION, step, f"{why}\n\nThe update `retry_compensation` goes on here.")
         self._needed = True
-        await steps.show_attention(self._order_id, why)
+        failed = FailedCompensation(step=step, error=str(error.cause), reason=reason)
+        await steps.show_attention(self._order_id, failed)
         await workflow.wait_condition(lambda: not self._needed)
         await steps.show_attention(self._order_id, None)
         self._status.show(OrderStatus.PENDING, step, f"An operator asked for {step} again.")

@@ -27,7 +27,7 @@ class Compensation:
     undo: Callable[[Undoing], Awaitable[object]]
 
 
-WaitForOperator = Callable[[Step, ActivityError], Awaitable[None]]
+WaitForOperator = Callable[[Step, Reason, ActivityError], Awaitable[None]]
 """Returns when the compensation shall be tried again."""
 
 
@@ -55,7 +55,7 @@ class Compensations:
             try:
                 await last.undo(Undoing(order_id=order_id, reason=reason, asked_by_operator=asked_by_operator))
             except ActivityError as error:
-                await self._wait_for_operator(last.step, error)
+                await self._wait_for_operator(last.step, reason, error)
                 asked_by_operator = True
             else:
                 self._registered.pop()

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.inventory import InventoryActivities
-    from activities.orders import Attention, OrderActivities
+    from activities.orders import OrderActivities
     from activities.payments import PaymentActivities
     from activities.shipping import ShippingActivities
     from domain.commands import (
@@ -14,12 +14,14 @@ with workflow.unsafe.imports_passed_through():
         ChargePayment,
         ConfirmOrder,
         CreateOrder,
+        FailedCompensation,
         RefundPayment,
         ReleaseInventory,
         ReserveInventory,
         ScheduleShipping,
         SellInventory,
         SettlePayment,
+        ShowAttention,
     )
     from domain.events import (
         InventoryFailed,
@@ -133,7 +135,7 @@ async def cancel_order(undoing: Undoing) -> None:
     )
 
 
-async def show_attention(order_id: OrderId, why: str | None) -> None:
+async def show_attention(order_id: OrderId, failed: FailedCompensation | None) -> None:
     await workflow.execute_local_activity_method(
-        OrderActivities.show_attention, Attention(order_id=order_id, why=why), **LOCAL_FORWARD
+        OrderActivities.show_attention, ShowAttention(order_id=order_id, failed=failed), **LOCAL_FORWARD
     )

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Self
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from adapters.kafka.connection import Headers, KafkaConnection
+from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.consumer_workarounds import end_offsets
-from adapters.kafka.dead_letters import PREFIX, DeadLettersAway, order_id_of, story_of
+from adapters.kafka.dead_letters import PREFIX, DeadLettersAway, story_of
 from adapters.kafka.topics import dead_letters_of
+from services.dead_letters import Letter
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord
@@ -44,42 +45,6 @@ class Place:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    at: Place
-    buried_at: datetime
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-    @property
-    def place(self) -> str:
-        return str(self.at)
-
-    @property
-    def story(self) -> dict[str, str]:
-        """Why it is here: topic, partition, offset, timestamp, group, error, message, attempts."""
-        return story_of(self.headers)
-
-    @property
-    def original_headers(self) -> Headers:
-        return [(name, value) for name, value in self.headers if not name.startswith(PREFIX)]
-
-    @property
-    def event_type(self) -> str:
-        return dict(self.headers).get("ce_type", b"").decode(errors="replace")
-
-    @property
-    def order_id(self) -> str | None:
-        """None if its key is not an order id."""
-        return order_id_of(self.key)
-
-    @property
-    def whole(self) -> bool:
-        """False for a letter that was too large with its value, which was left out: it cannot be redriven."""
-        return "omitted_bytes" not in self.story
-
-
 class LettersOnBroker:
     """`topics`: the topics whose dead letters are read, without `.dlq`."""
 
@@ -103,7 +68,7 @@ class LettersOnBroker:
         before = Place(place.topic, place.partition, place.offset - 1)
         with closing(self._read([place.topic], before)) as letters:
             found = next(letters, None)
-        return found if found is not None and found.at == place else None
+        return found if found is not None and found.place == str(place) else None
 
     def _read(self, topics: Sequence[str], behind: Place | None) -> Generator[Letter, None, None]:
         try:
@@ -153,10 +118,12 @@ def _letters(consumer: KafkaConsumer, partition: TopicPartition, first: int, end
 
 
 def _letter(record: "ConsumerRecord") -> Letter:
+    headers = [(name, value or b"") for name, value in record.headers]
     return Letter(
-        at=Place(record.topic, record.partition, record.offset),
+        place=str(Place(record.topic, record.partition, record.offset)),
         buried_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
         key=record.key,
         value=record.value,
-        headers=[(name, value or b"") for name, value in record.headers],
+        headers=[(name, value) for name, value in headers if not name.startswith(PREFIX)],
+        story=story_of(headers),
     )

@@ -29,13 +29,14 @@ class DeadLettersAway(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """`group` gave the message up after `attempts`; `error` is the class and the text of its last error."""
+    """`group` gave it up after `attempts`. `error`: class and text of its last error; `value`: the message's."""
 
     order_id: OrderId
     event_type: str
     group: str
     attempts: str
     error: str
+    value: bytes | None
     type: Literal["dead_letter"] = DEAD_LETTER
 
 
@@ -50,6 +51,7 @@ def dead_letter_in(message: IncomingMessage) -> DeadLetter | None:
         group=story["group"],
         attempts=story["attempts"],
         error=f"{story['error']}: {story['message']}",
+        value=message.value,
     )
 
 

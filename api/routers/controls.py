@@ -1,17 +1,25 @@
-"""Stop, start and kill neighbours. The app has these routes only where it was given something to control."""
+"""Stops, starts and kills neighbouring processes. The app has these routes only in the embedded stack."""
 
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Depends
+from pydantic import BaseModel
 
-from api.dependencies import Injected
+from api.dependencies import Controls, Injected, Neighbour
 from api.problems import documented
-from api.process_control import Controls
-from api.schemas.controls import ActionBody, NeighbourList, NeighbourView
+from services.intake.fields import Body
 
 router = APIRouter(prefix="/controls", tags=["controls"])
 
 ACCEPTED = 202
+
+
+class NeighbourList(BaseModel):
+    processes: list[Neighbour]
+
+
+class ActionBody(Body):
+    action: Literal["stop", "start", "kill"]
 
 
 def _controls(services: Injected) -> Controls:
@@ -22,17 +30,13 @@ Given = Annotated[Controls, Depends(_controls)]
 
 
 @router.get("")
-def show_processes(controls: Given) -> NeighbourList:
-    return _shown(controls)
+def list_processes(controls: Given) -> NeighbourList:
+    return NeighbourList(processes=list(controls.neighbours()))
 
 
 @router.post("/{name}", status_code=ACCEPTED, responses=documented(404, 409, 422))
 def act_on_process(name: str, body: ActionBody, controls: Given) -> NeighbourList:
-    """Let a process leave until it is started, or kill it. What became of it is seen in the list, a moment later."""
+    """Stop a process until it is started again, start it, or kill it. The list shows the new state a moment later."""
     actions = {"stop": controls.stop, "start": controls.start, "kill": controls.kill}
     actions[body.action](name)
-    return _shown(controls)
-
-
-def _shown(controls: Controls) -> NeighbourList:
-    return NeighbourList(processes=[NeighbourView(name=each.name, state=each.state) for each in controls.neighbours()])
+    return list_processes(controls)

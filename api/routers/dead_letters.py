@@ -1,14 +1,14 @@
-"""Messages of the choreography that no further attempt would have helped: to look at, and to send again."""
+"""Dead letters: messages of the choreography that were given up. Operators list them and redrive them."""
 
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.dead_letters import CannotGoBack, LettersWanted, bookmark_of, cursor_of
 from api.dependencies import Injected
-from api.problems import NotFound, documented
-from api.schemas.dead_letters import LetterList, LetterView, RedriveBody, RedrivenView
+from api.problems import CannotGoBack, NotFound, documented
+from api.schemas.dead_letters import LetterList, LetterView, RedriveBody, RedrivenView, bookmark_of, cursor_of
+from services.dead_letters import LetterFilter
 from services.intake.fields import Text
 
 router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
@@ -23,14 +23,14 @@ def list_dead_letters(  # noqa: PLR0913 - one argument a query parameter
     request: Request,
     response: Response,
     *,
-    topic: Annotated[Text | None, Query(description="only those that came from this topic")] = None,
-    group: Annotated[Text | None, Query(description="only those that this consumer group gave up")] = None,
+    topic: Annotated[Text | None, Query(description="only letters that came from this topic")] = None,
+    group: Annotated[Text | None, Query(description="only letters that this consumer group gave up")] = None,
     order_id: Text | None = None,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = PAGE,
 ) -> LetterList:
-    """List dead letters, of each partition the oldest first. A page may be short although a next one follows."""
-    wanted = LettersWanted(topic=topic, group=group, order_id=order_id)
+    """List dead letters, the oldest of each partition first. A page can be short although another one follows."""
+    wanted = LetterFilter(topic=topic, group=group, order_id=order_id)
     page = services.dead_letters.page(wanted, limit, bookmark_of(cursor))
     following = cursor_of(page.following)
     if following:
@@ -46,7 +46,7 @@ def show_dead_letter(
     offset: Annotated[int, Path(ge=0, lt=1 << 63)],
     services: Injected,
 ) -> LetterView:
-    """Show one by its place among the dead letters, such as `inventory.dlq/0/17`."""
+    """Show one dead letter by its place, for example `inventory.dlq/0/17`."""
     place = f"{topic}/{partition}/{offset}"
     letter = services.dead_letters.find(place)
     if letter is None:
@@ -56,14 +56,14 @@ def show_dead_letter(
 
 @router.post("/redrive", status_code=ACCEPTED, responses=documented(404, 409, 422, 503))
 def redrive_dead_letters(body: RedriveBody, services: Injected) -> RedrivenView:
-    """Send dead letters to their topics again, a bounded number at a time.
+    """Send dead letters to their topics again, a bounded number per request.
 
-    It is safe to repeat: whoever handled an event before drops it. What still cannot be handled comes back as a new
+    Repeating it is safe: a consumer that has handled an event drops it. A message that still fails comes back as a new
     dead letter.
     """
     if body.place is not None:
         return _redrive_one(body.place, services)
-    wanted = body.filter.wanted() if body.filter else LettersWanted()
+    wanted = body.filter.wanted() if body.filter else LetterFilter()
     return RedrivenView.of(services.dead_letters.redrive(wanted, bookmark_of(body.cursor)))
 
 
@@ -72,9 +72,9 @@ def _redrive_one(place: str, services: Injected) -> RedrivenView:
     if redriven is None:
         raise _nothing_at(place)
     if not redriven.sent:
-        raise CannotGoBack(f"the dead letter at {place} came without its value, or from a topic that is not ours")
+        raise CannotGoBack(f"the dead letter at {place} has no value, or came from a topic that is not ours")
     return RedrivenView.of(redriven)
 
 
 def _nothing_at(place: str) -> NotFound:
-    return NotFound(f"no dead letter is at {place}")
+    return NotFound(f"there is no dead letter at {place}")

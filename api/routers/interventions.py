@@ -1,14 +1,17 @@
-"""What a customer, an operator and the payment gateway may do to an order under way."""
+"""Requests by a customer, an operator or the payment gateway about an order whose saga is running."""
+
+from typing import Literal
 
 from fastapi import APIRouter
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Injected
 from api.problems import NotPossibleNow, documented
 from api.routers.orders import OrderIdInPath
-from api.schemas.operations import Accepted, SettlementBody
 from domain.ids import OrderId
 from domain.order import OrderStatus
+from services.intake.fields import Body, Text
 
 router = APIRouter(tags=["interventions"])
 
@@ -16,29 +19,39 @@ ACCEPTED = 202
 _FINISHED = frozenset({OrderStatus.CONFIRMED, OrderStatus.CANCELLED})
 
 
+class Accepted(BaseModel):
+    order_id: str
+    status: Literal["accepted"] = "accepted"
+
+
+class SettlementBody(Body):
+    order_id: Text
+    status: Literal["settled"]
+
+
 @router.post("/orders/{order_id}/cancel", status_code=ACCEPTED, responses=documented(404, 409, 503))
 async def cancel_order(order_id: OrderIdInPath, services: Injected) -> Accepted:
-    """Ask for the order to be undone. Whether it is too late is for its saga to say."""
+    """Request that the order is undone. Its saga decides whether it is too late."""
     record = await run_in_threadpool(services.order_records.find, order_id)
     if record.status in _FINISHED:
-        raise NotPossibleNow(f"the order is {record.status} already")
-    await services.conductors[record.style].cancel(order_id)
+        raise NotPossibleNow(f"the order is already {record.status}")
+    await services.order_controls[record.style].cancel(order_id)
     return Accepted(order_id=order_id)
 
 
 @router.post("/orders/{order_id}/compensation/retry", status_code=ACCEPTED, responses=documented(404, 409, 503))
 async def retry_compensation(order_id: OrderIdInPath, services: Injected) -> Accepted:
-    """Try the compensation again that kept failing; the order then goes on where it stood."""
+    """Retry the compensation that ran out of attempts. The order then continues from there."""
     record = await run_in_threadpool(services.order_records.find, order_id)
     if record.attention is None or record.status is not OrderStatus.NEEDS_ATTENTION:
         raise NotPossibleNow(f"no compensation waits for an operator: the order is {record.status}")
-    await services.conductors[record.style].retry_compensation(order_id, record.attention)
+    await services.order_controls[record.style].retry_compensation(order_id, record.attention)
     return Accepted(order_id=order_id)
 
 
 @router.post("/webhooks/payments", status_code=ACCEPTED, responses=documented(422, 503))
 async def payment_settled(settlement: SettlementBody, services: Injected) -> Accepted:
-    """Tell that the customer paid. Of an unknown order it is harmless: the gateway has no use for our 404."""
+    """Report that the customer paid. An unknown order is accepted, too: the gateway could do nothing with a 404."""
     order_id = OrderId(settlement.order_id)
     await services.settlements.announce(order_id)
     return Accepted(order_id=order_id)

@@ -1,11 +1,13 @@
 import asyncio
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 
 from api.dependencies import Injected, Probe
 from api.problems import documented
-from api.schemas.operations import Alive, DependencyView, Readiness, VerdictView, ViolationView
+from services.audit.verdict import Violation
 
 router = APIRouter(tags=["operations"])
 
@@ -13,16 +15,41 @@ PROBE_DEADLINE_S = 2.0
 NOT_READY = 503
 
 
+class Alive(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class DependencyView(BaseModel):
+    """`error`: the class of the error if the dependency does not answer."""
+
+    answers: bool
+    error: str | None
+
+
+class Readiness(BaseModel):
+    ready: bool
+    dependencies: dict[str, DependencyView]
+
+
+class VerdictView(BaseModel):
+    """In `broken`, `order_id` is null for an invariant that is not about one order, such as the count of a SKU."""
+
+    ok: bool
+    orders_checked: int
+    orders_pending: int
+    broken: list[Violation]
+
+
 @router.get("/healthz")
 async def healthz() -> Alive:
-    """Say that the process runs."""
+    """Report that the process runs."""
     return Alive()
 
 
-@router.get("/readyz", responses={NOT_READY: {"model": Readiness, "description": "Something does not answer"}})
+@router.get("/readyz", responses={NOT_READY: {"model": Readiness, "description": "A dependency does not answer"}})
 async def readyz(services: Injected, response: Response) -> Readiness:
-    """Say of each dependency whether it answers."""
-    answers = await asyncio.gather(*(_asked(probe) for probe in services.probes))
+    """Report for each dependency whether it answers."""
+    answers = await asyncio.gather(*map(_probe, services.probes))
     readiness = Readiness(
         ready=all(answer.answers for answer in answers),
         dependencies={probe.name: answer for probe, answer in zip(services.probes, answers, strict=True)},
@@ -34,28 +61,25 @@ async def readyz(services: Injected, response: Response) -> Readiness:
 
 @router.get("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    return Response(generate_latest(request.app.state.measures.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/audit", responses=documented(503))
 def show_audit(services: Injected) -> VerdictView:
-    """Check every order and every SKU over all databases."""
+    """Check the invariants of every order and every SKU over all databases."""
     verdict = services.audit()
     return VerdictView(
         ok=verdict.ok,
         orders_checked=verdict.orders_checked,
         orders_pending=verdict.orders_pending,
-        broken=[
-            ViolationView(order_id=broken.order_id, invariant=broken.invariant, detail=broken.detail)
-            for broken in verdict.broken
-        ],
+        broken=verdict.broken,
     )
 
 
-async def _asked(probe: Probe) -> DependencyView:
+async def _probe(probe: Probe) -> DependencyView:
     try:
         async with asyncio.timeout(PROBE_DEADLINE_S):
             await probe.ask()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
+    except Exception as error:  # noqa: BLE001 - any error means that the dependency does not answer
         return DependencyView(answers=False, error=type(error).__name__)
     return DependencyView(answers=True, error=None)

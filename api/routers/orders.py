@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.cursors import cursor_after, place_of
+from api.cursors import decode_cursor, encode_cursor
 from api.dependencies import Dependencies, Injected
-from api.order_views import summary_of, view_of, with_what_is_tried
+from api.order_views import summary_of, view_of, with_attempts
 from api.problems import documented
 from api.schemas.order_views import OrderPage, OrderView
 from domain.errors import UnknownOrder
@@ -21,11 +21,11 @@ router = APIRouter(prefix="/orders", tags=["orders"])
 
 PAGE = 50
 SLOW = timedelta(seconds=2)
-"""An order that takes longer is asked about at the engine too. The others need not wait for that."""
+"""An order that takes longer may have failed attempts, so the engine is queried, too. Other reads save that call."""
 
 
 async def known_form(order_id: str, request: Request) -> OrderId:
-    """Spare the databases what cannot be an order's id."""
+    """Refuse an id that no order can have without a query to the databases."""
     try:
         plain = str(UUID(order_id))
     except ValueError:
@@ -47,7 +47,8 @@ async def show_order(order_id: OrderIdInPath, services: Injected) -> OrderView:
 async def with_attempts_under_way(view: OrderView, services: Dependencies) -> OrderView:
     if view.finished_at is not None or datetime.now(UTC) - view.placed_at < SLOW:
         return view
-    return with_what_is_tried(view, await services.conductors[SagaStyle(view.style)].trying(OrderId(view.order_id)))
+    control = services.order_controls[SagaStyle(view.style)]
+    return with_attempts(view, await control.attempts_under_way(OrderId(view.order_id)))
 
 
 @router.get("", responses=documented(422, 503))
@@ -61,17 +62,23 @@ def list_orders(  # noqa: PLR0913 - one argument a query parameter
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = PAGE,
 ) -> OrderPage:
-    """List orders, the newest first. The header `Link` leads to the next page."""
+    """List orders, newest first. The header `Link` contains the address of the next page."""
     wanted = OrderFilter(
         limit=limit + 1,
         style=SagaStyle(style) if style else None,
         status=OrderStatus(status) if status else None,
-        before=place_of(cursor) if cursor else None,
+        before=decode_cursor(cursor, _position) if cursor else None,
     )
     found = services.order_records.page(wanted)
     page = found[:limit]
-    following = cursor_after((page[-1].placed_at, page[-1].request.order_id)) if len(found) > limit else None
+    # One more than the page was read, which shows whether another page follows.
+    last = page[-1] if len(found) > limit else None
+    following = encode_cursor(last.placed_at.astimezone(UTC).isoformat(), last.request.order_id) if last else None
     if following:
         query = urlencode(dict(request.query_params) | {"cursor": following})
         response.headers["Link"] = f'</orders?{query}>; rel="next"'
     return OrderPage(items=[summary_of(record) for record in page], next_cursor=following)
+
+
+def _position(placed_at: str, order_id: str) -> tuple[datetime, OrderId]:
+    return datetime.fromisoformat(placed_at).astimezone(UTC), OrderId(str(UUID(order_id)))

@@ -1,8 +1,10 @@
-"""The page: one template, a few static files, and the API for all that changes."""
+"""The page: one template and a few static files. Everything that changes comes from the API."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike, stat_result
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
@@ -11,7 +13,10 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.dependencies import Injected
-from api.page import CHOICES
+from choreography.routing import ROUTING, tag_of
+from domain.order import STEPS, SagaStyle, Step
+from services.intake.fields import CardToken, StatusName
+from services.shipping.service import UNDELIVERABLE_POSTAL_CODE
 
 router = APIRouter()
 
@@ -25,7 +30,68 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # asked for again, and answered 304 while it is the same
+    "Cache-Control": "no-cache",  # the browser revalidates, and gets a 304 while the file is unchanged
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoProduct:
+    """A product that the page stocks before its first order. `price` is in cents of BRL."""
+
+    sku: str
+    name: str
+    price: int
+    on_hand: int
+
+
+PRODUCTS = (
+    DemoProduct(sku="PAGE-COFFEE", name="Coffee, 1 kg", price=3_490, on_hand=100_000),
+    DemoProduct(sku="PAGE-MUG", name="Mug", price=1_250, on_hand=100_000),
+    DemoProduct(sku="PAGE-GRINDER", name="Grinder, sold out", price=18_900, on_hand=0),
+)
+
+CARDS: Mapping[CardToken, str] = {
+    "tok_visa": "succeeds",
+    "tok_chargeDeclined": "is declined",
+    "tok_insufficientFunds": "has insufficient funds",
+    "tok_gatewayFlaky": "fails twice, then succeeds",
+    "tok_chargedThenTimeout": "succeeds, but the answer is lost",
+    "tok_refundFlaky": "succeeds; its refund fails twice",
+    "tok_refundFails": "succeeds; its refund fails until an operator retries it",
+}
+
+STYLES = {
+    SagaStyle.ORCHESTRATED.value: "One workflow sends commands to each service, and compensates in reverse order.",
+    SagaStyle.CHOREOGRAPHED.value: "No coordinator: each service reacts to the events of the others.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    name: Step
+    words: str
+    compensation: bool
+
+
+def _reactions() -> Mapping[str, Sequence[str]]:
+    """The services that react to each event type: where its message goes."""
+    found: dict[str, list[str]] = {}
+    for service, policies in ROUTING.items():
+        for event in policies:
+            found.setdefault(tag_of(event), []).append(service)
+    return found
+
+
+CHOICES = {
+    "products": PRODUCTS,
+    "cards": CARDS,
+    "styles": STYLES,
+    "statuses": get_args(StatusName),
+    "steps": [
+        StepRow(name=step, words=step.replace("_", " ").capitalize(), compensation=step not in STEPS) for step in Step
+    ],
+    "reactions": _reactions(),
+    "undeliverable": UNDELIVERABLE_POSTAL_CODE,
 }
 
 _templates = Jinja2Templates(
@@ -41,16 +107,14 @@ _templates = Jinja2Templates(
 
 @router.get("/", include_in_schema=False)
 def show_page(request: Request, services: Injected) -> HTMLResponse:
-    ui = services.temporal_ui
-    workflows = {"orchestrated": ui.workflow("order-saga/ORDER")}
-    if ui.witnessed:
-        workflows["choreographed"] = ui.workflow("choreography-witness/ORDER")
+    links = {style: services.temporal_ui.of_order("ORDER", style) for style in SagaStyle}
+    workflows = {style: link for style, link in links.items() if link}
     shown: dict[str, Any] = {**CHOICES, "workflows": workflows, "controls": services.controls is not None}
     return _templates.TemplateResponse(request, "page.html", shown, headers=HEADERS)
 
 
 class Assets(StaticFiles):
-    def file_response(self, full_path: str | PathLike[str], stat_result: stat_result, *more: Any) -> Response:  # noqa: ANN401 - handed on
+    def file_response(self, full_path: str | PathLike[str], stat_result: stat_result, *more: Any) -> Response:  # noqa: ANN401 - passed on
         response = super().file_response(full_path, stat_result, *more)
         response.headers.update(HEADERS)
         return response

@@ -7,7 +7,7 @@ from api.idempotency import IdempotencyKey, one_at_a_time
 from api.order_placement import Placing
 from api.problems import documented
 from domain.commands import PlaceOrder
-from domain.ids import OrderId, new_order_id, order_id_from_key
+from domain.ids import new_order_id, order_id_from_key
 from domain.order import SagaStyle
 from services.intake.order_body import Links, OrderBody, OrderPairBody, PlacedOrder, PlacedPair, fingerprint_of
 
@@ -24,7 +24,7 @@ async def place_order(
     response: Response,
     key: IdempotencyKey = None,
 ) -> PlacedOrder:
-    """Take one order in. What becomes of it is seen under the link `self`."""
+    """Place one order. The link `self` shows its progress."""
     command = _command("orders", key, order, order.saga_style())
     request.state.order_ids = command.request.order_id
     async with one_at_a_time(services.in_flight, "orders", key):
@@ -38,7 +38,7 @@ async def place_order(
 async def place_order_pair(
     order: Annotated[OrderPairBody, Body()], services: Injected, request: Request, key: IdempotencyKey = None
 ) -> PlacedPair:
-    """Take the same order in twice, once in each style."""
+    """Place the same order twice, once in each style."""
     commands = {style: _command(f"pairs/{style}", key, order, style) for style in SagaStyle}
     request.state.order_ids = [command.request.order_id for command in commands.values()]
     async with one_at_a_time(services.in_flight, "pairs", key):
@@ -56,16 +56,9 @@ def _command(scope: str, key: str | None, body: OrderPairBody, style: SagaStyle)
 
 def _placed(command: PlaceOrder, services: Dependencies) -> PlacedOrder:
     order_id = command.request.order_id
-    return PlacedOrder(order_id=order_id, style=command.style.value, links=links_of(order_id, command.style, services))
-
-
-def links_of(order_id: OrderId, style: SagaStyle, services: Dependencies) -> Links:
-    ui = services.temporal_ui
-    workflow_id = f"order-saga/{order_id}"
-    if style is SagaStyle.CHOREOGRAPHED:
-        workflow_id = f"choreography-witness/{order_id}" if ui.witnessed else ""
-    return Links(
+    links = Links(
         self=f"/orders/{order_id}",
         timeline=f"/orders/{order_id}/timeline",
-        temporal_ui=ui.workflow(workflow_id) if workflow_id else None,
+        temporal_ui=services.temporal_ui.of_order(order_id, command.style),
     )
+    return PlacedOrder(order_id=order_id, style=command.style.value, links=links)

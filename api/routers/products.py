@@ -16,9 +16,9 @@ SkuInPath = Annotated[SkuText, Path()]
 
 @router.put("/{sku}", responses=documented(413, 422, 503))
 def stock_product(sku: SkuInPath, product: ProductBody, services: Injected) -> ProductView:
-    """Set a product's price and how many pieces are on hand. Repeating it changes nothing more."""
+    """Set the price and the stock of a product. Repeating the request has no further effect."""
     services.inventory.restock(Sku(sku), product.name, product.on_hand)
-    # priced last: what has a price can be ordered, and has its stock by then
+    # The price comes last: a product with a price can be ordered, so its stock must exist by then.
     services.order_records.set_price(Sku(sku), product.unit_price.to_money())
     return _shown(Sku(sku), services)
 

@@ -19,7 +19,7 @@ _USERS = UUID("6d7b1a5e-2f57-5a3c-8f0e-3f7d1c2b9a41")
 
 
 def reused() -> ReusedKey:
-    message = "this idempotency key was used before, with another body"
+    message = "this idempotency key was used before with another body"
     return ReusedKey(message, errors=[FieldError(field="Idempotency-Key", message=message)])
 
 
@@ -31,7 +31,7 @@ async def create_user(
     afterwards: BackgroundTasks,
     key: IdempotencyKey = None,
 ) -> UserView:
-    """Store a user. The welcome mail follows by way of Celery."""
+    """Store a user. Celery sends the welcome mail."""
     user = User(
         user_id=str(uuid5(_USERS, key) if key else uuid4()),
         name=body.name,

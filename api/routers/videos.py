@@ -42,18 +42,18 @@ async def upload_video(
     afterwards: BackgroundTasks,
     *,
     engine: Annotated[
-        EngineName, Query(description="who runs the job: a Celery task, or a workflow around it")
+        EngineName, Query(description="what runs the job: a Celery task, or a workflow around it")
     ] = "celery",
     key: IdempotencyKey = None,
 ) -> VideoView:
-    """Take a video in. What becomes of it is seen under the link `self`."""
+    """Upload a video. The link `self` shows its progress."""
     shelf = services.videos
     video_id = str(uuid5(_VIDEOS, key) if key else uuid4())
     async with one_at_a_time(services.in_flight, "videos", key):
         place = await run_in_threadpool(shelf.place_for, f"{video_id}.{uuid4().hex}.upload")
         try:
             upload = await receive_upload(request, place)
-            video = _video(video_id, VideoEngine(engine), upload)
+            video = _record(video_id, VideoEngine(engine), upload)
             stored = await run_in_threadpool(_take_in, services, video, place)
         finally:
             await run_in_threadpool(place.unlink, missing_ok=True)
@@ -72,7 +72,7 @@ def show_video(video_id: str, services: Injected) -> VideoView:
 
 @router.post("/{video_id}/cancel", status_code=ACCEPTED, responses=documented(404, 409, 503))
 def cancel_video(video_id: str, services: Injected, afterwards: BackgroundTasks) -> VideoView:
-    """Stop the job. What was compressed so far is thrown away."""
+    """Stop the job. The result so far is discarded."""
     video = _found(video_id, services)
     if not services.videos.cancel(video):
         raise NotPossibleNow(f"the video is {_found(video_id, services).status}")
@@ -81,7 +81,7 @@ def cancel_video(video_id: str, services: Injected, afterwards: BackgroundTasks)
 
 
 def _take_in(services: Dependencies, video: Video, upload: Path) -> Video:
-    """The file is in its place before the job is promised."""
+    """Move the file to its place before the job is stored: a job without its file would fail."""
     known = services.videos.find(video.video_id)
     if known is not None:
         return known
@@ -91,7 +91,7 @@ def _take_in(services: Dependencies, video: Video, upload: Path) -> Video:
     return services.videos.take_in(video)
 
 
-def _video(video_id: str, engine: VideoEngine, upload: Upload) -> Video:
+def _record(video_id: str, engine: VideoEngine, upload: Upload) -> Video:
     return Video(
         video_id=video_id,
         engine=engine,

@@ -1,1 +1,1 @@
-"""What goes over the wire, and nothing that does not."""
+"""Request and response bodies."""

@@ -1,11 +1,16 @@
-"""Dead letters as operators see them: their story, never their value, which holds names, addresses and card tokens."""
+"""Dead letters as operators see them: the reason, never the value, which contains names, addresses and tokens."""
 
+import re
 from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from api.dead_letters import PLACE, Letter, LettersWanted, Redriven, cursor_of
+from api.cursors import decode_cursor, encode_cursor
+from services.dead_letters import Bookmark, Letter, LetterFilter, Redriven
 from services.intake.fields import Body, Instant, Text
+
+PLACE = r"^[A-Za-z0-9._-]{1,249}/[0-9]{1,9}/[0-9]{1,18}$"
+"""Topic, partition and offset."""
 
 PlaceText = Annotated[
     str,
@@ -15,8 +20,23 @@ PlaceText = Annotated[
 Cursor = Annotated[str, StringConstraints(max_length=500)]
 
 
+def cursor_of(bookmark: Bookmark | None) -> str | None:
+    return encode_cursor(bookmark.until_ms, bookmark.place) if bookmark else None
+
+
+def bookmark_of(cursor: str | None) -> Bookmark | None:
+    """Raises InvalidRequest."""
+    return decode_cursor(cursor, _bookmark) if cursor is not None else None
+
+
+def _bookmark(until_ms: str, place: str) -> Bookmark:
+    if not re.fullmatch(PLACE, place):
+        raise ValueError(place)
+    return Bookmark(place=place, until_ms=int(until_ms))
+
+
 class LetterView(BaseModel):
-    """`topic`, `partition`, `offset` and `timestamp_ms` are the original message's; `group` gave it up."""
+    """`topic`, `partition`, `offset`, `timestamp_ms`: those of the original message. `group`: the one that gave up."""
 
     place: str
     buried_at: Instant
@@ -58,7 +78,7 @@ class LetterList(BaseModel):
 
 
 class WantedBody(Body):
-    """At least one of them."""
+    """At least one field is required."""
 
     topic: Text | None = None
     group: Text | None = None
@@ -67,15 +87,15 @@ class WantedBody(Body):
     @model_validator(mode="after")
     def _names_something(self) -> Self:
         if self == WantedBody.model_construct():
-            raise ValueError("names no topic, group or order_id; `all` redrives everything")
+            raise ValueError("needs a topic, group or order_id; use `all` to redrive everything")
         return self
 
-    def wanted(self) -> LettersWanted:
-        return LettersWanted(topic=self.topic, group=self.group, order_id=self.order_id)
+    def wanted(self) -> LetterFilter:
+        return LetterFilter(topic=self.topic, group=self.group, order_id=self.order_id)
 
 
 class RedriveBody(Body):
-    """Exactly one of `place`, `filter` and `all`. `cursor` goes on where the last answer stopped."""
+    """Exactly one of `place`, `filter` and `all`. `cursor` continues where the last response stopped."""
 
     place: PlaceText | None = None
     filter: WantedBody | None = None
@@ -85,12 +105,12 @@ class RedriveBody(Body):
     @model_validator(mode="after")
     def _is_one_of_three(self) -> Self:
         if [self.place is not None, self.filter is not None, self.all].count(True) != 1:
-            raise ValueError("takes exactly one of place, filter and all")
+            raise ValueError("needs exactly one of place, filter and all")
         return self
 
 
 class RedrivenView(BaseModel):
-    """With a `next_cursor` there may be more: send the same again with it as `cursor`."""
+    """With a `next_cursor` there may be more: repeat the request with it as `cursor`."""
 
     redriven: int
     cannot_go_back: int

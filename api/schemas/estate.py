@@ -1,4 +1,4 @@
-"""Users and videos, as they are asked for and shown."""
+"""Users and videos."""
 
 from typing import Annotated, Literal, Self
 
@@ -16,9 +16,9 @@ def _deliverable(address: str) -> str:
     local, _, domain = address.rpartition("@")
     ascii_only = address.isascii() and address.isprintable() and " " not in address
     if not (ascii_only and 0 < len(local) <= 64 and domain.strip(".") == domain != "" and "@" not in local):  # noqa: PLR2004 - RFC 5321
-        raise PydanticCustomError("email", "is no e-mail address")
+        raise PydanticCustomError("email", "is not an e-mail address")
     if set(address) & set(',;:<>()[]"\\'):
-        raise PydanticCustomError("email", "holds a character that no plain address has")
+        raise PydanticCustomError("email", "contains a character that is not allowed in a plain address")
     return address
 
 
@@ -33,7 +33,7 @@ class UserBody(Body):
 
 
 class UserView(BaseModel):
-    """`id` is the customer id by which the user orders, and gets mail about the order."""
+    """`id` is the customer id for orders: mails about an order go to the user with that id."""
 
     id: str
     name: str
@@ -52,7 +52,7 @@ class VideoLinks(BaseModel):
 
 
 class VideoView(BaseModel):
-    """Sizes are bytes, `progress` is percents. `error` is what the last attempt ended with."""
+    """Sizes are in bytes, `progress` is in percent. `error`: the error of the last attempt."""
 
     id: str
     engine: EngineName

@@ -1,4 +1,4 @@
-"""An order as it stands, put together from what the four services say of it."""
+"""An order: its status, its steps, and what each of the four services holds of it."""
 
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from services.intake.fields import Instant, StatusName, StyleName
 
 
 class PaymentView(BaseModel):
-    """Minor units. `none`: the Payment service knows nothing of the order."""
+    """Amounts in minor units. `none`: the Payment service has no record of the order."""
 
     status: Literal["none", "pending", "captured", "failed", "refunded", "voided"]
     captured: int
@@ -26,7 +26,7 @@ class ShippingView(BaseModel):
 
 
 class StepView(BaseModel):
-    """`pending`: not begun, or a moment ago. `at` is the last attempt; `last_error` is what the last failed one met."""
+    """`pending`: not begun, or only just. `at`: the time of the last attempt; `last_error`: of the last failed one."""
 
     name: str
     status: Literal["pending", "running", "done", "refused", "waiting", "retrying"]
@@ -35,20 +35,32 @@ class StepView(BaseModel):
     last_error: str | None = None
 
 
+class AttentionView(BaseModel):
+    """Why an operator is needed: the compensation that ran out of attempts, since when, and its last error."""
+
+    step: str
+    since: Instant
+    error: str
+
+
 class OrderSummary(BaseModel):
-    """`total` is there once the lines are priced. `reason`: why it was cancelled, or what an operator has to mend."""
+    """`total` is set once the lines are priced. `reason`: a code why the order was refused, or is being or was undone.
+
+    `attention` is null unless the status is `needs_attention`.
+    """
 
     order_id: str
     style: StyleName
     status: StatusName
     reason: str | None
+    attention: AttentionView | None
     total: MoneyView | None
     placed_at: Instant
     finished_at: Instant | None
 
 
 class OrderView(OrderSummary):
-    """`steps`: the five of the saga, begun or not, then the compensations that were begun."""
+    """`steps`: the five steps of the saga, begun or not, then the compensations that have begun."""
 
     payment: PaymentView
     inventory: InventoryView
@@ -64,7 +76,7 @@ class OrderPage(BaseModel):
 
 
 class TimelineEvent(BaseModel):
-    """`caused_by` is the event that a policy reacted to; an orchestrated order has none, its workflow decides."""
+    """`caused_by`: the event that the policy reacted to. Null for orchestrated orders, where the workflow decides."""
 
     event_id: str
     type: str

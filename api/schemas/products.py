@@ -1,4 +1,4 @@
-"""A product: its price, which the Order service keeps, and its stock, which the Inventory service keeps."""
+"""Products: the Order service stores the price, the Inventory service the stock."""
 
 from typing import Self
 

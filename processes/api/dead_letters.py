@@ -1,81 +1,63 @@
-"""The dead letters of the choreography, for an operator: to look at, and to send to their topics again.
+"""Reads the dead letters of the choreography and sends them to their topics again.
 
 A letter goes back with its own key, value and headers to the topic that it came from. Its event id is unchanged, so
-whoever handled the event drops it, and redriving twice is redriving once.
+every consumer that handled the event drops it: redriving twice has one effect.
 """
 
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
-from adapters.kafka.dead_letter_reader import Letter, LettersOnBroker, Place
+from adapters.kafka.dead_letter_reader import LettersOnBroker, Place
 from adapters.kafka.dead_letters import DeadLettersAway
-from api.dead_letters import Bookmark, LettersWanted
 from runtime.topics import CONSUMED_TOPICS
+from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 
-LOOKED_AT = 10_000
-"""At most so many letters are read for one page, and so many redriven at one call; a bookmark leads on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LetterPage:
-    letters: Sequence[Letter]
-    following: Bookmark | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redriven:
-    """`left`: wanted, but without a value or from a topic that is not ours."""
-
-    sent: int
-    left: int
-    following: Bookmark | None = None
+READ_AT_MOST = 10_000
+"""Letters read for one page or one redrive; the bookmark leads to the rest."""
 
 
 class DeadLetterBox:
+    """Every method blocks, and raises DeadLettersAway when the broker does not answer."""
+
     def __init__(
-        self, connection: KafkaConnection, topics: Sequence[str] = CONSUMED_TOPICS, *, looked_at: int = LOOKED_AT
+        self, connection: KafkaConnection, topics: Sequence[str] = CONSUMED_TOPICS, *, read_at_most: int = READ_AT_MOST
     ) -> None:
         self._connection = connection
         self._letters = LettersOnBroker(connection, topics)
         self._topics = frozenset(topics)
-        self._looked_at = looked_at
+        self._read_at_most = read_at_most
 
-    def page(self, wanted: LettersWanted, limit: int, behind: Bookmark | None = None) -> LetterPage:
-        """Raises DeadLettersAway."""
-        reading = _Reading(wanted, behind, self._looked_at)
+    def page(self, wanted: LetterFilter, limit: int, behind: Bookmark | None = None) -> LetterPage:
+        reading = _Reading(wanted, behind, self._read_at_most)
         with closing(self._letters.after(reading.start, topic=wanted.topic)) as letters:
-            found = list(islice(reading.of(letters), limit))
+            found = list(islice(reading.matching(letters), limit))
             return LetterPage(letters=found, following=reading.following(letters))
 
     def find(self, place: str) -> Letter | None:
-        """Raises DeadLettersAway."""
         try:
             return self._letters.at(Place.from_text(place))
         except ValueError:
             return None
 
-    def redrive(self, wanted: LettersWanted, behind: Bookmark | None = None) -> Redriven:
-        """Send these back, each acknowledged before the next, which keeps the order within a key.
+    def redrive(self, wanted: LetterFilter, behind: Bookmark | None = None) -> Redriven:
+        """Send a bounded number of letters to their topics again.
 
-        What comes back as a new letter meanwhile is not sent again.
-
-        Raises:
-            DeadLettersAway: what was sent is sent; all may be redriven again.
+        Each is acknowledged before the next is sent, which keeps the order within a key. After a DeadLettersAway all of
+        them may be redriven again.
         """
-        reading = _Reading(wanted, behind, self._looked_at)
+        reading = _Reading(wanted, behind, self._read_at_most)
         with closing(self._letters.after(reading.start, topic=wanted.topic)) as letters:
-            redriven = self._send(reading.of(letters))
+            redriven = self._send(reading.matching(letters))
             return Redriven(sent=redriven.sent, left=redriven.left, following=reading.following(letters))
 
     def redrive_one(self, place: str) -> Redriven | None:
-        """Raises DeadLettersAway."""
+        """None if there is no letter at `place`."""
         letter = self.find(place)
         return self._send([letter]) if letter else None
 
@@ -89,11 +71,11 @@ class DeadLetterBox:
                     left += 1
                     continue
                 producer = producer or self._connection.producer()
-                record = producer.send(topic, value=letter.value, key=letter.key, headers=letter.original_headers)
+                record = producer.send(topic, value=letter.value, key=letter.key, headers=letter.headers)
                 record.get(timeout=DELIVERY_TIMEOUT_S + 1)
                 sent += 1
         except KafkaError as away:
-            raise DeadLettersAway(f"the broker faulted after {sent} letters were redriven: {away!r}") from away
+            raise DeadLettersAway(f"the broker failed after {sent} letters were redriven: {away!r}") from away
         finally:
             if producer is not None:
                 give_up(producer)
@@ -101,20 +83,20 @@ class DeadLetterBox:
 
 
 class _Reading:
-    """A bounded piece of the way through all letters, and where it stopped."""
+    """One bounded part of the way through all letters, and the bookmark of where it stopped."""
 
-    def __init__(self, wanted: LettersWanted, behind: Bookmark | None, at_most: int) -> None:
+    def __init__(self, wanted: LetterFilter, behind: Bookmark | None, at_most: int) -> None:
         self.start = Place.from_text(behind.place) if behind else None
         self._until_ms = behind.until_ms if behind else int(time.time() * 1000)
-        self._goes_on = behind is not None
+        self._continues = behind is not None
         self._wanted = wanted
         self._at_most = at_most
         self._last: Letter | None = None
 
-    def of(self, letters: Iterable[Letter]) -> Generator[Letter, None, None]:
+    def matching(self, letters: Iterable[Letter]) -> Generator[Letter, None, None]:
         for letter in islice(letters, self._at_most):
             self._last = letter
-            if self._is_wanted(letter):
+            if self._is_early_enough(letter) and self._wanted.matches(letter):
                 yield letter
 
     def following(self, rest: Iterable[Letter]) -> Bookmark | None:
@@ -123,11 +105,6 @@ class _Reading:
             return None
         return Bookmark(place=self._last.place, until_ms=self._until_ms)
 
-    def _is_wanted(self, letter: Letter) -> bool:
-        if self._goes_on and letter.buried_at.timestamp() * 1000 > self._until_ms:
-            return False
-        return (
-            self._wanted.topic in {None, letter.story.get("topic")}
-            and self._wanted.group in {None, letter.story.get("group")}
-            and self._wanted.order_id in {None, letter.order_id, (letter.key or b"").decode(errors="replace")}
-        )
+    def _is_early_enough(self, letter: Letter) -> bool:
+        # The first page needs no limit: it ends at the offsets that the partitions had when it began.
+        return not self._continues or letter.buried_at.timestamp() * 1000 <= self._until_ms

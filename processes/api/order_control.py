@@ -1,11 +1,10 @@
-"""How the API acts on an order under way: through its workflow, or through the services of the choreography."""
+"""Acts on orders whose sagas run: through the workflow, or through the services of the choreography."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 
 from temporalio.client import (
     WorkflowHandle,
@@ -16,15 +15,15 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.dependencies import StepAttempt
-from api.errors import away
-from api.problems import NotPossibleNow
+from api.problems import NotPossibleNow, away
 from domain.commands import RefundPayment, RequestCancellation
 from domain.ids import OrderId
 from domain.order import OrderOutcome, Reason, Step
-from processes.api.saga_progress import steps_being_tried
+from processes.api.saga_progress import attempts_in
 from processes.api.saga_starter import AWAY, Temporal
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService
+from services.orders.store import Attention
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 from services.shipping.store import ShipmentStatus
@@ -36,42 +35,41 @@ RPC_DEADLINE = timedelta(seconds=DEADLINE_S)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratedControl:
-    """Through the order's workflow."""
-
     temporal: Temporal
 
-    async def trying(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:
+    async def attempts_under_way(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:
         try:
             async with asyncio.timeout(DEADLINE_S):
-                return await steps_being_tried(await self._handle(order_id))
-        except (*AWAY, WorkflowQueryFailedError):  # the order is shown all the same
+                return await attempts_in(await self._handle(order_id))
+        except (*AWAY, WorkflowQueryFailedError):  # the services' records show the order without them
             return {}
 
     async def cancel(self, order_id: OrderId) -> None:
         async with self._workflow_of(order_id) as workflow:
             await workflow.execute_update(OrderSaga.cancel, id="cancel", rpc_timeout=RPC_DEADLINE)
 
-    async def retry_compensation(self, order_id: OrderId, attention: str) -> None:
-        episode = f"retry/{sha256(attention.encode()).hexdigest()}"  # it says since when the compensation fails
+    async def retry_compensation(self, order_id: OrderId, attention: Attention) -> None:
+        # One update id per attention: Temporal drops the second of two requests about the same one.
+        update_id = f"retry/{attention.step}/{attention.since.isoformat()}"
         async with self._workflow_of(order_id) as workflow:
-            await workflow.execute_update(OrderSaga.retry_compensation, id=episode, rpc_timeout=RPC_DEADLINE)
+            await workflow.execute_update(OrderSaga.retry_compensation, id=update_id, rpc_timeout=RPC_DEADLINE)
 
     @asynccontextmanager
     async def _workflow_of(self, order_id: OrderId) -> AsyncIterator[WorkflowHandle[OrderSaga, OrderOutcome]]:
-        """Put what Temporal answers into the API's words.
+        """Map the errors of Temporal to problems.
 
-        A worker answers an update. Without one, whether it was heard stays unknown, so it has to bear repetition.
+        A worker answers an update. Without a worker it may still be processed later, so it must be repeatable.
         """
         try:
             async with asyncio.timeout(DEADLINE_S):
                 yield await self._handle(order_id)
         except WorkflowUpdateFailedError as refused:
             raise NotPossibleNow(str(refused.cause)) from refused
-        except WorkflowUpdateRPCTimeoutOrCancelledError as silence:
-            raise away("the order's saga") from silence
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise away("the order's saga") from error
         except AWAY as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-                raise NotPossibleNow("no saga of the order is under way") from error
+                raise NotPossibleNow("no saga of the order is running") from error
             raise away("Temporal") from error
 
     async def _handle(self, order_id: OrderId) -> WorkflowHandle[OrderSaga, OrderOutcome]:
@@ -80,33 +78,33 @@ class OrchestratedControl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoreographedControl:
-    """Over services whose events are published: the policies do the rest."""
+    """Calls services whose events are published; the policies of the choreography react to those."""
 
     orders: OrderService
     payments: PaymentService
     inventory: InventoryService
     shipping: ShippingService
 
-    async def trying(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:  # noqa: ARG002 - every attempt is on record
-        return {}
+    async def attempts_under_way(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:  # noqa: ARG002 - the port's
+        return {}  # the services record every attempt themselves
 
     async def cancel(self, order_id: OrderId) -> None:
-        """Refuse here only what is plainly too late: the owner of the pivot has the last word."""
+        """Refuse only what is certainly too late. The Shipping service, which owns the pivot, decides the rest."""
         shipment = await asyncio.to_thread(self.shipping.find, order_id)
         if shipment is not None and shipment.status is ShipmentStatus.SCHEDULED:
-            raise NotPossibleNow("the order is on its way")
+            raise NotPossibleNow("shipping is scheduled, so the order can no longer be cancelled")
         command = RequestCancellation(order_id=order_id, reason=Reason.CANCELLED_BY_CUSTOMER)
         await asyncio.to_thread(self.orders.request_cancellation, command)
 
-    async def retry_compensation(self, order_id: OrderId, attention: str) -> None:  # noqa: ARG002 - a refund is one
-        """The refund is the one compensation that can keep failing: its event lets the policies go on from there."""
+    async def retry_compensation(self, order_id: OrderId, attention: Attention) -> None:  # noqa: ARG002 - see below
+        """Refund: no other compensation can run out of attempts. The policies continue from its event."""
         await asyncio.to_thread(self._refund, order_id)
 
     def _refund(self, order_id: OrderId) -> None:
-        reason = self._reason_of(order_id)
+        reason = self.orders.find(order_id).reason or self._recorded_reason(order_id)
         self.payments.refund(RefundPayment(order_id=order_id, reason=reason, asked_by_operator=True))
 
-    def _reason_of(self, order_id: OrderId) -> Reason:
+    def _recorded_reason(self, order_id: OrderId) -> Reason:
         undone = self.shipping.find(order_id), self.inventory.find(order_id), self.payments.find(order_id)
         known = next((record.reason for record in undone if record and record.reason), None)
         return known or Reason.CANCELLED_BY_CUSTOMER

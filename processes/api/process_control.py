@@ -1,7 +1,7 @@
-"""The API's hands on its neighbours in the embedded stack: what the supervisor says of them, holds, and signals.
+"""Stops, starts and kills the other processes of the embedded stack, through the supervisor's run folder and signals.
 
-Outside the embedded stack there is nothing to take hold of: nobody else names a run folder to the API, and a process is
-only touched if both it and the API are children of the supervisor that wrote there.
+Outside the embedded stack there are no controls: only its supervisor passes a run folder to the API, and a process is
+signalled only if it and the API are both children of the supervisor that wrote the folder.
 """
 
 import os
@@ -12,8 +12,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from api.dependencies import Controls, Neighbour, ProcessState
 from api.problems import NotFound, NotPossibleNow
-from api.process_control import Controls, Neighbour, ProcessState
 from runtime.run_folder import RunFolder
 from runtime.settings import Settings
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
@@ -27,12 +27,12 @@ CONTROLLED = (
     "kafka-bridge",
 )
 KILLS_ALLOWED = 3
-"""A minute, of one process. The supervisor takes five deaths for a program that cannot run, and ends the stack."""
+"""Per process and minute. After five deaths in a minute the supervisor gives up and ends the stack."""
 KILLS_WINDOW_S = 60.0
 
 
 def controls_in(settings: Settings) -> Controls | None:
-    """None outside the embedded stack, and where the kernel offers no safe way to signal a neighbour."""
+    """None outside the embedded stack, and on systems without pidfd, the only safe way to signal a neighbour."""
     if settings.embedded_run_dir is None or settings.environment == "production" or sys.platform != "linux":
         return None
     return NeighbourControls(RunFolder(settings.embedded_run_dir))
@@ -42,7 +42,7 @@ class NeighbourControls:
     def __init__(self, run_folder: RunFolder, clock: Callable[[], float] = time.monotonic) -> None:
         self._run_folder = run_folder
         self._clock = clock
-        self._known: set[str] = set()  # one that was released is not listed before it runs again
+        self._known: set[str] = set()  # a released process is in no file until it runs again
         self._kills: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=KILLS_ALLOWED))
 
     def neighbours(self) -> Sequence[Neighbour]:
@@ -67,14 +67,16 @@ class NeighbourControls:
         self._expect(name, "running")
         kills, now = self._kills[name], self._clock()
         if len(kills) == KILLS_ALLOWED and now - kills[0] < KILLS_WINDOW_S:
-            raise NotPossibleNow(f"{name} was killed {KILLS_ALLOWED} times in the last minute: let it run a little")
+            raise NotPossibleNow(
+                f"{name} was killed {KILLS_ALLOWED} times in the last minute; wait before the next kill"
+            )
         self._signal(name, signal.SIGKILL)
         kills.append(now)
 
     def _expect(self, name: str, state: ProcessState) -> None:
         found = next((neighbour for neighbour in self.neighbours() if neighbour.name == name), None)
         if found is None:
-            raise NotFound(f"no process under control is called {name}")
+            raise NotFound(f"there is no controlled process {name}")
         if found.state != state:
             raise NotPossibleNow(f"{name} is {found.state}")
 
@@ -88,26 +90,26 @@ class NeighbourControls:
         return self._run_folder.pids(supervisor=os.getppid())
 
     def _signal(self, name: str, number: signal.Signals) -> None:
-        """By a descriptor of the process, so that its number cannot have become another's meanwhile."""
+        """Signal through a pidfd: the kernel may have given the process id to another process meanwhile."""
         pid = self._pids().get(name)
         if pid is None:
-            raise NotPossibleNow(f"{name} does not run")
+            raise NotPossibleNow(f"{name} is not running")
         try:
             process = os.pidfd_open(pid)
         except ProcessLookupError:
-            raise NotPossibleNow(f"{name} does not run") from None
+            raise NotPossibleNow(f"{name} is not running") from None
         try:
             if not _is_child(pid, os.getppid()):
-                raise NotPossibleNow(f"{name} does not run")
+                raise NotPossibleNow(f"{name} is not running")
             signal.pidfd_send_signal(process, number)
         except ProcessLookupError:
-            raise NotPossibleNow(f"{name} does not run") from None
+            raise NotPossibleNow(f"{name} is not running") from None
         finally:
             os.close(process)
 
 
 def _is_child(pid: int, parent: int) -> bool:
-    """Whether the process runs and this is its parent. proc(5): the state follows the name's last bracket."""
+    """Whether the process runs with this parent. The fields after the name's last bracket: see proc(5)."""
     try:
         state, found, *_ = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""What Temporal is trying for an order at this moment. The services record only the attempts that reached them."""
+"""The attempts that Temporal makes for an order right now. The services record only attempts that reached them."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,24 +14,24 @@ ANSWER_DEADLINE = timedelta(milliseconds=500)
 
 _PART_OF = {"settle_payment": Step.CHARGE_PAYMENT, "abort_payment": Step.CHARGE_PAYMENT}
 _STEPS = {*Step, *_PART_OF}
-"""Other activities, such as the mails', are no step of the order."""
+"""Other activities are not steps of the order."""
 _UNDER_WAY = {"running", "failing"}
 
 
-async def steps_being_tried(workflow: WorkflowHandle[OrderSaga, OrderOutcome]) -> Mapping[Step, StepAttempt]:
-    """Ask the server for the activities under way, which needs no worker.
+async def attempts_in(workflow: WorkflowHandle[OrderSaga, OrderOutcome]) -> Mapping[Step, StepAttempt]:
+    """Read the pending activities from the server, which needs no worker.
 
-    A local activity is known to the worker only: without another under way the workflow itself is asked, which knows of
-    no attempts.
+    The server does not know local activities. So if nothing is pending, the workflow is queried; it does not know how
+    many attempts there were.
 
     Raises:
-        RPCError, WorkflowQueryFailedError: nobody answers in time.
+        RPCError, WorkflowQueryFailedError: Temporal or the worker does not answer in time.
     """
-    shown = await workflow.describe(rpc_timeout=ANSWER_DEADLINE)
-    pending = shown.raw_description.pending_activities
-    tried = dict(_tried(activity) for activity in pending if activity.activity_type.name in _STEPS)
-    if tried:
-        return tried
+    description = await workflow.describe(rpc_timeout=ANSWER_DEADLINE)
+    pending = description.raw_description.pending_activities
+    attempts = dict(_attempt(activity) for activity in pending if activity.activity_type.name in _STEPS)
+    if attempts:
+        return attempts
     progress = await workflow.query(OrderSaga.progress, rpc_timeout=ANSWER_DEADLINE)
     return {
         step.step: StepAttempt(attempts=1, last_error=step.last_error)
@@ -40,7 +40,7 @@ async def steps_being_tried(workflow: WorkflowHandle[OrderSaga, OrderOutcome]) -
     }
 
 
-def _tried(activity: PendingActivityInfo) -> tuple[Step, StepAttempt]:
+def _attempt(activity: PendingActivityInfo) -> tuple[Step, StepAttempt]:
     name = activity.activity_type.name
     error = activity.last_failure.message if activity.HasField("last_failure") else None
     return _PART_OF.get(name) or Step(name), StepAttempt(attempts=activity.attempt, last_error=error)

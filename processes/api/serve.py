@@ -1,4 +1,4 @@
-"""`twinsaga serve api`: the HTTP API in a process of its own."""
+"""`twinsaga serve api`: runs the HTTP API."""
 
 import asyncio
 import socket
@@ -13,13 +13,14 @@ from processes.uvicorn_server import AnnouncedServer
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 
-IN_HAND_S = 8
-"""So long may answers take that were begun before the stop."""
-CALLS_AT_ONCE = 1_000
+SHUTDOWN_S = 8
+"""Time for requests that are in progress when the stop is requested."""
+MAX_CONCURRENT_REQUESTS = 1_000
 
 
 def main(settings: Settings) -> None:
-    # uvicorn raises the signals that it took again when it has stopped: without these handlers they would kill us then
+    # uvicorn raises the signals that it received once more after its shutdown. Without a handler they would then kill
+    # this process, with an exit code other than 0.
     stop = stop_event()
     asyncio.run(_serve(settings, stop))
 
@@ -35,8 +36,8 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=CALLS_AT_ONCE,
-            timeout_graceful_shutdown=IN_HAND_S,
+            limit_concurrency=MAX_CONCURRENT_REQUESTS,
+            timeout_graceful_shutdown=SHUTDOWN_S,
         )
         await ApiServer(app, config, settings, stop).serve()
 
@@ -47,6 +48,6 @@ class ApiServer(AnnouncedServer):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the timelines that are watched, which would otherwise be waited for; their readers come back."""
+        """End the timeline streams first: uvicorn waits for open responses. Their clients reconnect."""
         self._app.state.live_orders.close()
         await super().shutdown(sockets)

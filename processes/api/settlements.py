@@ -1,11 +1,11 @@
-"""Tells on Kafka that the gateway says a customer paid."""
+"""Publishes payment settlements to Kafka."""
 
 import asyncio
 
 from kafka.errors import KafkaError
 
 from adapters.kafka.topics import SETTLED, SETTLEMENTS
-from api.errors import away
+from api.problems import away
 from domain.ids import OrderId, event_id_of
 from twinsaga_bridges.workflow_into_kafka import EventProducer, OutgoingEvent
 
@@ -14,7 +14,7 @@ DEADLINE_S = 8.0
 
 
 class SettlementsByKafka:
-    """An order is paid once, so that the gateway may call twice: both calls are the same event."""
+    """The event id comes from the order, so two calls of the gateway are one event to every consumer."""
 
     def __init__(self, events: EventProducer) -> None:
         self._events = events
@@ -32,4 +32,4 @@ class SettlementsByKafka:
             async with asyncio.timeout(DEADLINE_S):
                 await asyncio.to_thread(self._events.send, event)
         except (KafkaError, TimeoutError) as error:
-            raise away("Kafka", "whether the settlement was taken is unknown; telling it again is harmless") from error
+            raise away("Kafka", "the settlement may be stored or not; sending it again is safe") from error

@@ -1,4 +1,4 @@
-"""Puts the API on the real things."""
+"""Composes the API from databases, Temporal, Kafka, Redis and the estate."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from adapters.in_flight_keys import RedisInFlightKeys
-from api.dependencies import Dependencies, OrderConductor, TemporalUi
+from adapters.sql.database import Database
+from api.dependencies import Dependencies, OrderControl, Probe, TemporalUi
 from domain.order import SagaStyle
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
 from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
-from processes.api.database_probes import database_probe, database_probes
 from processes.api.dead_letters import DeadLetterBox
 from processes.api.order_control import ChoreographedControl, OrchestratedControl
 from processes.api.process_control import controls_in
@@ -20,7 +20,7 @@ from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.api.settlements import SettlementsByKafka
 from processes.eager_start_socket import StartsByWorker, socket_in
 from runtime.kafka import kafka_connection, kafka_security
-from runtime.probes import Probe, ask_kafka
+from runtime.probes import ask_kafka
 from runtime.settings import Settings
 from runtime.temporal import connect, start_saga
 from runtime.wiring import Databases, Services, audit_of, services_over
@@ -29,7 +29,7 @@ from twinsaga_bridges.workflow_into_kafka import EventProducer
 
 @asynccontextmanager
 async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
-    """Nothing connects before it is first used, so that the API starts whatever is away."""
+    """Nothing connects before its first use, so the API starts even if every other system is down."""
     databases = Databases.open(settings)
     keys = RedisInFlightKeys(settings.own_redis_url)
     temporal = Temporal(partial(connect, settings))
@@ -49,7 +49,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             in_flight=keys,
             accounts=EstateAccounts(estate=estate, handing_over=handing_over),
             videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
-            conductors=conductors_over(published, temporal),
+            order_controls=order_controls_over(published, temporal),
             settlements=SettlementsByKafka(events),
             dead_letters=DeadLetterBox(kafka_connection(settings)),
             probes=[
@@ -75,7 +75,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
         estate_database.close()
 
 
-def conductors_over(published: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderConductor]:
+def order_controls_over(published: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderControl]:
     return {
         SagaStyle.ORCHESTRATED: OrchestratedControl(temporal=temporal),
         SagaStyle.CHOREOGRAPHED: ChoreographedControl(
@@ -85,3 +85,17 @@ def conductors_over(published: Services, temporal: Temporal) -> Mapping[SagaStyl
             shipping=published.shipping,
         ),
     }
+
+
+def database_probes(databases: Databases) -> list[Probe]:
+    names = ("orders", "payments", "inventory", "shipping", "gateway")
+    return [database_probe(name, getattr(databases, name)) for name in names]
+
+
+def database_probe(name: str, database: Database) -> Probe:
+    def select_one() -> None:
+        with database.reading() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    # In a thread, because the driver blocks: the probe's deadline then ends the wait, not the query.
+    return Probe(f"{name} database", partial(asyncio.to_thread, select_one))

@@ -4,13 +4,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import structlog
 from kafka.errors import KafkaError
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -23,8 +21,6 @@ from services.unit_of_work import Clock
 
 FRESH_S = 1.0
 """Scrapes within this time get the last answer again, so that frequent scrapes do not load broker and database."""
-
-_REQUEST_DEADLINE_S = 10.0
 
 
 class ServiceMeasures(Collector):
@@ -75,7 +71,7 @@ class ServiceMeasures(Collector):
 
 @contextmanager
 def metrics_served(host: str, port: int | None, measures: Collector) -> Iterator[None]:
-    """Serve `GET /metrics` during the block; without a port, serve nothing.
+    """Serve `GET /metrics` within the block, if there is a port.
 
     Raises:
         CannotRun: the port is in use.
@@ -86,28 +82,15 @@ def metrics_served(host: str, port: int | None, measures: Collector) -> Iterator
     registry = CollectorRegistry()
     registry.register(measures)
     try:
-        server = make_server(host, port, make_wsgi_app(registry), _Server, _Request)
+        server, thread = start_http_server(port, host, registry)
     except OSError as error:
         raise CannotRun(f"metrics cannot be served at {host}:{port}: {error.strerror}") from error
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="metrics", daemon=True)
-    thread.start()
     try:
         yield
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True  # a scrape must not delay the exit
-
-
-class _Request(WSGIRequestHandler):
-    timeout = _REQUEST_DEADLINE_S
-
-    def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 - the base class's
-        """Log nothing: there is a scrape every few seconds."""
 
 
 def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:

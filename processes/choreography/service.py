@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, get_args
 
 from adapters.clock import utc_now
+from adapters.codec import UndecodableEvent, decode_event
 from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
@@ -20,8 +21,10 @@ from adapters.kafka.relay import Relay
 from adapters.kafka.retries import Backoff
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, topic_of
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION, OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
+from domain.commands import FailedCompensation, ShowAttention
 from domain.errors import UnknownOrder
 from domain.events import Event
+from domain.order import Reason, Step
 from processes.choreography.pix_expiry import PixExpiry
 from runtime.wiring import ConsumingService
 from services.names import ORDER_SERVICE, PAYMENT_SERVICE
@@ -117,9 +120,19 @@ def _reactions(consuming: ConsumingService[Any], timing: ServiceTiming) -> React
 def _mark_order(letter: DeadLetter, orders: OrderService) -> None:
     """An order whose compensation became a dead letter needs an operator."""
     if letter.event_type in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
-        why = f"{letter.group} gave up on {letter.event_type} after {letter.attempts} attempts: {letter.error}"
+        # Each of these events asks for the money back, so the compensation that failed is always the refund.
+        failed = FailedCompensation(step=Step.REFUND_PAYMENT, error=letter.error, reason=_reason_in(letter))
         with suppress(UnknownOrder):
-            orders.set_attention(letter.order_id, why)
+            orders.show_attention(ShowAttention(order_id=letter.order_id, failed=failed))
+
+
+def _reason_in(letter: DeadLetter) -> Reason | None:
+    """`order.created` carries no reason: it asks for a refund only after its charge ran out of attempts."""
+    try:
+        event = decode_event(letter.value or b"")
+    except UndecodableEvent:
+        return None
+    return getattr(event, "reason", Reason.TIMED_OUT)
 
 
 def _run_until_one_fails(tasks: list[Callable[[], None]], stop: threading.Event) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder, RequestCancellation
+from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder, RequestCancellation, ShowAttention
 from domain.errors import ImpossibleState, KeyReused, UnknownOrder
 from domain.events import (
     OrderCancellationRequested,
@@ -17,7 +17,7 @@ from domain.ids import OrderId, Sku
 from domain.money import Money
 from domain.order import Order, OrderRequest, PricedLine, Reason, SagaStyle, Step
 from services.journal import Journal, read_journal
-from services.orders.store import OrderFilter, OrderRecord, OrderStore, Stage
+from services.orders.store import Attention, OrderFilter, OrderRecord, OrderStore, Stage
 from services.unit_of_work import Clock, StepStatus, UnitOfWork, UnitsOfWork
 
 
@@ -112,13 +112,23 @@ class OrderService:
             unit.commit()
         return event
 
-    def set_attention(self, order_id: OrderId, why: str | None) -> None:
-        """Mark that an operator has to mend the order, or with None that it was mended. After its end it needs none."""
+    def show_attention(self, command: ShowAttention) -> None:
+        """Show or clear that the order needs an operator. A finished order needs none, so it stays unchanged."""
         with self._units.begin() as unit:
-            record = _existing(unit, order_id)
-            if record.attention != why and record.finished_at is None:
-                unit.store.save(replace(record, attention=why))
+            record = _existing(unit, command.order_id)
+            changed = self._with_attention(record, command)
+            if changed != record and record.finished_at is None:
+                unit.store.save(changed)
                 unit.commit()
+
+    def _with_attention(self, record: OrderRecord, command: ShowAttention) -> OrderRecord:
+        failed, shown = command.failed, record.attention
+        if failed is None:
+            return replace(record, attention=None)
+        # A repeated report is about the same failure, so it keeps the time at which the order began to need attention.
+        since = shown.since if shown and shown.step is failed.step else self._clock()
+        attention = Attention(step=failed.step, since=since, error=failed.error)
+        return replace(record, attention=attention, reason=failed.reason or record.reason)
 
     def set_price(self, sku: Sku, price: Money) -> None:
         """Price a product in the catalogue. Orders that are already created keep the price that they had."""

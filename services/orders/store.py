@@ -8,7 +8,7 @@ from typing import Protocol
 
 from domain.ids import OrderId, Sku
 from domain.money import Money
-from domain.order import Order, OrderRequest, OrderStatus, Reason, SagaStyle
+from domain.order import Order, OrderRequest, OrderStatus, Reason, SagaStyle, Step
 
 
 class Stage(StrEnum):
@@ -21,8 +21,17 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """Why an operator is needed: compensation `step` ran out of attempts at `since`; `error` is its last error."""
+
+    step: Step
+    since: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRecord:
-    """`order` is there once the lines are priced. `attention` says what an operator has to mend, if anything."""
+    """`order` is set once the lines are priced. `reason`: why the order was refused, or is being or was undone."""
 
     request: OrderRequest
     style: SagaStyle
@@ -31,7 +40,7 @@ class OrderRecord:
     placed_at: datetime
     order: Order | None = None
     reason: Reason | None = None
-    attention: str | None = None
+    attention: Attention | None = None
     finished_at: datetime | None = None
 
     @property

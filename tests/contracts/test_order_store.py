@@ -1,21 +1,25 @@
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from adapters.sql.stores.orders import SqlOrderStore
+from adapters.sql.tables import orders
 from domain.ids import Sku
 from domain.money import Money
-from domain.order import OrderStatus, Reason, SagaStyle
+from domain.order import OrderStatus, Reason, SagaStyle, Step
 from runtime.wiring import Databases
-from services.orders.store import OrderFilter, OrderRecord, Stage
+from services.orders.store import Attention, OrderFilter, OrderRecord, Stage
 from tests.support.examples import BOOK, LAMP, NOON, a_request, an_order
+
+FAILING = Attention(step=Step.REFUND_PAYMENT, since=NOON + timedelta(microseconds=3), error="GatewayFault: {503}")
 
 
 def a_record(
     placed_at: datetime = NOON,
     style: SagaStyle = SagaStyle.ORCHESTRATED,
     stage: Stage = Stage.REQUESTED,
-    attention: str | None = None,
+    attention: Attention | None = None,
 ) -> OrderRecord:
     return OrderRecord(
         request=a_request(),
@@ -49,7 +53,7 @@ def test_a_record_comes_back_as_it_went_in(databases: Databases) -> None:
         placed_at=NOON,
         order=an_order((BOOK, 2), (LAMP, 1), order_id=request.order_id),
         reason=Reason.OUT_OF_STOCK,
-        attention="the refund keeps failing",
+        attention=FAILING,
         finished_at=NOON + timedelta(microseconds=1),
     )
     saved(databases, record)
@@ -59,6 +63,20 @@ def test_a_record_comes_back_as_it_went_in(databases: Databases) -> None:
 
     assert found == record
     assert found.placed_at.utcoffset() == timedelta(0)
+
+
+def test_an_attention_that_was_stored_as_text_is_still_read(databases: Databases) -> None:
+    record = a_record(stage=Stage.CREATED)
+    saved(databases, record)
+    with databases.orders.writing() as connection:
+        connection.execute(update(orders).values(attention="refund_payment keeps failing", status="needs_attention"))
+        connection.commit()
+
+    (found,) = page(databases, OrderFilter(limit=1, status=OrderStatus.NEEDS_ATTENTION))
+
+    assert found.attention == Attention(
+        step=Step.REFUND_PAYMENT, since=record.placed_at, error="refund_payment keeps failing"
+    )
 
 
 def test_a_page_begins_with_the_newest_and_ends_where_the_next_begins(databases: Databases) -> None:
@@ -77,15 +95,15 @@ def test_a_page_begins_with_the_newest_and_ends_where_the_next_begins(databases:
     ("status", "stages"),
     [
         (OrderStatus.PENDING, [(Stage.REQUESTED, None), (Stage.CREATED, None)]),
-        (OrderStatus.NEEDS_ATTENTION, [(Stage.CREATED, "the refund keeps failing")]),
+        (OrderStatus.NEEDS_ATTENTION, [(Stage.CREATED, FAILING)]),
         (OrderStatus.CONFIRMED, [(Stage.CONFIRMED, None)]),
         (OrderStatus.CANCELLED, [(Stage.CANCELLED, None)]),
     ],
 )
 def test_a_page_holds_one_style_and_one_status(
-    databases: Databases, style: SagaStyle, status: OrderStatus, stages: list[tuple[Stage, str | None]]
+    databases: Databases, style: SagaStyle, status: OrderStatus, stages: list[tuple[Stage, Attention | None]]
 ) -> None:
-    every_stage = [*((stage, None) for stage in Stage), (Stage.CREATED, "the refund keeps failing")]
+    every_stage = [*((stage, None) for stage in Stage), (Stage.CREATED, FAILING)]
     saved(databases, *(a_record(NOON, s, stage, attention) for s in SagaStyle for stage, attention in every_stage))
 
     found = page(databases, OrderFilter(limit=50, style=style, status=status))

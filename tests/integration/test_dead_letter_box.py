@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from adapters.kafka.cloudevents import LARGEST_VALUE
-from adapters.kafka.dead_letter_reader import Letter
-from api.dead_letters import Bookmark, LettersWanted
 from domain.ids import EventId
 from domain.order import Card, OrderStatus, Reason
 from processes.api.dead_letters import DeadLetterBox
+from services.dead_letters import Bookmark, Letter, LetterFilter
 from services.orders.store import Stage
 from services.payments.transitions import charge_key
 from tests.support.broker import Broker
@@ -17,7 +16,7 @@ from tests.support.choreography_in_threads import Choreography, impatient
 from tests.support.faulty_databases import refusing_changes
 from tests.support.waiting import eventually
 
-ALL = LettersWanted()
+ALL = LetterFilter()
 FROM_ORDERS = [("dead_letter_topic", b"orders")]
 LARGER_THAN_ANY_TOPIC_TAKES = 5 * 1024 * 1024
 
@@ -27,7 +26,7 @@ def box(broker: Broker) -> DeadLetterBox:
     return DeadLetterBox(broker.connection)
 
 
-def letters_in(box: DeadLetterBox, wanted: LettersWanted = ALL) -> Sequence[Letter]:
+def letters_in(box: DeadLetterBox, wanted: LetterFilter = ALL) -> Sequence[Letter]:
     return box.page(wanted, 1_000).letters
 
 
@@ -44,7 +43,7 @@ def test_a_refund_that_is_redriven_twice_once_the_gateway_is_well_ends_its_order
     assert letter.story["attempts"] == "2"
 
     choreography.services.gateway.refund(charge_key(order_id), asked_by_operator=True)
-    redriven = [box.redrive_one(letter.place), box.redrive(LettersWanted(order_id=order_id))]
+    redriven = [box.redrive_one(letter.place), box.redrive(LetterFilter(order_id=order_id))]
     assert [each and each.sent for each in redriven] == [1, 1]
 
     end = choreography.await_end(order_id)
@@ -88,7 +87,7 @@ def test_a_letter_without_its_value_or_of_a_strange_topic_does_not_go_back(broke
 
 
 def test_more_letters_than_one_call_takes_are_all_redriven_once_by_following_the_bookmark(broker: Broker) -> None:
-    box = DeadLetterBox(broker.connection, looked_at=3)
+    box = DeadLetterBox(broker.connection, read_at_most=3)
     for number in range(8):
         broker.topic("orders.dlq").put(b"{}", f"key-{number}".encode(), FROM_ORDERS)
 
@@ -103,7 +102,7 @@ def test_more_letters_than_one_call_takes_are_all_redriven_once_by_following_the
 
 
 def test_letters_that_come_back_while_others_are_redriven_are_not_sent_in_a_circle(broker: Broker) -> None:
-    box = DeadLetterBox(broker.connection, looked_at=2)
+    box = DeadLetterBox(broker.connection, read_at_most=2)
     for _ in range(4):
         broker.topic("orders.dlq").put(b"poison", b"one-key", FROM_ORDERS)
 
@@ -130,7 +129,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(broker: Broker, box:
         seen += [letter.key for letter in page.letters]
 
     assert sorted(seen, key=str) == [f"key-{number}".encode() for number in range(7)]
-    of_orders = [letter.key for letter in letters_in(box, LettersWanted(topic="orders"))]
+    of_orders = [letter.key for letter in letters_in(box, LetterFilter(topic="orders"))]
     assert sorted(of_orders, key=str) == [b"key-1", b"key-3", b"key-5"]
 
 

@@ -10,7 +10,7 @@ from adapters.kafka.cloudevents import to_message
 from domain.commands import RefundPayment
 from domain.events import InventoryFailed, OrderConfirmed, RecordedEvent, ShippingScheduled
 from domain.ids import EventId, OrderId
-from domain.order import Card, OrderStatus, Reason
+from domain.order import Card, OrderStatus, Reason, Step
 from services.orders.store import Stage
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import Choreography, impatient
@@ -138,7 +138,13 @@ def test_an_undo_out_of_attempts_is_a_dead_letter(choreography: Choreography, br
     assert (story["dead_letter_error"], story["dead_letter_attempts"]) == (b"GatewayFault", b"3")
     eventually(lambda: not choreography.parked("payment-service"), "nothing is parked any more")
     choreography.await_status(order_id, OrderStatus.NEEDS_ATTENTION)
-    assert "GatewayFault" in (choreography.services.orders.find(order_id).attention or "")
+    record = choreography.services.orders.find(order_id)
+    assert record.reason is Reason.UNDELIVERABLE_ADDRESS
+    assert record.attention is not None
+    assert (record.attention.step, record.attention.error) == (
+        Step.REFUND_PAYMENT,
+        "GatewayFault: payment gateway: refund: 503 from the card network",
+    )
     assert choreography.await_end(choreography.place()).stage is Stage.CONFIRMED
 
 

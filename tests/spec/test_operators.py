@@ -8,8 +8,18 @@ from comparison.scenarios import SCENARIOS
 from tests.support.faulty_databases import locked
 from tests.support.operators import cancel, pay, pending_pix, retry, step_of, stuck_order
 from tests.support.shop import Shop
-from tests.support.stack import Stack
+from tests.support.stack import Json, Stack
 from tests.support.waiting import eventually
+
+
+def assert_attention(shown: Json) -> None:
+    """The same in both styles: the code why the order is undone, and which compensation failed, since when and why."""
+    assert shown["reason"] == "undeliverable_address"
+    attention = shown["attention"]
+    assert set(attention) == {"step", "since", "error"}
+    assert attention["step"] == "refund_payment"
+    assert attention["error"] == "GatewayFault: payment gateway: refund: 503 from the card network"
+    assert shown["placed_at"] < attention["since"]
 
 
 def test_a_stuck_order_is_shown_and_listed_and_finished_by_an_operator(shop: Shop) -> None:
@@ -17,17 +27,18 @@ def test_a_stuck_order_is_shown_and_listed_and_finished_by_an_operator(shop: Sho
         order_id, other = customers.map(lambda style: stuck_order(shop, style), ["orchestrated"] * 2)
 
     shown = shop.order(order_id)
-    assert "refund_payment keeps failing since" in shown["reason"]
+    assert_attention(shown)
     refund = step_of(shown, "refund_payment")
     assert (refund["status"], refund["attempts"]) == ("retrying", 8)
     assert refund["last_error"] == "payment gateway: refund: 503 from the card network"
     listed = shop.client.get("/orders", params={"status": "needs_attention"}).json()["items"]
     assert {order_id, other} <= {item["order_id"] for item in listed}
+    assert [item["attention"] for item in listed if item["order_id"] == order_id] == [shown["attention"]]
 
     assert retry(shop, order_id).status_code == 202
     end = shop.await_end(order_id)
 
-    assert (end["status"], end["reason"]) == ("cancelled", "undeliverable_address")
+    assert (end["status"], end["reason"], end["attention"]) == ("cancelled", "undeliverable_address", None)
     assert step_of(end, "release_inventory")["attempts"] == 1
     assert shop.order(other)["status"] == "needs_attention"
     assert retry(shop, order_id).status_code == 409

@@ -21,18 +21,18 @@ from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.unit_of_work import SqlUnits
 from api.app import create_app
 from api.dependencies import Dependencies, TemporalUi
-from api.errors import away
-from domain.commands import PlaceOrder
+from api.problems import away
+from domain.commands import FailedCompensation, PlaceOrder, ShowAttention
 from domain.events import OrderRequested
 from domain.ids import OrderId
-from domain.order import OrderRequest, SagaStyle
+from domain.order import OrderRequest, Reason, SagaStyle, Step
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
 from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
-from processes.api.database_probes import database_probes
 from processes.api.dead_letters import DeadLetterBox
 from processes.api.order_control import ChoreographedControl
+from processes.api.wiring import database_probes
 from runtime.settings import Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
 from services.names import DATABASES
@@ -43,25 +43,21 @@ NOWHERE = "127.0.0.1:9"
 
 @dataclass(slots=True)
 class Starter:
-    """Stands for Temporal: it answers or not, starts or not, or keeps the caller waiting until it is let go.
+    """Stands for Temporal: it answers or not, starts sagas or not, or blocks the caller until `release`.
 
-    `asked` counts the questions whether it answers. It forgets at once that it did, unless it is `remembered`.
+    `checks` counts the calls of `answers`.
     """
 
     started: list[OrderId] = field(default_factory=list)
-    asked: int = 0
-    remembered: bool = False
+    checks: int = 0
     away: bool = False
     fails_to_start: bool = False
     _free: asyncio.Event = field(default_factory=asyncio.Event)
     _reached: asyncio.Event = field(default_factory=asyncio.Event)
     _held: bool = False
 
-    def answered_lately(self) -> bool:
-        return self.remembered
-
     async def answers(self) -> bool:
-        self.asked += 1
+        self.checks += 1
         return not self.away
 
     async def start(self, request: OrderRequest) -> None:
@@ -76,7 +72,7 @@ class Starter:
     def hold(self) -> None:
         self._held = True
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._held = False
         self._free.set()
 
@@ -86,7 +82,7 @@ class Starter:
 
 @dataclass(slots=True)
 class Settlements:
-    """Stands for the topic of the gateway's."""
+    """Stands for the topic of the payment settlements."""
 
     announced: list[OrderId] = field(default_factory=list)
     away: bool = False
@@ -97,22 +93,22 @@ class Settlements:
         self.announced.append(order_id)
 
 
-class _Overtaken(OrderService):
-    """As on PostgreSQL, where two that look at the same time both find nothing. SQLite lets them look in turn."""
+class _Colliding(OrderService):
+    """Fails once, as on PostgreSQL when two transactions insert the same row. SQLite runs them one by one."""
 
-    overtaken = False
+    collided = False
 
     def place(self, command: PlaceOrder) -> OrderRequested:
         placed = super().place(command)
-        if not self.overtaken:
-            self.overtaken = True
+        if not self.collided:
+            self.collided = True
             raise ConcurrentChange("the row is there")
         return placed
 
 
 @dataclass(slots=True)
 class Rig:
-    """`services` are those whose events are published; both styles stand on the same databases."""
+    """`services`: those whose events are published. Both styles use the same databases."""
 
     folder: Path
     databases: Databases
@@ -132,7 +128,7 @@ class Rig:
         estate, _ = open_estate(settings)
         workflows = VideoWorkflows(settings)
         handing_over = TaskOutbox(settings, estate, workflows.start)
-        conductor = ChoreographedControl(
+        control = ChoreographedControl(
             orders=published.orders,
             payments=published.payments,
             inventory=published.inventory,
@@ -147,7 +143,7 @@ class Rig:
             in_flight=in_flight,
             accounts=EstateAccounts(estate=estate, handing_over=handing_over),
             videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
-            conductors={SagaStyle.CHOREOGRAPHED: conductor},
+            order_controls={SagaStyle.CHOREOGRAPHED: control},
             settlements=settlements,
             dead_letters=DeadLetterBox(KafkaConnection(bootstrap=NOWHERE)),
             probes=database_probes(databases)[:1],
@@ -162,7 +158,7 @@ class Rig:
         return httpx.AsyncClient(transport=transport, base_url="http://api.test")
 
     def outbox(self) -> list[tuple[str, str]]:
-        """Order and type of each event that waits to be published."""
+        """Order id and type of each event that is not published yet."""
         outbox = Outbox(self.databases.orders)
         try:
             rows = outbox.unpublished(100)
@@ -172,7 +168,7 @@ class Rig:
 
     @contextmanager
     def transactions(self) -> Iterator[list[str]]:
-        """Note `look` or `write` for each transaction that is begun on the Order service's database."""
+        """Record `look` or `write` for each transaction on the database of the Order service."""
         begun: list[str] = []
 
         def note(connection: Connection) -> None:
@@ -186,15 +182,19 @@ class Rig:
             event.remove(engine, "begin", note)
 
     def without_guard(self) -> None:
-        """Take the guard of keys in flight away, as when Redis is."""
+        """Replace the guard of keys in flight by one whose Redis is down."""
         away = RedisInFlightKeys("redis://127.0.0.1:9/2")
         self.dependencies = replace(self.dependencies, in_flight=away)
 
     def collide(self) -> None:
-        """Let the next choreographed placing collide with the same one by another process, which is quicker."""
+        """Let the next choreographed order collide with the same one, placed a moment earlier by another process."""
         units = SqlUnits(self.databases.orders, SqlOrderStore, utc_now, publish=True)
-        colliding = dict(self.dependencies.orders) | {SagaStyle.CHOREOGRAPHED: _Overtaken(units, utc_now)}
+        colliding = dict(self.dependencies.orders) | {SagaStyle.CHOREOGRAPHED: _Colliding(units, utc_now)}
         self.dependencies = replace(self.dependencies, orders=colliding)
+
+    def needs_attention(self, order_id: OrderId) -> None:
+        failed = FailedCompensation(step=Step.REFUND_PAYMENT, error="GatewayFault: 503", reason=Reason.OUT_OF_STOCK)
+        self.services.orders.show_attention(ShowAttention(order_id=order_id, failed=failed))
 
     def lose_databases(self) -> None:
         self.databases.close()

@@ -1,27 +1,66 @@
-"""A body is bounded in size and in time, whatever the app behind it does."""
+"""Request bodies are bounded in size and in time, whatever the route does with them."""
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from starlette.types import Message, Receive, Scope, Send
+import pytest
+from fastapi import APIRouter, FastAPI, Request
+from starlette.types import Message, Scope
 
-from api.limits import BodyLimit
-from api.problems import ApiProblem
+from api.body_limits import BodyGuard
+from api.exception_handlers import add_exception_handlers
 
 STAY = {"type": "http.request", "body": b"x", "more_body": True}
+LAST = {"type": "http.request", "body": b"yz", "more_body": False}
+PROBLEM = b"application/problem+json"
 
 
-async def answered(
-    messages: Iterable[Message], *, headers: Iterable[tuple[bytes, bytes]] = (), limit: int = 10
-) -> list[Message] | bytes:
-    """Return what the caller is answered, or the body when the app gets it. After the messages the caller is silent."""
-    coming, seen, sent = iter(messages), bytearray(), list[Message]()
+@dataclass
+class Site:
+    """An app with our limits: 10 bytes, or 20 for uploads, within 0.05 s."""
 
-    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
-        seen.extend((await receive())["body"])
+    read: list[int] = field(default_factory=list)
+    cancelled: int = 0
+
+    def app(self) -> FastAPI:
+        app, router = FastAPI(), APIRouter()
+        add_exception_handlers(app)
+        app.add_middleware(BodyGuard, limit=10, deadline_s=0.05, uploads={"/videos": 20})
+
+        @router.post("/orders")
+        async def place(request: Request) -> int:
+            return len(await request.body())
+
+        @router.post("/cancel")
+        async def cancel() -> None:
+            self.cancelled += 1
+
+        @router.post("/videos", max_body_size=20)
+        async def upload(request: Request) -> None:
+            async for chunk in request.stream():
+                self.read.append(len(chunk))
+
+        app.include_router(router, max_body_size=10)
+        return app
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+async def post(
+    site: Site, path: str, messages: Iterable[Message], *, length: bytes | None = None, pause_s: float = 0
+) -> Answer | None:
+    """Send the messages, then nothing more. None if the client got no answer."""
+    incoming, sent = iter(messages), list[Message]()
 
     async def receive() -> Message:
-        for message in coming:
+        await asyncio.sleep(pause_s)
+        for message in incoming:
             return message
         await asyncio.Event().wait()
         raise AssertionError
@@ -29,73 +68,62 @@ async def answered(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope: Scope = {"type": "http", "method": "POST", "headers": list(headers)}
-    await BodyLimit(app, limit=limit, deadline_s=0.05)(scope, receive, send)
-    return sent or bytes(seen)
+    headers = [] if length is None else [(b"content-length", length)]
+    scope: Scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
+    await asyncio.wait_for(site.app()(scope, receive, send), 5)
+    if not sent:
+        return None
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return Answer(sent[0]["status"], dict(sent[0]["headers"]), body)
 
 
-def status(answer: list[Message] | bytes) -> int:
-    assert isinstance(answer, list)
-    return int(answer[0]["status"])
+def refused(answer: Answer | None, status: int) -> bool:
+    assert answer is not None
+    assert answer.headers[b"content-type"] == PROBLEM
+    assert answer.headers[b"connection"] == b"close"
+    return answer.status == status
 
 
-async def test_a_body_in_parts_is_put_together() -> None:
-    last = {"type": "http.request", "body": b"yz", "more_body": False}
+async def test_a_body_in_chunks_is_read_as_one() -> None:
+    answer = await post(Site(), "/orders", [STAY, LAST])
 
-    assert await answered([STAY, last]) == b"xyz"
-
-
-async def test_parts_that_add_up_to_too_much_are_refused_before_their_end() -> None:
-    assert status(await answered([STAY] * 11)) == 413
+    assert answer is not None
+    assert answer.body == b"3"
 
 
-async def test_a_length_that_is_too_much_is_refused_before_anything_is_read() -> None:
-    for length in (b"11", b"9" * 5_000):
-        assert status(await answered([], headers=[(b"content-length", length)])) == 413
+async def test_chunks_over_the_limit_are_refused_before_the_body_ends() -> None:
+    assert refused(await post(Site(), "/orders", [STAY] * 11), 413)
 
 
-async def test_a_caller_who_does_not_go_on_is_not_waited_for() -> None:
-    assert status(await answered([STAY])) == 408
+@pytest.mark.parametrize("path", ["/orders", "/cancel", "/nowhere"])
+@pytest.mark.parametrize("length", [b"11", b"9" * 5_000])
+async def test_a_length_over_the_limit_is_refused_before_anything_is_read_or_done(path: str, length: bytes) -> None:
+    site = Site()
+
+    assert refused(await post(site, path, [], length=length), 413)
+    assert site.cancelled == 0
 
 
-async def test_a_caller_who_left_gets_no_answer() -> None:
-    assert await answered([STAY, {"type": "http.disconnect"}]) == b""
+async def test_a_client_that_sends_nothing_more_is_refused_after_the_deadline() -> None:
+    assert refused(await post(Site(), "/orders", [STAY]), 408)
 
 
-async def uploaded(messages: list[Message]) -> tuple[int, list[Message]]:
-    """Return how many bytes the app had got when it ended, and what the caller was answered."""
-    coming, seen, sent = iter(messages), 0, list[Message]()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal seen
-        try:
-            while (message := await receive())["more_body"]:
-                seen += len(message["body"])
-        except ApiProblem as problem:
-            await problem.response()(scope, receive, send)
-
-    async def receive() -> Message:
-        for message in coming:
-            return message
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    scope: Scope = {"type": "http", "method": "POST", "path": "/videos", "headers": []}
-    await BodyLimit(app, limit=1, deadline_s=0.05, uploads={"/videos": 3})(scope, receive, send)
-    return seen, sent
+async def test_a_client_that_sends_a_byte_at_a_time_has_one_deadline_for_the_whole_body() -> None:
+    assert refused(await post(Site(), "/orders", [STAY] * 9, pause_s=0.02), 408)
 
 
-async def test_an_upload_reaches_the_app_in_pieces() -> None:
-    last = {"type": "http.request", "body": b"", "more_body": False}
+async def test_an_upload_is_passed_on_in_chunks_and_has_a_deadline_for_each() -> None:
+    site = Site()
 
-    assert await uploaded([STAY, STAY, STAY, last]) == (3, [])
+    answer = await post(site, "/videos", [*[STAY] * 9, LAST], pause_s=0.02, length=b"11")
+
+    assert answer is not None
+    assert (answer.status, sum(site.read)) == (200, 11)
 
 
-async def test_an_upload_that_is_too_large_or_too_slow_ends_where_it_is() -> None:
-    too_large, too_slow = await uploaded([STAY] * 9), await uploaded([STAY])
+async def test_an_upload_that_is_too_large_or_too_slow_is_refused_where_it_is() -> None:
+    large, slow = Site(), Site()
 
-    assert (too_large[0], status(too_large[1])) == (3, 413)
-    assert (too_slow[0], status(too_slow[1])) == (1, 408)
+    assert refused(await post(large, "/videos", [STAY] * 21), 413)
+    assert refused(await post(slow, "/videos", [STAY]), 408)
+    assert (sum(large.read), sum(slow.read)) == (20, 1)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from api.dependencies import Neighbour
 from api.problems import NotFound, NotPossibleNow
-from api.process_control import Neighbour
 from processes.api.process_control import NeighbourControls, controls_in
 from runtime.run_folder import RunFolder
 from runtime.settings import Settings

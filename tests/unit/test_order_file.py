@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.limits import BODY_LIMIT
+from api.body_limits import BODY_LIMIT
 from cli.order_file import BadLine, OrderLine, count_orders, lines_of, orders_of
 from comparison.scenarios import SCENARIOS
 from services.intake.order_body import OrderPairBody

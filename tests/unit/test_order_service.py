@@ -2,14 +2,23 @@ from datetime import timedelta
 
 import pytest
 
-from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder, RequestCancellation
+from domain.commands import (
+    CancelOrder,
+    ConfirmOrder,
+    CreateOrder,
+    FailedCompensation,
+    PlaceOrder,
+    RequestCancellation,
+    ShowAttention,
+)
 from domain.errors import ImpossibleState, KeyReused, UnknownOrder
 from domain.events import OrderCancelled, OrderConfirmed, OrderCreated
 from domain.ids import OrderId, Sku, new_order_id
 from domain.money import Money
-from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
+from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle, Step
 from runtime.wiring import Services
 from services.orders.service import OrderService
+from services.orders.store import Attention
 from tests.support.examples import BOOK, LAMP, PRICE, SettableClock, a_request
 
 
@@ -134,13 +143,55 @@ def test_a_cancelled_order_cannot_be_confirmed(orders: OrderService) -> None:
         orders.confirm(ConfirmOrder(order_id=order_id))
 
 
-def test_attention_shows_until_it_is_taken_back(orders: OrderService) -> None:
+def failed_refund(order_id: OrderId, error: str = "GatewayFault: 503", reason: Reason | None = None) -> ShowAttention:
+    return ShowAttention(
+        order_id=order_id, failed=FailedCompensation(step=Step.REFUND_PAYMENT, error=error, reason=reason)
+    )
+
+
+def test_attention_is_shown_until_it_is_cleared(orders: OrderService) -> None:
     order_id = created(orders)
 
-    orders.set_attention(order_id, "the refund keeps failing")
+    orders.show_attention(failed_refund(order_id))
     assert orders.find(order_id).status is OrderStatus.NEEDS_ATTENTION
-    orders.set_attention(order_id, None)
+    orders.show_attention(ShowAttention(order_id=order_id, failed=None))
     assert orders.find(order_id).status is OrderStatus.PENDING
+
+
+def test_an_order_that_needs_attention_keeps_the_reason_why_it_is_undone(orders: OrderService) -> None:
+    order_id = created(orders)
+
+    orders.show_attention(failed_refund(order_id, reason=Reason.UNDELIVERABLE_ADDRESS))
+    orders.show_attention(failed_refund(order_id, reason=None))
+
+    assert orders.find(order_id).reason is Reason.UNDELIVERABLE_ADDRESS
+
+
+def test_a_repeated_failure_replaces_the_error_and_keeps_the_time_of_the_first(
+    orders: OrderService, clock: SettableClock
+) -> None:
+    order_id = created(orders)
+
+    orders.show_attention(failed_refund(order_id, "first"))
+    clock.now += timedelta(minutes=1)
+    orders.show_attention(failed_refund(order_id, "second"))
+    repeated = orders.find(order_id).attention
+    orders.show_attention(ShowAttention(order_id=order_id, failed=None))
+    orders.show_attention(failed_refund(order_id, "third"))
+
+    first = clock.now - timedelta(minutes=1)
+    assert repeated == Attention(step=Step.REFUND_PAYMENT, since=first, error="second")
+    assert orders.find(order_id).attention == Attention(step=Step.REFUND_PAYMENT, since=clock.now, error="third")
+
+
+def test_a_finished_order_never_needs_attention(orders: OrderService) -> None:
+    order_id = created(orders)
+    orders.cancel(CancelOrder(order_id=order_id, reason=Reason.OUT_OF_STOCK))
+    before = orders.find(order_id)
+
+    orders.show_attention(failed_refund(order_id, reason=Reason.TIMED_OUT))
+
+    assert orders.find(order_id) == before
 
 
 def test_asking_twice_for_cancellation_is_asking_once(orders: OrderService) -> None:

@@ -5,14 +5,21 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, select, tuple_
 
-from adapters.codec import decode_order, decode_request, encode_order, encode_request
+from adapters.codec import (
+    decode_attention,
+    decode_order,
+    decode_request,
+    encode_attention,
+    encode_order,
+    encode_request,
+)
 from adapters.sql.dialects import inserting
 from adapters.sql.stores.order_rows import OrderRows
 from adapters.sql.tables import never_created, orders, prices
 from domain.ids import OrderId, Sku
 from domain.money import Money
-from domain.order import Reason, SagaStyle
-from services.orders.store import OrderFilter, OrderRecord, Stage
+from domain.order import Reason, SagaStyle, Step
+from services.orders.store import Attention, OrderFilter, OrderRecord, Stage
 
 
 class SqlOrderStore:
@@ -68,9 +75,17 @@ def order_record(row: RowMapping) -> OrderRecord:
         placed_at=row["placed_at"],
         order=decode_order(row["priced_order"]) if row["priced_order"] else None,
         reason=Reason(row["reason"]) if row["reason"] else None,
-        attention=row["attention"],
+        attention=_attention(row),
         finished_at=row["finished_at"],
     )
+
+
+def _attention(row: RowMapping) -> Attention | None:
+    text = row["attention"]
+    if not text or text.startswith("{"):
+        return decode_attention(text) if text else None
+    # A row from before the column held JSON: the error alone, of the only compensation that can run out of attempts.
+    return Attention(step=Step.REFUND_PAYMENT, since=row["placed_at"], error=text)
 
 
 def _row(record: OrderRecord) -> dict[str, Any]:
@@ -82,7 +97,7 @@ def _row(record: OrderRecord) -> dict[str, Any]:
         "request": encode_request(record.request).decode(),
         "priced_order": encode_order(record.order).decode() if record.order else None,
         "reason": record.reason,
-        "attention": record.attention,
+        "attention": encode_attention(record.attention).decode() if record.attention else None,
         "placed_at": record.placed_at,
         "finished_at": record.finished_at,
     }

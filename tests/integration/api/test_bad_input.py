@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 import httpx2 as httpx
 import pytest
 
+from api.cursors import encode_cursor
 from tests.support.api_bodies import MISSING, ORDER, PRODUCT, changed
+from tests.support.api_rig import Rig
 
 LINE = {"sku": "COFFEE", "quantity": 1}
+UNKNOWN = "0b1f5e9a-3f0e-4d5e-9f6b-111111111111"
 
 
 def fields(answer: httpx.Response) -> list[str]:
@@ -118,7 +121,15 @@ async def test_an_idempotency_key_has_1_to_255_characters(client: httpx.AsyncCli
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("cursor=nonsense", "cursor"), ("cursor=%00", "cursor"), ("style=both", "style"), ("limit=0", "limit")],
+    [
+        ("cursor=nonsense", "cursor"),
+        ("cursor=%00", "cursor"),
+        (f"cursor={encode_cursor('2026-01-01T00:00:00+00:00')}", "cursor"),
+        (f"cursor={encode_cursor('2026-01-01T00:00:00+00:00', 'not an id')}", "cursor"),
+        (f"cursor={encode_cursor('0001-01-01T00:00:00+14:00', UNKNOWN)}", "cursor"),
+        ("style=both", "style"),
+        ("limit=0", "limit"),
+    ],
 )
 async def test_a_list_names_the_parameter_that_is_wrong(client: httpx.AsyncClient, query: str, field: str) -> None:
     assert fields(await client.get(f"/orders?{query}")) == [field]
@@ -138,6 +149,15 @@ async def test_a_body_over_64_kib_is_refused_whether_it_says_its_length_or_not(
 
     assert [announced.status_code, chunked.status_code] == [413, 413]
     assert announced.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_request_with_a_body_over_64_kib_changes_nothing(rig: Rig, client: httpx.AsyncClient) -> None:
+    order_id = (await client.post("/orders", json=ORDER)).json()["order_id"]
+
+    refused = await client.post(f"/orders/{order_id}/cancel", content=b" " * (64 * 1024 + 1))
+
+    assert (refused.status_code, refused.headers["content-type"]) == (413, "application/problem+json")
+    assert [event_type for _, event_type in rig.outbox()] == ["order.requested"]
 
 
 async def test_a_body_of_64_kib_is_read(client: httpx.AsyncClient) -> None:

@@ -21,7 +21,7 @@ FIELDS = {
 
 @pytest.fixture
 def rig_on_broker(rig: Rig, broker: Broker) -> Rig:
-    rig.dependencies = replace(rig.dependencies, dead_letters=DeadLetterBox(broker.connection, looked_at=20))
+    rig.dependencies = replace(rig.dependencies, dead_letters=DeadLetterBox(broker.connection, read_at_most=20))
     return rig
 
 

@@ -55,7 +55,7 @@ async def test_an_order_on_its_way_is_not_cancelled(rig: Rig, client: httpx.Asyn
     order = await created(rig, client)
     rig.services.shipping.schedule(ScheduleShipping(order=order))
 
-    assert "on its way" in refused(await client.post(f"/orders/{order.order_id}/cancel"), 409)
+    assert "shipping is scheduled" in refused(await client.post(f"/orders/{order.order_id}/cancel"), 409)
 
 
 @pytest.mark.parametrize("action", ["cancel", "compensation/retry"])
@@ -76,7 +76,7 @@ async def test_an_operator_mends_a_refund_that_keeps_failing(rig: Rig, client: h
     for _ in range(3):
         with pytest.raises(GatewayFault):
             rig.services.payments.refund(RefundPayment(order_id=order.order_id, reason=Reason.OUT_OF_STOCK))
-    rig.services.orders.set_attention(order.order_id, "the refund keeps failing")
+    rig.needs_attention(order.order_id)
     before = (await client.get(f"/orders/{order.order_id}")).json()
 
     answer = await client.post(f"/orders/{order.order_id}/compensation/retry")

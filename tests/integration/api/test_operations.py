@@ -7,6 +7,7 @@ import httpx2 as httpx
 import pytest
 import structlog
 
+from api.dependencies import Probe
 from tests.support.api_bodies import ORDER
 from tests.support.api_rig import Rig
 
@@ -25,23 +26,19 @@ async def test_readyz_names_each_dependency_that_answers(client: httpx.AsyncClie
     }
 
 
-class Refusing:
-    name = "kafka"
-
-    async def ask(self) -> None:
-        raise ConnectionRefusedError
+async def refuse() -> None:
+    raise ConnectionRefusedError
 
 
-class Silent:
-    name = "redis"
-
-    async def ask(self) -> None:
-        await asyncio.Event().wait()
+async def hang() -> None:
+    await asyncio.Event().wait()
 
 
 async def test_readyz_is_a_503_that_names_who_does_not_answer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.routers.operations.PROBE_DEADLINE_S", 0.05)
-    rig.dependencies = replace(rig.dependencies, probes=[*rig.dependencies.probes, Refusing(), Silent()])
+    rig.dependencies = replace(
+        rig.dependencies, probes=[*rig.dependencies.probes, Probe("kafka", refuse), Probe("redis", hang)]
+    )
 
     async with rig.client() as client:
         answer = await client.get("/readyz")

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 import httpx2 as httpx
 import pytest
 
+from api.dependencies import Neighbour
 from api.problems import NotPossibleNow
-from api.process_control import Neighbour
+from api.routers.page import STATIC
 from tests.support.api_bodies import ORDER
 from tests.support.api_rig import Rig
 
@@ -55,8 +56,6 @@ async def test_the_page_loads_nothing_from_elsewhere_and_runs_no_inline_script(c
 
 
 async def test_the_whole_page_is_small(client: httpx.AsyncClient) -> None:
-    from api.routers.page import STATIC  # noqa: PLC0415 - beside its only use
-
     page = await client.get("/")
     files = {path.name: await client.get(f"/static/{path.name}") for path in STATIC.iterdir()}
 

@@ -118,11 +118,19 @@ async def test_compensations_follow_the_steps_in_the_order_in_which_they_run(
 
 async def test_an_order_that_needs_attention_says_why(rig: Rig, client: httpx.AsyncClient) -> None:
     order_id = await placed(client)
-    rig.services.orders.set_attention(order_id, "the refund keeps failing")
+    rig.needs_attention(order_id)
 
     shown = (await client.get(f"/orders/{order_id}")).json()
+    (listed,) = (await client.get("/orders")).json()["items"]
 
-    assert (shown["status"], shown["reason"]) == ("needs_attention", "the refund keeps failing")
+    assert (shown["status"], shown["reason"]) == ("needs_attention", "out_of_stock")
+    assert shown["attention"] == {
+        "step": "refund_payment",
+        "since": shown["attention"]["since"],
+        "error": "GatewayFault: 503",
+    }
+    assert shown["placed_at"] < shown["attention"]["since"]
+    assert listed == {name: shown[name] for name in listed}
 
 
 async def test_the_timeline_merges_the_logs_and_tells_no_token(rig: Rig, client: httpx.AsyncClient) -> None:
@@ -176,7 +184,7 @@ async def test_orders_that_come_while_a_list_is_read_do_not_shift_its_pages(clie
 async def test_a_list_is_filtered_by_style_and_status(rig: Rig, client: httpx.AsyncClient) -> None:
     pending, attention = await placed(client), await placed(client)
     other = await placed(client, ORDER | {"style": "orchestrated"})
-    rig.services.orders.set_attention(attention, "look at it")
+    rig.needs_attention(attention)
 
     async def listed(query: str) -> list[str]:
         return [order["order_id"] for order in (await client.get(f"/orders?{query}")).json()["items"]]

@@ -1,6 +1,6 @@
-"""What becomes of each exception."""
+"""Maps each exception to its problem details, so that no route catches what it cannot handle."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,26 +11,27 @@ from starlette.exceptions import HTTPException
 
 from api.problems import (
     ApiProblem,
-    EngineAway,
+    BodyTooLarge,
+    BodyTooSlow,
     FieldError,
     InvalidRequest,
     NotFound,
     Problem,
     ProblemResponse,
     ReusedKey,
+    away,
     problem_response,
 )
 from domain.errors import Fault, KeyReused, UnknownOrder, UnknownProduct
 
 log = structlog.get_logger()
 
-RETRY_AFTER_S = 2
 ERRORS_SHOWN = 100
 _PAYMENT_TAGS = frozenset({"card", "pix"})
+_OF_FRAMEWORK: Mapping[int, type[ApiProblem]] = {413: BodyTooLarge, 408: BodyTooSlow}
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Give every exception its problem, so that no route catches what it cannot mend."""
+def add_exception_handlers(app: FastAPI) -> None:
     app.exception_handler(ApiProblem)(_own)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
@@ -38,11 +39,7 @@ def answer_problems(app: FastAPI) -> None:
     app.exception_handler(UnknownProduct)(_unknown)
     app.exception_handler(KeyReused)(_key_reused)
     app.exception_handler(Fault)(_fault)
-    app.exception_handler(Exception)(_unforeseen)
-
-
-def away(what: str, so: str = "what was done so far is repeated without harm") -> EngineAway:
-    return EngineAway(f"{what} does not answer; {so}; try again", headers={"Retry-After": str(RETRY_AFTER_S)})
+    app.exception_handler(Exception)(_unexpected)
 
 
 def _own(_: Request, error: ApiProblem) -> ProblemResponse:
@@ -58,30 +55,33 @@ def _key_reused(_: Request, error: KeyReused) -> ProblemResponse:
 
 
 def _fault(_: Request, error: Fault) -> ProblemResponse:
-    log.warning("a fault reached the caller", fault=type(error).__name__, error=str(error))
+    log.warning("request failed with a fault", fault=type(error).__name__, error=str(error))
     return away("a service").response()
 
 
-def _unforeseen(_: Request, error: Exception) -> ProblemResponse:
-    log.error("an unforeseen error reached the caller", error=type(error).__name__, exc_info=error)
+def _unexpected(_: Request, error: Exception) -> ProblemResponse:
+    log.error("request failed with an unexpected error", error=type(error).__name__, exc_info=error)
     return problem_response(
-        Problem(title="Internal Server Error", status=500, detail="this is a fault of the server, not of the request")
+        Problem(title="Internal Server Error", status=500, detail="the error is in the server, not in the request")
     )
 
 
 def _http(_: Request, error: HTTPException) -> ProblemResponse:
-    if error.status_code == HTTPStatus.BAD_REQUEST:
-        # the framework's answer to a body that it could not even begin to decode
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's answer to a body that it cannot decode at all
         return _not_json()
+    headers = dict(error.headers or {})
+    if error.status_code in _OF_FRAMEWORK:
+        # The rest of the body is not read, so the connection cannot serve another request.
+        headers["Connection"] = "close"
+        return _OF_FRAMEWORK[error.status_code](str(error.detail), headers=headers).response()
     return problem_response(
         Problem(title=HTTPStatus(error.status_code).phrase, status=error.status_code, detail=str(error.detail)),
-        error.headers,
+        headers,
     )
 
 
 def _not_json() -> ProblemResponse:
-    message = "is not JSON"
-    return InvalidRequest(f"the body {message}", errors=[FieldError(field="body", message=message)]).response()
+    return InvalidRequest.of_field("body", "is not JSON").response()
 
 
 def _invalid(_: Request, error: RequestValidationError) -> ProblemResponse:
@@ -89,12 +89,12 @@ def _invalid(_: Request, error: RequestValidationError) -> ProblemResponse:
     if any(each["type"] == "json_invalid" for each in found):
         return _not_json()
     errors = [FieldError(field=_field(each), message=_message(each)) for each in found[:ERRORS_SHOWN]]
-    named = ", ".join(dict.fromkeys(each.field for each in errors))
-    return InvalidRequest(f"not valid: {named}", errors=errors).response()
+    names = ", ".join(dict.fromkeys(each.field for each in errors))
+    return InvalidRequest(f"not valid: {names}", errors=errors).response()
 
 
 def _field(error: dict[str, Any]) -> str:
-    """Name the field as the caller wrote it: `lines.0.quantity`, `Idempotency-Key`, `cursor`."""
+    """The name as the client wrote it: `lines.0.quantity`, `Idempotency-Key`, `cursor`."""
     source, *path = error["loc"]
     if source == "header":
         return "-".join(word.capitalize() for word in str(path[0]).split("-"))
@@ -109,10 +109,10 @@ def _message(error: dict[str, Any]) -> str:
     return str(error["msg"])
 
 
-def _without_tags(path: Sequence[str | int]) -> list[str]:
-    """Drop what the validation adds between `payment` and its field: which kind of payment it took it for."""
-    kept: list[str] = []
+def _without_tags(path: Sequence[str | int]) -> Iterator[str]:
+    """Drop the tag that pydantic inserts between `payment` and its field: the kind of payment that it chose."""
+    previous: str | int = ""
     for part in path:
-        if not (kept and kept[-1] == "payment" and part in _PAYMENT_TAGS):
-            kept.append(str(part))
-    return kept
+        if not (previous == "payment" and part in _PAYMENT_TAGS):
+            yield str(part)
+        previous = part
