@@ -11,7 +11,7 @@ from comparison.columns import wrong_outcome
 from comparison.report import report
 from comparison.results import Comparison
 from comparison.table import tables
-from runtime.audit_printing import print_verdict
+from runtime.console import print_verdict
 
 
 def show(comparison: Comparison, console: Console, *, json_file: Path | None, report_file: Path) -> None:

@@ -1,9 +1,8 @@
-"""A stack of its own for one command: `twinsaga up` as a child process, on free ports, stopped at the end."""
+"""A stack for one command: `twinsaga up` as a child process on free ports, stopped at the end."""
 
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,21 +15,24 @@ from runtime import parent_death
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 
-LOOK_EVERY_S = 0.05
+POLL_INTERVAL_S = 0.05
 CONNECTIONS = 64
 KEEP_IDLE_S = 2.0
 
 
 @contextmanager
 def child_stack(settings: Settings, folder: Path, *names: str) -> Iterator[dict[str, Any]]:
-    """Yield the content of the ready file. Without names everything is started; the stack dies with this process.
+    """Yield the content of the ready file. `names` are the processes to start, by default all of them.
+
+    The stack ends with this process, even if this process is killed.
 
     Raises:
-        CannotRun: the stack did not come up; the message has the last lines that it printed.
+        CannotRun: the stack did not start; the message contains the last lines that it printed.
     """
     ready, log = folder / "ready.json", folder / "up.log"
-    up = [sys.executable, "-m", "cli", "up", "--free-ports", "--data", str(folder), "--ready-file", str(ready)]
-    command = [*parent_death.command_prefix(), *up, *(("--only", ",".join(names)) if names else ())]
+    options = ["--free-ports", "--data", str(folder), "--ready-file", str(ready)]
+    options += ["--only", ",".join(names)] if names else []
+    command = [*parent_death.command_prefix(), *parent_death.python_module("cli", "up", *options)]
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
             command,
@@ -48,7 +50,7 @@ def child_stack(settings: Settings, folder: Path, *names: str) -> Iterator[dict[
 
 
 def calls_to(api: str, timeout_s: float) -> httpx.AsyncClient:
-    """A client that gives up an idle connection before uvicorn does: no call goes out on one that is just closing."""
+    """Return a client that drops an idle connection before uvicorn does: no request meets a closing connection."""
     limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEP_IDLE_S)
     return httpx.AsyncClient(base_url=api, timeout=timeout_s, limits=limits)
 
@@ -58,8 +60,8 @@ def _await(process: "subprocess.Popen[bytes]", ready: Path, log: Path, deadline_
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > end:
             lines = "\n    ".join(log.read_text(errors="replace").splitlines()[-20:])
-            raise CannotRun(f"the stack did not come up. It printed:\n    {lines}")
-        time.sleep(LOOK_EVERY_S)
+            raise CannotRun(f"the stack did not start. It printed:\n    {lines}")
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _stop(process: "subprocess.Popen[bytes]", deadline_s: float) -> None:

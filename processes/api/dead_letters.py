@@ -17,7 +17,7 @@ from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_
 from adapters.kafka.dead_letter_reader import Letter, LettersOnBroker, Place
 from adapters.kafka.dead_letters import DeadLettersAway
 from api.dead_letters import Bookmark, LettersWanted
-from runtime.topics import CONSUMED_TOPICS
+from runtime.kafka import CONSUMED_TOPICS
 
 LOOKED_AT = 10_000
 """At most so many letters are read for one page, and so many redriven at one call; a bookmark leads on."""

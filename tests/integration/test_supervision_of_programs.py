@@ -15,7 +15,7 @@ from embedded.process_log import ProcessLog
 from embedded.program import Program, wait_until
 from embedded.supervisor import Limits, ProgramFailed, Supervisor
 from runtime.errors import CannotRun
-from runtime.liveness_checks import file_exists
+from runtime.readiness import file_exists
 from tests.integration.test_supervision import runs
 from tests.stack import eventually
 

@@ -26,7 +26,7 @@ from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER
 from processes import order_mails as serve_order_mails
 from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
-from runtime.topics import ALL_TOPICS
+from runtime.kafka import ALL_TOPICS
 from twinsaga_bridges.kafka.producer import OutgoingEvent, _binary
 
 GENERATED = generated()

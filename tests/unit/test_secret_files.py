@@ -58,7 +58,7 @@ def test_a_password_that_everybody_knows_is_refused_in_production_only(
 ) -> None:
     monkeypatch.setenv(variable, value)
 
-    with pytest.raises(CannotRun, match=f"{variable}: has a password that everybody knows") as refused:
+    with pytest.raises(CannotRun, match=f"{variable}: has a well-known password") as refused:
         load_settings()
 
     assert value not in str(refused.value)
