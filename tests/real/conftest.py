@@ -1,4 +1,4 @@
-"""One stack on real servers, which the tests kill and start again with the script that started them."""
+"""One stack on real servers, which the tests kill and start again by the script that started them."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from tests.shop import Shop
 from tests.stack import Stack, running_stack
 
 SCRIPT = "TWINSAGA_TEST_SERVERS_SCRIPT"
-"""A program with the commands `kill DIR NAME` and `up DIR NAME`: DIR is the folder of the file with the addresses."""
+"""A program that takes `kill DIR NAME` and `up DIR NAME`, DIR being the folder of the file with the addresses."""
 START_DEADLINE_S = 180.0
 
 
@@ -26,11 +26,11 @@ class Servers:
         self._call("kill", name)
 
     def start(self, name: str) -> None:
-        """Return once it answers."""
+        """Return when it answers."""
         self._call("up", name)
 
     def _call(self, verb: str, name: str) -> None:
-        subprocess.run(  # noqa: S603 - the program comes from the environment of the tests
+        subprocess.run(  # noqa: S603 - given by whoever gave the servers
             [self.script, verb, str(self.folder), name], check=True, capture_output=True, timeout=START_DEADLINE_S
         )
 
