@@ -67,7 +67,7 @@ def supervisor(folder: Path, reports: Reports, limits: Limits = LIMITS) -> Super
     return Supervisor(folder / "logs", limits, reports, reports.changed)
 
 
-async def test_what_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
+async def test_a_program_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
     code = (
         "import os, pathlib, signal, subprocess, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
@@ -104,7 +104,7 @@ async def test_groups_stop_in_reverse_order(tmp_path: Path) -> None:
     assert stopped.read_text().split() == ["service", "engine"]
 
 
-async def test_what_never_answers_is_a_failure_with_its_last_lines(tmp_path: Path) -> None:
+async def test_a_program_that_never_answers_fails_with_its_last_lines(tmp_path: Path) -> None:
     async def never() -> bool:
         return False
 
@@ -130,21 +130,21 @@ async def test_even_a_clean_exit_is_a_death_and_pauses_grow(tmp_path: Path) -> N
     assert all("brief died: exit code 0, ['bye'" in line for line in reports.lines)
 
 
-async def test_what_cannot_be_mended_after_a_restart_is_started_again(tmp_path: Path) -> None:
+async def test_a_program_whose_restart_hook_fails_is_restarted(tmp_path: Path) -> None:
     steps: list[str] = []
 
     async def prepare() -> None:
         steps.append("runs" if runs(reports.running["broker"]) else "prepared")
 
-    async def mend() -> None:
-        steps.append("mended")
+    async def repair() -> None:
+        steps.append("repaired")
         if len(steps) == 2:
             raise CannotRun("the topics could not be made")
 
     reports, ready = Reports(), tmp_path / "ready"
     code = "import os, pathlib, signal; pathlib.Path(os.environ['READY']).touch(); signal.pause()"
     supervised = supervisor(tmp_path, reports)
-    broker = replace(python("broker", code, ready), before_restart=prepare, after_restart=mend)
+    broker = replace(python("broker", code, ready), before_restart=prepare, after_restart=repair)
     await asyncio.wait_for(supervised.start([broker]), DEADLINE_S)
     assert steps == []
 
@@ -152,7 +152,7 @@ async def test_what_cannot_be_mended_after_a_restart_is_started_again(tmp_path: 
     await asyncio.wait_for(wait_until(lambda: reports.says("broker restarted")), DEADLINE_S)
     await supervised.stop()
 
-    assert steps == ["prepared", "mended"] * 2
+    assert steps == ["prepared", "repaired"] * 2
     assert reports.lines == [
         "broker died: killed by SIGKILL, [], 0.2",
         "broker died: the topics could not be made, [], 0.4",
@@ -160,7 +160,7 @@ async def test_what_cannot_be_mended_after_a_restart_is_started_again(tmp_path: 
     ]
 
 
-async def test_what_is_held_stays_away_until_it_is_released_and_has_not_died(tmp_path: Path) -> None:
+async def test_a_held_program_stays_stopped_until_released_and_has_not_died(tmp_path: Path) -> None:
     reports, hold = Reports(), tmp_path / "hold"
     code = "import os, pathlib, signal; pathlib.Path(os.environ['READY']).touch(); signal.pause()"
     program = replace(python("service", code, tmp_path / "ready"), is_held=hold.exists)
@@ -181,7 +181,7 @@ async def test_what_is_held_stays_away_until_it_is_released_and_has_not_died(tmp
     assert reports.lines == ["service held", "service restarted"]
 
 
-async def test_what_is_kept_away_is_started_again_and_has_not_died(tmp_path: Path) -> None:
+async def test_a_program_that_was_kept_away_is_restarted_and_has_not_died(tmp_path: Path) -> None:
     reports = Reports()
     code = "import os, pathlib, signal; pathlib.Path(os.environ['READY']).touch(); signal.pause()"
     supervised = supervisor(tmp_path, reports)
@@ -203,7 +203,7 @@ async def test_what_is_kept_away_is_started_again_and_has_not_died(tmp_path: Pat
     assert reports.lines == ["service restarted"]
 
 
-async def test_what_is_being_started_is_kept_away_too(tmp_path: Path) -> None:
+async def test_a_starting_program_is_kept_away_too(tmp_path: Path) -> None:
     reports, may_start = Reports(), tmp_path / "may start"
     code = (
         f"import os, pathlib, signal, time; gate = pathlib.Path({str(may_start)!r});"
@@ -259,7 +259,7 @@ def test_a_log_stays_below_twice_its_limit(tmp_path: Path) -> None:
     assert log.last_lines(1) == ["the last one"]
 
 
-def test_the_log_of_the_run_before_is_put_aside(tmp_path: Path) -> None:
+def test_the_log_of_the_previous_run_is_kept(tmp_path: Path) -> None:
     log = ProcessLog(tmp_path / "kept.log", max_bytes=1_000)
     log.path.write_text("before\n")
 
