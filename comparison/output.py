@@ -13,7 +13,7 @@ from comparison.as_json import as_json
 from comparison.columns import COSTS, TIMES, Column, columns_with_values, sections, wrong_outcome
 from comparison.report import report
 from comparison.results import Comparison, Result
-from runtime.audit_printing import print_verdict
+from runtime.console import print_verdict
 
 ONLY_IN_REPORT = frozenset({"p95 ms", "p99 ms"})
 

@@ -1,0 +1,1 @@
+"""The stack on one machine: engines from Python wheels and our processes, under one supervisor."""

@@ -1,7 +1,7 @@
-"""Where the embedded stack listens: what the settings say, or free ports."""
+"""Where the embedded stack listens: at the addresses of the settings, or on free ports."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -22,7 +22,7 @@ TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
     "smtp_address",
     "mail_page_url",
 )
-METRICS = {name: f"{name.replace('-', '_')}_metrics_port" for name in SERVICES}
+METRICS = {service: f"{service.replace('-', '_')}_metrics_port" for service in SERVICES}
 LISTENING = {
     "temporal": (TEMPORAL, TEMPORAL_UI),
     "kafka": (KAFKA,),
@@ -33,7 +33,7 @@ LISTENING = {
     **{name: (setting,) for name, setting in METRICS.items()},
 }
 HOST_OF_PORT = {API: "api_host", **dict.fromkeys(METRICS.values(), "metrics_host")}
-"""The settings that are a port alone, and where the host is to which it belongs."""
+"""Settings that hold only a port, each with the setting that holds its host."""
 
 PAGES = {TEMPORAL_UI, FLOWER, MAIL_PAGE}
 
@@ -47,7 +47,7 @@ class Address(NamedTuple):
 
 
 def address_of(settings: Settings, setting: str) -> Address:
-    """Raises CannotRun when the setting's value carries no port."""
+    """Raises CannotRun if the setting names no port, or several servers."""
     if setting in HOST_OF_PORT:
         return Address(getattr(settings, HOST_OF_PORT[setting]), getattr(settings, setting))
     value = getattr(settings, setting)
@@ -56,7 +56,7 @@ def address_of(settings: Settings, setting: str) -> Address:
         raise CannotRun(f"{PREFIX}{setting.upper()} names several servers: leave that engine out with --only")
     parts = urlsplit(text if "//" in text else f"//{text}")
     if parts.hostname is None or parts.port is None:
-        raise CannotRun(f"{PREFIX}{setting.upper()} has to name a host and a port for the embedded stack")
+        raise CannotRun(f"{PREFIX}{setting.upper()} must name a host and a port for the embedded stack")
     return Address(parts.hostname, parts.port)
 
 
@@ -73,7 +73,7 @@ def with_free_ports(settings: Settings, names: Iterable[str], ports: PortReserva
 
 
 def refuse_taken_ports(settings: Settings, names: Iterable[str]) -> None:
-    """Raises CannotRun that names the setting of a port in use, or of an engine that runs elsewhere."""
+    """Raises CannotRun, which names the setting, if a port is in use or an address is of another machine."""
     for setting in _listening(names):
         variable = f"{PREFIX}{setting.upper()}"
         address = address_of(settings, setting)
@@ -89,3 +89,28 @@ def all_ports_free(settings: Settings, names: Iterable[str]) -> bool:
 
 def _listening(names: Iterable[str]) -> list[str]:
     return [setting for name in names for setting in LISTENING.get(name, ())]
+
+
+def ready_content(settings: Settings, names: Iterable[str], processes: Mapping[str, int]) -> dict[str, Any]:
+    """Return the content of the ready file, by which scripts and tests find a running stack.
+
+    An engine that is not started here has the address of the settings; its pages are left out.
+    """
+    content: dict[str, Any] = {
+        "temporal": settings.temporal_address,
+        "kafka": settings.kafka_bootstrap,
+        "redis": settings.redis_url.get_secret_value(),
+        "data": str(settings.data_dir),
+        "processes": dict(processes),
+    }
+    if "api" in names:
+        content["api"] = f"http://{address_of(settings, 'api_port')}"
+    if "temporal" in names:
+        content["temporal_ui"] = settings.temporal_ui_url
+    if "flower" in names:
+        content["flower"] = settings.flower_url
+    if "mail" in names:
+        content["mail"] = settings.mail_page_url
+    if metrics := {name: f"http://{address_of(settings, METRICS[name])}/metrics" for name in names if name in METRICS}:
+        content["metrics"] = metrics
+    return content

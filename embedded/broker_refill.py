@@ -1,19 +1,21 @@
+"""Restores the topics and the unfinished events of the embedded broker, which keeps both in memory only."""
+
 from domain.errors import Fault
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 
 
 def fill_broker(settings: Settings, *, events_again: bool, restarted: bool = False) -> None:
-    """Make the missing topics and, with `events_again`, publish what unfinished orders had published once more.
+    """Create the missing topics. With `events_again`, republish the events of unfinished orders from the event logs.
 
-    The embedded broker lives in memory and is empty whenever it starts; the event log has what it lost. `restarted`:
-    clients are connected already, and their questions make topics too, so what is sent at once might be lost with them.
+    `restarted`: clients are connected already. Their metadata requests create topics too, which are then replaced, so
+    wait until the topics have settled: an event that is published earlier could be lost.
 
     Raises:
         CannotRun: the broker or a database does not answer.
     """
-    # Imported here, so that the engines are started before the clients of Kafka and of the databases are loaded.
-    from runtime.topics import await_settled_topics, create_topics  # noqa: PLC0415
+    # Imported here, so that the engines start before the clients of Kafka and of the databases are loaded.
+    from runtime.kafka import await_settled_topics, create_topics  # noqa: PLC0415
 
     create_topics(settings)
     if restarted:
@@ -26,6 +28,6 @@ def fill_broker(settings: Settings, *, events_again: bool, restarted: bool = Fal
         try:
             publish_unfinished_again(databases)
         except Fault as fault:
-            raise CannotRun(f"the events of unfinished orders could not be published again: {fault}") from fault
+            raise CannotRun(f"the events of unfinished orders could not be republished: {fault}") from fault
         finally:
             databases.close()

@@ -1,4 +1,4 @@
-"""The three engines of the embedded stack as programs, each with its probe."""
+"""The commands of the three engines of the embedded stack, each with its readiness check."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,7 @@ from pathlib import Path
 from embedded.addresses import KAFKA, REDIS, TEMPORAL, TEMPORAL_UI, address_of
 from embedded.binaries import kafka_binary, redis_binary, temporal_binary
 from embedded.program import Program
-from runtime.liveness_checks import http_answers, kafka_answers, redis_answers
+from runtime.readiness import http_answers, kafka_answers, redis_answers
 from runtime.settings import Settings
 from workflows.saga_status import SEARCH_ATTRIBUTES
 
@@ -20,11 +20,11 @@ def temporal(settings: Settings) -> Program:
     command += ["--namespace", settings.temporal_namespace]
     # The default file store collapses under load.
     command += ["--db-filename", str(settings.data_dir / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"]
-    # It polls its one shard 20 times a second by default, which adds 40 ms to every workflow task.
+    # By default the server polls its one shard 20 times a second, which adds 40 ms to every workflow task.
     command += ["--dynamic-config-value", "history.transferProcessorMaxPollRPS=1000"]
     for attribute in SEARCH_ATTRIBUTES:
         command += ["--search-attribute", f"{attribute}=Keyword"]
-    # Asked through the UI, so that the answer stands for both.
+    # Through the UI, so that one request checks both.
     probe = partial(http_answers, ui.host, ui.port, f"/api/v1/namespaces/{settings.temporal_namespace}")
     return Program(name="temporal", command=tuple(command), environment=settings.as_environment(), answers=probe)
 

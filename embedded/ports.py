@@ -1,4 +1,4 @@
-"""Ports that are free, and stay ours among the stacks of one machine."""
+"""Free ports, reserved against the other stacks of this machine."""
 
 import fcntl
 import os
@@ -9,8 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-# Below the range from which the kernel gives ports to outgoing connections: a port is still free when its process
-# restarts.
+# Below the kernel's range for outgoing connections, so that a port is still free when its process restarts.
 LOWEST, HIGHEST = 15_000, 32_000
 ATTEMPTS = 1_000
 
@@ -26,7 +25,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 class PortReservations:
-    """Two stacks that start at once get different ports: a locked file stands for each, until we end."""
+    """Locks a file for each port, so that stacks that start at the same time take different ports."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.gettempdir()) / f"twinsaga-ports-{os.getuid()}"
@@ -35,7 +34,7 @@ class PortReservations:
     def take(self, host: str) -> int:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         for _ in range(ATTEMPTS):
-            port = random.randrange(LOWEST, HIGHEST)  # noqa: S311 - no secret
+            port = random.randrange(LOWEST, HIGHEST)  # noqa: S311 - not a secret
             if is_free(host, port) and self._locked(port):
                 return port
         message = f"no free port found between {LOWEST} and {HIGHEST}"
@@ -55,7 +54,7 @@ class PortReservations:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever released it may have removed the file between our open and our lock.
+            # Its former holder may have unlinked the file between our open and our lock.
             if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
                 self._held.append((descriptor, path))
                 return True

@@ -1,4 +1,4 @@
-"""What one process has written: appended by the process itself, kept below a size, shown when the process dies."""
+"""The log of one process: the process appends to it, its size is bounded, its end is shown when the process dies."""
 
 import os
 import shutil
@@ -10,24 +10,24 @@ TAIL_BYTES = 8_192
 
 @dataclass(frozen=True, slots=True)
 class ProcessLog:
-    """Holds at most two times `max_bytes` on disk, and what is written between two calls of `keep_bounded`."""
+    """Takes at most twice `max_bytes` on disk, plus what is written between two calls of `keep_bounded`."""
 
     path: Path
     max_bytes: int
 
     def begin(self) -> None:
-        """Put the log of the run before aside as NAME.log.1."""
+        """Keep the log of the previous run as NAME.log.1."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
-            self.path.replace(self._before)
+            self.path.replace(self._previous)
 
     def open_for_append(self) -> int:
-        """Return a file descriptor. Append mode also makes it safe to truncate below a writer."""
+        """Return a file descriptor. With append mode the file can be truncated while a process writes to it."""
         return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def keep_bounded(self) -> None:
         if self.path.exists() and self.path.stat().st_size > self.max_bytes:
-            shutil.copyfile(self.path, self._before)
+            shutil.copyfile(self.path, self._previous)
             os.truncate(self.path, 0)
 
     def last_lines(self, count: int) -> list[str]:
@@ -38,5 +38,5 @@ class ProcessLog:
             return file.read().decode(errors="replace").splitlines()[-count:]
 
     @property
-    def _before(self) -> Path:
+    def _previous(self) -> Path:
         return self.path.with_suffix(".log.1")

@@ -11,20 +11,21 @@ from typing import Any
 from runtime import parent_death
 
 Answers = Callable[[], Awaitable[bool]]
-LOOK_EVERY_SECONDS = 0.05
+POLL_INTERVAL_SECONDS = 0.05
 
 
 async def nothing() -> None:
-    """Do nothing about a restart."""
+    """The default of the restart hooks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """`command` begins with an absolute path. `answers` never raises and is bounded in time by itself.
+    """A supervised program.
 
-    `before_start` is called before each start, `before_restart` and `after_restart` only where it has run before. The
-    last is called when it answers, and may raise CannotRun, which is then the program's failure.
-    While it `is_held`, somebody wants it to be away: its end is no death, and it is not started.
+    `command` begins with an absolute path. `answers` checks whether the program is ready; it never raises and returns
+    within about a second. `before_start` runs before each start, `before_restart` and `after_restart` only around later
+    starts. `after_restart` runs once the program answers; a CannotRun that it raises counts as the program's failure.
+    While `is_held` is true, the program is not started and its exit does not count as a death.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Child:
 
     @classmethod
     async def start(cls, program: Program, output: int) -> "Child":
-        """Call it on the main thread (see `parent_death`). `output` is a file descriptor that is closed here."""
+        """Call it on the main thread (see `parent_death`). Closes `output`, a file descriptor."""
         program.before_start()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -53,7 +54,7 @@ class Child:
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
                 env=program.environment,
-                start_new_session=True,  # a Ctrl-C in the terminal is the supervisor's alone, which stops in order
+                start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops in order
             )
         finally:
             os.close(output)
@@ -64,12 +65,12 @@ class Child:
         return self._process.pid
 
     async def end(self) -> str:
-        """Wait for the process to end, and say how it did."""
+        """Wait for the process to end, and return how it ended."""
         code = await self._process.wait()
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     async def stop(self, deadline_seconds: float) -> bool:
-        """SIGTERM, then SIGKILL for it and all that it has started. False if it had to be killed."""
+        """Send SIGTERM, then SIGKILL to it and its process group. Return False if it had to be killed."""
         try:
             with suppress(ProcessLookupError):
                 self._process.terminate()
@@ -85,12 +86,12 @@ class Child:
 
 
 async def wait_until(answers: Answers) -> None:
-    while not await answers():  # noqa: ASYNC110 - another process becomes ready, and sets no event here
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+    while not await answers():  # noqa: ASYNC110 - the other process cannot set an event here
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
 
 async def before_any_ends(tasks: list[asyncio.Task[None]], work: Awaitable[Any]) -> None:
-    """Await `work`, unless one of `tasks` ends first: then raise what that one raised."""
+    """Await `work`, unless one of `tasks` ends first: then raise its exception."""
     wanted = asyncio.ensure_future(work)
     try:
         await asyncio.wait({wanted, *tasks}, return_when=asyncio.FIRST_COMPLETED)

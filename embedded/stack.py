@@ -1,27 +1,35 @@
 """The embedded stack: the engines, then our processes on them, under one supervisor."""
 
 import asyncio
+import fcntl
+import os
 import signal
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from embedded.addresses import METRICS, address_of, all_ports_free, refuse_taken_ports, with_free_ports
+from embedded.addresses import (
+    METRICS,
+    address_of,
+    all_ports_free,
+    ready_content,
+    refuse_taken_ports,
+    with_free_ports,
+)
 from embedded.broker_refill import fill_broker
-from embedded.data_lock import only_stack_in
 from embedded.engines import ENGINES
 from embedded.ports import PortReservations
 from embedded.program import Program
-from embedded.ready_file import ready_content
 from embedded.supervisor import Limits, ProgramFailed, Reporter, Supervisor
 from processes.registry import PROCESSES
+from runtime import parent_death
 from runtime.databases import migrate_databases
 from runtime.errors import CannotRun
-from runtime.liveness_checks import file_exists
+from runtime.readiness import file_exists
 from runtime.run_folder import RunFolder, write_whole
 from runtime.settings import Settings
 from services.names import SERVICES
@@ -29,15 +37,12 @@ from services.names import SERVICES
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FREE_PORTS_ATTEMPTS = 3
 NEED_TEMPORAL = {"saga-worker", "kafka-bridge"}
-"""These do not start without it; the API and the Celery worker do."""
-
-NEIGHBOURS = {"api", "saga-worker"}
-"""These look for each other, and for other processes, in the run folder."""
+"""These cannot start without Temporal; the API and the Celery worker can."""
 
 CONSUME_KAFKA = {*SERVICES, "order-mails", "kafka-bridge"}
 
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
-"""glibc keeps free memory for each thread apart, which is of no use to threads that compute one at a time."""
+"""glibc keeps a pool of free memory for each thread, which is a waste where only one thread runs at a time."""
 
 
 class StackReporter(Reporter, Protocol):
@@ -55,7 +60,7 @@ def run_stack(
         CannotRun: a port or the data folder is in use, or a program keeps dying.
     """
     settings = settings.with_changes(data_dir=settings.data_dir.absolute())
-    with only_stack_in(settings.data_dir), PortReservations() as ports:
+    with locked_for_one_stack(settings.data_dir), PortReservations() as ports:
         if not free_ports:
             refuse_taken_ports(settings, names)
             EmbeddedStack(settings, names, ready_file, reporter).run_until_stopped()
@@ -67,6 +72,25 @@ def run_stack(
         raise CannotRun(f"other programs took the free ports, {FREE_PORTS_ATTEMPTS} times in a row")
 
 
+@contextmanager
+def locked_for_one_stack(folder: Path) -> Iterator[None]:
+    """Lock the data folder; the lock ends with this process. Raises CannotRun if another stack holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "up.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip()
+            raise CannotRun(
+                f"another stack (process {holder}) runs in {folder}: stop it, or choose another folder with --data"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
 class EmbeddedStack:
     def __init__(self, settings: Settings, names: list[str], ready_file: Path | None, reporter: StackReporter) -> None:
         self._settings = settings
@@ -76,7 +100,7 @@ class EmbeddedStack:
         self._began = time.monotonic()
         self._was_ready = False
         self._stopping = False
-        self._hurry: asyncio.Task[None] | None = None
+        self._killing: asyncio.Task[None] | None = None
         self._pids: dict[str, int] = {}
         self._run_folder = RunFolder(settings.data_dir / "run")
         limits = Limits(
@@ -87,7 +111,7 @@ class EmbeddedStack:
         self._supervisor = Supervisor(settings.data_dir / "logs", limits, reporter, self._changed)
 
     def run_until_stopped(self, *, unless_ports_are_lost: bool = False) -> bool:
-        """With `unless_ports_are_lost`, return False when another program took a port of ours before we were ready."""
+        """With `unless_ports_are_lost`, return False if another program took a port before the stack was ready."""
         try:
             asyncio.run(self._run())
         except ProgramFailed:
@@ -97,12 +121,12 @@ class EmbeddedStack:
         return True
 
     async def _run(self) -> None:
-        asked_to_stop = asyncio.Event()
+        stop_requested = asyncio.Event()
         for number in STOP_SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, asked_to_stop)
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, stop_requested)
         self._forget_ready_file()
         work = asyncio.create_task(self._start_and_watch())
-        asked = asyncio.create_task(asked_to_stop.wait())
+        asked = asyncio.create_task(stop_requested.wait())
         try:
             await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
@@ -124,7 +148,7 @@ class EmbeddedStack:
         engines = [engine(self._settings) for name, engine in ENGINES.items() if name in self._names]
         engines = [self._refilled(engine, fill) if engine.name == "kafka" else engine for engine in engines]
         migrated = asyncio.to_thread(migrate_databases, self._settings) if processes else asyncio.sleep(0)
-        await asyncio.gather(self._supervisor.start(engines), migrated, self._given_temporal_is_prepared())
+        await asyncio.gather(self._supervisor.start(engines), migrated, self._prepare_given_temporal())
         if embedded_broker or processes:
             await asyncio.to_thread(fill)
         await self._supervisor.start(processes)
@@ -134,10 +158,10 @@ class EmbeddedStack:
         await self._supervisor.watch()
 
     def _refilled(self, broker: Program, fill: Callable[..., None]) -> Program:
-        """Give the broker what it lost whenever it was started again, with none of its consumers there meanwhile.
+        """Refill the broker after each restart, with its consumers stopped meanwhile.
 
-        They know offsets of messages that are no more, and would commit them; relays would mark events as published
-        that the broker forgets until its topics have settled; a member that leaves while a group shares out wedges it.
+        Consumers would commit offsets of lost messages. Relays would mark events as published that the broker loses
+        until its topics have settled. A member that leaves during a rebalance blocks its group.
         """
 
         async def refill() -> None:
@@ -147,8 +171,8 @@ class EmbeddedStack:
         away = partial(self._supervisor.keep_away, CONSUME_KAFKA)
         return replace(broker, before_restart=away, after_restart=refill)
 
-    async def _given_temporal_is_prepared(self) -> None:
-        """The embedded one makes the namespace at its start, from its command line."""
+    async def _prepare_given_temporal(self) -> None:
+        """Create the namespace on a Temporal server that was not started here; ours creates it from its options."""
         if "temporal" not in self._names and not NEED_TEMPORAL.isdisjoint(self._names):
             from runtime.temporal_namespace import prepare_namespace  # noqa: PLC0415 - an embedded stack needs no client
 
@@ -168,29 +192,29 @@ class EmbeddedStack:
         return ready_content(self._settings, self._names, self._pids)
 
     def _forget_ready_file(self) -> None:
-        """Whoever waits for the file must not find that of a stack which has ended."""
+        """A script that waits for the file must not find the one of a stack that has ended."""
         if self._ready_file is not None:
             self._ready_file.unlink(missing_ok=True)
 
-    def _on_signal(self, asked_to_stop: asyncio.Event) -> None:
-        if not asked_to_stop.is_set():
-            asked_to_stop.set()
+    def _on_signal(self, stop_requested: asyncio.Event) -> None:
+        if not stop_requested.is_set():
+            stop_requested.set()
             self._reporter.stopping()
-        elif self._hurry is None:
-            self._hurry = asyncio.create_task(self._supervisor.stop())
+        elif self._killing is None:
+            self._killing = asyncio.create_task(self._supervisor.stop())
 
     def _process(self, name: str) -> Program:
         ready = self._run_folder.path / f"{name}.ready"
         ready.parent.mkdir(parents=True, exist_ok=True)
         settings = self._settings.with_changes(serve_ready_file=ready)
-        if name in NEIGHBOURS:
+        if name == "api":  # its page has buttons that stop, start and kill the processes
             settings = settings.with_changes(embedded_run_dir=self._run_folder.path)
         if name in METRICS:
             settings = settings.with_changes(metrics_port=address_of(settings, METRICS[name]).port)
         self._run_folder.release(name)
         return Program(
             name=name,
-            command=(sys.executable, "-m", "cli", "serve", name),
+            command=parent_death.python_module("cli", "serve", name),
             environment=FEW_ARENAS | settings.as_environment(),
             answers=partial(file_exists, ready),
             before_start=partial(ready.unlink, missing_ok=True),

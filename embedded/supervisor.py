@@ -1,4 +1,4 @@
-"""Keeps programs running: starts them, awaits their answer, starts them again when they die, stops them."""
+"""Keeps programs running: starts them, waits until they answer, restarts them when they die, stops them."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from embedded.process_log import ProcessLog
-from embedded.program import LOOK_EVERY_SECONDS, Child, Program, before_any_ends, nothing, wait_until
+from embedded.program import POLL_INTERVAL_SECONDS, Child, Program, before_any_ends, nothing, wait_until
 from runtime.errors import CannotRun
 
 DEATHS_ALLOWED = 5
@@ -40,7 +40,10 @@ class Limits:
 
 
 class Supervisor:
-    """`changed` is called with name and pid of every running program whenever one begins to answer or is held."""
+    """Starts programs in groups, and restarts those that die after a pause that doubles.
+
+    `changed` is called with the process ids of all running programs whenever a program becomes ready or is held.
+    """
 
     def __init__(
         self, logs: Path, limits: Limits, reporter: Reporter, changed: Callable[[dict[str, int]], None]
@@ -51,16 +54,16 @@ class Supervisor:
         self._changed = changed
         self._pids: dict[str, int] = {}
         self._children: dict[str, Child | None] = {}
-        """None while it is being started."""
+        """The value is None while the program is being started."""
         self._away: set[str] = set()
         self._groups: list[list[asyncio.Task[None]]] = []
         self._log_files: list[ProcessLog] = []
 
     async def start(self, programs: list[Program]) -> None:
-        """Start a group side by side; return when all of them answer.
+        """Start a group concurrently; return once all of them answer.
 
         Raises:
-            ProgramFailed: one of them does not answer in time, or keeps dying.
+            ProgramFailed: a program did not answer in time, or keeps dying.
         """
         answering = [asyncio.Event() for _ in programs]
         group = [asyncio.create_task(self._keep(*pair)) for pair in zip(programs, answering, strict=True)]
@@ -72,18 +75,19 @@ class Supervisor:
         await before_any_ends(self._tasks, self._keep_logs_bounded())
 
     async def stop(self) -> None:
-        """Stop the groups, the last one first. Called a second time meanwhile, it kills."""
+        """Stop the groups, the last one first. A second call meanwhile kills."""
         for group in reversed(self._groups):
             for task in group:
                 task.cancel()
             await asyncio.gather(*group, return_exceptions=True)
 
     async def keep_away(self, names: Collection[str]) -> None:
-        """Stop these programs, whose end is no death then; they are started again once they are let back."""
+        """Stop these programs until `let_back`. Their exit does not count as a death."""
         self._away |= set(names)
-        while under_way := self._children.keys() & names:
-            await asyncio.gather(*map(self._stop_child, under_way))
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        # A program that is being started has no process to stop yet, so repeat until none is left.
+        while remaining := self._children.keys() & names:
+            await asyncio.gather(*map(self._stop_child, remaining))
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
     def let_back(self, names: Collection[str]) -> None:
         self._away -= set(names)
@@ -110,11 +114,11 @@ class Supervisor:
             if self._is_away(program):
                 continue
             deaths.append(clock())
-            lately = [at for at in deaths if deaths[-1] - at <= DEATHS_WINDOW_SECONDS]
+            recent = [at for at in deaths if deaths[-1] - at <= DEATHS_WINDOW_SECONDS]
             lines = log.last_lines(SHOWN_LINES)
-            if len(lately) == DEATHS_ALLOWED:
-                raise ProgramFailed(program.name, f"died {DEATHS_ALLOWED} times in a minute, at last by {how}", lines)
-            pause = FIRST_PAUSE_SECONDS * 2 ** (len(lately) - 1)
+            if len(recent) == DEATHS_ALLOWED:
+                raise ProgramFailed(program.name, f"died {DEATHS_ALLOWED} times in a minute, lastly by {how}", lines)
+            pause = FIRST_PAUSE_SECONDS * 2 ** (len(recent) - 1)
             self._reporter.died(program.name, how, lines, pause)
             await asyncio.sleep(pause)
 
@@ -128,21 +132,21 @@ class Supervisor:
         self._changed(dict(self._pids))
         if program.is_held():
             self._reporter.held(program.name)
-        while self._is_away(program):  # noqa: ASYNC110 - another process releases it, and sets no event here
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        while self._is_away(program):  # noqa: ASYNC110 - another process releases it, and cannot set an event here
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
     async def _run_once(self, program: Program, log: ProcessLog, answering: asyncio.Event) -> str:
         self._children[program.name] = None
         try:
             child = self._children[program.name] = await Child.start(program, log.open_for_append())
-            return await self._end_of(child, program, log, answering)
+            return await self._supervise(child, program, log, answering)
         finally:
             del self._children[program.name]
 
-    async def _end_of(self, child: Child, program: Program, log: ProcessLog, answering: asyncio.Event) -> str:
+    async def _supervise(self, child: Child, program: Program, log: ProcessLog, answering: asyncio.Event) -> str:
         end = asyncio.create_task(child.end())
         try:
-            failure = await self._failure_to_answer(end, program, restarted=answering.is_set())
+            failure = await self._await_answer(end, program, restarted=answering.is_set())
             if failure is None:
                 if answering.is_set():
                     self._reporter.restarted(program.name, child.pid)
@@ -158,7 +162,7 @@ class Supervisor:
                 self._reporter.had_to_be_killed(program.name)
             end.cancel()
 
-    async def _failure_to_answer(self, end: asyncio.Task[str], program: Program, *, restarted: bool) -> str | None:
+    async def _await_answer(self, end: asyncio.Task[str], program: Program, *, restarted: bool) -> str | None:
         async def answer() -> str | None:
             await wait_until(program.answers)
             try:

@@ -12,7 +12,7 @@ from choreography.routing import ROUTING, tag_of
 from domain.events import Event, OrderCancellationRequested, OrderCancelled, OrderConfirmed
 from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER, of_type
 from processes.choreography.service import topics_read_by
-from runtime.topics import ALL_TOPICS, INCOMING_TOPICS, OUTGOING_TOPICS
+from runtime.kafka import ALL_TOPICS, INCOMING_TOPICS, OUTGOING_TOPICS
 
 DIALECT = "application/schema+json;version=draft-2020-12"
 API, BRIDGE, ORDER_MAILS, SAGA_WORKER = "api", "kafka-bridge", "order-mails", "saga-worker"

@@ -21,7 +21,7 @@ _BLOCKS = {
     "choreography": lambda: f"```mermaid\n{picture_of_the_choreography()}```\n",
     "policies": table_of_the_policies,
 }
-_PAGES = (Path("README.md"), Path("docs/choreography.md"))
+_PAGES = (Path("docs/choreography.md"),)
 _WHAT_TO_DO = """
 Give a new field a default, keep the existing ones, or add an event of a new type. If the break is intended, delete the
 published schema first, so that the review shows it."""

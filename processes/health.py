@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from urllib.parse import urlsplit
 
-from runtime.liveness_checks import http_answers
-from runtime.readiness import runs
+from runtime.readiness import http_answers, runs
 from runtime.settings import Settings
 
 

@@ -1,1 +1,1 @@
-"""The composition root: settings, wiring, processes, the embedded stack and the command line."""
+"""What every process shares: settings, connections, wiring, logs, readiness and stopping."""

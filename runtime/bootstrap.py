@@ -1,4 +1,4 @@
-"""What the servers need before our processes can work: all of it may be done again at any time."""
+"""`twinsaga bootstrap`: creates what our processes need on the servers. Repeatable."""
 
 import time
 from collections.abc import Callable
@@ -6,34 +6,35 @@ from collections.abc import Callable
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 
-PARTS = ("topics", "temporal")
-AGAIN_AFTER_S = 0.5
+RETRY_EVERY_S = 0.5
+NAMESPACE_AT_LEAST_S = 1.0
 
 
 def bootstrap(settings: Settings, deadline_s: float, done: Callable[[str], None]) -> None:
-    """Make the topics, the namespace and its search attributes; `done` hears of each part.
+    """Create the topics, the namespace and its search attributes. `done` is called with the name of each part.
 
     Raises:
         CannotRun: a server did not answer within the deadline.
     """
-    from runtime.temporal_namespace import prepare_namespace  # noqa: PLC0415 - Temporal's client takes its time
-    from runtime.topics import create_topics  # noqa: PLC0415 - so does Kafka's
+    # The clients of Kafka and Temporal are slow to import, and `twinsaga migrate` uses this module without them.
+    from runtime.kafka import create_topics  # noqa: PLC0415
+    from runtime.temporal_namespace import prepare_namespace  # noqa: PLC0415
 
     end = time.monotonic() + deadline_s
-    until_it_answers(lambda: create_topics(settings), end)
+    retry_until(lambda: create_topics(settings), end)
     done("topics")
-    prepare_namespace(settings, max(end - time.monotonic(), 1.0))
+    prepare_namespace(settings, max(end - time.monotonic(), NAMESPACE_AT_LEAST_S))
     done("temporal")
 
 
-def until_it_answers(act: Callable[[], None], end: float) -> None:
-    """Do it again until it goes well or `end`, of the monotonic clock, has come; then what went wrong is raised."""
+def retry_until(act: Callable[[], None], end: float) -> None:
+    """Call `act` until it succeeds. After `end` (monotonic clock) its last CannotRun is raised."""
     while True:
         try:
             act()
         except CannotRun:
             if time.monotonic() > end:
                 raise
-            time.sleep(AGAIN_AFTER_S)
+            time.sleep(RETRY_EVERY_S)
         else:
             return

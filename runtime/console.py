@@ -1,12 +1,15 @@
-"""What `twinsaga up` says to the person who started it."""
+"""What the commands print in the terminal: tables, progress, the state of the stack, the audit's verdict."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from services.audit.verdict import Verdict
 
 TITLES = {
     "api": "API and page",
@@ -17,13 +20,12 @@ TITLES = {
     "kafka": "Kafka",
     "redis": "Redis",
 }
-
-
 TABLE_WIDTH = 120
+VIOLATIONS_SHOWN = 20
 
 
 def table_console() -> Console:
-    """A console for tables: where there are fewer columns, the terminal wraps whole lines, and no cell is cut."""
+    """A console for tables. A narrower terminal wraps whole lines, so that no cell is truncated."""
     console = Console(highlight=False)
     return console if console.width >= TABLE_WIDTH else Console(highlight=False, width=TABLE_WIDTH)
 
@@ -44,27 +46,50 @@ class ConsoleReporter:
         for key, title in (TITLES | {"data": "Data and logs"}).items():
             if key in content:
                 table.add_row(title, _without_password(str(content[key])), style="bold" if key == "api" else None)
-        self._console.print(f"[green]Ready[/green] after {seconds:.1f} s. Ctrl-C stops everything.")
+        self._console.print(f"[green]Ready[/green] after {seconds:.1f} s. Press Ctrl-C to stop everything.")
         self._console.print(table)
 
     def stopping(self) -> None:
-        self._console.print("Stopping. Once more Ctrl-C kills.")
+        self._console.print("Stopping. Press Ctrl-C again to kill.")
 
     def died(self, name: str, how: str, last_lines: list[str], pause_seconds: float) -> None:
-        self._console.print(
-            f"[red]{name} died[/red] ({how}); it is started again in {pause_seconds:g} s. Its last log lines:"
-        )
+        self._console.print(f"[red]{name} died[/red] ({how}); restart in {pause_seconds:g} s. Its last log lines:")
         for line in last_lines or ["(none)"]:
             self._console.print(f"    {escape(line)}", style="dim")
 
     def held(self, name: str) -> None:
-        self._console.print(f"[yellow]{name} was stopped[/yellow]; it is started when whoever stopped it says so")
+        self._console.print(f"[yellow]{name} was stopped[/yellow] and waits to be started from the page")
 
     def restarted(self, name: str, pid: int) -> None:
         self._console.print(f"[green]{name} answers again[/green] (process {pid})")
 
     def had_to_be_killed(self, name: str) -> None:
         self._console.print(f"[yellow]{name} did not stop in time and was killed[/yellow]")
+
+
+def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
+    """Return the body of `GET /audit`."""
+    return {
+        "ok": verdict.ok,
+        "orders_checked": verdict.orders_checked,
+        "orders_pending": verdict.orders_pending,
+        "broken": [asdict(violation) for violation in verdict.broken],
+    }
+
+
+def print_verdict(verdict: Mapping[str, Any], console: Console) -> None:
+    """`verdict` is the body of `GET /audit`."""
+    checked = f"{verdict['orders_checked']} orders checked, {verdict['orders_pending']} still pending"
+    if verdict["ok"]:
+        console.print(f"[green]audit: every invariant holds[/green] ({checked})")
+        return
+    broken = verdict["broken"]
+    console.print(f"[red]audit: {len(broken)} violations[/red] ({checked})")
+    for violation in broken[:VIOLATIONS_SHOWN]:
+        subject = violation["order_id"] or "all orders"
+        console.print(f"  {subject}: {escape(violation['invariant'])}: {escape(violation['detail'])}")
+    if len(broken) > VIOLATIONS_SHOWN:
+        console.print(f"  and {len(broken) - VIOLATIONS_SHOWN} more")
 
 
 def _without_password(url: str) -> str:

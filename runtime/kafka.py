@@ -1,7 +1,18 @@
+"""The connection to Kafka, and every topic: those of the choreography, and those that the bridges read and write."""
+
+from kafka.errors import KafkaError
+
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.security import KafkaSecurity
-from adapters.kafka.topics import TopicShape
+from adapters.kafka.topics import TOPICS, TopicShape, await_settled, dead_letters_of, ensure_topics
+from runtime.errors import CannotRun
 from runtime.settings import Settings
+
+INCOMING_TOPICS = ("order-requests", "payment-settlements")
+OUTGOING_TOPICS = ("saga-outcomes",)
+CONSUMED_TOPICS = TOPICS + INCOMING_TOPICS
+ALL_TOPICS = (*CONSUMED_TOPICS, *OUTGOING_TOPICS, *map(dead_letters_of, CONSUMED_TOPICS))
+DEADLINE_S = 15.0
 
 
 def kafka_security(settings: Settings) -> KafkaSecurity:
@@ -15,7 +26,7 @@ def kafka_security(settings: Settings) -> KafkaSecurity:
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
-    """Nothing connects before a client is asked for."""
+    """Connects lazily: each client connects when it is created."""
     return KafkaConnection(
         bootstrap=settings.kafka_bootstrap,
         session_timeout_ms=settings.session_timeout_ms,
@@ -26,3 +37,19 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
 
 def topic_shape(settings: Settings) -> TopicShape:
     return TopicShape(partitions=settings.topic_partitions, replicas=settings.topic_replicas)
+
+
+def create_topics(settings: Settings) -> None:
+    """Create the missing topics. Blocks up to DEADLINE_S; raises CannotRun if the broker does not answer."""
+    try:
+        ensure_topics(kafka_connection(settings), topic_shape(settings), DEADLINE_S, ALL_TOPICS)
+    except KafkaError as fault:
+        raise CannotRun(f"the topics could not be created at {settings.kafka_bootstrap}: {fault!r}") from fault
+
+
+def await_settled_topics(settings: Settings) -> None:
+    """Wait until metadata requests of clients no longer recreate topics. Raises CannotRun as `create_topics` does."""
+    try:
+        await_settled(kafka_connection(settings), DEADLINE_S)
+    except KafkaError as fault:
+        raise CannotRun(f"the topics at {settings.kafka_bootstrap} do not settle: {fault!r}") from fault

@@ -1,4 +1,4 @@
-"""Logs as JSON lines (or text) on standard error, with the order and the trace on every line and no secret on any."""
+"""Logs as JSON lines (or text) on standard error. Every line carries the order id and the trace id, never a secret."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ NOISY = {
     "httpx2": logging.WARNING,
     "uvicorn.access": logging.WARNING,
     "celery.beat": logging.WARNING,
-    "celery.app.trace": logging.WARNING,  # it logs what tasks return, and with what they were called
+    "celery.app.trace": logging.WARNING,  # it logs the arguments and results of tasks
     "celery.worker.strategy": logging.WARNING,
     "flower.inspector": logging.ERROR,
     "mail.log": logging.WARNING,
@@ -27,7 +27,7 @@ NOISY = {
 
 
 def configure_logs(settings: Settings, process: str) -> None:
-    """`process` is on every line, so that the lines of all processes can be read as one log."""
+    """`process` is added to every line, so that the logs of all processes can be merged."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -57,7 +57,7 @@ def configure_logs(settings: Settings, process: str) -> None:
 
 @contextmanager
 def log_context(*, order_id: str, trace_id: str | None = None) -> Iterator[None]:
-    """Every line logged inside, by whatever library, carries these two."""
+    """Add both ids to every line that is logged inside, by libraries too."""
     with bound_contextvars(order_id=order_id, trace_id=trace_id):
         yield
 
@@ -76,7 +76,7 @@ def _is_secret(key: str) -> bool:
 
 def _renderers(settings: Settings) -> list[Processor]:
     if settings.log_format == "text":
-        # structlog's own choice, where rich is there, shows what each local variable holds: tokens, addresses.
+        # structlog's default, where rich is installed, prints local variables, which contain tokens and addresses.
         return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
 

@@ -1,16 +1,22 @@
-"""By which others know that a process does its work: a file with its number, as long as it lives.
+"""How a process announces that it is ready, and how the supervisor and `twinsaga health` check processes and engines.
 
-The supervisor of the embedded stack waits for the file, and `twinsaga health` looks whether its process still runs.
+A process writes its process id to the file that the setting `serve_ready_file` names.
 """
 
+import asyncio
 import os
+from collections.abc import Awaitable
 from pathlib import Path
 
+from runtime.probes import NoAnswer, ask_kafka
 from runtime.settings import Settings
+
+TIMEOUT_SECONDS = 1.0
+UNANSWERED = (NoAnswer, OSError, TimeoutError, EOFError)  # EOFError: asyncio.IncompleteReadError
 
 
 def announce_ready(settings: Settings) -> None:
-    """Tell whoever watches this process, if anybody does, that it now does its work."""
+    """Do nothing if the process is not supervised."""
     if settings.serve_ready_file is not None:
         part = settings.serve_ready_file.with_suffix(".part")
         part.write_text(f"{os.getpid()}\n")
@@ -18,9 +24,51 @@ def announce_ready(settings: Settings) -> None:
 
 
 def runs(ready_file: Path) -> bool:
-    """Whether a process has announced itself there, and has not ended since."""
+    """Whether the process that wrote the file is still running."""
     try:
         state = Path(f"/proc/{int(ready_file.read_text())}/stat").read_text()
     except (OSError, ValueError):
         return False
     return state.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+async def file_exists(path: Path) -> bool:
+    return path.exists()  # noqa: ASYNC240 - a stat of a local file does not block
+
+
+# The checks of engines below send the smallest request of the protocol, take at most a second, and never raise.
+
+
+async def kafka_answers(host: str, port: int) -> bool:
+    return await _in_time(ask_kafka(f"{host}:{port}"))
+
+
+async def redis_answers(host: str, port: int) -> bool:
+    """False while the server loads its file: it replies -LOADING then."""
+    return await _in_time(_expect(host, port, b"PING\r\n", b"+PONG"))
+
+
+async def http_answers(host: str, port: int, path: str) -> bool:
+    # Some servers reply to a request of HTTP/1.0 with HTTP/1.1.
+    request = f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode()
+    return await _in_time(_expect(host, port, request, b"HTTP/1.0 200", b"HTTP/1.1 200"))
+
+
+async def _in_time(request: Awaitable[None]) -> bool:
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):  # wait_for of 3.11 can swallow a cancellation
+            await request
+    except UNANSWERED:
+        return False
+    return True
+
+
+async def _expect(host: str, port: int, request: bytes, *replies: bytes) -> None:
+    """`replies` are the accepted beginnings of a reply, all of one length. Raises NoAnswer for another one."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(request)
+        if await reader.readexactly(len(replies[0])) not in replies:
+            raise NoAnswer
+    finally:
+        writer.close()

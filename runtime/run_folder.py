@@ -1,6 +1,6 @@
-"""What the supervisor of the embedded stack and the API tell each other: which processes run, and which shall not.
+"""Files by which the supervisor of the embedded stack and the API communicate: what runs, and what is held stopped.
 
-By way of files, since neither holds a connection to the other.
+They use files because neither has a connection to the other.
 """
 
 import json
@@ -16,11 +16,11 @@ class RunFolder:
     path: Path
 
     def announce(self, pids: Mapping[str, int]) -> None:
-        """Called by the supervisor, whose own process id it notes beside those of its programs."""
+        """Called by the supervisor, which records its own process id beside those of its programs."""
         write_whole(self._processes, {"supervisor": os.getpid(), "processes": dict(pids)})
 
     def pids(self, supervisor: int) -> Mapping[str, int]:
-        """Nothing, if another supervisor was the last to announce here."""
+        """Return process ids by name. Empty if another supervisor was the last to write here."""
         try:
             content: dict[str, Any] = json.loads(self._processes.read_text())
         except FileNotFoundError:
@@ -28,7 +28,7 @@ class RunFolder:
         return content["processes"] if content["supervisor"] == supervisor else {}
 
     def hold(self, name: str) -> None:
-        """Somebody wants the program to be away: its end is no death, and it is started when it is released."""
+        """Keep the program stopped until it is released: its exit does not count as a death."""
         self._hold_of(name).touch()
 
     def release(self, name: str) -> None:
@@ -46,7 +46,7 @@ class RunFolder:
 
 
 def write_whole(file: Path, content: Mapping[str, Any]) -> None:
-    """A reader sees the old content or the new one, never half of it."""
+    """Replace the file atomically: a reader never sees half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}")
     part.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,23 +1,26 @@
 """Every setting, and the only reader of the environment.
 
-A setting `topic_partitions` is the variable `TWINSAGA_TOPIC_PARTITIONS`. A secret may also be in a file that
-`TWINSAGA_..._FILE` names; the variable itself comes first. The addresses below are also where the embedded stack
-listens, so a port is changed by changing its address.
+The setting `topic_partitions` is the variable `TWINSAGA_TOPIC_PARTITIONS`. A secret may also come from a file, which
+`TWINSAGA_..._FILE` names; the variable itself takes precedence. The embedded stack listens on the addresses below, so
+changing an address changes the port.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import CannotRun
-from runtime.secret_files import SecretFiles
 
 PREFIX = "TWINSAGA_"
+
+KNOWN_PASSWORDS = frozenset({"", "change-me", "changeme", "password", "postgres", "secret", "twinsaga"})
+"""Refused in production. `change-me` is the placeholder in deploy/example.env."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
@@ -26,10 +29,39 @@ HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+[^\s/]$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads the secret `x` from the file that `TWINSAGA_X_FILE` names, without its last newline.
+
+    Docker, Kubernetes and systemd hand out secrets this way.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], environment: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._environment = environment
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = f"{PREFIX}{field_name}_file".upper()
+        path = self._environment.get(variable) if _is_secret(field) else None
+        if path is None:
+            return None, field_name, False
+        try:
+            return Path(path).read_text().rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as unreadable:
+            raise CannotRun(f"{variable}: {path} cannot be read: {unreadable}") from unreadable
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return field.annotation is SecretStr or SecretStr in get_args(field.annotation)
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
-    environment: Literal["development", "production"] = "development"  # in production no secret may be a default
+    environment: Literal["development", "production"] = "development"  # production refuses well-known passwords
     data_dir: Path = Path("var/stack")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
@@ -41,37 +73,37 @@ class Settings(BaseSettings):
     temporal_ui_url: HttpUrl = "http://127.0.0.1:8233"
     temporal_namespace: str = "default"
     temporal_task_queue: str = "order-sagas"
-    temporal_profile: str | None = None  # of the Temporal configuration file, for TLS and API keys
-    workflow_sandbox: bool = False  # turn it on while you change a workflow: docs/worker-versioning.md
-    temporal_build_id: str | None = None  # with it the saga worker is a version of its own: docs/worker-versioning.md
+    temporal_profile: str | None = None  # in Temporal's configuration file: TLS and API keys
+    workflow_sandbox: bool = False  # enable it while you change a workflow: docs/worker-versioning.md
+    temporal_build_id: str | None = None  # makes the saga worker a version: docs/worker-versioning.md
 
     kafka_bootstrap: Bootstrap = "127.0.0.1:9092"
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_user: str | None = None
     kafka_password: SecretStr | None = None
-    kafka_ca_file: Path | None = None  # by default the authorities that the system trusts
+    kafka_ca_file: Path | None = None  # default: the authorities that the system trusts
     topic_partitions: Annotated[int, Field(ge=1, le=256)] = 4
     topic_replicas: Annotated[int, Field(ge=1, le=9)] = 1
-    fetch_max_wait_ms: Annotated[int, Field(ge=1, le=10_000)] = 10  # the embedded broker waits it out at every fetch
+    fetch_max_wait_ms: Annotated[int, Field(ge=1, le=10_000)] = 10  # the embedded broker waits this long at every fetch
     session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 6_000
 
-    # A message whose handling faults is parked: tried so often, after delays that double from the first to the longest.
+    # A message whose handling faults is parked and retried. The delay doubles from the first to the longest.
     parked_attempts: Annotated[int, Field(ge=1, le=1000)] = 8
     parked_first_delay_seconds: Seconds = 0.2
     parked_longest_delay_seconds: Seconds = 30.0
     expiry_sweep_seconds: Seconds = 1.0
     pix_expiry_seconds: Annotated[float, Field(gt=0, le=1_800)] = 1_800.0
 
-    # Of a service of the choreography, for Prometheus: without a port there are none.
+    # Prometheus metrics of a service of the choreography; disabled without a port.
     metrics_host: str = "127.0.0.1"
     metrics_port: Port | None = None
 
-    # The witness of a choreographed order: one that is silent for so long is stuck, and its cancellation is asked for.
+    # The witness marks a choreographed order as stuck after this silence, and requests its cancellation.
     witness_enabled: bool = True
     witness_silence_seconds: Seconds = 300.0
 
-    # `rediss` for TLS, and no database in the URL: there are three, see below.
+    # The scheme `rediss` is TLS. The URL must not name a database: we use three of them, see below.
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379")
     redis_ca_file: Path | None = None
 
@@ -81,20 +113,20 @@ class Settings(BaseSettings):
     shipping_database_url: SecretStr | None = None
     gateway_database_url: SecretStr | None = None
     estate_database_url: SecretStr | None = None
-    retention_days: Annotated[int, Field(ge=1, le=36_500)] = 90  # of what is finished: events, messages, journals
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] = 90  # then finished events and messages are deleted
 
-    # The Celery estate: its tasks, its mail, its videos.
+    # The Celery estate: tasks, mail, videos.
     flower_url: HttpUrl = "http://127.0.0.1:5555"
     smtp_address: HostAndPort = "127.0.0.1:1025"
-    mail_page_url: HttpUrl = "http://127.0.0.1:8025"  # of the embedded mail server
+    mail_page_url: HttpUrl = "http://127.0.0.1:8025"  # the embedded mail server's
     mail_from: Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$")] = "twinsaga@localhost"
     celery_concurrency: Annotated[int, Field(ge=1, le=256)] = 2
     task_time_limit_seconds: Annotated[int, Field(ge=60, le=86_400)] = 1_800
     estate_sweep_seconds: Seconds = 2.0
     video_retry_base_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0  # doubles with each of the three retries
-    video_silent_seconds: Seconds = 60.0  # after so long without a sign of life its worker counts as dead
+    video_silent_seconds: Seconds = 60.0  # a worker without a heartbeat for this long counts as dead
     max_video_bytes: Annotated[int, Field(ge=1)] = 500_000_000
-    storage_url: str | None = None  # fsspec's, as s3://bucket/folder; by default a folder in the data folder
+    storage_url: str | None = None  # of fsspec, for example s3://bucket/folder; default: in the data folder
 
     # Only the embedded stack reads these.
     temporal_binary: Path | None = None
@@ -107,20 +139,20 @@ class Settings(BaseSettings):
     start_deadline_seconds: Seconds = 60.0
     stop_deadline_seconds: Seconds = 10.0
     max_log_bytes: Annotated[int, Field(ge=4096)] = 10_000_000
-    serve_ready_file: Path | None = None  # set by the supervisor: `serve` creates it when it is ready
-    embedded_run_dir: Path | None = None  # set by the supervisor: there neighbours find each other
+    serve_ready_file: Path | None = None  # set by the supervisor; `serve` writes it when ready
+    embedded_run_dir: Path | None = None  # set by the supervisor, for the API's process controls
 
     @model_validator(mode="after")
     def _redis_url_names_no_database(self) -> Self:
-        if self.redis_url.get_secret_value().rstrip("/").count("/") != 2:  # noqa: PLR2004 - those of the scheme
+        if self.redis_url.get_secret_value().rstrip("/").count("/") != 2:  # noqa: PLR2004 - the two of the scheme
             message = "redis_url must not name a database: 0 is the Celery broker, 1 holds its results, 2 is ours"
             raise ValueError(message)
         return self
 
     @model_validator(mode="after")
-    def _who_logs_in_has_a_name_and_a_password(self) -> Self:
+    def _sasl_has_user_and_password(self) -> Self:
         if self.kafka_security_protocol.startswith("SASL") and None in (self.kafka_user, self.kafka_password):
-            raise ValueError("kafka_security_protocol asks for SASL: set kafka_user and kafka_password too")
+            raise ValueError("kafka_security_protocol is SASL: set kafka_user and kafka_password too")
         return self
 
     @classmethod
@@ -155,7 +187,7 @@ class Settings(BaseSettings):
 
     @property
     def videos_dir(self) -> Path:
-        """Uploads, until they are compressed. Whoever runs the API and the Celery worker lets them share it."""
+        """Uploads, until they are compressed. The API and the Celery worker must share this folder."""
         return self.data_dir.absolute() / "videos"
 
     @property
@@ -166,16 +198,16 @@ class Settings(BaseSettings):
         return self.model_copy(update=changes)
 
     def as_environment(self) -> dict[str, str]:
-        """This process's environment, with everything that was set here, so that another process has these settings."""
-        mine = {f"{PREFIX}{name}".upper(): _plain(getattr(self, name)) for name in self.model_fields_set}
-        return os.environ | mine | {f"{PREFIX}DATA_DIR": str(self.data_dir.absolute())}
+        """Return this process's environment plus these settings, so that a child process gets the same ones."""
+        changed = {f"{PREFIX}{name}".upper(): _plain(getattr(self, name)) for name in self.model_fields_set}
+        return os.environ | changed | {f"{PREFIX}DATA_DIR": str(self.data_dir.absolute())}
 
     def _redis_database(self, number: int) -> str:
         url = f"{self.redis_url.get_secret_value().rstrip('/')}/{number}"
         if not url.startswith("rediss:"):
             return url
         authorities = f"&ssl_ca_certs={self.redis_ca_file}" if self.redis_ca_file else ""
-        return f"{url}?ssl_cert_reqs=required{authorities}"  # Celery refuses a URL that does not say so
+        return f"{url}?ssl_cert_reqs=required{authorities}"  # Celery requires it in the URL
 
 
 def _plain(value: object) -> str:
@@ -183,40 +215,31 @@ def _plain(value: object) -> str:
 
 
 def load_settings() -> Settings:
-    """Raises CannotRun that names each variable and what is wrong with it."""
+    """Raises CannotRun, which names each variable that is invalid, or unsafe in production, and the reason."""
     try:
         settings = Settings()
     except ValidationError as invalid:
         wrong = [f"{PREFIX}{'_'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in invalid.errors()]
-        raise CannotRun("These settings cannot be used:\n  " + "\n  ".join(wrong)) from None
-    if settings.environment == "production" and (unfit := unfit_secrets(settings)):
-        raise CannotRun("These settings are not fit for production:\n  " + "\n  ".join(unfit))
+        raise CannotRun("These settings are invalid:\n  " + "\n  ".join(wrong)) from None
+    if settings.environment == "production":
+        unsafe = [f"{PREFIX}{name.upper()}: {why}" for name, why in _unsafe_secrets(settings)]
+        if unsafe:
+            raise CannotRun("These settings are not safe in production:\n  " + "\n  ".join(unsafe))
     return settings
 
 
-if TYPE_CHECKING:
-    from runtime.settings import Settings
-
-KNOWN_PASSWORDS = frozenset({"", "change-me", "changeme", "password", "postgres", "secret", "twinsaga"})
-"""`change-me` is what the example of the compose file says."""
-
-
-def unfit_secrets(settings: "Settings") -> list[str]:
-    """One line for each, which names the variable and never the secret."""
-    return [f"TWINSAGA_{name.upper()}: {why}" for name, why in _unfit(settings)]
-
-
-def _unfit(settings: "Settings") -> Iterator[tuple[str, str]]:
+def _unsafe_secrets(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the name of each unsafe setting with the reason, which never contains the secret."""
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if name == "redis_url" and name not in settings.model_fields_set:
             yield name, "is not set, and the default has no password"
         elif isinstance(value, SecretStr) and _password_of(value.get_secret_value()) in KNOWN_PASSWORDS:
-            yield name, "has a password that everybody knows"
+            yield name, "has a well-known password"
 
 
 def _password_of(secret: str) -> str | None:
-    """None for a URL that carries none: its password comes from elsewhere, or the server asks for none."""
+    """None for a URL without a password: the server requires none, or it is configured elsewhere."""
     if "://" not in secret:
         return secret
     password = urlsplit(secret).password

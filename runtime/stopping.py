@@ -1,4 +1,4 @@
-"""One way to be asked to stop, shared by all processes."""
+"""How processes and commands stop: on SIGTERM, on Ctrl-C, and when something keeps them from ending."""
 
 import os
 import signal
@@ -25,25 +25,14 @@ def stop_event() -> threading.Event:
 
 
 def leave_anyway(after_seconds: float) -> None:
-    """For a process whose engine may hold it: end it with 0 when it has not ended by itself. It has no work in hand."""
+    """End the process with 0 if it has not ended by then. Only for a process without work in progress."""
     timer = threading.Timer(after_seconds, os._exit, (0,))
     timer.daemon = True
     timer.start()
 
 
-def leave_at_once() -> None:
-    """End a short process with 0, without the interpreter's last rites.
-
-    A thread of Temporal's client may still be on its way out of the last call, and the two together end now and then in
-    a segmentation fault (temporalio/sdk-python#300), which whoever waits for the process takes for a failure.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
-
-
 def leave_in_time(stop: threading.Event, after_seconds: float) -> None:
-    """Have the process `leave_anyway` so long after it was asked to stop: what it cuts off is repeated without harm."""
+    """End the process with 0 this long after `stop` was set. Only where interrupted work is safely repeated."""
 
     def wait() -> None:
         stop.wait()
@@ -52,9 +41,20 @@ def leave_in_time(stop: threading.Event, after_seconds: float) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def leave_at_once() -> None:
+    """End a short command with 0, without the interpreter's finalization.
+
+    A thread of Temporal's client may still be finishing its last call. Together with the finalization that
+    occasionally ends in a segmentation fault (temporalio/sdk-python#300), and the command would seem to have failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 @contextmanager
 def ended_as_by_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a command as Ctrl-C does, so that it takes down what it has started."""
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does, so that it stops what it has started."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Makes what our workflows need of a Temporal server: the namespace, and the search attributes in it."""
+"""Creates what our workflows need on a Temporal server: the namespace and its search attributes."""
 
 import asyncio
 from datetime import timedelta
@@ -15,25 +15,24 @@ from runtime.settings import Settings
 from runtime.temporal import connect
 from workflows.saga_status import SEARCH_ATTRIBUTES
 
-KEPT_AFTER_ITS_END = timedelta(days=7)
-"""A workflow's history. Orders are remembered by the databases, far longer."""
+HISTORY_RETENTION = timedelta(days=7)
+"""How long Temporal keeps the history of a closed workflow. The databases keep orders far longer."""
 CALL_DEADLINE = timedelta(seconds=5)
-AGAIN_AFTER_S = 0.25
-_THERE_ALREADY = RPCStatusCode.ALREADY_EXISTS
+RETRY_EVERY_S = 0.25
 _USES_ALL = " AND ".join(f"{name} = 'none'" for name in SEARCH_ATTRIBUTES)
 
 
 def prepare_namespace(settings: Settings, deadline_s: float) -> None:
-    """Make what is missing, and return when workflows can be started with it. Doing it again changes nothing.
+    """Create what is missing, and return when workflows can be started. Repeatable.
 
     Raises:
-        CannotRun: not within the deadline; the message has the last thing that went wrong. On Temporal Cloud a
-            namespace and its search attributes are made beforehand, and this only finds them.
+        CannotRun: Temporal was not ready within the deadline; the message contains the last error. On Temporal Cloud
+            create the namespace and its search attributes beforehand; this function then only finds them.
     """
     try:
         asyncio.run(_prepare(settings, deadline_s))
     except TimeoutError:
-        raise CannotRun(f"Temporal took longer than {deadline_s:.0f} s to make the namespace") from None
+        raise CannotRun(f"Temporal took longer than {deadline_s:.0f} s to create the namespace") from None
 
 
 async def _prepare(settings: Settings, deadline_s: float) -> None:
@@ -42,10 +41,10 @@ async def _prepare(settings: Settings, deadline_s: float) -> None:
         async with asyncio.timeout(deadline_s):
             while True:
                 try:
-                    await _make_what_is_missing(await connect(settings), settings.temporal_namespace)
+                    await _create_missing(await connect(settings), settings.temporal_namespace)
                 except (CannotRun, RPCError) as fault:
                     last = fault
-                    await asyncio.sleep(AGAIN_AFTER_S)
+                    await asyncio.sleep(RETRY_EVERY_S)
                 else:
                     return
     except TimeoutError:
@@ -54,14 +53,14 @@ async def _prepare(settings: Settings, deadline_s: float) -> None:
         raise CannotRun(f"Temporal is not ready after {deadline_s:.0f} s: {last}") from last
 
 
-async def _make_what_is_missing(client: Client, namespace: str) -> None:
-    await _make_namespace(client, namespace)
-    await _make_search_attributes(client, namespace)
-    # The server knows both by its caches, which lag behind by seconds.
+async def _create_missing(client: Client, namespace: str) -> None:
+    await _create_namespace(client, namespace)
+    await _create_search_attributes(client, namespace)
+    # The caches of the server lag behind by seconds: a query that uses both proves that they are usable.
     await client.count_workflows(_USES_ALL, rpc_timeout=CALL_DEADLINE)
 
 
-async def _make_namespace(client: Client, namespace: str) -> None:
+async def _create_namespace(client: Client, namespace: str) -> None:
     service = client.workflow_service
     try:
         await service.describe_namespace(DescribeNamespaceRequest(namespace=namespace), timeout=CALL_DEADLINE)
@@ -69,24 +68,24 @@ async def _make_namespace(client: Client, namespace: str) -> None:
         if fault.status is not RPCStatusCode.NOT_FOUND:
             raise
         retention = Duration()
-        retention.FromTimedelta(KEPT_AFTER_ITS_END)
+        retention.FromTimedelta(HISTORY_RETENTION)
         request = RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=retention)
         try:
             await service.register_namespace(request, timeout=CALL_DEADLINE)
-        except RPCError as late:
-            if late.status is not _THERE_ALREADY:
+        except RPCError as failure:
+            if failure.status is not RPCStatusCode.ALREADY_EXISTS:  # another process created it meanwhile
                 raise
 
 
-async def _make_search_attributes(client: Client, namespace: str) -> None:
+async def _create_search_attributes(client: Client, namespace: str) -> None:
     operator = client.operator_service
-    there = await operator.list_search_attributes(
+    existing = await operator.list_search_attributes(
         ListSearchAttributesRequest(namespace=namespace), timeout=CALL_DEADLINE
     )
     missing = {
         name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         for name in SEARCH_ATTRIBUTES
-        if name not in there.custom_attributes
+        if name not in existing.custom_attributes
     }
     if missing:
         request = AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A database and a role for each service, and nobody else may connect. PostgreSQL's image runs this once, when its volume
-# is new. Doing it again changes nothing but the passwords.
+# Creates a database and a role for each service; only that role may connect. PostgreSQL's image runs this once, when its
+# volume is new. Repeatable: a second run changes only the passwords.
 set -eu
 
 role() { # role NAME PASSWORD

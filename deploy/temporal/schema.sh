@@ -1,6 +1,6 @@
 #!/bin/sh
-# Temporal's own tables, brought to the version of this image; doing it again changes nothing. The tool reads SQL_HOST,
-# SQL_PORT, SQL_USER, SQL_PASSWORD and SQL_PLUGIN.
+# Creates Temporal's own tables, or updates them to the version of this image. Repeatable. The tool reads SQL_HOST, SQL_PORT,
+# SQL_USER, SQL_PASSWORD and SQL_PLUGIN.
 set -eu
 
 schema() { # schema DATABASE FOLDER

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
 from adapters.kafka.dead_letter_reader import LettersOnBroker, Place
 from adapters.kafka.dead_letters import DeadLettersAway
-from runtime.topics import CONSUMED_TOPICS
+from runtime.kafka import CONSUMED_TOPICS
 from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 
 READ_AT_MOST = 10_000

@@ -1,4 +1,4 @@
-"""What the pages of the bridges promise is tested."""
+"""Every guarantee on the pages of the bridges names the tests that show it."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The compose file and the program know the same processes and settings."""
+"""The compose file matches the processes and settings of the program."""
 
 import re
 from pathlib import Path
@@ -15,22 +15,22 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, Any] = COMPOSE["services"]
 OURS = {name: container for name, container in CONTAINERS.items() if "build" in container}
-ONCE = {"migrate", "bootstrap"}
-MAILPIT_INSTEAD = {"mail"}
-"""The mail server of the embedded stack."""
+ONE_SHOT = {"migrate", "bootstrap"}
+EMBEDDED_ONLY = {"mail"}
+"""Mailpit takes its place."""
 
 ours = pytest.mark.parametrize("name", sorted(OURS))
-lasting = pytest.mark.parametrize("name", sorted(set(CONTAINERS) - ONCE - {"temporal-schema"}))
+long_running = pytest.mark.parametrize("name", sorted(set(CONTAINERS) - ONE_SHOT - {"temporal-schema"}))
 
 
 def test_every_process_has_a_container_that_serves_it() -> None:
-    served = {name: container["command"] for name, container in OURS.items() if name not in ONCE}
+    served = {name: container["command"] for name, container in OURS.items() if name not in ONE_SHOT}
 
-    assert served == {name: ["serve", name] for name in set(PROCESSES) - MAILPIT_INSTEAD}
+    assert served == {name: ["serve", name] for name in set(PROCESSES) - EMBEDDED_ONLY}
 
 
 @ours
-def test_every_setting_that_is_passed_exists_and_its_value_is_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_that_is_passed_exists_and_its_value_is_valid(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     example = example_values()
     for variable, value in OURS[name]["environment"].items():
         assert variable.removeprefix(PREFIX).lower() in Settings.model_fields, variable
@@ -45,7 +45,7 @@ def test_every_setting_that_is_passed_exists_and_its_value_is_taken(name: str, m
 
 
 @ours
-def test_our_containers_may_write_nowhere_and_have_no_rights(name: str) -> None:
+def test_our_containers_are_read_only_and_have_no_capabilities(name: str) -> None:
     container = OURS[name]
 
     assert container["read_only"] is True
@@ -53,8 +53,8 @@ def test_our_containers_may_write_nowhere_and_have_no_rights(name: str) -> None:
     assert container["security_opt"] == ["no-new-privileges:true"]
 
 
-@lasting
-def test_a_container_that_lasts_is_asked_for_its_health_by_its_own_name(name: str) -> None:
+@long_running
+def test_the_health_check_of_a_long_running_container_names_its_own_process(name: str) -> None:
     if name in OURS:
         assert CONTAINERS[name]["healthcheck"]["test"] == ["CMD", "twinsaga", "health", name]
     elif name != "temporal-ui":
@@ -62,31 +62,31 @@ def test_a_container_that_lasts_is_asked_for_its_health_by_its_own_name(name: st
 
 
 @pytest.mark.parametrize("name", sorted(CONTAINERS))
-def test_every_container_has_a_limit_a_profile_and_a_version_of_its_own(name: str) -> None:
+def test_every_container_has_limits_a_profile_and_a_pinned_version(name: str) -> None:
     container = CONTAINERS[name]
 
     assert {"cpus", "memory"} <= set(container["deploy"]["resources"]["limits"])
     assert container["profiles"] in (["core"], ["observe"])
     assert re.search(r":[^:]*\d+\.\d+", container["image"]), "the image has no version"
-    assert "container_name" not in container, "two of them could not run"
+    assert "container_name" not in container, "a fixed name prevents scaling"
 
 
 @pytest.mark.parametrize("name", sorted(CONTAINERS))
 def test_two_cores_are_enough_to_start_it(name: str) -> None:
-    """Docker refuses a container with a limit of more processors than the machine has."""
+    """Docker refuses a limit above the number of processors of the machine."""
     assert float(CONTAINERS[name]["deploy"]["resources"]["limits"]["cpus"]) <= 2.0
 
 
 @pytest.mark.parametrize("name", sorted(CONTAINERS))
-def test_every_file_that_is_mounted_is_there(name: str) -> None:
-    """Docker would make a folder in its place."""
+def test_every_mounted_file_exists(name: str) -> None:
+    """Docker would create a folder in its place."""
     for volume in CONTAINERS[name].get("volumes", []):
         if volume.startswith("./"):
             assert (ROOT / volume.split(":")[0]).is_file(), volume
 
 
 def test_the_user_of_the_image_has_a_name_and_a_group_with_a_name() -> None:
-    """Celery takes a group without a name for the superuser's."""
+    """Celery treats a group without a name as the superuser's."""
     text = (ROOT / "Dockerfile").read_text()
     user, group = re.findall(r"^USER (\d+):(\d+)$", text, re.MULTILINE)[0]
 
@@ -100,7 +100,7 @@ def test_more_than_one_of_a_service_can_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CONTAINERS))
-def test_what_a_container_waits_for_is_there_with_it(name: str) -> None:
+def test_a_container_waits_only_for_containers_of_the_core_profile(name: str) -> None:
     for other, how in CONTAINERS[name].get("depends_on", {}).items():
         assert CONTAINERS[other]["profiles"] == ["core"]
         assert how["condition"] in {"service_healthy", "service_completed_successfully"}
@@ -119,5 +119,5 @@ def example_values() -> dict[str, str]:
 
 
 def filled(value: str, example: dict[str, str]) -> str:
-    """As compose fills in variables: `${NAME:?}` and `${NAME:-default}`."""
+    """Substitute variables as compose does: `${NAME:?}` and `${NAME:-default}`."""
     return re.sub(r"\$\{(\w+):[?-]([^}]*)\}", lambda found: example.get(found[1], found[2]), value)

@@ -1,11 +1,18 @@
-"""The tree is what the import contract believes it to be, and stays readable."""
+"""The folders are those that the import contract and docs/architecture.md describe, and the project stands alone."""
 
+import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NOT_OURS = {".venv", "build", "dist", "node_modules", "var"}
+BIGGEST_SHARE = 0.2
+MAY_BE_BIGGER = {"adapters"}
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+OUTSIDE = re.compile(r"\.\./" + r"shared|shared/" + r"servers")
+"""Put together, so that this file does not match."""
 
 
 def python_files() -> Iterator[Path]:
@@ -14,8 +21,21 @@ def python_files() -> Iterator[Path]:
             yield from sorted(folder.rglob("*.py"))
 
 
+def our_files() -> Iterator[Path]:
+    """Every text file of the repository; caches and generated folders are hidden or in NOT_OURS."""
+    for entry in sorted(ROOT.iterdir()):
+        if entry.is_file():
+            yield entry
+        elif entry.name == ".ci" or not (entry.name.startswith(".") or entry.name in NOT_OURS):
+            yield from (file for file in sorted(entry.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
+
+
+def folder_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0]
+
+
 def top_level_packages() -> set[str]:
-    found = {file.relative_to(ROOT).parts[0] for file in python_files()} - {"tests"}
+    found = {folder_of(file) for file in python_files()} - {"tests"}
     return found - {"bridges"} | {"twinsaga_bridges"}
 
 
@@ -29,3 +49,34 @@ def test_the_import_contract_covers_every_package() -> None:
 
 def test_every_package_is_type_checked() -> None:
     assert configured("mypy", "packages") == top_level_packages() | {"tests"}
+
+
+def test_no_folder_holds_more_than_a_fifth_of_the_product() -> None:
+    lines = Counter[str]()
+    for file in python_files():
+        lines[folder_of(file)] += len(file.read_text().splitlines())
+    del lines["tests"]
+
+    too_big = {folder for folder, count in lines.items() if count > BIGGEST_SHARE * lines.total()}
+
+    assert too_big <= MAY_BE_BIGGER
+
+
+def test_the_architecture_page_has_a_line_for_each_folder() -> None:
+    described = re.findall(r"^\| `(\w+)` \|", ARCHITECTURE, re.MULTILINE)
+
+    assert sorted(described) == sorted({folder_of(file) for file in python_files()})
+
+
+def test_the_architecture_page_names_files_that_exist() -> None:
+    named = re.findall(r"`([\w/]+/\w+\.py)`", ARCHITECTURE)
+
+    assert len(named) > 20
+    assert [file for file in named if not (ROOT / file).is_file()] == []
+
+
+def test_nothing_refers_to_files_outside_of_the_repository() -> None:
+    files = list(our_files())
+
+    assert ROOT / ".ci" / "run" in files
+    assert [file for file in files if OUTSIDE.search(file.read_bytes().decode(errors="replace"))] == []

@@ -1,4 +1,4 @@
-"""`twinsaga up` as a user meets it: engines die, ports are taken, the supervisor itself is killed."""
+"""`twinsaga up` from outside: engines die, ports are taken, the supervisor itself is killed."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ DEADLINE_S = 60.0
 
 
 def up(*options: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run a stack that is expected to end by itself."""
+    """Run a stack that is expected to end without a signal."""
     environment = os.environ | {f"TWINSAGA_{name.upper()}": value for name, value in settings.items()}
     return subprocess.run(  # noqa: S603 - our own program
         [str(TWINSAGA), "up", *options],
@@ -58,6 +58,17 @@ def test_the_broker_has_its_topics_again_when_it_answers(engines: Stack) -> None
     finally:
         admin.close()
     assert topics == {"orders": 4, "orders.dlq": 1}
+
+
+def test_packages_of_the_current_folder_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "domain").mkdir()
+    (tmp_path / "domain" / "__init__.py").write_text("raise RuntimeError('the package of a user')\n")
+    monkeypatch.chdir(tmp_path)
+    names = {"kafka", "redis", "order-service", "celery-worker"}
+
+    with running_stack(tmp_path, "--only", ",".join(names)) as stack:
+        assert set(stack.ready["processes"]) == names
+        assert "died" not in stack.printed
 
 
 def test_two_stacks_do_not_meet(engines: Stack, tmp_path: Path) -> None:

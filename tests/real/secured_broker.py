@@ -1,4 +1,4 @@
-"""Apache Kafka as a cluster in production has it: SASL over TLS, by a certificate of an authority of its own."""
+"""Apache Kafka with SASL over TLS, and a certificate of a private authority, as in production."""
 
 import base64
 import os
@@ -15,7 +15,7 @@ from tests.support.ports import free_port, listens
 from tests.support.waiting import eventually
 
 LIBS = "TWINSAGA_TEST_KAFKA_LIBS"
-"""Names a folder with the jars of Apache Kafka 4."""
+"""Names the folder with the jars of Apache Kafka 4."""
 
 USER = "twinsaga"
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -28,7 +28,7 @@ _LOGIN = "org.apache.kafka.common.security"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecuredBroker:
-    """Its certificate is for 127.0.0.1, and for no other name."""
+    """Its certificate is valid only for 127.0.0.1."""
 
     port: int
     password: str
@@ -54,7 +54,7 @@ def secured_broker(folder: Path) -> Iterator[SecuredBroker]:
     _format(properties, broker.password)
     log = folder / "kafka.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - the broker of whoever gave the jars
+        process = subprocess.Popen(  # noqa: S603 - the jars come from the environment of the tests
             [*parent_death.command_prefix(), *_java("kafka.Kafka", str(properties))],
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -90,7 +90,7 @@ def _run(*command: str) -> None:
 
 
 def _make_certificates(folder: Path) -> None:
-    """Leaves `authority.pem`, and `broker.pem` with the broker's key and certificate."""
+    """Write `authority.pem`, and `broker.pem` with the broker's key and certificate."""
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
     authority = ("-keyout", str(folder / "authority.key"), "-out", str(folder / "authority.pem"))
     _run("openssl", "req", "-x509", *new_key, "-subj", "/CN=an authority of the tests", *authority)
@@ -135,8 +135,8 @@ def _properties(folder: Path, broker: SecuredBroker) -> str:
 
 
 def _format(properties: Path, password: str) -> None:
-    """The storage begins with the users of SCRAM; those of PLAIN are in the properties."""
-    cluster = base64.urlsafe_b64encode(b"twinsaga secured").decode().rstrip("=")  # 16 bytes, and no dash in front
+    """Format the storage, which contains the users of SCRAM; those of PLAIN are in the properties."""
+    cluster = base64.urlsafe_b64encode(b"twinsaga secured").decode().rstrip("=")  # 16 bytes; must not begin with a dash
     users = [
         argument
         for mechanism in MECHANISMS

@@ -1,4 +1,4 @@
-"""SASL over TLS to an Apache Kafka broker that takes nothing else."""
+"""SASL over TLS to an Apache Kafka broker that accepts nothing else."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from tests.support.stack import TWINSAGA, running_stack
 pytestmark = pytest.mark.skipif(LIBS not in os.environ, reason=f"{LIBS} names no folder with the jars of Apache Kafka")
 
 TOPIC = "letters"
-REFUSED = "Authentication failed|disconnected"  # kafka-python drops what the broker says right before it hangs up
+REFUSED = "Authentication failed|disconnected"  # kafka-python drops the broker's last reply
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def make_topics(settings: dict[str, str], deadline_s: float = 20.0) -> None:
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_every_mechanism_lets_us_write_and_read(broker: SecuredBroker, mechanism: str) -> None:
+def test_every_mechanism_can_write_and_read(broker: SecuredBroker, mechanism: str) -> None:
     settings = broker.settings(mechanism)
     make_topics(settings)
     connection = kafka_connection(Settings.model_validate(settings))
@@ -55,13 +55,15 @@ def test_every_mechanism_lets_us_write_and_read(broker: SecuredBroker, mechanism
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        pytest.param({"kafka_password": "nonsense"}, REFUSED, id="a password that is wrong"),
-        pytest.param({"kafka_ca_file": None}, "local issuer certificate", id="an authority that nobody told us of"),
-        pytest.param({"kafka_bootstrap": "localhost"}, "Hostname mismatch", id="a name that is not in the certificate"),
+        pytest.param({"kafka_password": "nonsense"}, REFUSED, id="a wrong password"),
+        pytest.param({"kafka_ca_file": None}, "local issuer certificate", id="an unknown authority"),
+        pytest.param(
+            {"kafka_bootstrap": "localhost"}, "Hostname mismatch", id="a host name that is not in the certificate"
+        ),
         pytest.param({"kafka_security_protocol": "PLAINTEXT"}, "disconnected|Invalid frame", id="no security"),
     ],
 )
-def test_whoever_is_not_sure_is_not_connected(broker: SecuredBroker, wrong: dict[str, str], why: str) -> None:
+def test_an_unsafe_connection_is_refused(broker: SecuredBroker, wrong: dict[str, str], why: str) -> None:
     make_topics(broker.settings())
     settings = broker.settings() | wrong
     if not settings["kafka_bootstrap"].endswith(str(broker.port)):

@@ -1,4 +1,4 @@
-"""What goes on while a real server is away, and what waits for it: the table of docs/deploy.md."""
+"""What continues while a real server is away, and what waits for it: the table of docs/deploy.md."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def away(servers: Servers, name: str) -> Iterator[None]:
         servers.start(name)
 
 
-def assert_asked_to_come_again(answer: httpx.Response) -> None:
+def assert_retry_later(answer: httpx.Response) -> None:
     assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["Retry-After"]
@@ -41,7 +41,7 @@ def test_without_kafka_orchestrated_orders_end_and_choreographed_ones_wait(
         settled = shop.client.post("/webhooks/payments", json={"order_id": unpaid, "status": "settled"})
 
         assert shop.await_end(orchestrated, END_S)["status"] == "confirmed"
-        assert_asked_to_come_again(settled)
+        assert_retry_later(settled)
         assert shop.order(choreographed)["status"] == "pending"
 
     assert shop.await_end(choreographed, END_S)["status"] == "confirmed"
@@ -65,7 +65,7 @@ def test_without_redis_orders_of_both_styles_end_and_mails_wait(shop: Shop, stac
         estate.celery.close()
 
 
-def test_without_temporal_choreographed_orders_end_and_orchestrated_ones_are_not_taken(
+def test_without_temporal_choreographed_orders_end_and_orchestrated_ones_are_refused(
     shop: Shop, servers: Servers
 ) -> None:
     order, key = shop.prepared(SCENARIOS["ok"]), uuid4().hex
@@ -75,25 +75,23 @@ def test_without_temporal_choreographed_orders_end_and_orchestrated_ones_are_not
         refused = shop.client.post("/orders", json=body, headers=headers)
 
         assert shop.await_end(choreographed, END_S)["status"] == "confirmed"
-        assert_asked_to_come_again(refused)
+        assert_retry_later(refused)
 
     def placed() -> str | None:
         answer = shop.client.post("/orders", json=body, headers=headers)
         return str(answer.json()["order_id"]) if answer.is_success else None
 
-    order_id = eventually(placed, "the same order is taken", END_S, every_s=0.5)
+    order_id = eventually(placed, "the same order is accepted", END_S, every_s=0.5)
     assert shop.await_end(order_id, END_S)["status"] == "confirmed"
 
 
-def test_without_postgres_nothing_is_taken_and_what_was_under_way_goes_on_afterwards(
-    shop: Shop, servers: Servers
-) -> None:
+def test_without_postgres_orders_are_refused_and_running_ones_continue_afterwards(shop: Shop, servers: Servers) -> None:
     order = shop.prepared(SCENARIOS["ok"])
     placed = [shop.place(order, style) for style in ("orchestrated", "choreographed") for _ in range(3)]
     with away(servers, "postgres"):
         refused = shop.client.post("/orders", json=order | {"style": "choreographed"})
 
-        assert_asked_to_come_again(refused)
+        assert_retry_later(refused)
 
     def all_ended() -> bool:
         answers = [shop.client.get(f"/orders/{order_id}") for order_id in placed]

@@ -1,4 +1,4 @@
-"""A real server dies in the middle of a run and comes back. No order is lost, none is doubled."""
+"""A real server is killed while orders run, and started again. No order is lost or doubled."""
 
 import os
 import threading
@@ -20,13 +20,13 @@ ORDERS = int(os.environ.get("TWINSAGA_TEST_ORDERS", "100"))
 STYLES = ("orchestrated", "choreographed")
 MIXED = ("ok", "declined", "undeliverable", "flaky_gateway", "two_lines")
 PROGRESS_S = 30.0
-"""So soon after the return of the server an order has to come to its end."""
+"""Deadline for the first order that ends after the server is back."""
 END_S = 300.0
 
 
 @dataclass(slots=True)
 class Run:
-    """Orders of both styles, placed by customers who try again under the same key until they have an answer."""
+    """Orders of both styles, placed by customers who retry with the same key until they get a response."""
 
     shop: Shop
     stack: Stack
@@ -37,12 +37,12 @@ class Run:
         scenario = SCENARIOS[MIXED[number // 2 % len(MIXED)]]
         body, key = prepared[scenario.name] | {"style": STYLES[number % 2]}, uuid4().hex
         with self.stack.client() as client:
-            order_id = eventually(lambda: placed(client, body, key), "the order is taken in", END_S, every_s=0.2)
+            order_id = eventually(lambda: placed(client, body, key), "the order is accepted", END_S, every_s=0.2)
         with self._lock:
             self.placed[order_id] = scenario
 
     def ends(self) -> dict[str, Json]:
-        """From the list: a call for each order would be most of the load."""
+        """From the list: a request for each order would be most of the load."""
         found: dict[str, Json] = {}
         for style in STYLES:
             for status in FINISHED:
@@ -75,15 +75,15 @@ def test_every_order_ends_once_although_a_server_was_killed(
     run = Run(shop, stack)
     with ThreadPoolExecutor(4) as customers:
         placing = [customers.submit(run.place, number, prepared) for number in range(ORDERS)]
-        eventually(lambda: len(run.placed) > ORDERS // 4, "the run is under way", END_S)
+        eventually(lambda: len(run.placed) > ORDERS // 4, "a quarter of the orders is placed", END_S)
         servers.kill(name)
         servers.start(name)
         ended_before = len(run.ends())
         goes_on = lambda: (ended := len(run.ends())) > ended_before or ended == ORDERS  # noqa: E731 - as a name
-        eventually(goes_on, "orders come to their end again", PROGRESS_S, every_s=0.5)
+        eventually(goes_on, "orders end again", PROGRESS_S, every_s=0.5)
         for one in placing:
             one.result()
-    eventually(lambda: len(run.ends()) == ORDERS, f"all {ORDERS} orders are at their end", END_S, every_s=1.0)
+    eventually(lambda: len(run.ends()) == ORDERS, f"all {ORDERS} orders have ended", END_S, every_s=1.0)
 
     ends = {order_id: shop.order(order_id) for order_id in run.placed}
     outcomes = {order_id: (order["status"], order["reason"]) for order_id, order in ends.items()}

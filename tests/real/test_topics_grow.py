@@ -1,4 +1,4 @@
-"""A topic gets more partitions while its group runs."""
+"""Partitions are added to a topic while its consumer group runs."""
 
 from contextlib import closing
 
@@ -10,11 +10,11 @@ from tests.support.real_servers import SHORTEST_SESSION_MS, given_servers
 from tests.support.waiting import eventually
 
 TOPIC = "letters"
-AT_ONCE_MS = 1
-"""Such a poll is over in the middle of every rebalance."""
+SHORT_POLL_MS = 1
+"""Shorter than any rebalance."""
 
 
-def test_a_member_takes_its_share_of_new_partitions_however_short_its_polls_are() -> None:
+def test_a_member_is_assigned_new_partitions_even_with_short_polls() -> None:
     servers = given_servers()
     assert servers is not None
     servers.forget_topics()
@@ -28,7 +28,7 @@ def test_a_member_takes_its_share_of_new_partitions_however_short_its_polls_are(
                 consumer._coordinator._cluster.request_update()  # as it does by itself every five minutes
 
             def has_all(wanted: int = partitions) -> bool:
-                consumer.poll(AT_ONCE_MS)
+                consumer.poll(SHORT_POLL_MS)
                 return len(consumer.assignment()) == wanted
 
             eventually(has_all, f"it has {partitions} partitions")

@@ -1,13 +1,13 @@
-"""What `twinsaga up` tells its user when everything answers."""
+"""What `twinsaga up` prints once everything answers."""
 
 import pytest
 
 from tests.support.stack import Stack
 
-UI_OF_OTHERS = "a real Temporal's UI is not ours to start, so the ready file names none"
-EMBEDDED_UI = pytest.param("temporal_ui", marks=pytest.mark.embedded(UI_OF_OTHERS))
+NO_UI = "the stack does not start the UI of a real Temporal server, so the ready file names none"
+EMBEDDED_UI = pytest.param("temporal_ui", marks=pytest.mark.embedded(NO_UI))
 
 
 @pytest.mark.parametrize("name", ["api", EMBEDDED_UI, "flower", "mail"])
-def test_it_says_where_to_look(stack: Stack, name: str) -> None:
+def test_it_prints_the_addresses(stack: Stack, name: str) -> None:
     assert stack.ready[name] in stack.printed

@@ -1,4 +1,4 @@
-"""The engines of the embedded stack die under load; orders do not."""
+"""Engines of the embedded stack are killed while orders run, and every order still ends."""
 
 import pytest
 

@@ -26,7 +26,7 @@ from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER
 from processes import order_mails as serve_order_mails
 from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
-from runtime.topics import ALL_TOPICS
+from runtime.kafka import ALL_TOPICS
 from twinsaga_bridges.kafka.producer import OutgoingEvent, _binary
 
 GENERATED = generated()
@@ -40,7 +40,6 @@ MESSAGE = IncomingMessage(
 def copy(tmp_path: Path) -> Path:
     """The documents, in a folder where a test may write."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    shutil.copy(ROOT / "README.md", tmp_path)
     return tmp_path
 
 
@@ -74,7 +73,7 @@ def test_a_breaking_change_is_not_written_over_the_published_schema(copy: Path) 
 
 def test_the_documents_are_written_where_they_are_missing_or_old(copy: Path) -> None:
     (copy / EVENTS / "order.created.json").unlink()
-    page = copy / "README.md"
+    page = copy / "docs" / "choreography.md"
     page.write_text(re.sub(r"flowchart LR\n    order-service.*?```", "old\n```", page.read_text(), flags=re.DOTALL))
 
     write_documents(copy)
@@ -164,10 +163,10 @@ def test_every_event_of_the_saga_is_sent_by_one_process_or_the_witness() -> None
     assert senders.keys() >= {tag_of(event) for event in get_args(Event)}
 
 
-def test_the_pages_show_the_picture_and_the_table() -> None:
-    for page in ("README.md", "docs/choreography.md"):
-        assert f"```mermaid\n{picture_of_the_choreography()}```" in (ROOT / page).read_text()
-    assert table_of_the_policies() in (ROOT / "docs" / "choreography.md").read_text()
+def test_the_page_shows_the_picture_and_the_table() -> None:
+    page = (ROOT / "docs" / "choreography.md").read_text()
+    assert f"```mermaid\n{picture_of_the_choreography()}```" in page
+    assert table_of_the_policies() in page
 
 
 def test_the_picture_and_the_table_leave_nothing_out() -> None:

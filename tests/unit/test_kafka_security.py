@@ -1,4 +1,4 @@
-"""What every client of Kafka is told about who it is, and whom it may trust."""
+"""The TLS and SASL options that every Kafka client gets."""
 
 import ssl
 from pathlib import Path
@@ -11,7 +11,7 @@ from runtime.kafka import kafka_connection
 from runtime.settings import Settings
 
 
-def test_without_security_nothing_is_asked_for() -> None:
+def test_the_default_is_plaintext() -> None:
     assert KafkaConnection(bootstrap="kafka:9092").security.options() == {"security_protocol": "PLAINTEXT"}
 
 
@@ -41,10 +41,10 @@ def test_tls_alone_sends_no_password() -> None:
     assert set(KafkaSecurity(protocol="SSL", password="k3y").options()) == {"security_protocol", "ssl_context"}
 
 
-def test_authorities_that_are_not_there_are_an_error_and_not_a_default(tmp_path: Path) -> None:
+def test_a_missing_file_of_authorities_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         KafkaSecurity(protocol="SSL", ca_file=tmp_path / "nothing").tls()
 
 
-def test_a_password_is_not_shown() -> None:
+def test_the_repr_hides_the_password() -> None:
     assert "k3y" not in repr(KafkaSecurity(password="k3y"))

@@ -1,4 +1,4 @@
-"""Logs are set up for a whole process, so each test looks at one."""
+"""Logging is configured per process, so each test starts a process."""
 
 import json
 import subprocess
@@ -58,7 +58,7 @@ def test_an_exception_is_on_its_line() -> None:
     assert "ZeroDivisionError" in line["exception"]
 
 
-def test_text_is_for_people() -> None:
+def test_the_text_format_is_readable() -> None:
     (line,) = lines("structlog.get_logger().info('charged', order_id='o-1')", "log_format='text'")
 
     assert "charged" in line

@@ -1,4 +1,4 @@
-"""Secrets come from a variable or from a file, and in production nobody starts with one that everybody knows."""
+"""Secrets come from a variable or from a file, and production refuses well-known passwords."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ import pytest
 from runtime.errors import CannotRun
 from runtime.settings import load_settings
 
-FIT = {"TWINSAGA_ENVIRONMENT": "production", "TWINSAGA_REDIS_URL": "rediss://:7Hq2x@redis:6379"}
+SAFE = {"TWINSAGA_ENVIRONMENT": "production", "TWINSAGA_REDIS_URL": "rediss://:7Hq2x@redis:6379"}
 
 
 @pytest.fixture(autouse=True)
 def production(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable, value in FIT.items():
+    for variable, value in SAFE.items():
         monkeypatch.setenv(variable, value)
 
 
-def test_a_secret_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     url = "postgresql://orders:k3y@db/orders"
     (tmp_path / "url").write_text(f"{url}\n")
     monkeypatch.setenv("TWINSAGA_ORDERS_DATABASE_URL_FILE", str(tmp_path / "url"))
@@ -24,21 +24,21 @@ def test_a_secret_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert load_settings().database_url("orders") == url
 
 
-def test_the_variable_comes_before_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_variable_takes_precedence_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "url").write_text("redis://:from-the-file@redis:6379")
     monkeypatch.setenv("TWINSAGA_REDIS_URL_FILE", str(tmp_path / "url"))
 
-    assert load_settings().redis_url.get_secret_value() == FIT["TWINSAGA_REDIS_URL"]
+    assert load_settings().redis_url.get_secret_value() == SAFE["TWINSAGA_REDIS_URL"]
 
 
-def test_a_file_that_is_not_there_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_names_its_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TWINSAGA_KAFKA_PASSWORD_FILE", str(tmp_path / "nothing"))
 
     with pytest.raises(CannotRun, match="TWINSAGA_KAFKA_PASSWORD_FILE"):
         load_settings()
 
 
-def test_what_is_no_secret_comes_from_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TWINSAGA_LOG_LEVEL_FILE", str(tmp_path / "nothing"))
 
     assert load_settings().log_level == "INFO"
@@ -53,12 +53,12 @@ def test_what_is_no_secret_comes_from_no_file(monkeypatch: pytest.MonkeyPatch, t
         ("TWINSAGA_KAFKA_PASSWORD", "secret"),
     ],
 )
-def test_a_password_that_everybody_knows_is_refused_in_production_only(
+def test_a_well_known_password_is_refused_in_production_only(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
 
-    with pytest.raises(CannotRun, match=f"{variable}: has a password that everybody knows") as refused:
+    with pytest.raises(CannotRun, match=f"{variable}: has a well-known password") as refused:
         load_settings()
 
     assert value not in str(refused.value)
@@ -73,7 +73,7 @@ def test_the_default_of_redis_is_refused_in_production(monkeypatch: pytest.Monke
         load_settings()
 
 
-def test_who_logs_in_to_kafka_needs_a_user_and_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sasl_needs_a_user_and_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINSAGA_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
     monkeypatch.setenv("TWINSAGA_KAFKA_USER", "twinsaga")
 
@@ -81,7 +81,7 @@ def test_who_logs_in_to_kafka_needs_a_user_and_a_password(monkeypatch: pytest.Mo
         load_settings()
 
 
-def test_celery_and_we_check_the_certificate_of_a_redis_behind_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_client_checks_the_certificate_of_a_redis_behind_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINSAGA_REDIS_CA_FILE", "/etc/ca.pem")
     settings = load_settings()
 

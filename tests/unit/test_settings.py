@@ -31,7 +31,7 @@ def test_no_secret_is_printed() -> None:
     assert settings.own_redis_url == "redis://:hunter2@127.0.0.1:6379/2"
 
 
-def test_each_service_has_a_file_of_its_own_by_default(tmp_path: Path) -> None:
+def test_each_service_has_its_own_sqlite_file_by_default(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
 
     urls = {settings.database_url(service) for service in DATABASES}
@@ -40,7 +40,7 @@ def test_each_service_has_a_file_of_its_own_by_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("API_PORT", "70000", "less than or equal to 65535"),
         ("KAFKA_BOOTSTRAP", "kafka", "should match pattern"),
@@ -48,17 +48,17 @@ def test_each_service_has_a_file_of_its_own_by_default(tmp_path: Path) -> None:
         ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO'"),
     ],
 )
-def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+def test_an_invalid_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
     monkeypatch.setenv(f"TWINSAGA_{name}", value)
 
     with pytest.raises(CannotRun) as refused:
         load_settings()
 
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert name in str(refused.value) or name == "REDIS_URL"
 
 
-def test_a_real_cluster_has_several_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bootstrap_may_name_several_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINSAGA_KAFKA_BOOTSTRAP", "one:9092,two:9092")
 
     assert load_settings().kafka_bootstrap == "one:9092,two:9092"
