@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from runtime.errors import CannotRun
+from runtime.errors import CannotRun, WrongVersion
 from runtime.settings import Settings
 
 PARTS = ("topics", "temporal")
@@ -31,6 +31,8 @@ def until_it_answers(act: Callable[[], None], end: float) -> None:
     while True:
         try:
             act()
+        except WrongVersion:
+            raise
         except CannotRun:
             if time.monotonic() > end:
                 raise

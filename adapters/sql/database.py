@@ -1,6 +1,8 @@
 """One service's database, on SQLite (embedded) or PostgreSQL."""
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from adapters.sql.faults import DatabaseAway, fault_of
 
 WAIT_S: Final = 5.0
 """Longest wait for a connection, a lock or another writer."""
+
+_WAL_RETRY_S: Final = 0.01
 
 _WRITES: Final = "twinsaga_writes"
 _WAKES_RELAY: Final = "twinsaga_wakes_relay"
@@ -168,12 +172,27 @@ def _postgres(url: URL) -> Engine:
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection has no common type
-    # Asked first: turning WAL on needs the whole database for itself, and it is only needed once in the file's life.
-    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        connection.execute("PRAGMA journal_mode=WAL")
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+    # Checked first: the change needs an exclusive lock, and only a new file needs the change.
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        _turn_wal_on(connection)
+
+
+def _turn_wal_on(connection: sqlite3.Connection) -> None:
+    # SQLite holds a read lock when it asks for the exclusive one, and then never calls its busy handler. Without this
+    # loop, one of several processes that open a new file at the same time would fail at once with "database is locked".
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_RETRY_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,8 +1,11 @@
 """The migrations make the tables that the code uses, and the indexes serve the queries that they are there for."""
 
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +14,22 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from pydantic import SecretStr
 from sqlalchemy import Connection, create_engine, event, text
 
 from adapters.sql import estate_tables, inbox, journal_tables, migrations, outbox, tables
 from adapters.sql.database import Database
-from adapters.sql.migrations import SERVICES, migrate, newest_revision, revisions_of
+from adapters.sql.migrations import migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from domain.ids import EventId, new_order_id
 from domain.order import OrderStatus, SagaStyle
+from runtime.bootstrap import until_it_answers
+from runtime.databases import migrate_databases
+from runtime.errors import WrongVersion
+from runtime.settings import Settings
 from runtime.wiring import Databases
+from services.names import DATABASES
 from services.orders.store import OrderFilter
 from tests.examples import NOON
 from tests.service_databases import Urls, sqlite_urls
@@ -35,7 +44,7 @@ METADATA = {
 }
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DATABASES)
 def test_the_migrated_tables_are_those_of_the_code(urls: Urls, service: str) -> None:
     database = Database.open(urls.database_url(service), service=service)
     with database.reading() as connection:
@@ -46,8 +55,8 @@ def test_the_migrated_tables_are_those_of_the_code(urls: Urls, service: str) -> 
     assert differences == []
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_the_newest_revision_is_told_without_alembic_and_rightly(service: str) -> None:
+@pytest.mark.parametrize("service", DATABASES)
+def test_the_file_names_and_alembic_agree_on_the_newest_revision(service: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     config.set_main_option("version_locations", str(revisions_of(service)))
@@ -56,7 +65,7 @@ def test_the_newest_revision_is_told_without_alembic_and_rightly(service: str) -
     assert ScriptDirectory.from_config(config).get_heads() == [newest_revision(service)]
 
 
-def test_processes_that_migrate_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+def test_processes_that_migrate_at_the_same_time_migrate_once(tmp_path: Path) -> None:
     url = sqlite_urls(tmp_path / "not" / "there").database_url("orders")
 
     with ThreadPoolExecutor(4) as processes:
@@ -68,6 +77,46 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(tmp_path: Path
     engine.dispose()
 
     assert revisions == [newest_revision("orders")]
+
+
+def test_opening_a_new_sqlite_file_waits_for_a_reader_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "orders.db"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as reader:
+        reader.execute("CREATE TABLE some_table (number)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM some_table").fetchall()
+        end_of_read = threading.Timer(0.2, reader.execute, ("COMMIT",))
+        end_of_read.start()
+        with (
+            closing(Database.open(f"sqlite:///{file}", service="orders")) as database,
+            database.reading() as connection,
+        ):
+            mode = connection.execute(text("PRAGMA journal_mode")).scalar()
+        end_of_read.join()
+
+    assert mode == "wal"
+
+
+def test_a_database_of_an_unknown_revision_is_refused_at_once_with_a_remedy(urls: Urls, tmp_path: Path) -> None:
+    url = urls.database_url("orders")
+    settings = Settings(data_dir=tmp_path, orders_database_url=SecretStr(url))
+    with closing(Database.open(url, service="orders")) as database:
+        set_revision(database, "0002")
+        try:
+            with pytest.raises(WrongVersion) as refused:
+                until_it_answers(lambda: migrate_databases(settings), end=time.monotonic() + 60)
+        finally:
+            set_revision(database, newest_revision("orders"))
+
+    assert "the database of orders has revision 0002, which this version does not contain" in str(refused.value)
+    remedy = "drop the database" if database.is_postgres else f"delete the data folder {tmp_path}"
+    assert f"run the version that migrated it, or {remedy}" in str(refused.value)
+
+
+def set_revision(database: Database, revision: str) -> None:
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        connection.commit()
 
 
 def test_a_sqlite_commit_is_on_disk_when_it_returns(sqlite_template: Path) -> None:
