@@ -16,10 +16,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from runtime.errors import CannotRun
 from runtime.secret_files import SecretFiles
-from services.names import DATABASES
 
 PREFIX = "TWINSAGA_"
-SERVICES = DATABASES
+SERVICES = ("orders", "payments", "inventory", "shipping", "gateway", "estate")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]

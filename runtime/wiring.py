@@ -22,11 +22,15 @@ from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from services.audit.invariants import audit
 from services.audit.verdict import Verdict
 from services.inventory.service import InventoryService
-from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 from services.unit_of_work import Clock
+
+ORDER_SERVICE = "order-service"
+PAYMENT_SERVICE = "payment-service"
+INVENTORY_SERVICE = "inventory-service"
+SHIPPING_SERVICE = "shipping-service"
 
 T = TypeVar("T")
 

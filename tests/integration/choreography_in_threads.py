@@ -24,7 +24,6 @@ from domain.money import Money
 from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMethod, SagaStyle, ShippingAddress
 from processes.choreography.service import ChoreographedService, Patience
 from runtime import wiring
-from services import names
 from services.orders.store import OrderRecord, Stage
 from tests.service_databases import Urls, empty
 from tests.stack import eventually
@@ -34,10 +33,10 @@ PLENTY = 100_000
 PARTS = ("orders", "payments", "inventory", "shipping", "gateway")
 SKU = Sku("TEAPOT")
 OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
-    names.ORDER_SERVICE: wiring.consuming_orders,
-    names.PAYMENT_SERVICE: wiring.consuming_payments,
-    names.INVENTORY_SERVICE: wiring.consuming_inventory,
-    names.SHIPPING_SERVICE: wiring.consuming_shipping,
+    wiring.ORDER_SERVICE: wiring.consuming_orders,
+    wiring.PAYMENT_SERVICE: wiring.consuming_payments,
+    wiring.INVENTORY_SERVICE: wiring.consuming_inventory,
+    wiring.SHIPPING_SERVICE: wiring.consuming_shipping,
 }
 
 

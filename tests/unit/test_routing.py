@@ -7,19 +7,19 @@ from typing import get_args, get_type_hints
 import pytest
 
 import choreography
+from choreography import routing
 from choreography.routing import NOBODY_REACTS, OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
 from domain.events import Event
-from services import names
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 
 SERVICES = {
-    names.ORDER_SERVICE: OrderService,
-    names.PAYMENT_SERVICE: PaymentService,
-    names.INVENTORY_SERVICE: InventoryService,
-    names.SHIPPING_SERVICE: ShippingService,
+    routing.ORDER_SERVICE: OrderService,
+    routing.PAYMENT_SERVICE: PaymentService,
+    routing.INVENTORY_SERVICE: InventoryService,
+    routing.SHIPPING_SERVICE: ShippingService,
 }
 
 
