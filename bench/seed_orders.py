@@ -14,9 +14,10 @@ from pathlib import Path
 
 from bench.seed_rows import NewOrder, Template, event_types, template
 from domain.ids import EventId, OrderId, new_order_id
+from services.names import DATABASE_OF, GATEWAY
 
-_JOURNALS = ("orders", "payments", "inventory", "shipping")
-_DATABASES = (*_JOURNALS, "gateway")
+_JOURNALS = tuple(DATABASE_OF.values())
+_DATABASES = (*_JOURNALS, GATEWAY)
 _AT_ONCE = 2_000
 """Orders of one transaction: a service that writes meanwhile waits less than a second, and has five."""
 

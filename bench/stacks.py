@@ -10,13 +10,14 @@ from pydantic import SecretStr
 from embedded.child_stack import child_stack
 from processes.registry import PROCESSES
 from runtime.errors import CannotRun
-from runtime.settings import PREFIX, SERVICES, Settings, load_settings
+from runtime.settings import PREFIX, Settings, load_settings
+from services.names import DATABASES, SERVICES
 
 ENGINES = ("temporal", "kafka", "redis")
 EVERYTHING = (*ENGINES, *PROCESSES)
 PLAYERS = (
     *(*ENGINES, "api", "saga-worker"),
-    *("order-service", "payment-service", "inventory-service", "shipping-service"),
+    *SERVICES,
 )
 """What the two styles need, and nothing that would take the processor from one of them."""
 
@@ -50,7 +51,7 @@ def stack(folder: Path, names: Sequence[str] = EVERYTHING, *, given_engines: boo
 
 def _settings_in(folder: Path, *, witnesses: bool) -> Settings:
     settings = load_settings().with_changes(data_dir=folder, witness_enabled=witnesses)
-    elsewhere = [name for name in SERVICES if not settings.database_url(name).startswith(f"sqlite:///{folder}")]
+    elsewhere = [name for name in DATABASES if not settings.database_url(name).startswith(f"sqlite:///{folder}")]
     if elsewhere:
         raise CannotRun(f"the bench has databases of its own: unset {PREFIX}{elsewhere[0].upper()}_DATABASE_URL")
     return settings

@@ -44,17 +44,13 @@ from domain.events import (
     ShippingScheduled,
 )
 from services.inventory.service import InventoryService
+from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 
 Policy = Callable[[Any, Any], None]
 """Takes an event and the service that reacts to it; the tests hold each to the types of its row."""
-
-ORDER_SERVICE = "order-service"
-PAYMENT_SERVICE = "payment-service"
-INVENTORY_SERVICE = "inventory-service"
-SHIPPING_SERVICE = "shipping-service"
 
 _ORDERS: Mapping[type[Event], Callable[[Any, OrderService], None]] = {
     OrderRequested: when_order_requested_create_order,

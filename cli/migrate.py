@@ -24,11 +24,12 @@ def migrate(
 
     from runtime.bootstrap import until_it_answers
     from runtime.databases import migrate_databases
-    from runtime.settings import SERVICES, load_settings
+    from runtime.settings import load_settings
+    from services.names import DATABASES
 
-    wanted = services or list(SERVICES)
-    if unknown := sorted(set(wanted) - set(SERVICES)):
-        raise typer.BadParameter(f"no database '{unknown[0]}'; choose from: {', '.join(SERVICES)}")
+    wanted = services or list(DATABASES)
+    if unknown := sorted(set(wanted) - set(DATABASES)):
+        raise typer.BadParameter(f"no database '{unknown[0]}'; choose from: {', '.join(DATABASES)}")
     settings, end = load_settings(), time.monotonic() + wait
     for service in wanted:
         until_it_answers(lambda service=service: migrate_databases(settings, [service]), end)  # type: ignore[misc]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from comparison.stack import StackControl
 from domain.order import SagaStyle, Step
+from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 
 OUTAGE_S = 10.0
 COPIES = 5
@@ -51,11 +52,11 @@ Fault = Callable[[Scene], Awaitable[Struck | None]]
 """Plays it; returns None where there is nothing to recover from."""
 
 _SERVICE_OF: Mapping[Step, str] = {
-    Step.CREATE_ORDER: "order-service",
-    Step.CHARGE_PAYMENT: "payment-service",
-    Step.RESERVE_INVENTORY: "inventory-service",
-    Step.SCHEDULE_SHIPPING: "shipping-service",
-    Step.CONFIRM_ORDER: "order-service",
+    Step.CREATE_ORDER: ORDER_SERVICE,
+    Step.CHARGE_PAYMENT: PAYMENT_SERVICE,
+    Step.RESERVE_INVENTORY: INVENTORY_SERVICE,
+    Step.SCHEDULE_SHIPPING: SHIPPING_SERVICE,
+    Step.CONFIRM_ORDER: ORDER_SERVICE,
 }
 
 

@@ -26,13 +26,14 @@ from embedded.child_stack import calls_to, child_stack
 from runtime.console import progress_bar
 from runtime.errors import CannotRun, first_of
 from runtime.kafka import kafka_connection
-from runtime.settings import PREFIX, SERVICES, Settings, load_settings
+from runtime.settings import PREFIX, Settings, load_settings
 from runtime.temporal import connect
 from runtime.wiring import open_services
+from services.names import DATABASES, SERVICES
 
 PLAYERS = (
     *("temporal", "kafka", "redis", "api", "saga-worker"),
-    *("order-service", "payment-service", "inventory-service", "shipping-service"),
+    *SERVICES,
 )
 """What the two styles need, and nothing that would take the processor from one of them."""
 
@@ -92,7 +93,7 @@ def compare(plan: Plan, console: Console) -> Comparison:
 
 def _settings_for(folder: Path) -> Settings:
     settings = load_settings().with_changes(data_dir=folder, witness_enabled=False, pix_expiry_seconds=PIX_EXPIRY_S)
-    elsewhere = [name for name in SERVICES if not settings.database_url(name).startswith(f"sqlite:///{folder}")]
+    elsewhere = [name for name in DATABASES if not settings.database_url(name).startswith(f"sqlite:///{folder}")]
     if elsewhere:
         raise CannotRun(f"the comparison has databases of its own: unset {PREFIX}{elsewhere[0].upper()}_DATABASE_URL")
     return settings

@@ -5,6 +5,7 @@ from html import escape
 
 from comparison.measures import UNDOS, Ending, TimelineEvent
 from domain.order import SagaStyle
+from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 
 ROW, TOP, LEFT, LABEL = 30, 46, 112, 200
 """Pixels: between rows, above the first row, left of the first lane, right of the last lane."""
@@ -14,10 +15,10 @@ LANE = {SagaStyle.ORCHESTRATED: 122, SagaStyle.CHOREOGRAPHED: 150}
 
 SAGA = "saga"
 SERVICES: Mapping[str, str] = {
-    "order-service": "Order",
-    "payment-service": "Payment",
-    "inventory-service": "Inventory",
-    "shipping-service": "Shipping",
+    ORDER_SERVICE: "Order",
+    PAYMENT_SERVICE: "Payment",
+    INVENTORY_SERVICE: "Inventory",
+    SHIPPING_SERVICE: "Shipping",
 }
 _REFUSALS = frozenset({"payment.failed", "inventory.failed", "shipping.failed"})
 _STEP_OF: Mapping[str, str] = {

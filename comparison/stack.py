@@ -8,16 +8,14 @@ from typing import Protocol
 
 from domain.ids import OrderId
 from domain.order import SagaStyle
+from services.names import DATABASE_OF, GATEWAY, SERVICES
 
 SAGA_TOPICS = ("orders", "payments", "inventory", "shipping")
-SERVICE_DATABASES = ("orders", "payments", "inventory", "shipping")
-GATEWAY_DATABASE, ENGINE_DATABASE = "gateway", "temporal"
+SERVICE_DATABASES = tuple(DATABASE_OF.values())
+GATEWAY_DATABASE, ENGINE_DATABASE = GATEWAY, "temporal"
 PROCESSES_OF: Mapping[SagaStyle, tuple[str, ...]] = {
     SagaStyle.ORCHESTRATED: ("temporal", "saga-worker", "api", "redis"),
-    SagaStyle.CHOREOGRAPHED: (
-        *("kafka", "order-service", "payment-service", "inventory-service", "shipping-service"),
-        *("api", "redis"),
-    ),
+    SagaStyle.CHOREOGRAPHED: ("kafka", *SERVICES, "api", "redis"),
 }
 """What would have to run for this style alone."""
 

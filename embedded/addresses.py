@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from embedded.ports import PortReservations, is_free
 from runtime.errors import CannotRun
 from runtime.settings import PREFIX, Settings
+from services.names import SERVICES
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "0.0.0.0", "::1"}  # noqa: S104 - recognised, not bound
 TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
@@ -21,12 +22,7 @@ TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
     "smtp_address",
     "mail_page_url",
 )
-METRICS = {
-    "order-service": "order_service_metrics_port",
-    "payment-service": "payment_service_metrics_port",
-    "inventory-service": "inventory_service_metrics_port",
-    "shipping-service": "shipping_service_metrics_port",
-}
+METRICS = {name: f"{name.replace('-', '_')}_metrics_port" for name in SERVICES}
 LISTENING = {
     "temporal": (TEMPORAL, TEMPORAL_UI),
     "kafka": (KAFKA,),

@@ -24,6 +24,7 @@ from runtime.errors import CannotRun
 from runtime.liveness_checks import file_exists
 from runtime.run_folder import RunFolder, write_whole
 from runtime.settings import Settings
+from services.names import SERVICES
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FREE_PORTS_ATTEMPTS = 3
@@ -33,10 +34,7 @@ NEED_TEMPORAL = {"saga-worker", "kafka-bridge"}
 NEIGHBOURS = {"api", "saga-worker"}
 """These look for each other, and for other processes, in the run folder."""
 
-CONSUME_KAFKA = {
-    *("order-service", "payment-service", "inventory-service", "shipping-service"),
-    *("order-mails", "kafka-bridge"),
-}
+CONSUME_KAFKA = {*SERVICES, "order-mails", "kafka-bridge"}
 
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """glibc keeps free memory for each thread apart, which is of no use to threads that compute one at a time."""

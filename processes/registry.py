@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.errors import CannotRun
+from services.names import SERVICES
 
 if TYPE_CHECKING:  # the command line reads the names below, and need not wait for pydantic
     from runtime.settings import Settings
@@ -28,10 +29,7 @@ class Entry(NamedTuple):
 PROCESSES = {
     "api": Entry("processes.api.serve"),
     "saga-worker": Entry("processes.saga_worker.serve"),
-    "order-service": Entry("processes.choreography.serve", arguments=("order-service",)),
-    "payment-service": Entry("processes.choreography.serve", arguments=("payment-service",)),
-    "inventory-service": Entry("processes.choreography.serve", arguments=("inventory-service",)),
-    "shipping-service": Entry("processes.choreography.serve", arguments=("shipping-service",)),
+    **{name: Entry("processes.choreography.serve", arguments=(name,)) for name in SERVICES},
     "celery-worker": Entry("processes.celery_worker"),
     "celery-beat": Entry("processes.celery_beat"),
     "flower": Entry("processes.flower"),

@@ -18,7 +18,6 @@ from runtime.errors import CannotRun
 from runtime.secret_files import SecretFiles
 
 PREFIX = "TWINSAGA_"
-SERVICES = ("orders", "payments", "inventory", "shipping", "gateway", "estate")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
@@ -148,7 +147,7 @@ class Settings(BaseSettings):
         return self._redis_database(2)
 
     def database_url(self, service: str) -> str:
-        """`service` is one of SERVICES. SQLite files in the data folder where no URL is set."""
+        """`service` is one of DATABASES. SQLite files in the data folder where no URL is set."""
         configured: SecretStr | None = getattr(self, f"{service}_database_url")
         if configured is not None:
             return configured.get_secret_value()

@@ -22,15 +22,18 @@ from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from services.audit.invariants import audit
 from services.audit.verdict import Verdict
 from services.inventory.service import InventoryService
+from services.names import (
+    DATABASE_OF,
+    GATEWAY,
+    INVENTORY_SERVICE,
+    ORDER_SERVICE,
+    PAYMENT_SERVICE,
+    SHIPPING_SERVICE,
+)
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 from services.unit_of_work import Clock
-
-ORDER_SERVICE = "order-service"
-PAYMENT_SERVICE = "payment-service"
-INVENTORY_SERVICE = "inventory-service"
-SHIPPING_SERVICE = "shipping-service"
 
 T = TypeVar("T")
 
@@ -50,11 +53,11 @@ class Databases(AuditedDatabases):
     @classmethod
     def open(cls, settings: DatabaseUrls) -> Self:
         return cls(
-            orders=Database.open(settings.database_url("orders"), service=ORDER_SERVICE),
-            payments=Database.open(settings.database_url("payments"), service=PAYMENT_SERVICE),
-            inventory=Database.open(settings.database_url("inventory"), service=INVENTORY_SERVICE),
-            shipping=Database.open(settings.database_url("shipping"), service=SHIPPING_SERVICE),
-            gateway=Database.open(settings.database_url("gateway"), service="gateway"),
+            orders=_database_of(ORDER_SERVICE, settings),
+            payments=_database_of(PAYMENT_SERVICE, settings),
+            inventory=_database_of(INVENTORY_SERVICE, settings),
+            shipping=_database_of(SHIPPING_SERVICE, settings),
+            gateway=Database.open(settings.database_url(GATEWAY), service=GATEWAY),
         )
 
     def close(self) -> None:
@@ -113,7 +116,7 @@ class ConsumingService(Generic[T]):
 
 
 def consuming_orders(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[OrderService]:
-    database = Database.open(settings.database_url("orders"), service=ORDER_SERVICE)
+    database = _database_of(ORDER_SERVICE, settings)
     units = SqlUnits(database, SqlOrderStore, clock, publish=True)
     return _consuming(database, clock, lambda handling: OrderService(units.handling(handling), clock))
 
@@ -121,8 +124,8 @@ def consuming_orders(settings: DatabaseUrls, clock: Clock = utc_now) -> Consumin
 def consuming_payments(
     settings: DatabaseUrls, clock: Clock = utc_now, *, pix_expiry: timedelta | None = None
 ) -> ConsumingService[PaymentService]:
-    database = Database.open(settings.database_url("payments"), service=PAYMENT_SERVICE)
-    books = Database.open(settings.database_url("gateway"), service="gateway")
+    database = _database_of(PAYMENT_SERVICE, settings)
+    books = Database.open(settings.database_url(GATEWAY), service=GATEWAY)
     units = SqlUnits(database, SqlPaymentStore, clock, publish=True)
     simulated = SimulatedGateway(books)
     gateway = GatewayPrefetch(simulated, PaymentService(units, simulated, clock).ask)
@@ -138,7 +141,7 @@ def consuming_payments(
 
 
 def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[InventoryService]:
-    database = Database.open(settings.database_url("inventory"), service=INVENTORY_SERVICE)
+    database = _database_of(INVENTORY_SERVICE, settings)
     units = SqlUnits(database, SqlInventoryStore, clock, publish=True)
     consuming = _consuming(database, clock, lambda handling: InventoryService(units.handling(handling)))
     # Orders share rows of the stock: two batches that lock them in different orders would wait for each other.
@@ -146,13 +149,17 @@ def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> Consu
 
 
 def consuming_shipping(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[ShippingService]:
-    database = Database.open(settings.database_url("shipping"), service=SHIPPING_SERVICE)
+    database = _database_of(SHIPPING_SERVICE, settings)
     units = SqlUnits(database, SqlShippingStore, clock, publish=True)
     return _consuming(database, clock, lambda handling: ShippingService(units.handling(handling)))
 
 
 def audit_of(databases: Databases, clock: Clock = utc_now) -> Verdict:
     return audit(AuditReads(databases), clock)
+
+
+def _database_of(service: str, settings: DatabaseUrls) -> Database:
+    return Database.open(settings.database_url(DATABASE_OF[service]), service=service)
 
 
 def _consuming(

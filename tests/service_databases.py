@@ -10,9 +10,10 @@ from uuid import uuid4
 from sqlalchemy import MetaData, NullPool, create_engine, delete, make_url, text
 
 from adapters.sql.journal_tables import JOURNAL
-from adapters.sql.migrations import SERVICES, migrate
+from adapters.sql.migrations import migrate
 from adapters.sql.tables import GATEWAY, INVENTORY, ORDERS, PAYMENTS, SHIPPING
 from runtime.wiring import Databases
+from services.names import DATABASES
 
 _TABLES = {
     "order-service": ORDERS,
@@ -34,11 +35,11 @@ class Urls:
 
 
 def sqlite_urls(folder: Path) -> Urls:
-    return Urls({service: f"sqlite:///{folder / service}.db" for service in SERVICES})
+    return Urls({service: f"sqlite:///{folder / service}.db" for service in DATABASES})
 
 
 def migrated(urls: Urls) -> Urls:
-    for service in SERVICES:
+    for service in DATABASES:
         migrate(urls.database_url(service), service)
     return urls
 
@@ -52,7 +53,7 @@ def copied(template: Path, folder: Path) -> Urls:
 def postgres_databases(server_url: str) -> Iterator[Urls]:
     """Databases with names of their own, dropped at the end."""
     server = make_url(server_url).set(drivername="postgresql+psycopg")
-    names = {service: f"twinsaga_test_{uuid4().hex[:12]}_{service}" for service in SERVICES}
+    names = {service: f"twinsaga_test_{uuid4().hex[:12]}_{service}" for service in DATABASES}
     engine = create_engine(
         server, isolation_level="AUTOCOMMIT", poolclass=NullPool
     )  # the server may be killed meanwhile

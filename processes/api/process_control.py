@@ -16,12 +16,13 @@ from api.problems import NotFound, NotPossibleNow
 from api.process_control import Controls, Neighbour, ProcessState
 from runtime.run_folder import RunFolder
 from runtime.settings import Settings
+from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 
 CONTROLLED = (
-    "payment-service",
-    "order-service",
-    "inventory-service",
-    "shipping-service",
+    PAYMENT_SERVICE,
+    ORDER_SERVICE,
+    INVENTORY_SERVICE,
+    SHIPPING_SERVICE,
     "saga-worker",
     "kafka-bridge",
 )

@@ -15,16 +15,13 @@ from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.wiring import (
-    INVENTORY_SERVICE,
-    ORDER_SERVICE,
-    PAYMENT_SERVICE,
-    SHIPPING_SERVICE,
     ConsumingService,
     consuming_inventory,
     consuming_orders,
     consuming_payments,
     consuming_shipping,
 )
+from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.payments.service import PaymentService
 
 _SWITCH_S = 0.0005

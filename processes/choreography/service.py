@@ -19,11 +19,12 @@ from adapters.kafka.message import Deciding
 from adapters.kafka.relay import Relay
 from adapters.kafka.settlements import SettlementsHeard
 from adapters.kafka.topics import TOPICS, dead_letters_of, topic_of
-from choreography.routing import ORDER_SERVICE, OUT_OF_ATTEMPTS, PAYMENT_SERVICE, ROUTING, Policy, tag_of
+from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
 from domain.events import Event
 from processes.choreography.attention import attention_to_dead_letters
 from processes.choreography.pix_expiry import PixExpiry
 from runtime.wiring import ConsumingService
+from services.names import ORDER_SERVICE, PAYMENT_SERVICE
 from services.unit_of_work import Clock
 
 KNOWN_TYPES = frozenset(tag_of(event) for event in get_args(Event))

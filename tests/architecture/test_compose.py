@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from processes.registry import PROCESSES
-from runtime.settings import PREFIX, SERVICES, Settings
+from runtime.settings import PREFIX, Settings
+from services.names import DATABASES
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -38,8 +39,8 @@ def test_every_setting_that_is_passed_exists_and_its_value_is_taken(name: str, m
     settings = Settings()
 
     assert settings.environment == "development"
-    assert {service for service in SERVICES if settings.database_url(service).startswith("postgresql")} == {
-        service for service in SERVICES if f"{PREFIX}{service.upper()}_DATABASE_URL" in OURS[name]["environment"]
+    assert {service for service in DATABASES if settings.database_url(service).startswith("postgresql")} == {
+        service for service in DATABASES if f"{PREFIX}{service.upper()}_DATABASE_URL" in OURS[name]["environment"]
     }
 
 

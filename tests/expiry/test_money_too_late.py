@@ -5,13 +5,13 @@ from functools import partial
 import pytest
 
 from comparison.scenarios import SCENARIOS
+from services.names import SERVICES
 from tests.given_servers import given_servers
 from tests.shop import Shop
 from tests.spec.test_kafka_topics_of_others import settle
 from tests.stack import Json, eventually, running_stack
 
 ENGINES = ("temporal", "kafka", "redis")
-SERVICES = ("order-service", "payment-service", "inventory-service", "shipping-service")
 ON_ENGINES = ("--only", ",".join((*ENGINES, *SERVICES, "api", "saga-worker", "kafka-bridge")))
 
 

@@ -24,19 +24,27 @@ from domain.money import Money
 from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMethod, SagaStyle, ShippingAddress
 from processes.choreography.service import ChoreographedService, Patience
 from runtime import wiring
+from services.names import (
+    DATABASE_OF,
+    GATEWAY,
+    INVENTORY_SERVICE,
+    ORDER_SERVICE,
+    PAYMENT_SERVICE,
+    SHIPPING_SERVICE,
+)
 from services.orders.store import OrderRecord, Stage
 from tests.service_databases import Urls, empty
 from tests.stack import eventually
 
 STOP_DEADLINE_S = 10.0
 PLENTY = 100_000
-PARTS = ("orders", "payments", "inventory", "shipping", "gateway")
+PARTS = (*DATABASE_OF.values(), GATEWAY)
 SKU = Sku("TEAPOT")
 OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
-    wiring.ORDER_SERVICE: wiring.consuming_orders,
-    wiring.PAYMENT_SERVICE: wiring.consuming_payments,
-    wiring.INVENTORY_SERVICE: wiring.consuming_inventory,
-    wiring.SHIPPING_SERVICE: wiring.consuming_shipping,
+    ORDER_SERVICE: wiring.consuming_orders,
+    PAYMENT_SERVICE: wiring.consuming_payments,
+    INVENTORY_SERVICE: wiring.consuming_inventory,
+    SHIPPING_SERVICE: wiring.consuming_shipping,
 }
 
 

@@ -23,10 +23,11 @@ from processes.api import order_control as conductors
 from processes.api.order_control import OrchestratedControl
 from processes.api.saga_starter import LATELY_S, Temporal, TemporalStarter
 from processes.saga_worker import start_sweep
-from runtime.settings import SERVICES, Settings
+from runtime.settings import Settings
 from runtime.temporal import connect, start_saga
 from runtime.wiring import open_services
 from services.intake.order_body import OrderPairBody
+from services.names import DATABASES
 from tests.integration.api.bodies import PAIR
 from tests.integration.order_saga.saga_shop import eventually
 from workflows.order_saga import workflow_id
@@ -47,7 +48,7 @@ async def server() -> AsyncIterator[Client]:
 @pytest.fixture
 def settings(tmp_path: Path, server: Client) -> Settings:
     settings = Settings(data_dir=tmp_path, temporal_address=server.service_client.config.target_host)
-    for service in SERVICES:
+    for service in DATABASES:
         migrate(settings.database_url(service), service)
     return settings
 

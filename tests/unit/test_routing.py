@@ -7,19 +7,19 @@ from typing import get_args, get_type_hints
 import pytest
 
 import choreography
-from choreography import routing
 from choreography.routing import NOBODY_REACTS, OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
 from domain.events import Event
 from services.inventory.service import InventoryService
+from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
 
 SERVICES = {
-    routing.ORDER_SERVICE: OrderService,
-    routing.PAYMENT_SERVICE: PaymentService,
-    routing.INVENTORY_SERVICE: InventoryService,
-    routing.SHIPPING_SERVICE: ShippingService,
+    ORDER_SERVICE: OrderService,
+    PAYMENT_SERVICE: PaymentService,
+    INVENTORY_SERVICE: InventoryService,
+    SHIPPING_SERVICE: ShippingService,
 }
 
 

@@ -4,7 +4,8 @@ import pytest
 from pydantic import SecretStr
 
 from runtime.errors import CannotRun
-from runtime.settings import SERVICES, Settings, load_settings
+from runtime.settings import Settings, load_settings
+from services.names import DATABASES
 
 
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -33,9 +34,9 @@ def test_no_secret_is_printed() -> None:
 def test_each_service_has_a_file_of_its_own_by_default(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
 
-    urls = {settings.database_url(service) for service in SERVICES}
+    urls = {settings.database_url(service) for service in DATABASES}
 
-    assert urls == {f"sqlite:///{tmp_path}/{service}.db" for service in SERVICES}
+    assert urls == {f"sqlite:///{tmp_path}/{service}.db" for service in DATABASES}
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,9 @@ from estate.video_workflows import VideoWorkflows
 from processes.api.database_probes import database_probes
 from processes.api.dead_letters import DeadLetterBox
 from processes.api.order_control import ChoreographedControl
-from runtime.settings import SERVICES, Settings
+from runtime.settings import Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
+from services.names import DATABASES
 from services.orders.service import OrderService
 
 NOWHERE = "127.0.0.1:9"
@@ -123,7 +124,7 @@ class Rig:
     @classmethod
     def on(cls, folder: Path, in_flight: RedisInFlightKeys) -> "Rig":
         settings = Settings(data_dir=folder)
-        for service in SERVICES:
+        for service in DATABASES:
             migrate(settings.database_url(service), service)
         databases = Databases.open(settings)
         published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)

@@ -13,7 +13,8 @@ import pytest
 
 from adapters.sql.migrations import migrate
 from embedded.ports import PortReservations
-from runtime.settings import SERVICES, Settings
+from runtime.settings import Settings
+from services.names import DATABASES
 from tests.integration.api.bodies import ORDER, PAIR, PRODUCT, Json, changed
 from tests.stack import TWINSAGA, eventually
 
@@ -47,7 +48,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
             "REDIS_URL": f"redis://127.0.0.1:{redis}",
             "SERVE_READY_FILE": str(tmp_path / "ready"),
         }
-        for service in SERVICES:
+        for service in DATABASES:
             migrate(Settings(data_dir=tmp_path).database_url(service), service)
         environment = os.environ | {f"TWINSAGA_{name}": value for name, value in settings.items()}
         with (tmp_path / "api.log").open("wb") as log:
