@@ -181,8 +181,9 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _turn_wal_on(connection: sqlite3.Connection) -> None:
-    # SQLite holds a read lock when it asks for the exclusive one, and then never calls its busy handler. Without this
-    # loop, one of several processes that open a new file at the same time would fail at once with "database is locked".
+    # SQLite already holds a read lock when it asks for the write lock, so it refuses to wait (a deadlock would be
+    # possible) and skips the busy timeout. Without this loop, one of several processes that open a new file at the same
+    # time fails with "database is locked".
     deadline = time.monotonic() + WAIT_S
     while True:
         try:

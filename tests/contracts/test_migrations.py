@@ -79,22 +79,22 @@ def test_processes_that_migrate_at_the_same_time_migrate_once(tmp_path: Path) ->
     assert revisions == [newest_revision("orders")]
 
 
-def test_opening_a_new_sqlite_file_waits_for_a_reader_of_it(tmp_path: Path) -> None:
+def test_opening_a_new_sqlite_file_waits_for_another_writer_of_it(tmp_path: Path) -> None:
     file = tmp_path / "orders.db"
-    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as reader:
-        reader.execute("CREATE TABLE some_table (number)")
-        reader.execute("BEGIN")
-        reader.execute("SELECT * FROM some_table").fetchall()
-        end_of_read = threading.Timer(0.2, reader.execute, ("COMMIT",))
-        end_of_read.start()
-        with (
-            closing(Database.open(f"sqlite:///{file}", service="orders")) as database,
-            database.reading() as connection,
-        ):
-            mode = connection.execute(text("PRAGMA journal_mode")).scalar()
-        end_of_read.join()
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        end_of_write = threading.Timer(0.2, writer.execute, ("ROLLBACK",))
+        end_of_write.start()
+        with closing(Database.open(f"sqlite:///{file}", service="orders")) as database:
+            mode = journal_mode(database)
+        end_of_write.join()
 
     assert mode == "wal"
+
+
+def journal_mode(database: Database) -> object:
+    with database.reading() as connection:
+        return connection.execute(text("PRAGMA journal_mode")).scalar()
 
 
 def test_a_database_of_an_unknown_revision_is_refused_at_once_with_a_remedy(urls: Urls, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ async def test_a_server_that_is_away_is_a_fault() -> None:
 
 
 def test_the_newest_mails_are_kept_and_come_first(tmp_path: Path) -> None:
-    mails = Mailbox(tmp_path / "mail", kept=3)
+    mails = Mailbox(tmp_path / "mail", max_mails=3)
     for number in range(12):
         mails.add(f"To: ana@example.com\nSubject: {number}\n\nbody\n".encode())
 
