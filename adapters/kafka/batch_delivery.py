@@ -96,7 +96,7 @@ class BatchedDelivery:
         if not concern:
             return plain
         self._log.debug("handling together", messages=len(concern))
-        standings = iter(self._inbox.standings([(event.event_id, event.event.order_id) for event in concern]))
+        standings = iter(self._inbox.statuses([(event.event_id, event.event.order_id) for event in concern]))
         for place, received in enumerate(plain):
             standing = next(standings) if received is not None else None
             if standing is not None and standing.key_is_parked:

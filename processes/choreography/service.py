@@ -78,7 +78,7 @@ def deliveries_of(
     """What becomes of the messages of a service that come as our own events."""
     reactions = _reactions(consuming, patience)
     alone = Delivery(reactions, consuming.inbox, consuming.parked, dead_letters, clock)
-    return BatchedDelivery(alone, reactions, consuming.inbox, consuming.batches, consuming.ahead)
+    return BatchedDelivery(alone, reactions, consuming.inbox, consuming.batches, consuming.prefetch)
 
 
 def topics_read_by(name: str) -> Sequence[str]:

@@ -29,7 +29,7 @@ def units(databases: Databases, clock: SettableClock) -> SqlUnits[SqlShippingSto
 
 def schedule(units: SqlUnits[SqlShippingStore], order: Order, number: int, batch: Batch) -> None:
     handling = MessageContext(message(number), within=batch)
-    ShippingService(units.handling(handling)).schedule(ScheduleShipping(order=order))
+    ShippingService(units.for_message(handling)).schedule(ScheduleShipping(order=order))
 
 
 def scheduled(units: SqlUnits[SqlShippingStore], order_id: OrderId) -> bool:
@@ -46,11 +46,11 @@ def test_nothing_of_a_batch_is_seen_before_its_end_and_all_of_it_after(
         for number, order in enumerate(orders):
             schedule(units, order, number, batch)
         assert not any(scheduled(units, order.order_id) for order in orders)
-        inside = ShippingService(units.handling(MessageContext(message(9), within=batch)))
+        inside = ShippingService(units.for_message(MessageContext(message(9), within=batch)))
         assert inside.find(orders[0].order_id) is not None
 
     assert all(scheduled(units, order.order_id) for order in orders)
-    standings = Inbox(databases.shipping, clock).standings([(message(number), "some key") for number in range(4)])
+    standings = Inbox(databases.shipping, clock).statuses([(message(number), "some key") for number in range(4)])
     assert [standing.handled for standing in standings] == [True, True, True, False]
     assert Outbox(databases.shipping).waiting() == len(orders)
 
@@ -74,7 +74,7 @@ def test_a_unit_that_is_not_committed_is_undone_alone(units: SqlUnits[SqlShippin
 
     with Batches(databases.shipping).open() as batch:
         schedule(units, kept, 1, batch)
-        with units.handling(MessageContext(message(2), within=batch)).begin() as unit:
+        with units.for_message(MessageContext(message(2), within=batch)).begin() as unit:
             unit.store.save(Shipment(order_id=undone.order_id, status=ShipmentStatus.CANCELLED))
 
     assert scheduled(units, kept.order_id)

@@ -130,7 +130,7 @@ def test_scheduling_and_withdrawing_at_once_agree_on_one_of_the_two(services: Se
 
 def test_a_message_handled_by_two_members_at_once_has_one_effect(databases: Databases, clock: SettableClock) -> None:
     units = SqlUnits(databases.shipping, SqlShippingStore, clock, publish=True)
-    bound = ShippingService(units.handling(MessageContext(EventId("m-1"))))
+    bound = ShippingService(units.for_message(MessageContext(EventId("m-1"))))
     orders = [an_order() for _ in range(THREADS)]
 
     def handle(number: int) -> bool:

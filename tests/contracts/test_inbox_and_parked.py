@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.sql.inbox import Inbox, InboxStatus, standing_of
+from adapters.sql.inbox import Inbox, InboxStatus, status_of
 from adapters.sql.parked import ParkedMessage, ParkedMessages
 from domain.ids import EventId
 from runtime.wiring import Databases
@@ -95,8 +95,8 @@ def test_a_key_is_parked_until_its_last_message_is_gone(databases: Databases, cl
 
     def standing(message_id: str, key: str) -> InboxStatus:
         with databases.payments.reading() as connection:
-            alone = standing_of(connection, EventId(message_id), key)
-        assert [alone] == inbox.standings([(EventId(message_id), key)])
+            alone = status_of(connection, EventId(message_id), key)
+        assert [alone] == inbox.statuses([(EventId(message_id), key)])
         return alone
 
     inbox.mark(EventId("m-3"))

@@ -194,7 +194,7 @@ def test_the_small_indexes_serve_their_queries(databases: Databases) -> None:
     with plans_of(databases.shipping) as of_shipping:
         outbox.Outbox(databases.shipping).unpublished(5)
         with databases.shipping.reading() as connection:
-            inbox.standing_of(connection, EventId("m-1"), "key")
+            inbox.status_of(connection, EventId("m-1"), "key")
 
     assert read_off(of_orders[0], "ix_orders_never_created", databases)
     assert read_off(of_payments[0], "ix_payments_expires_at", databases)

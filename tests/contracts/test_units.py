@@ -43,7 +43,7 @@ def test_a_unit_left_without_commit_changes_nothing(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
     order_id = new_order_id()
-    bound = units.handling(MessageContext(MESSAGE))
+    bound = units.for_message(MessageContext(MESSAGE))
 
     with suppress(KeyboardInterrupt), bound.begin() as unit:
         unit.store.save(cancelled_shipment(order_id))
@@ -97,7 +97,7 @@ def test_an_event_that_the_log_holds_is_not_recorded_again(units: SqlUnits[SqlSh
 def test_a_handled_message_is_in_the_inbox_and_named_as_the_cause(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
-    shipping = ShippingService(units.handling(MessageContext(MESSAGE, TRACE)))
+    shipping = ShippingService(units.for_message(MessageContext(MESSAGE, TRACE)))
     order = an_order()
 
     shipping.schedule(ScheduleShipping(order=order))
@@ -113,7 +113,7 @@ def test_a_message_handled_by_somebody_else_meanwhile_has_no_second_effect(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
     Inbox(databases.shipping, clock).mark(MESSAGE)
-    shipping = ShippingService(units.handling(MessageContext(MESSAGE)))
+    shipping = ShippingService(units.for_message(MessageContext(MESSAGE)))
     order = an_order()
 
     with pytest.raises(AlreadyHandled):
@@ -132,17 +132,17 @@ def test_the_first_unit_turns_away_a_message_that_was_handled_or_has_to_wait(
 ) -> None:
     inbox, parked = Inbox(databases.shipping, clock), ParkedMessages(databases.shipping)
     first = MessageContext(EventId("m-9"), check_inbox_for="order-9")
-    with open_unit(units.handling(first)):
+    with open_unit(units.for_message(first)):
         assert first.check_inbox_for is None
 
     inbox.mark(MESSAGE)
     with (
         pytest.raises(AlreadyHandled) as handled,
-        open_unit(units.handling(MessageContext(MESSAGE, check_inbox_for="order-1"))),
+        open_unit(units.for_message(MessageContext(MESSAGE, check_inbox_for="order-1"))),
     ):
         pytest.fail("it was handled")
     parked.park(a_message("m-8", "order-1"))
-    late = units.handling(MessageContext(EventId("m-7"), check_inbox_for="order-1"))
+    late = units.for_message(MessageContext(EventId("m-7"), check_inbox_for="order-1"))
     with pytest.raises(KeyIsParked) as waits, open_unit(late):
         pytest.fail("it has to wait")
 
@@ -154,7 +154,7 @@ def test_the_first_unit_turns_away_a_message_that_was_handled_or_has_to_wait(
 def test_a_commit_without_an_event_leaves_the_inbox_alone(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
-    with units.handling(MessageContext(MESSAGE)).begin() as unit:
+    with units.for_message(MessageContext(MESSAGE)).begin() as unit:
         unit.tried(new_order_id(), Step.SCHEDULE_SHIPPING, StepStatus.RETRYING, error="no carrier answers")
         unit.commit()
 
