@@ -1,4 +1,4 @@
-"""Among very many rows PostgreSQL, left to its own choice, reads no big table from one end to the other."""
+"""With very many rows, PostgreSQL's own plans scan no big table."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,7 +72,7 @@ def filled() -> Iterator[Databases]:
 
 
 def fill(database: Database, *tables: str) -> None:
-    """Without a write-ahead log, which would take longer than the rows."""
+    # Unlogged: the write-ahead log would take longer than the rows.
     with database.writing() as connection:
         connection.execute(text("SET LOCAL statement_timeout = '5min'"))
         for table in tables:
@@ -159,7 +159,7 @@ ASKED: Final[dict[str, Callable[[Databases], object]]] = {
 }
 
 
-@pytest.mark.parametrize("database", ["postgres"])  # by which it is left out where there is none
+@pytest.mark.parametrize("database", ["postgres"])  # selects it only where a PostgreSQL server is given
 @pytest.mark.parametrize("asked", ASKED)
 def test_no_big_table_is_read_from_end_to_end(filled: Databases, asked: str, database: str) -> None:  # noqa: ARG001
     with (

@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code uses, and the indexes serve the queries that they are there for."""
+"""The migrations create the tables that the code uses, and the indexes serve the queries that they are made for."""
 
 import sqlite3
 import threading
@@ -133,7 +133,7 @@ def test_a_sqlite_commit_is_on_disk_when_it_returns(sqlite_template: Path) -> No
 
 @contextmanager
 def plans_of(database: Database) -> Iterator[list[str]]:
-    """Collect how the database would find the rows of each query of the block."""
+    """Collect the query plan of each query in the block."""
     plans: list[str] = []
 
     def explain(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:  # noqa: ANN401 - as the driver takes them
@@ -155,7 +155,7 @@ def plans_of(database: Database) -> Iterator[list[str]]:
 
 
 def read_off(plan: str, index: str, databases: Databases) -> bool:
-    """PostgreSQL chooses among indexes by its statistics, so there any index counts that saves the sort."""
+    # PostgreSQL chooses among indexes by its statistics: accept any index that saves the sort.
     if databases.orders.is_postgres:
         return "Index" in plan and "Sort" not in plan and "Seq Scan" not in plan
     return index in plan and "TEMP B-TREE" not in plan
