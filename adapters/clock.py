@@ -1,3 +1,5 @@
+"""The system's clock."""
+
 from datetime import UTC, datetime
 
 

@@ -1,4 +1,4 @@
-"""Looks into videos and compresses them, with the ffmpeg that a wheel brings along."""
+"""Probes and compresses videos with the ffmpeg binary of a wheel."""
 
 import re
 import subprocess
@@ -9,54 +9,55 @@ from typing import IO, Final
 
 from domain.errors import Fault
 
-LOOK_DEADLINE_S: Final = 20.0
+PROBE_DEADLINE_S: Final = 20.0
 STOP_DEADLINE_S: Final = 5.0
-SHOWN: Final = 500
+ERROR_CHARS: Final = 500
 
-# Containers of videos. Without the list ffmpeg would follow a playlist to other files of this machine, and take a
-# picture or a text for a video.
+# Without an allow list, ffmpeg follows a playlist to other files of the machine, and reads pictures and texts too.
 CONTAINERS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf"
 _INPUT: Final = ("-protocol_whitelist", "file", "-format_whitelist", CONTAINERS)
 _DURATION: Final = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
 class NotAVideo(Exception):
-    """What ffmpeg cannot read as a video. Trying again does not help."""
+    """ffmpeg cannot read the file as a video. A retry does not help."""
 
 
 class CompressionFault(Fault):
-    """ffmpeg ended badly in the middle of its work."""
+    """ffmpeg failed on a file that it can read."""
 
 
 class Ffmpeg:
-    """`command_prefix` is put before a command, to tie it to the process that starts it."""
+    """`command_prefix` wraps the command, so that ffmpeg dies with the process that starts it."""
 
     def __init__(self, command_prefix: Sequence[str] = ()) -> None:
-        self._tie = tuple(command_prefix)
+        self._prefix = tuple(command_prefix)
 
     def duration_s(self, video: Path) -> float:
-        """Raises NotAVideo unless its first picture can be decoded and its length is known."""
+        """Return the length. Raises NotAVideo if the first frame cannot be decoded or the length is unknown."""
         command = [*_command(), "-nostdin", *_INPUT, "-i", str(video)]
         command += ["-map", "0:v:0", "-frames:v", "1", "-f", "null", "-"]
         try:
-            look = subprocess.run(command, capture_output=True, timeout=LOOK_DEADLINE_S, check=False)  # noqa: S603 - no shell
+            probe = subprocess.run(command, capture_output=True, timeout=PROBE_DEADLINE_S, check=False)  # noqa: S603 - no shell
         except subprocess.TimeoutExpired:
-            raise NotAVideo("it takes too long to look into") from None
-        found = _DURATION.search(look.stderr.decode(errors="replace"))
-        if look.returncode or found is None:
-            raise NotAVideo("no video in it that ffmpeg can read")
+            raise NotAVideo("reading it takes too long") from None
+        found = _DURATION.search(probe.stderr.decode(errors="replace"))
+        if probe.returncode or found is None:
+            raise NotAVideo("ffmpeg finds no video in it")
         hours, minutes, seconds = found.groups()
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
     def compress(self, video: Path, into: Path, progress: Callable[[int], None]) -> None:
-        """Write an MP4 (H.264, at most 720 lines). `progress` gets percents twice a second, and may stop it by raising.
+        """Write an MP4 (H.264, at most 720 lines).
+
+        `progress` is called with a percentage twice a second. If it raises, the compression stops and this raises too.
 
         Raises:
             NotAVideo: see `duration_s`.
-            CompressionFault: try again.
+            CompressionFault: retry.
         """
         duration = self.duration_s(video)
-        command = [*self._tie, *_command(), "-nostdin", "-y", "-v", "error", "-progress", "pipe:1", "-nostats"]
+        command = [*self._prefix, *_command(), "-nostdin", "-y", "-v", "error", "-progress", "pipe:1", "-nostats"]
         command += [*_INPUT, "-i", str(video), "-map", "0:v:0", "-map", "0:a:0?", "-threads", "1"]
         command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "28", "-pix_fmt", "yuv420p"]
         command += ["-vf", "scale=-2:'2*trunc(min(720,ih)/2)'", "-c:a", "aac", "-b:a", "96k"]
@@ -71,9 +72,9 @@ class Ffmpeg:
             finally:
                 process.kill()
             errors.seek(0)
-            said = errors.read().decode(errors="replace")
+            output = errors.read().decode(errors="replace")
         if code:
-            raise CompressionFault(f"ffmpeg ended with {code}: {said[-SHOWN:]}")
+            raise CompressionFault(f"ffmpeg exited with {code}: {output[-ERROR_CHARS:]}")
 
 
 def _follow(lines: IO[str] | None, duration: float, progress: Callable[[int], None]) -> None:
@@ -84,6 +85,6 @@ def _follow(lines: IO[str] | None, duration: float, progress: Callable[[int], No
 
 
 def _command() -> list[str]:
-    from imageio_ffmpeg import get_ffmpeg_exe  # noqa: PLC0415 - it looks for the binary while it is imported
+    from imageio_ffmpeg import get_ffmpeg_exe  # noqa: PLC0415 - it searches for the binary at import
 
     return [get_ffmpeg_exe(), "-hide_banner"]

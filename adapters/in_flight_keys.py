@@ -1,4 +1,4 @@
-"""Idempotency keys that are being answered, in Redis: one call holds a key, for a bounded time."""
+"""The idempotency keys of requests in progress, in Redis: one request claims a key, for a limited time."""
 
 from uuid import uuid4
 
@@ -11,9 +11,9 @@ from redis.exceptions import RedisError
 log = structlog.get_logger()
 
 DEADLINE_S = 0.25
-"""For one command. The guard is a courtesy, so nobody waits long for it."""
+"""For one Redis command. The databases refuse a reused key without Redis too, so a claim must not delay a request."""
 HELD_MS = 30_000
-"""Longer than placing an order may take; then a key whose holder died is free."""
+"""Longer than the slowest request. The key of a crashed request becomes free after this time."""
 
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
@@ -25,21 +25,21 @@ class RedisInFlightKeys:
         )
 
     async def claim(self, key: str) -> str | None:
-        """Return the claim, or None when another holds the key. Redis away: everybody gets a claim."""
+        """Return the claim, or None if another request holds the key. Without Redis, every request gets a claim."""
         claim = uuid4().hex
         try:
             granted = await self._redis.set(_name(key), claim, nx=True, px=HELD_MS)
         except (RedisError, OSError) as error:
-            log.warning("no guard for keys in flight", error=type(error).__name__)
+            log.warning("idempotency keys in flight are not guarded", error=type(error).__name__)
             return claim
         return claim if granted else None
 
     async def release(self, key: str, claim: str) -> None:
-        """Free the key, unless the claim ran out and another call holds it by now."""
+        """Free the key, unless the claim has expired and another request holds the key now."""
         try:
             await self._redis.eval(_RELEASE, 1, _name(key), claim)
         except (RedisError, OSError) as error:
-            log.warning("a key in flight is left to run out", error=type(error).__name__)
+            log.warning("idempotency key in flight was not released; it will expire", error=type(error).__name__)
 
     async def ping(self) -> None:
         await self._redis.ping()

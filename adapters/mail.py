@@ -1,4 +1,4 @@
-"""Hands a mail to an SMTP server."""
+"""Sends a mail by SMTP."""
 
 import smtplib
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from typing import Final
 from domain.errors import Fault
 
 DEADLINE_S: Final = 10.0
-"""For each answer of the server, the connection included."""
+"""For the connection, and for each reply of the server."""
 PERMANENT: Final = 500
-"""RFC 5321, 4.2.1: replies from here on are permanent."""
+"""RFC 5321, section 4.2.1: reply codes from 500 are permanent failures."""
 
 
 class MailFault(Fault):
-    """The server did not take the mail; it may take it later. Whether it took it after all can be unknown."""
+    """The server did not accept the mail, or its answer was lost. It may accept it later."""
 
 
 class MailRefused(Exception):
-    """The server will not take this mail, now or later."""
+    """The server rejects this mail for good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +29,11 @@ class MailServer:
     sender: str
 
     def send(self, message_id: str, to: str, subject: str, body: str) -> None:
-        """`message_id` is the same for the same mail, by which a reader drops a second copy.
+        """Use the same `message_id` for each copy of a mail: mail readers drop duplicates by it.
 
         Raises:
-            MailFault: try again.
-            MailRefused: do not.
+            MailFault: retry.
+            MailRefused: a retry does not help.
         """
         mail = EmailMessage(policy=SMTP)
         try:

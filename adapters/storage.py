@@ -1,4 +1,4 @@
-"""Where finished videos go: whatever fsspec has a protocol for."""
+"""Stores finished videos on any file system that fsspec supports."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from domain.errors import Fault
 
 
 class StorageFault(Fault):
-    """The storage did not take the file."""
+    """The storage did not accept the file. A retry may help."""
 
 
 class StorageNotInstalled(Exception):
-    """Nothing here knows the protocol of the URL. Trying again does not help."""
+    """No installed package supports the protocol of the URL. A retry does not help."""
 
 
 class Storage:
@@ -20,22 +20,23 @@ class Storage:
         self._url = url
 
     def must_be_installed(self) -> None:
-        """Connects to nothing. Raises StorageNotInstalled."""
-        from fsspec import get_filesystem_class  # noqa: PLC0415 - only who stores videos needs it
+        """Raise StorageNotInstalled if the protocol is not supported. Opens no connection."""
+        from fsspec import get_filesystem_class  # noqa: PLC0415 - only the Celery worker needs it
 
         protocol = self._url.partition("://")[0]
         try:
             get_filesystem_class(protocol)
         except (ImportError, ValueError) as error:
-            install = "; pip install 'twinsaga[s3]' brings it" if protocol == "s3" else ""
+            install = "; install it with: pip install 'twinsaga[s3]'" if protocol == "s3" else ""
             raise StorageNotInstalled(f"{protocol}://: {error}{install}") from error
 
     def store(self, file: Path, name: str) -> str:
-        """Return where it is. Nobody sees half a file under its name. Storing again overwrites."""
+        """Return the URL of the stored file. Storing again overwrites it."""
         from fsspec.core import url_to_fs  # noqa: PLC0415 - only the Celery worker's children need it
 
         try:
             system, folder = url_to_fs(self._url)
+            # Written under a temporary name, then renamed: no reader sees half a file under the final name.
             part, whole = f"{folder}/.{name}.part", f"{folder}/{name}"
             system.makedirs(folder, exist_ok=True)
             system.put_file(str(file), part)

@@ -1,1 +1,1 @@
-"""The words of the business. Standard library only."""
+"""The vocabulary of the business. Uses the standard library only."""

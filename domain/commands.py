@@ -1,4 +1,4 @@
-"""Commands: each asks one service to do one thing, once, however often it is sent."""
+"""Commands: each asks one service for one effect. A repeated command has no further effect."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from domain.order import Order, OrderRequest, Reason, SagaStyle, Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceOrder:
-    """`fingerprint` is a digest of the caller's request: the same order id with another one is a reused key."""
+    """`fingerprint` is a digest of the caller's request. The same order id with a different one is a reused key."""
 
     request: OrderRequest
     style: SagaStyle
@@ -66,7 +66,7 @@ class SettlePayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbortPayment:
-    """Stop waiting for money: it expired, or its charge ran out of attempts."""
+    """Stop waiting for the payment: it expired, or its charge ran out of attempts."""
 
     order_id: OrderId
     reason: Reason
@@ -74,7 +74,7 @@ class AbortPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundPayment:
-    """`asked_by_operator`: somebody looked at a refund that kept failing and asks for it again."""
+    """`asked_by_operator`: an operator retries a refund that kept failing."""
 
     order_id: OrderId
     reason: Reason
@@ -110,7 +110,7 @@ class CancelShipping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawShipping:
-    """Cancel the shipment unless it is already scheduled: scheduling is the pivot, no customer goes back behind it."""
+    """Cancel the shipment unless it is scheduled. Scheduling is the pivot: after it a customer cannot cancel."""
 
     order_id: OrderId
     reason: Reason

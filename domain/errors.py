@@ -1,25 +1,25 @@
-"""One class per fault. A fault is retried; a business no is a refusal, which is an event and never raised."""
+"""One class per fault. A fault is retried. A refusal (a business no) is an event and never raised."""
 
 from domain.ids import OrderId, Sku
 
 
 class Fault(Exception):
-    """Something that should have answered did not. Trying again may help."""
+    """A dependency did not answer. A retry may help."""
 
 
 class GatewayFault(Fault):
-    """The payment gateway gave no usable answer; whether it acted is unknown."""
+    """The payment gateway gave no usable answer. The call may have had its effect."""
 
     def __init__(self, operation: str, detail: str) -> None:
         super().__init__(f"payment gateway: {operation}: {detail}")
 
 
 class ImpossibleState(Exception):
-    """A message asks for what the records say cannot be. Trying again never helps."""
+    """A command contradicts the records. A retry never helps."""
 
 
 class InvalidMoney(ValueError):
-    """An amount or a currency that is no money."""
+    """The amount is negative, or the currency is unknown or does not match."""
 
 
 class UnknownOrder(LookupError):
@@ -35,7 +35,7 @@ class UnknownProduct(LookupError):
 
 
 class KeyReused(ValueError):
-    """An idempotency key came again with another request behind it."""
+    """An idempotency key was used again with a different request."""
 
     def __init__(self, order_id: OrderId) -> None:
         super().__init__("this idempotency key was used before, with another body")

@@ -1,7 +1,7 @@
-"""Events: each says what one service did, or why it refused.
+"""Events: each states what one service did, or why it refused.
 
-The `type` is the tag by which a union of events decodes. Its first word names the service that speaks, but for
-`payment.settled`, which is the gateway's.
+A union of events decodes by the `type` tag. Its first word names the service that records the event, except for
+`payment.settled`, which comes from the gateway.
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class PaymentFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRefunded:
-    """The order holds no money of the customer's: it was given back, or never taken."""
+    """No money of the customer is held: it was refunded, or never charged."""
 
     order_id: OrderId
     reason: Reason
@@ -82,7 +82,7 @@ class PaymentRefunded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentSettled:
-    """The customer paid, says the gateway. It knows nothing of styles, nor whether anybody still waits for money."""
+    """The gateway reports that the customer paid, for orders of both styles, and even if no saga waits for it."""
 
     order_id: OrderId
     type: Literal["payment.settled"] = "payment.settled"
@@ -152,7 +152,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedEvent:
-    """An event as it stands in a service's event log. `at` is when it was recorded; `caused_by` the event before it."""
+    """An event in a service's event log. `at` is the time of recording, `caused_by` the event that led to it."""
 
     event_id: EventId
     event: Event

@@ -1,4 +1,4 @@
-"""Ids: opaque strings, typed so that one cannot be passed for another."""
+"""Ids: opaque strings with distinct types, so that one cannot be passed as another."""
 
 from typing import NewType
 from uuid import UUID, uuid4, uuid5
@@ -17,10 +17,13 @@ def new_order_id() -> OrderId:
 
 
 def order_id_from_key(scope: str, key: str) -> OrderId:
-    """The same key in the same scope is always the same order, so a repeated call finds what the first one placed."""
+    """Derive the order id from an idempotency key, so that a repeated call finds the order of the first one."""
     return OrderId(str(uuid5(_ORDERS, f"{scope}\n{key}")))
 
 
 def event_id_of(order_id: OrderId, event_type: str) -> EventId:
-    """An order has at most one event of each type: a repeated step names the event it already recorded."""
+    """Derive the event id, so that a repeated step yields the event that it recorded before.
+
+    This requires that an order has at most one event of each type.
+    """
     return EventId(str(uuid5(_EVENTS, f"{order_id}\n{event_type}")))

@@ -1,11 +1,11 @@
-"""Money: integer minor units and an ISO 4217 code, so that no sum is ever rounded."""
+"""Money: integer minor units and an ISO 4217 code, so that sums need no rounding."""
 
 from dataclasses import dataclass
 from typing import Self
 
 from domain.errors import InvalidMoney
 
-# ISO 4217 active codes, funds and metals left out.
+# The active codes of ISO 4217, without funds and metals.
 CURRENCIES = frozenset(
     """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP
@@ -27,15 +27,15 @@ class Money:
 
     def __post_init__(self) -> None:
         if self.currency not in CURRENCIES:
-            msg = f"{self.currency!r} is no ISO 4217 currency code"
+            msg = f"{self.currency!r} is not an ISO 4217 currency code"
             raise InvalidMoney(msg)
         if self.amount < 0:
-            msg = f"an amount of money is not negative: {self.amount}"
+            msg = f"an amount of money must not be negative: {self.amount}"
             raise InvalidMoney(msg)
 
     def __add__(self, other: Self) -> "Money":
         if other.currency != self.currency:
-            msg = f"{self.currency} and {other.currency} do not add up"
+            msg = f"cannot add {other.currency} to {self.currency}"
             raise InvalidMoney(msg)
         return Money(amount=self.amount + other.amount, currency=self.currency)
 

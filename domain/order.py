@@ -1,4 +1,4 @@
-"""What an order is: asked for (`OrderRequest`), then priced (`Order`)."""
+"""An order: as requested (`OrderRequest`), then with prices (`Order`)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +23,7 @@ class OrderStatus(StrEnum):
 
 
 class Step(StrEnum):
-    """The steps in the order in which they run, then the compensations in the order in which they run."""
+    """The steps, then the compensations, each in the order in which they run."""
 
     CREATE_ORDER = "create_order"
     CHARGE_PAYMENT = "charge_payment"
@@ -103,7 +103,7 @@ class PricedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """An order as the customer asked for it: no prices, which come from the catalogue."""
+    """An order as the customer requests it. Prices come from the catalogue."""
 
     order_id: OrderId
     customer_id: CustomerId
@@ -114,7 +114,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A priced order. It travels with the commands and events, so that no service asks another what an order is."""
+    """A priced order. Commands and events carry it, so that no service has to query another for it."""
 
     order_id: OrderId
     customer_id: CustomerId

@@ -1,1 +1,1 @@
-"""The Celery estate: its app, its tasks, and what stands on them. Celery is imported where it is first needed."""
+"""The Celery estate: its app, its tasks, its task outbox and its mails."""

@@ -1,4 +1,4 @@
-"""The estate as the API needs it, on the real things."""
+"""Users and videos for the API: implements the protocols of `api.estate`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ VIDEO_WORKFLOW = "ProcessVideo"
 
 
 def job_of(video: Video) -> QueuedTask:
-    """A task and a workflow have their ids from the video."""
+    """Return the task or workflow of a video. Its id is derived from the video: a second start is a duplicate."""
     by_workflow = video.engine is VideoEngine.TEMPORAL
     return QueuedTask(
         task_id=f"video/{video.video_id}" if by_workflow else video.video_id,
@@ -33,7 +33,7 @@ def job_of(video: Video) -> QueuedTask:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstateAccounts:
     estate: Estate
-    handing_over: TaskOutbox
+    task_outbox: TaskOutbox
 
     def register(self, user: User) -> User:
         return self.estate.register(user, welcome(user))
@@ -42,14 +42,14 @@ class EstateAccounts:
         return self.estate.user(user_id)
 
     def send_promised_mail(self, user: User) -> None:
-        self.handing_over.right_after_commit(welcome(user))
+        self.task_outbox.send_after_commit(welcome(user))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstateVideos:
     settings: Settings
     estate: Estate
-    handing_over: TaskOutbox
+    task_outbox: TaskOutbox
     workflows: VideoWorkflows
 
     @property
@@ -64,15 +64,15 @@ class EstateVideos:
     def why_no_video(self, file: Path) -> str | None:
         try:
             Ffmpeg().duration_s(file)
-        except NotAVideo as why:
-            return str(why)
+        except NotAVideo as error:
+            return str(error)
         return None
 
     def take_in(self, video: Video) -> Video:
-        return self.estate.take_in(video, job_of(video))
+        return self.estate.add_video(video, job_of(video))
 
     def start_promised_job(self, video: Video) -> None:
-        self.handing_over.right_after_commit(job_of(video))
+        self.task_outbox.send_after_commit(job_of(video))
 
     def find(self, video_id: str) -> Video | None:
         return self.estate.video(video_id)
@@ -81,12 +81,12 @@ class EstateVideos:
         return self.estate.change_open_video(video.video_id, status=VideoStatus.CANCELLED)
 
     def stop_job(self, video: Video) -> None:
-        """The record has stopped it: the job reads that twice a second. Telling the engine shows there why it ended."""
+        # The record alone stops the job, which reads it twice a second. The engine is told so that its page shows why.
         job = job_of(video)
         try:
             if video.engine is VideoEngine.TEMPORAL:
                 self.workflows.cancel(job.task_id)
             else:
-                self.handing_over.celery().control.revoke(job.task_id)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the job stops
-            log.warning("an engine was not told of a cancelled video", video_id=video.video_id, error=repr(error))
+                self.task_outbox.celery().control.revoke(job.task_id)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the job stops
+            log.warning("engine was not told of a cancelled video", video_id=video.video_id, error=repr(error))

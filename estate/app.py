@@ -1,4 +1,4 @@
-"""The Celery app of the estate, as everybody needs it: workers, beat, Flower and whoever only sends tasks."""
+"""The Celery app of the estate: for workers, beat, Flower and the processes that only send tasks."""
 
 from celery import Celery
 
@@ -11,12 +11,12 @@ FORGET_EVERY_S = 3600.0
 SPARE_S = 60
 CONNECT_DEADLINE_S = 2.0
 LOST_WAIT_S = 2.0
-"""So long an answer of a child that died may still be on its way; then its task goes back to the broker."""
+"""How long the parent waits for the result of a child that died. Then the task goes back to the broker."""
 ANSWER_DEADLINE_S = 10.0
 
 
 def celery_app(settings: Settings) -> Celery:
-    """Nothing connects before it is first used."""
+    """Connections open at first use."""
     app = Celery("twinsaga", broker=settings.celery_broker_url, backend=settings.celery_results_url)
     limit = settings.task_time_limit_seconds
     app.conf.update(
@@ -33,7 +33,7 @@ def celery_app(settings: Settings) -> Celery:
         worker_send_task_events=True,
         worker_prefetch_multiplier=1,
         worker_lost_wait=LOST_WAIT_S,
-        worker_cancel_long_running_tasks_on_connection_loss=True,  # they come again, and must not run twice at once
+        worker_cancel_long_running_tasks_on_connection_loss=True,  # the broker redelivers them: not twice at once
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         broker_connection_retry_on_startup=True,
@@ -62,7 +62,7 @@ def _transport_options(settings: Settings) -> dict[str, object]:
 
 
 def _schedule(settings: Settings) -> dict[str, object]:
-    """A sweep that nobody takes in time is dropped: the next one does its work."""
+    # A sweep that waited too long for a worker expires: the next one does its work.
     return {
         name: {"task": task, "schedule": every, "options": {"expires": every * 2, "ignore_result": True}}
         for name, task, every in (

@@ -5,6 +5,6 @@ from runtime.settings import Settings
 
 
 def open_estate(settings: Settings) -> tuple[Estate, Database]:
-    """The database is for whoever closes it."""
+    """The caller closes the database."""
     database = Database.open(settings.database_url("estate"), service="estate")
     return Estate(database, utc_now), database

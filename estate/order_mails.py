@@ -1,4 +1,4 @@
-"""Tells customers how their orders ended, in both styles: those whose end is heard, and those whose end was missed."""
+"""Mails customers when their orders end, in both styles, also when the event about the end was lost."""
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
@@ -26,75 +26,73 @@ from services.unit_of_work import Clock
 
 log = structlog.get_logger(__name__)
 
-ENDS = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
-END_TYPES = ("order.confirmed", "order.cancelled")
+FINISHED = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
+OUTCOME_TYPES = ("order.confirmed", "order.cancelled")
 POISON = (NotACloudEvent, UndecodableEvent, UnknownEventType)
-LOOK_S = 3600.0
-LATELY = timedelta(hours=1)
-"""Far longer than an end waits to be heard."""
+RETRY_CHECK_S = 3600.0
+LOOK_BACK = timedelta(hours=1)
+"""Far longer than an outcome event waits for its consumer."""
 
-AT_ONCE = 200
-_AWAY = Backoff(first_s=0.1, longest_s=5.0)
+PAGE = 200
+_BACKOFF = Backoff(first_s=0.1, longest_s=5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EstateOrderMails:
-    """The customer id of an order is the id of a user; who has ordered without an account gets no mail."""
+class OrderMails:
+    """The customer id of an order is the id of a user. An order without a user gets no mail."""
 
     orders: OrderService
     estate: Estate
-    handing_over: TaskOutbox
+    task_outbox: TaskOutbox
 
     def order_ended(self, order_id: OrderId) -> None:
         try:
             order = self.orders.find(order_id)
         except UnknownOrder:
             return
-        mail = self.promise(order)
+        mail = self.add(order)
         if mail is not None:
-            self.handing_over.right_after_commit(mail)
+            self.task_outbox.send_after_commit(mail)
 
-    def promise(self, order: OrderRecord) -> QueuedTask | None:
-        """Return the mail, which the estate's sweep hands over if nobody else does. None: it was promised before."""
+    def add(self, order: OrderRecord) -> QueuedTask | None:
+        """Write the mail into the task outbox. Return None if it was there already, or if the order gets no mail."""
         user = self.estate.user(order.request.customer_id)
-        if user is None or order.status not in ENDS:
+        if user is None or order.status not in FINISHED:
             return None
         mail = order_ended(user, order.request.order_id, order.reason)
-        return mail if self.estate.promise(mail) else None
+        return mail if self.estate.add_task(mail) else None
 
 
-class MissedOrderEnds:
-    """Ends that were published and never heard: a broker that lives in memory forgets them when it is restarted."""
+class MissedOrderMails:
+    """Adds the mails of orders whose outcome event was lost: an in-memory broker loses its records when it restarts."""
 
-    def __init__(self, mails: EstateOrderMails, clock: Clock, *, at_once: int = AT_ONCE) -> None:
+    def __init__(self, mails: OrderMails, clock: Clock, *, page: int = PAGE) -> None:
         self._mails = mails
         self._clock = clock
-        self._at_once = at_once
+        self._page = page
 
-    def promise_mails(self, stop: threading.Event) -> None:
-        """Return when all are promised, or when `stop` is set. While a database is away it waits and begins again."""
-        delays = _AWAY.jittered()
+    def add(self, stop: threading.Event) -> None:
+        """Return when all mails are added, or when `stop` is set. While a database is away, wait and start again."""
+        delays = _BACKOFF.jittered()
         while not stop.is_set():
             try:
-                mails = (self._mails.promise(order) for status in ENDS for order in self._lately(status, stop))
-                promised = sum(mail is not None for mail in mails)
+                mails = (self._mails.add(order) for status in FINISHED for order in self._recent(status, stop))
+                added = sum(mail is not None for mail in mails)
             except DATABASE_AWAY as away:
                 log.warning("missed mails wait for a database", error=str(away))
                 stop.wait(next(delays))
             else:
-                log.info("looked for missed mails", promised=promised)
+                log.info("looked for missed mails", added=added)
                 return
 
-    def _lately(self, status: OrderStatus, stop: threading.Event) -> Iterator[OrderRecord]:
-        """Those of the last hour before the newest: of a stack that was down all night, of its last hour.
-
-        They are listed by when they were placed, and live for PENDING_DEADLINE at most, but for those that wait for an
-        operator. None is from before KEPT: its promise may be forgotten, and would be made twice.
-        """
+    def _recent(self, status: OrderStatus, stop: threading.Event) -> Iterator[OrderRecord]:
+        """Yield the orders that ended in the hour before the newest one, even if the stack was down since."""
+        # Pages are sorted by the time of placing, and an order ends within PENDING_DEADLINE of it unless it needs an
+        # operator. Never look back further than KEPT: the row of such a mail may be deleted, and would be added twice.
         since, before = self._clock() - KEPT, None
-        while page := self._mails.orders.page(OrderFilter(limit=self._at_once, status=status, before=before)):
+        while page := self._mails.orders.page(OrderFilter(limit=self._page, status=status, before=before)):
             if before is None:
-                since = max(since, page[0].placed_at - LATELY - PENDING_DEADLINE)
+                since = max(since, page[0].placed_at - LOOK_BACK - PENDING_DEADLINE)
             for order in page:
                 if stop.is_set() or order.placed_at < since:
                     return
@@ -102,33 +100,33 @@ class MissedOrderEnds:
             before = page[-1].placed_at, page[-1].request.order_id
 
 
-class MailingOrderEnds:
-    """What a group member asks of its deliveries. A mail is promised once, so that no inbox is needed."""
+class OrderMailDelivery:
+    """Handles outcome events for a group member. It needs no inbox: the task outbox takes each mail once."""
 
-    seconds_until_retry = LOOK_S
+    seconds_until_retry = RETRY_CHECK_S
 
-    def __init__(self, mails: EstateOrderMails) -> None:
+    def __init__(self, mails: OrderMails) -> None:
         self._mails = mails
 
     def handle(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
-        """Raises DatabaseFault: the same message has to come again. What cannot be read is passed over."""
+        """Add the mail of each message, and skip one that cannot be read. Raises DatabaseFault: repeat the message."""
         for message in messages:
-            self._promise_mail(message)
+            self._add_mail(message)
             yield message
 
     def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
-        """Nothing is ever parked."""
+        """Do nothing: no message is parked."""
 
     def check(self) -> None:
         self._mails.estate.has_ended("")
 
-    def _promise_mail(self, message: IncomingMessage) -> None:
-        if type_header(message.headers) not in END_TYPES:
+    def _add_mail(self, message: IncomingMessage) -> None:
+        if type_header(message.headers) not in OUTCOME_TYPES:
             return
         try:
             event = from_message(message.key, message.value, message.headers).recorded.event
         except POISON as poison:
-            log.warning("no mail for a message that cannot be read", error=repr(poison))
+            log.warning("skipped an unreadable message", error=repr(poison))
             return
         if isinstance(event, OrderConfirmed | OrderCancelled):
             self._mails.order_ended(event.order_id)

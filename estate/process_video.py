@@ -1,4 +1,4 @@
-"""What `twinsaga.process_video` does: compress an upload, and hand it to the storage."""
+"""The work of `twinsaga.process_video`: compress an upload and store the result."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from adapters.sql.estate import Estate
 from adapters.storage import Storage
 from services.estate.records import OPEN, Video, VideoStatus
 
-BEGINNINGS = 10
-"""A video whose worker was lost so often does something to it."""
+MAX_ATTEMPTS = 10
+"""After so many lost workers, assume that the video itself kills them."""
 
 
 class VideoElsewhere(Exception):
-    """Another attempt works on the video, and will finish it."""
+    """Another attempt is processing the video."""
 
 
 Progress = Callable[[int], None]
 
 
 class VideoCancelled(Exception):
-    """Somebody cancelled the video meanwhile, or it is at its end for another reason."""
+    """The video was cancelled, or has ended otherwise."""
 
 
 class VideoGivenUp(Exception):
-    """Trying again does not help."""
+    """A retry does not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,29 +36,31 @@ class VideoWork:
     ffmpeg: Ffmpeg
     storage: Storage
     folder: Path
-    silent: timedelta
+    silent_for: timedelta
 
-    def process(self, video_id: str, progress: Progress, *, redelivered: bool) -> Mapping[str, object]:
-        """May run again after any death. The latest attempt counts; one that was taken for dead too soon stops.
+    def compress_and_store(self, video_id: str, progress: Progress, *, redelivered: bool) -> Mapping[str, object]:
+        """Repeatable after any crash. Only the latest attempt continues: an older one stops at its next report.
 
         Raises:
-            VideoElsewhere: leave it.
+            VideoElsewhere: ignore this copy of the task.
             VideoCancelled, VideoGivenUp, NotAVideo: final.
-            Fault, OSError: try again.
+            Fault, OSError: retry.
         """
-        if not redelivered and self._is_alive(video_id):  # a copy of the task, such as the outbox sends
+        # A redelivered task means that its worker died. Any other copy of a live task comes from the outbox: drop it.
+        if not redelivered and self._is_alive(video_id):
             raise VideoElsewhere(video_id)
         video = self.estate.begin_video(video_id)
         if video is None:
             return self._ended(video_id)
-        if video.attempts > BEGINNINGS:
-            raise VideoGivenUp(f"it was begun {BEGINNINGS} times")
+        if video.attempts > MAX_ATTEMPTS:
+            raise VideoGivenUp(f"{MAX_ATTEMPTS} attempts were lost with their workers")
+        # One file for each attempt: an attempt that is only presumed dead may still be writing its own.
         compressed = self.folder / f"{video_id}.{video.attempts}.mp4"
         try:
             self.ffmpeg.compress(
-                self.folder / video_id, compressed, lambda percent: self._tell(video, percent, progress)
+                self.folder / video_id, compressed, lambda percent: self._report(video, percent, progress)
             )
-            self._tell(video, 99, progress)
+            self._report(video, 99, progress)
             size = compressed.stat().st_size
             stored_at = self.storage.store(compressed, f"{video_id}.mp4")
         finally:
@@ -74,9 +76,9 @@ class VideoWork:
         self.estate.change_open_video(video_id, status=VideoStatus.FAILED, error=error)
         (self.folder / video_id).unlink(missing_ok=True)
 
-    def _tell(self, video: Video, percent: int, progress: Progress) -> None:
-        told = {"percent": percent, "alive_at": utc_now(), "status": VideoStatus.PROCESSING}
-        if not self.estate.change_open_video(video.video_id, video.attempts, **told):
+    def _report(self, video: Video, percent: int, progress: Progress) -> None:
+        state = {"percent": percent, "alive_at": utc_now(), "status": VideoStatus.PROCESSING}
+        if not self.estate.change_open_video(video.video_id, video.attempts, **state):
             raise VideoElsewhere(video.video_id) if self._is_open(video.video_id) else VideoCancelled(video.video_id)
         progress(percent)
 
@@ -88,7 +90,7 @@ class VideoWork:
         video = self.estate.video(video_id)
         if video is None or video.status is not VideoStatus.PROCESSING or video.alive_at is None:
             return False
-        return utc_now() - video.alive_at < self.silent
+        return utc_now() - video.alive_at < self.silent_for
 
     def _ended(self, video_id: str) -> Mapping[str, object]:
         video = self.estate.video(video_id)

@@ -1,9 +1,8 @@
-"""What the tasks work with: opened once in each process, since no connection survives a fork."""
+"""What the tasks work with. Each process opens its own, because no connection survives a fork."""
 
 import os
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from time import time
 
 from adapters.ffmpeg import Ffmpeg
@@ -19,13 +18,8 @@ from runtime.settings import Settings
 from runtime.wiring import Services, open_services
 from services.estate.records import OPEN
 
-FORSAKEN = timedelta(days=1)
-"""By then even a video that waited long is at its end, and a file without one belongs to nobody."""
-
-
-def mail_server(settings: Settings) -> MailServer:
-    host, _, port = settings.smtp_address.rpartition(":")
-    return MailServer(host=host, port=int(port), sender=settings.mail_from)
+ABANDONED_AFTER = timedelta(days=1)
+"""Longer than any video takes, its wait in the queue included. A file that old without an open video has no owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,29 +28,31 @@ class TaskContext:
     estate: Estate
     mail_server: MailServer
     videos: VideoWork
-    handing_over: TaskOutbox
+    task_outbox: TaskOutbox
     services: Services
 
     def clean_up(self) -> None:
-        self.estate.give_up_videos(FORSAKEN)
+        self.estate.fail_videos(ABANDONED_AFTER)
         self.estate.forget_old()
         for file in self.settings.videos_dir.glob("*"):
-            if file.stat().st_mtime < time() - FORSAKEN.total_seconds() and not self._is_wanted(file):
+            if file.stat().st_mtime < time() - ABANDONED_AFTER.total_seconds() and not self._is_needed(file.name):
                 file.unlink(missing_ok=True)
 
-    def _is_wanted(self, file: Path) -> bool:
-        video = self.estate.video(file.name)
+    def _is_needed(self, video_id: str) -> bool:
+        video = self.estate.video(video_id)
         return video is not None and video.status in OPEN
 
 
-class WorkPerProcess:
+class TaskContexts:
+    """The context of each process, opened by the first task that runs there."""
+
     def __init__(self, settings: Settings, workflows: VideoWorkflows) -> None:
         self._settings = settings
         self._workflows = workflows
         self._opened: dict[int, TaskContext] = {}
 
-    def here(self) -> TaskContext:
-        """A child of the prefork pool has one thread, so that nobody else is opening meanwhile."""
+    def current(self) -> TaskContext:
+        # No lock: a child of the prefork pool runs its tasks on one thread.
         if os.getpid() not in self._opened:
             self._opened[os.getpid()] = self._open()
         return self._opened[os.getpid()]
@@ -69,13 +65,14 @@ class WorkPerProcess:
             ffmpeg=Ffmpeg(command_prefix=parent_death.command_prefix()),
             storage=Storage(settings.video_storage_url),
             folder=settings.videos_dir,
-            silent=timedelta(seconds=settings.video_silent_seconds),
+            silent_for=timedelta(seconds=settings.video_silent_seconds),
         )
+        host, _, port = settings.smtp_address.rpartition(":")
         return TaskContext(
             settings=settings,
             estate=estate,
-            mail_server=mail_server(settings),
+            mail_server=MailServer(host=host, port=int(port), sender=settings.mail_from),
             videos=videos,
-            handing_over=TaskOutbox(settings, estate, self._workflows.start),
+            task_outbox=TaskOutbox(settings, estate, self._workflows.start),
             services=open_services(settings, publish=False),
         )

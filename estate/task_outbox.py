@@ -1,4 +1,4 @@
-"""Hands promised tasks over: to Celery, or, as a workflow, to Temporal."""
+"""Sends the tasks of the outbox: to Celery, or as a workflow to Temporal."""
 
 import threading
 import time
@@ -13,28 +13,29 @@ from adapters.sql.estate import Estate
 from runtime.settings import Settings
 from services.estate.mails import SEND_EMAIL
 from services.estate.records import QueuedTask, VideoEngine
+from twinsaga_bridges.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from celery import Celery
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 500
-QUIET_S = 5.0
-"""After a failure only the sweep tries: whoever writes a promise must not wait for an engine that is away."""
+MAX_TASKS = 500
+OPEN_S = 5.0
 
 StartWorkflow = Callable[[QueuedTask], None]
 
 
 class TaskOutbox:
-    """A task that cannot be handed over is left to the sweep. One that is handed over twice keeps its task id."""
+    """A task that cannot be sent now is sent by the sweep. A task that is sent twice keeps its task id."""
 
     def __init__(self, settings: Settings, estate: Estate, start_workflow: StartWorkflow) -> None:
         self._settings = settings
         self._estate = estate
         self._start_workflow = start_workflow
-        self._making = threading.Lock()
-        self._quiet_until: dict[VideoEngine, float] = {}
+        self._lock = threading.Lock()
+        # Shared by threads, though a breaker is not thread-safe: at worst, two of them probe at the same time.
+        self._breakers = {engine: CircuitBreaker(OPEN_S, time.monotonic) for engine in VideoEngine}
 
     @cached_property
     def _celery(self) -> "Celery":
@@ -43,48 +44,51 @@ class TaskOutbox:
         return celery_app(self._settings)
 
     def celery(self) -> "Celery":
-        with self._making:
+        with self._lock:  # cached_property would make two apps for two threads
             return self._celery
 
-    def right_after_commit(self, task: QueuedTask) -> None:
-        """Never raises."""
-        if time.monotonic() >= self._quiet_until.get(task.engine, 0.0):
-            self._hand_over(task)
+    def send_after_commit(self, task: QueuedTask) -> None:
+        """Send a task whose row is committed. Never raises; does nothing while the engine's breaker is open."""
+        # A caller on a request's thread must not wait out the connect timeout of an engine that has just failed.
+        if self._breakers[task.engine].allows():
+            self._send(task)
 
-    def hand_over_due(self) -> int:
-        """Raises DatabaseFault."""
+    def send_due(self) -> int:
+        """Send the tasks that are due, at most MAX_TASKS. Return how many were sent. Raises DatabaseFault."""
         away: set[VideoEngine] = set()
         count = 0
-        for task in self._estate.due(AT_ONCE):
+        for task in self._estate.due(MAX_TASKS):
             if task.engine not in away:
-                handed = self._hand_over(task)
-                count += handed
-                away |= set() if handed else {task.engine}
+                sent = self._send(task)
+                count += sent
+                away |= set() if sent else {task.engine}
         return count
 
-    def _hand_over(self, task: QueuedTask) -> bool:
+    def _send(self, task: QueuedTask) -> bool:
+        # Sent first, then marked: a crash in between sends the task again, under the same id.
         try:
             if task.engine is VideoEngine.TEMPORAL:
                 self._start_workflow(task)
                 self._estate.ended(task.task_id)
             else:
-                self._send(task)
-                self._estate.handed_over(task.task_id, self._again_after)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the promise stands and the sweep keeps it
-            log.warning("a task is left to the sweep", task=task.task, task_id=task.task_id, error=repr(error))
-            self._quiet_until[task.engine] = time.monotonic() + QUIET_S
+                self._send_to_celery(task)
+                self._estate.sent(task.task_id, self._again_after)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the row stays and the sweep sends it
+            log.warning("task is left to the sweep", task=task.task, task_id=task.task_id, error=repr(error))
+            self._breakers[task.engine].record_failure()
             return False
+        self._breakers[task.engine].record_success()
         return True
 
-    def _send(self, task: QueuedTask) -> None:
-        # What Flower and the logs show of a task is no place for addresses and letters.
+    def _send_to_celery(self, task: QueuedTask) -> None:
+        # Flower and the logs show a task's arguments; addresses and letters must not appear there.
         shown = "(...)" if task.task == SEND_EMAIL else repr(task.arguments)
         app = self.celery()
         app.send_task(task.task, args=task.arguments, task_id=task.task_id, argsrepr=shown, retry=False)
 
     @property
     def _again_after(self) -> timedelta:
-        """By then a task that the broker has not lost is at its end, or was delivered again."""
+        """A task that is still open after this time was lost by the broker: a live one has ended or was redelivered."""
         return timedelta(
             seconds=4 * self._settings.task_time_limit_seconds + 8 * self._settings.video_retry_base_seconds
         )

@@ -17,7 +17,7 @@ RPC_DEADLINE = timedelta(seconds=5)
 
 
 class VideoWorkflows:
-    """Raises RPCError, RuntimeError, TimeoutError or CannotRun when Temporal is away."""
+    """For threads: each method blocks. Raises RPCError, RuntimeError, TimeoutError or CannotRun if Temporal is away."""
 
     def __init__(self, settings: Settings) -> None:
         self._task_queue = settings.temporal_task_queue

@@ -1,4 +1,4 @@
-"""What the saga worker gets of the estate: the bridges to Celery, and the video workflow."""
+"""The estate's plugins for the saga worker: the bridges to Celery and the video workflow."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

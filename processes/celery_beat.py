@@ -1,4 +1,4 @@
-"""`twinsaga serve celery-beat`: sends the sweeps on time. One is enough; two do no harm."""
+"""`twinsaga serve celery-beat`: sends the sweeps on schedule. One is enough; a second one is harmless."""
 
 import threading
 
@@ -14,7 +14,7 @@ LEAVE_ANYWAY_S = 8.0
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM. The schedule lives in memory: a sweep that comes early after a restart does no harm."""
+    """Run until SIGTERM. The schedule is in memory only: an early sweep after a restart is harmless."""
     stop = stop_event()
     app = celery_app(settings)
     app.finalize()

@@ -6,13 +6,13 @@ import threading
 from typing import Any
 
 from celery import Celery, signals
-from celery.apps import worker as celerys
+from celery.apps import worker as celery_apps
 from celery.worker import state
 
 from adapters.storage import Storage, StorageNotInstalled
 from estate.app import celery_app
 from estate.place_order import add_place_order
-from estate.task_context import WorkPerProcess
+from estate.task_context import TaskContexts
 from estate.tasks import add_tasks
 from estate.video_workflows import VideoWorkflows
 from runtime import parent_death
@@ -22,20 +22,20 @@ from runtime.settings import Settings
 from runtime.stopping import leave_anyway, stop_event
 from twinsaga_bridges.workflow_into_celery import TaskClaims, install
 
-FINISH_IN_HAND_S = 5.0
+FINISH_TASKS_S = 5.0
 LEAVE_ANYWAY_S = 9.0
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM. A task that is not finished five seconds later is put back, and runs again elsewhere.
+    """Run until SIGTERM. A task that is not finished five seconds later goes back to the broker and runs elsewhere.
 
     Raises:
-        CannotRun: what the storage of the videos needs is not installed.
+        CannotRun: the package that the storage of the videos requires is not installed.
     """
     refuse_missing_storage(settings)
     stop = stop_event()
     settings.videos_dir.mkdir(parents=True, exist_ok=True)
-    _tie_children()
+    _children_die_with_us()
     signals.setup_logging.connect(_keep_our_logs, weak=False)
     signals.worker_ready.connect(lambda **_: announce_ready(settings), weak=False)
     app, concurrency = estate_app(settings), settings.celery_concurrency
@@ -46,14 +46,14 @@ def main(settings: Settings) -> None:
         optimization="fair",
         quiet=True,
         without_gossip=True,
-        without_mingle=True,  # which costs a second of waiting for the answers of other workers
+        without_mingle=True,  # mingling waits a second for other workers
     )
-    worker.stop_asked = stop
+    worker.stop_event = stop
     worker.start()
 
 
 def refuse_missing_storage(settings: Settings) -> None:
-    """Say it before a customer's video fails for it."""
+    """Fail at the start, not at the first customer's video."""
     try:
         Storage(settings.video_storage_url).must_be_installed()
     except StorageNotInstalled as missing:
@@ -62,38 +62,39 @@ def refuse_missing_storage(settings: Settings) -> None:
 
 def estate_app(settings: Settings) -> Celery:
     app, workflows = celery_app(settings), VideoWorkflows(settings)
-    works = WorkPerProcess(settings, workflows)
-    add_tasks(app, works)
-    add_place_order(app, works, workflows)
+    contexts = TaskContexts(settings, workflows)
+    add_tasks(app, contexts)
+    add_place_order(app, contexts, workflows)
     install(app, workflows.client, TaskClaims.at(settings.own_redis_url))
     return app
 
 
-class _Worker(celerys.Worker):
-    """Celery's own handlers wait for tasks without a limit."""
+class _Worker(celery_apps.Worker):
+    """Replaces Celery's signal handlers, which wait for running tasks without a limit."""
 
-    stop_asked: threading.Event
+    stop_event: threading.Event
 
     def install_platform_tweaks(self, worker: Any) -> None:  # noqa: ANN401 - Celery's
-        put_back: Any = celerys
-        put_back.install_worker_term_hard_handler(worker, sig="SIGQUIT", verbose=False)
+        # SIGQUIT is Celery's cold shutdown: it puts unfinished tasks back.
+        untyped: Any = celery_apps
+        untyped.install_worker_term_hard_handler(worker, sig="SIGQUIT", verbose=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        if self.stop_asked.is_set():
+        if self.stop_event.is_set():
             self._stop()
 
     def _stop(self, *_: object) -> None:
         state.should_stop = 0  # type: ignore[assignment] # an exit code
         leave_anyway(LEAVE_ANYWAY_S)
-        cold = threading.Timer(FINISH_IN_HAND_S, os.kill, (os.getpid(), signal.SIGQUIT))
+        cold = threading.Timer(FINISH_TASKS_S, os.kill, (os.getpid(), signal.SIGQUIT))
         cold.daemon = True
         cold.start()
 
 
-def _tie_children() -> None:
+def _children_die_with_us() -> None:
     parent = os.getpid()
     signals.worker_process_init.connect(lambda **_: parent_death.die_with_parent(parent), weak=False)
 
 
 def _keep_our_logs(**_: object) -> None:
-    """That somebody listens to this signal is what makes Celery leave the logs alone."""
+    """Do nothing: Celery configures no logs of its own if this signal has a receiver."""

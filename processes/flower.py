@@ -1,4 +1,4 @@
-"""`twinsaga serve flower`: the page that shows the Celery workers and their tasks."""
+"""`twinsaga serve flower`: the web page of the Celery workers and their tasks."""
 
 import threading
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ LEAVE_ANYWAY_S = 8.0
 def main(settings: Settings) -> None:
     """Run until SIGTERM."""
     stop = stop_event()
-    from flower.app import Flower  # noqa: PLC0415 - it brings Tornado along and reads no settings before `parse`
+    from flower.app import Flower  # noqa: PLC0415 - defines command-line options at import
     from flower.command import apply_options  # noqa: PLC0415
     from flower.urls import settings as tornado_settings  # noqa: PLC0415
     from tornado.options import options  # noqa: PLC0415
@@ -31,5 +31,5 @@ def main(settings: Settings) -> None:
 def _stop(flower: "object", stop: threading.Event) -> None:
     stop.wait()
     leave_anyway(LEAVE_ANYWAY_S)
-    loop = flower.io_loop  # type: ignore[attr-defined] # it has no types
+    loop = flower.io_loop  # type: ignore[attr-defined] # Flower ships no types
     loop.add_callback(loop.stop)

@@ -1,4 +1,4 @@
-"""`twinsaga serve mail`: an SMTP server for the embedded stack, which delivers nothing, and a page to read it all."""
+"""`twinsaga serve mail`: an SMTP server for the embedded stack that keeps every mail, and a page that shows them."""
 
 import asyncio
 import threading
@@ -17,18 +17,18 @@ from processes.uvicorn_server import AnnouncedServer
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 
-LARGEST_MAIL = 1_000_000
-SILENCE_S = 30
-SHOWN = 200
+MAX_MAIL_BYTES = 1_000_000
+IDLE_TIMEOUT_S = 30
+MAILS_SHOWN = 200
 STOP_S = 3
 
 
-class _Taking:
+class _Handler:
     def __init__(self, mails: Mailbox) -> None:
         self._mails = mails
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
-        await asyncio.to_thread(self._mails.add, bytes(envelope.content or b""))  # type: ignore[arg-type] # never text
+        await asyncio.to_thread(self._mails.add, bytes(envelope.content or b""))  # type: ignore[arg-type] # bytes, unless decode_data is set
         return "250 OK"
 
 
@@ -44,7 +44,7 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
     smtp = await loop.create_server(lambda: _smtp(mails), host, int(port))
     page = urlsplit(settings.mail_page_url)
     config = uvicorn.Config(
-        page_over(mails),
+        mail_page(mails),
         host=page.hostname or "127.0.0.1",
         port=page.port or 80,
         lifespan="off",
@@ -59,12 +59,12 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
 
 
 def _smtp(mails: Mailbox) -> SMTP:
-    return SMTP(_Taking(mails), data_size_limit=LARGEST_MAIL, enable_SMTPUTF8=True, timeout=SILENCE_S)
+    return SMTP(_Handler(mails), data_size_limit=MAX_MAIL_BYTES, enable_SMTPUTF8=True, timeout=IDLE_TIMEOUT_S)
 
 
-def page_over(mails: Mailbox) -> Starlette:
+def mail_page(mails: Mailbox) -> Starlette:
     def newest(request: Request) -> list[Mail]:
-        return mails.newest(SHOWN, request.query_params.get("to"))
+        return mails.newest(MAILS_SHOWN, request.query_params.get("to"))
 
     def as_json(request: Request) -> JSONResponse:
         return JSONResponse({"mails": [mail.as_json() for mail in newest(request)]})

@@ -1,4 +1,4 @@
-"""The mails that the embedded mail server took, as files: who got a 250 finds the mail after any death."""
+"""The mails that the embedded mail server accepted, as files: a mail acknowledged with 250 survives a crash."""
 
 import mailbox
 import threading
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from email import message_from_bytes, policy
 from pathlib import Path
 
-KEPT = 1_000
+MAX_MAILS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,20 +22,20 @@ class Mail:
 
 
 class Mailbox:
-    def __init__(self, folder: Path, *, kept: int = KEPT) -> None:
+    def __init__(self, folder: Path, *, max_mails: int = MAX_MAILS) -> None:
         self._maildir = mailbox.Maildir(folder, create=True)
-        self._kept = kept
-        self._one = threading.Lock()
+        self._max_mails = max_mails
+        self._lock = threading.Lock()
 
     def add(self, content: bytes) -> None:
-        """The oldest goes when there are too many."""
-        with self._one:
+        """Store a mail, and delete the oldest ones above `max_mails`."""
+        with self._lock:
             self._maildir.add(content)
-            for key in self._newest_first()[self._kept :]:
+            for key in self._newest_first()[self._max_mails :]:
                 self._maildir.discard(key)
 
     def newest(self, limit: int, to: str | None = None) -> list[Mail]:
-        with self._one:
+        with self._lock:
             contents = [self._maildir.get_bytes(key) for key in self._newest_first()]
         mails = (_mail(content) for content in contents)
         return [mail for mail in mails if to in (None, mail.to)][:limit]
@@ -45,7 +45,7 @@ class Mailbox:
 
 
 def _age(key: str) -> tuple[float, int]:
-    """Maildir's names begin with the second, the microsecond and a counter: `1700000000.M123456P42Q7.host`."""
+    """Read the time out of a Maildir key: second, microsecond, counter, as in `1700000000.M123456P42Q7.host`."""
     second, rest, *_ = key.split(".")
     micro, _, count = rest[1:].partition("P")
     return float(f"{second}.{micro.zfill(6)}"), int(count.partition("Q")[2] or 0)

@@ -1,11 +1,11 @@
-"""`twinsaga serve order-mails`: writes to customers when their orders are at their end, in both styles."""
+"""`twinsaga serve order-mails`: mails customers when their orders end, in both styles."""
 
 import threading
 
 from adapters.clock import utc_now
 from adapters.kafka.group_consumer import GroupMember
 from estate.database import open_estate
-from estate.order_mails import EstateOrderMails, MailingOrderEnds, MissedOrderEnds
+from estate.order_mails import MissedOrderMails, OrderMailDelivery, OrderMails
 from estate.task_outbox import TaskOutbox
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
@@ -20,22 +20,23 @@ TOPICS = ("orders", SAGA_OUTCOMES)
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM; what is in hand is finished and committed."""
+    """Run until SIGTERM. The messages in progress are finished and committed."""
     stop, joined = stop_event(), threading.Event()
     estate, database = open_estate(settings)
     services = open_services(settings, publish=False)
     connection = kafka_connection(settings)
-    handing_over = TaskOutbox(settings, estate, _no_workflow)
-    mails = EstateOrderMails(orders=services.orders, estate=estate, handing_over=handing_over)
-    announce_ready(settings)  # nothing waits for its mails: the group may take its time
+    mails = OrderMails(
+        orders=services.orders, estate=estate, task_outbox=TaskOutbox(settings, estate, _start_no_workflow)
+    )
+    announce_ready(settings)  # before the group has joined: no other process depends on the mails
     try:
-        MissedOrderEnds(mails, utc_now).promise_mails(stop)
-        GroupMember(connection, GROUP, TOPICS, MailingOrderEnds(mails)).run(stop, joined)
+        MissedOrderMails(mails, utc_now).add(stop)
+        GroupMember(connection, GROUP, TOPICS, OrderMailDelivery(mails)).run(stop, joined)
     finally:
         services.close()
         database.close()
 
 
-def _no_workflow(task: QueuedTask) -> None:
-    """Mails are tasks: what would start workflows need not be imported."""
+def _start_no_workflow(task: QueuedTask) -> None:
+    # Mails are Celery tasks, so this process does not load Temporal's client.
     raise NotImplementedError(task.task)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from runtime.errors import CannotRun
+from runtime.errors import CannotRun, WrongVersion
 from runtime.settings import Settings
 
 RETRY_EVERY_S = 0.5
@@ -32,6 +32,8 @@ def retry_until(act: Callable[[], None], end: float) -> None:
     while True:
         try:
             act()
+        except WrongVersion:
+            raise
         except CannotRun:
             if time.monotonic() > end:
                 raise

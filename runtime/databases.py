@@ -1,21 +1,34 @@
 from collections.abc import Iterable
+from pathlib import Path
 
 from domain.errors import Fault
-from runtime.errors import CannotRun
+from runtime.errors import CannotRun, WrongVersion
 from runtime.settings import Settings
 from services.names import DATABASES
 
 
 def migrate_databases(settings: Settings, services: Iterable[str] = DATABASES) -> None:
-    """Bring these databases, by default those of all services and of the gateway, to the newest revision.
+    """Bring these databases to their newest revision.
 
     Raises:
+        WrongVersion: another version of twinsaga has migrated one of them.
         CannotRun: one of them does not answer.
     """
-    from adapters.sql.migrations import migrate  # noqa: PLC0415 - SQLAlchemy loads while the engines start
+    from adapters.sql.migrations import UnknownRevision, migrate  # noqa: PLC0415 - SQLAlchemy loads while engines start
 
     for service in services:
+        url = settings.database_url(service)
         try:
-            migrate(settings.database_url(service), service)
+            migrate(url, service)
+        except UnknownRevision as unknown:
+            raise WrongVersion(f"{unknown}: {_remedy(url)}") from unknown
         except Fault as fault:
             raise CannotRun(f"the database of {service} could not be migrated: {fault}") from fault
+
+
+def _remedy(url: str) -> str:
+    if url.startswith("sqlite"):
+        again = f"delete the data folder {Path(url.partition(':///')[2]).parent}"
+    else:
+        again = "drop the database and create an empty one"
+    return f"run the version that migrated it, or {again} and start again"

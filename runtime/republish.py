@@ -1,9 +1,9 @@
-"""Sends the events of unfinished choreographed orders again, after a broker has lost what it held.
+"""Publishes the events of unfinished choreographed orders again, after a broker has lost its records.
 
-No service can tell by itself which orders those are: whoever charged an order never hears how it ended. An order is
-unfinished when the Order service says so, or when the Inventory service still holds its pieces as reserved: the sale
-follows the confirmation's cause, not the confirmation. Everything that those orders ever published goes out again; the
-inboxes take the duplicates.
+No service knows by itself which orders those are: the Payment service, for example, gets no event about an order's end.
+An order is unfinished if the Order service says so, or if its pieces are still reserved: `shipping.scheduled` sells
+them, independently of the confirmation. All events of those orders are published again, and the inboxes drop the
+duplicates.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from runtime.wiring import Databases
 
 
 def publish_unfinished_again(databases: Databases) -> int:
-    """Return how many events wait for their relays because of this."""
+    """Return how many events were put back into the outboxes."""
     unfinished = sorted(set(_unfinished_orders(databases.orders)) | set(_unsold(databases.inventory)))
     again = 0
     for database in databases.journals:
@@ -35,7 +35,7 @@ def _unfinished_orders(database: Database) -> Iterator[OrderId]:
 
 
 def _unsold(database: Database) -> Iterator[OrderId]:
-    """Orchestrated ones are among them; they have published nothing, so nothing of theirs goes out."""
+    # Includes orchestrated orders. They have published nothing, so nothing is published again for them.
     with database.reading() as connection:
         wanted = select(reservations.c.order_id).where(reserved_not_sold)
         yield from map(OrderId, connection.execute(wanted).scalars())

@@ -1,6 +1,6 @@
-"""Forgets what is finished and old, in all services' databases.
+"""Deletes old journal rows of finished orders, in all services' databases.
 
-The order stays, with its payment, its reservation and its shipment: they are the books, which the audit reads.
+Orders, payments, reservations and shipments are kept: they are the books that the audit reads.
 """
 
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ from services.unit_of_work import Clock
 
 
 def forget_what_is_old(settings: Settings, clock: Clock = utc_now) -> Mapping[str, int]:
-    """Return how many rows of each journal are gone.
+    """Return how many rows of each service were deleted.
 
     Raises:
-        CannotRun: a database does not answer. What was forgotten by then is forgotten.
+        CannotRun: a database does not answer. Rows deleted before that stay deleted.
     """
     before = clock() - timedelta(days=settings.retention_days)
     with closing(Databases.open(settings)) as databases:
@@ -46,7 +46,7 @@ def forget_before(databases: Databases, before: datetime) -> Mapping[str, int]:
 
 
 def unfinished_before(database: Database, before: datetime) -> frozenset[OrderId]:
-    """Orders that wait for an operator, mostly: whoever mends one of them wants to see what happened."""
+    # Mostly orders that wait for an operator, who needs their events to see what happened.
     still = orders.c.status.in_([OrderStatus.PENDING, OrderStatus.NEEDS_ATTENTION])
     with database.reading() as connection:
         wanted = select(orders.c.order_id).where(still, orders.c.placed_at < before)

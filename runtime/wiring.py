@@ -1,4 +1,4 @@
-"""Puts the four services on their databases. Nothing connects before it is first used."""
+"""Connects the four services to their databases. Connections open at first use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -38,12 +38,12 @@ from services.unit_of_work import Clock
 T = TypeVar("T")
 
 
-class Closing(Protocol):
+class Closeable(Protocol):
     def close(self) -> None: ...
 
 
 class DatabaseUrls(Protocol):
-    """The settings, as far as they are needed here."""
+    """The part of the settings that this module needs."""
 
     def database_url(self, service: str) -> str: ...
 
@@ -81,7 +81,7 @@ class Services:
 def services_over(
     databases: Databases, clock: Clock = utc_now, *, publish: bool, pix_expiry: timedelta | None = None
 ) -> Services:
-    """`publish` is for choreographed orders; several `Services` may share the databases."""
+    """`publish`: events go to the outbox, as choreographed orders need. Several `Services` may share the databases."""
     gateway = SimulatedGateway(databases.gateway)
     payments = SqlUnits(databases.payments, SqlPaymentStore, clock, publish=publish)
     return Services(
@@ -100,9 +100,9 @@ def open_services(settings: DatabaseUrls, *, publish: bool, pix_expiry: timedelt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumingService(Generic[T]):
-    """A service for its consumer and its relay. `service_for` binds it to one message, inbox row and all.
+    """A service with what its consumer and its relay need. `service_for` binds it to one message and its inbox row.
 
-    `batches`: None where messages are handled one by one. `prefetch` calls what must not be called in a batch.
+    `batches`: None if messages are handled one by one. `prefetch` calls what must not be called in a batch.
     """
 
     name: str
@@ -118,7 +118,7 @@ class ConsumingService(Generic[T]):
 def consuming_orders(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[OrderService]:
     database = _database_of(ORDER_SERVICE, settings)
     units = SqlUnits(database, SqlOrderStore, clock, publish=True)
-    return _consuming(database, clock, lambda handling: OrderService(units.handling(handling), clock))
+    return _consuming(database, clock, lambda message: OrderService(units.for_message(message), clock))
 
 
 def consuming_payments(
@@ -130,11 +130,11 @@ def consuming_payments(
     simulated = SimulatedGateway(books)
     gateway = GatewayPrefetch(simulated, PaymentService(units, simulated, clock).ask)
 
-    def payments_for(handling: MessageContext | None) -> PaymentService:
-        bound = units.handling(handling)
-        if handling is not None and handling.check_inbox_for is not None:
+    def payments_for(message: MessageContext | None) -> PaymentService:
+        bound = units.for_message(message)
+        if message is not None and message.check_inbox_for is not None:
             with bound.look():
-                """Turn away a message that may not be handled, before the gateway is asked."""
+                pass  # opening it checks the inbox: a message that must not be handled must not reach the gateway
         return PaymentService(bound, gateway, clock, pix_expiry=pix_expiry)
 
     return replace(_consuming(database, clock, payments_for, gateway, books), prefetch=gateway)
@@ -143,15 +143,15 @@ def consuming_payments(
 def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[InventoryService]:
     database = _database_of(INVENTORY_SERVICE, settings)
     units = SqlUnits(database, SqlInventoryStore, clock, publish=True)
-    consuming = _consuming(database, clock, lambda handling: InventoryService(units.handling(handling)))
-    # Orders share rows of the stock: two batches that lock them in different orders would wait for each other.
+    consuming = _consuming(database, clock, lambda message: InventoryService(units.for_message(message)))
+    # Orders share stock rows. A batch locks them in the order of its messages, so two batches could deadlock.
     return replace(consuming, batches=None) if database.is_postgres else consuming
 
 
 def consuming_shipping(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[ShippingService]:
     database = _database_of(SHIPPING_SERVICE, settings)
     units = SqlUnits(database, SqlShippingStore, clock, publish=True)
-    return _consuming(database, clock, lambda handling: ShippingService(units.handling(handling)))
+    return _consuming(database, clock, lambda message: ShippingService(units.for_message(message)))
 
 
 def audit_of(databases: Databases, clock: Clock = utc_now) -> Verdict:
@@ -163,7 +163,7 @@ def _database_of(service: str, settings: DatabaseUrls) -> Database:
 
 
 def _consuming(
-    database: Database, clock: Clock, service_for: Callable[[MessageContext | None], T], *others: Closing
+    database: Database, clock: Clock, service_for: Callable[[MessageContext | None], T], *others: Closeable
 ) -> ConsumingService[T]:
     outbox = Outbox(database)
 

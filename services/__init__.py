@@ -1,1 +1,1 @@
-"""Decide and record. Services know neither Temporal nor Kafka: a command goes in, an event comes out."""
+"""The services: a command goes in, an event comes out. They depend on neither Temporal nor Kafka."""

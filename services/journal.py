@@ -1,4 +1,4 @@
-"""What one service's database tells about an order: how far its steps came, and what it recorded."""
+"""The journal of one order in one service: the attempts of its steps and the events that it recorded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,6 @@ class Journal:
 
 
 def read_journal(units: UnitsOfWork[object], order_id: OrderId) -> Journal:
-    """Read both in one transaction, so that they tell of the same moment."""
+    # One transaction, so that steps and events are of the same instant.
     with units.look() as unit:
         return Journal(steps=tuple(unit.steps_of(order_id)), events=tuple(unit.events_of(order_id)))

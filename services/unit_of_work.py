@@ -1,4 +1,4 @@
-"""What a service needs of its database: its store, the journal of its steps and its event log, under one commit."""
+"""The unit of work: a service's store, the journal of its steps and its event log, under one commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ S_co = TypeVar("S_co", covariant=True)
 
 class Clock(Protocol):
     def __call__(self) -> datetime:
-        """Now, aware, in UTC."""
+        """Return the current time as an aware datetime in UTC."""
         ...
 
 
@@ -29,7 +29,7 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """How far a step of one order came. `attempts` counts the times that it was tried; `at` is the last of them."""
+    """The state of one step of an order. `attempts` counts all attempts; `at` is the time of the last one."""
 
     step: Step
     status: StepStatus
@@ -39,7 +39,11 @@ class StepRecord:
 
 
 class UnitOfWork(Protocol[S_co]):
-    """One transaction. Leaving the block without `commit()` undoes all of it."""
+    """One transaction. Leaving the block without `commit()` undoes all of it.
+
+    State and event share it, so that neither exists without the other: a lost event would stop the choreography, and
+    an event without its state would make other services act on something that never happened.
+    """
 
     @property
     def store(self) -> S_co: ...
@@ -51,11 +55,11 @@ class UnitOfWork(Protocol[S_co]):
     ) -> None: ...
 
     def record(self, event: Event) -> None:
-        """Put the event in the event log. An event that the log already holds changes nothing."""
+        """Write the event to the event log. Repeatable: the event id is derived from the order and the event type."""
         ...
 
     def tried(self, order_id: OrderId, step: Step, status: StepStatus, *, error: str | None = None) -> None:
-        """Count one more attempt of the step. An error stays readable until a later attempt replaces it."""
+        """Count one more attempt of the step. The error of an attempt is kept until another error replaces it."""
         ...
 
     def steps_of(self, order_id: OrderId) -> Sequence[StepRecord]: ...
@@ -69,9 +73,9 @@ class UnitsOfWork(Protocol[S_co]):
     """Opens transactions on one service's database."""
 
     def begin(self) -> UnitOfWork[S_co]:
-        """Open a unit that may write. Two of them that touch the same rows run one after the other."""
+        """Open a unit that may write. It locks the rows that it finds, so units on the same order run one by one."""
         ...
 
     def look(self) -> UnitOfWork[S_co]:
-        """Open a unit that only reads. It neither waits for a writer nor makes one wait."""
+        """Open a unit that only reads. It blocks no writer, and no writer blocks it."""
         ...

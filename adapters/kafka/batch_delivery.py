@@ -67,13 +67,13 @@ class BatchedDelivery:
         if not keys:
             return ready
         self._log.debug("handling together", messages=len(keys))
-        standings = iter(self._inbox.standings(keys))
+        statuses = iter(self._inbox.statuses(keys))
         for place, received in enumerate(ready):
-            standing = next(standings) if received is not None else None
-            if standing is not None and standing.key_is_parked:
+            status = next(statuses) if received is not None else None
+            if status is not None and status.key_is_parked:
                 del ready[place:]
                 break
-            if standing is not None and standing.handled:
+            if status is not None and status.handled:
                 ready[place] = None
         return self._prefetched(ready)
 

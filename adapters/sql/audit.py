@@ -1,4 +1,4 @@
-"""Reads over all the databases for the audit. Each statement stays within one database."""
+"""Reads all databases for the audit. Each statement reads only one database."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,8 +66,8 @@ class AuditReads:
                     found[OrderId(account)].append(Charge(captured=captured, refunded=refunded))
         return found
 
-    def strangers(self) -> Iterator[tuple[str, OrderId]]:
-        """An order is written before anything that belongs to it, so it is looked for after that was read."""
+    def orphans(self) -> Iterator[tuple[str, OrderId]]:
+        # The order is written before the records that belong to it, so look for it after those were read.
         for database, column in (
             (self._databases.payments, payments.c.order_id),
             (self._databases.inventory, reservations.c.order_id),
@@ -75,12 +75,12 @@ class AuditReads:
             (self._databases.gateway, charges.c.account),
         ):
             for rows in _in_chunks(database, select(column.label("order_id")).distinct(), column):
-                held = [row["order_id"] for row in rows]
-                known = self._known(held)
-                yield from ((database.service, OrderId(order_id)) for order_id in held if order_id not in known)
+                found = [row["order_id"] for row in rows]
+                known = self._known(found)
+                yield from ((database.service, OrderId(order_id)) for order_id in found if order_id not in known)
 
     def stock(self) -> Iterator[tuple[Stock, Counted]]:
-        """Each SKU, with the pieces that its reservations say are reserved and sold, all of one instant."""
+        # One statement, so that both sides of the comparison are of the same instant.
         for rows in _streamed(self._databases.inventory, _stock_with_reservations(self._databases.inventory)):
             for row in rows:
                 yield stock_item(row), Counted(reserved=row["counted_reserved"], sold=row["counted_sold"])
@@ -92,7 +92,6 @@ class AuditReads:
                 yield from ((database.service, OrderId(row["order_id"])) for row in rows)
 
     def handled_twice(self) -> Iterator[tuple[str, OrderId, EventId]]:
-        """Messages that caused more than one event in one service."""
         twice = (
             select(func.min(event_log.c.order_id).label("order_id"), event_log.c.caused_by)
             .where(event_log.c.caused_by.is_not(None))
@@ -109,7 +108,7 @@ class AuditReads:
 
 
 def _in_chunks(database: Database, wanted: Select[Any], key: ColumnElement[str]) -> Iterator[Sequence[RowMapping]]:
-    """Page by key, with a transaction for each page: a long audit must not hold back the databases' housekeeping."""
+    # One transaction per page: a long one would keep PostgreSQL from vacuuming, and SQLite from truncating its WAL.
     after: str | None = None
     while True:
         page = wanted.order_by(key).limit(CHUNK)
@@ -138,7 +137,7 @@ def _by_order(
 
 
 def _stock_with_reservations(database: Database) -> Select[Any]:
-    """The lines are counted where the reservation keeps them, in its order; a second copy could be wrong by itself."""
+    # Counts the lines in the order that the reservation stores. A column with the sums could itself be wrong.
     sku: ColumnElement[str]
     quantity: ColumnElement[int]
     if database.is_postgres:

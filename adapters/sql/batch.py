@@ -1,4 +1,4 @@
-"""One transaction for what many messages cause, since its commit, synced to disk, costs more than what is in it."""
+"""One transaction for the effects of many messages: the commit, synced to disk, costs more than all that is in it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 from adapters.sql.database import Database
 from adapters.sql.write_buffer import BufferedWriter, ImmediateWriter, JournalRows
 
-_PART = "part"
-"""One name is enough: no part is opened within another."""
+_SAVEPOINT = "unit"
+"""One name is enough: savepoints are never nested."""
 
 
-class Opened(NamedTuple):
-    """A connection, where rows of the journal go, and what makes lasting what is done until the block ends."""
+class OpenTransaction(NamedTuple):
+    """`commit` makes the unit's changes permanent, or, within a batch, part of the batch."""
 
     connection: Connection
     journal: JournalRows
@@ -22,36 +22,37 @@ class Opened(NamedTuple):
 
 
 class Batch:
-    """What its units journal is written at its end, and until then nobody sees it."""
+    """The journal rows of its units are written at its end. Until then no reader sees them."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.journal = BufferedWriter()
 
     @contextmanager
-    def part(self) -> Iterator[Opened]:
-        """Open a unit. Unless it was committed, into the batch, it alone is undone at the end of the block."""
-        # By hand: SQLAlchemy's own savepoints cost as much as a statement each.
+    def savepoint(self) -> Iterator[OpenTransaction]:
+        """Open a unit that may write. Without a commit, the end of the block undoes this unit alone."""
+        # Plain SQL: SQLAlchemy's begin_nested() costs as much as a statement of its own, for each message.
         execute, is_open, journal = self.connection.exec_driver_sql, True, BufferedWriter(self.journal)
 
         def commit() -> None:
             nonlocal is_open
-            execute(f"RELEASE SAVEPOINT {_PART}")
+            execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
             is_open = False
             self.journal.take(journal)
 
-        execute(f"SAVEPOINT {_PART}")
+        execute(f"SAVEPOINT {_SAVEPOINT}")
         try:
-            yield Opened(self.connection, journal, commit)
+            yield OpenTransaction(self.connection, journal, commit)
         finally:
             if is_open:
-                execute(f"ROLLBACK TO SAVEPOINT {_PART}")
-                execute(f"RELEASE SAVEPOINT {_PART}")
+                # ROLLBACK TO keeps the savepoint open, so it is released as well.
+                execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+                execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
 
     @contextmanager
-    def look(self) -> Iterator[Opened]:
-        """See also what the batch did so far, the journal apart."""
-        yield Opened(self.connection, self.journal, _nothing)
+    def look(self) -> Iterator[OpenTransaction]:
+        """Open a unit that only reads. It sees what the batch has changed so far, except for journal rows."""
+        yield OpenTransaction(self.connection, self.journal, _commit_nothing)
 
 
 class Batches:
@@ -60,12 +61,12 @@ class Batches:
 
     @contextmanager
     def open(self) -> Iterator[Batch]:
-        """Commit at the end of the block; nothing of the batch lasts if that raises, or the block does.
+        """Commit at the end of the block. An error, in the block or in the commit, undoes the whole batch.
 
-        It keeps other writers out, so nothing in it may wait for anything outside the database.
+        The batch blocks other writers, so the block must not wait for anything but this database.
 
         Raises:
-            ConcurrentChange: another transaction was first with something of it.
+            ConcurrentChange: another transaction has written one of its rows first.
         """
         with self._database.writing() as connection:
             batch = Batch(connection)
@@ -75,11 +76,11 @@ class Batches:
 
 
 @contextmanager
-def alone(transaction: AbstractContextManager[Connection]) -> Iterator[Opened]:
-    """A transaction that is one unit."""
+def single_unit(transaction: AbstractContextManager[Connection]) -> Iterator[OpenTransaction]:
+    """Open a transaction for one unit."""
     with transaction as connection:
-        yield Opened(connection, ImmediateWriter(connection), connection.commit)
+        yield OpenTransaction(connection, ImmediateWriter(connection), connection.commit)
 
 
-def _nothing() -> None:
-    """Who only looked has nothing that could last."""
+def _commit_nothing() -> None:
+    """A read-only unit has nothing to commit."""

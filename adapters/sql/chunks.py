@@ -5,7 +5,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 CHUNK = 500
-"""Well below the number of parameters that either database takes in one statement."""
+"""Well below the maximum number of parameters per statement of both databases."""
 
 
 def chunked(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:

@@ -1,6 +1,6 @@
-"""Wakes who waits for a commit to a SQLite database, in whichever process: a FIFO beside the database's file.
+"""Wakes a process that waits for a commit to a SQLite database: a FIFO beside the database file.
 
-It is never deleted: who has it open would no longer hear those who find another one in its place.
+Never unlink the FIFO: a listener would keep the old one open and miss writers to the new one.
 """
 
 import os
@@ -8,7 +8,8 @@ import select
 from contextlib import suppress
 from pathlib import Path
 
-_DRAINED_AT_ONCE = 65_536
+_READ_BYTES = 65_536
+"""The capacity of a pipe: one read empties it."""
 
 
 def notifier_path(database: Path) -> Path:
@@ -16,14 +17,14 @@ def notifier_path(database: Path) -> Path:
 
 
 class CommitNotifier:
-    """What is rung, by any number of threads and processes."""
+    """Any number of processes may notify. Within one process, use it under a lock."""
 
     def __init__(self, fifo: Path) -> None:
         self._fifo = fifo
         self._descriptor: int | None = None
 
-    def ring(self) -> None:
-        """Not for two threads at once. Nobody may be there to hear it, or it may be ringing already."""
+    def notify(self) -> None:
+        # ENXIO or ENOENT: no listener. EAGAIN: the FIFO is full of notifications that the listener has not read yet.
         with suppress(OSError):
             if self._descriptor is None:
                 self._descriptor = os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -36,21 +37,21 @@ class CommitNotifier:
 
 
 class CommitListener:
-    """Who hears it: one at a time, since each ring is heard once."""
+    """Only one listener per FIFO: a read consumes the notification."""
 
     def __init__(self, fifo: Path) -> None:
         with suppress(FileExistsError):
             os.mkfifo(fifo, 0o600)
-        # For writing too: else it would count as hung up whenever nobody else has it open.
+        # Opened for writing too: without any writer, poll() would report a hang-up without end.
         self._descriptor = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._rings = select.poll()
-        self._rings.register(self._descriptor, select.POLLIN)
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
 
     def wait(self, timeout_s: float) -> bool:
-        """Return whether it rang since the last call."""
-        if not self._rings.poll(timeout_s * 1000):
+        """Return whether there was a notification since the last call."""
+        if not self._poll.poll(timeout_s * 1000):
             return False
-        os.read(self._descriptor, _DRAINED_AT_ONCE)
+        os.read(self._descriptor, _READ_BYTES)
         return True
 
     def close(self) -> None:

@@ -1,6 +1,8 @@
 """One service's database, on SQLite (embedded) or PostgreSQL."""
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,9 @@ from adapters.sql.commit_notifier import CommitNotifier, notifier_path
 from adapters.sql.faults import DatabaseAway, fault_of
 
 WAIT_S: Final = 5.0
-"""Longest wait for a connection, a lock or another writer."""
+"""Longest wait for a pooled connection, a row lock or another writer."""
+
+_WAL_RETRY_S: Final = 0.01
 
 _WRITES: Final = "twinsaga_writes"
 _WAKES_RELAY: Final = "twinsaga_wakes_relay"
@@ -22,14 +26,14 @@ _ENGINE_OPTIONS: Final[Mapping[str, Any]] = {
     "pool_size": 5,
     "max_overflow": 20,
     "pool_timeout": WAIT_S,
-    "pool_use_lifo": True,  # the connection used last knows the statements, and on SQLite the pages that it wrote
-    "hide_parameters": True,  # an error is told in logs and dead letters: no name or token may be in it
+    "pool_use_lifo": True,  # the last used connection has the statements, and on SQLite the pages, in its cache
+    "hide_parameters": True,  # errors go to logs and dead letters, which must not contain names or tokens
 }
 
 _SQLITE_PRAGMAS: Final = ("synchronous=FULL", f"busy_timeout={WAIT_S * 1000:.0f}", "foreign_keys=ON")
 
-# idle_in_transaction: a unit that hangs must not hold its row locks for ever. Keepalives: the advisory lock of a relay
-# whose machine is gone is free after about 20 s.
+# idle_in_transaction: a unit that hangs must not hold its row locks forever. Keepalives: if the machine of a relay is
+# gone, its advisory lock is free after about 20 s.
 _POSTGRES_OPTIONS: Final = " ".join(
     f"-c {option}"
     for option in (
@@ -45,17 +49,17 @@ _POSTGRES_OPTIONS: Final = " ".join(
 
 
 class Database:
-    """Opens connections. None is opened before the first is asked for."""
+    """Opens connections, the first one at first use."""
 
     def __init__(self, engine: Engine, service: str) -> None:
         self.service = service
         self.recordings = 0
-        """How many transactions of this process may have committed something that has to be published."""
+        """How many transactions of this process may have committed events for the outbox."""
         self._engine = engine
         self._writer = engine.execution_options(**{_WRITES: True})
         self._reader = engine
         self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
-        self._bell = CommitNotifier(notifier_path(self.file)) if engine.dialect.name == "sqlite" else None
+        self._notifier = CommitNotifier(notifier_path(self.file)) if engine.dialect.name == "sqlite" else None
         if engine.dialect.name == "postgresql":
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -77,17 +81,17 @@ class Database:
 
     @property
     def file(self) -> Path:
-        """The file of a SQLite database."""
+        """Only of a SQLite database."""
         return Path(str(self.url.database))
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open a transaction that may write. It is undone at the end of the block, unless it was committed.
+        """Open a transaction that may write. Without a commit, the end of the block undoes it.
 
         Raises:
-            DatabaseFault: from here and from every statement.
+            DatabaseFault: from this call and from every statement.
         """
-        # SQLite has one writer. Threads queue here, where they wake at once, rather than in its sleeping busy handler.
+        # SQLite allows one writer. Waiting threads wake at once from this lock; SQLite's busy handler would sleep.
         if self._one_writer is not None and not self._one_writer.acquire(timeout=WAIT_S):
             raise DatabaseAway(f"{self.service}: another thread has been writing for {WAIT_S} s")
         try:
@@ -102,27 +106,28 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Open a transaction that reads one moment's state, and neither waits for writers nor makes one wait."""
+        """Open a transaction that reads one snapshot. It blocks no writer, and no writer blocks it."""
         with self._connect(self._reader) as connection:
             yield connection
 
     def own_connection(self) -> DBAPIConnection:
-        """Open the driver's connection, outside the pool, for whoever keeps one open for long and closes it."""
+        """Open a connection of the driver outside the pool, for a long time. The caller closes it."""
         pooled = self._engine.raw_connection()
         pooled.detach()
         return cast("DBAPIConnection", pooled.dbapi_connection)
 
     def close(self) -> None:
         self._engine.dispose()
-        if self._bell is not None:
-            self._bell.close()
+        if self._notifier is not None:
+            self._notifier.close()
 
     def _wake_relay(self, connection: Connection) -> None:
+        # Also after a rollback: an unneeded wake-up is cheap, a missed one delays the events until the next poll.
         if connection.invalidated or not connection.info.pop(_WAKES_RELAY, False):
             return
         self.recordings += 1
-        if self._bell is not None:
-            self._bell.ring()
+        if self._notifier is not None:
+            self._notifier.notify()
 
     def _connect(self, engine: Engine) -> Connection:
         try:
@@ -132,14 +137,14 @@ class Database:
 
 
 def writes(connection: Connection) -> bool:
-    """Whether the connection was opened for writing, so that what it finds has to be locked."""
+    """Return whether the connection was opened for writing, so that the rows it finds must be locked."""
     return bool(connection.get_execution_options().get(_WRITES, False))
 
 
 def wakes_relay(connection: Connection) -> None:
-    """Say that what is written on the connection has to be published.
+    """Mark that the transaction writes events for the outbox, so that its end wakes the relay.
 
-    The end of the transaction wakes a relay on SQLite; PostgreSQL is told by a NOTIFY in the statement itself.
+    That is for SQLite. On PostgreSQL a NOTIFY in the statement itself wakes the relay.
     """
     connection.info[_WAKES_RELAY] = True
 
@@ -161,21 +166,37 @@ def _postgres(url: URL) -> Engine:
         url,
         **_ENGINE_OPTIONS,
         pool_recycle=1800,
-        pool_pre_ping=True,  # a server that came back has cut what lies in the pool: each would cost a caller a fault
+        pool_pre_ping=True,  # after a server restart each pooled connection is dead, and would cost one caller a fault
         connect_args={"connect_timeout": int(WAIT_S), "options": _POSTGRES_OPTIONS},
     )
     event.listen(engine, "handle_error", fault_of, retval=True)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection has no common type
-    # Asked first: turning WAL on needs the whole database for itself, and it is only needed once in the file's life.
-    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        connection.execute("PRAGMA journal_mode=WAL")
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+    # Checked first: the change needs an exclusive lock, and only a new file needs the change.
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        _turn_wal_on(connection)
+
+
+def _turn_wal_on(connection: sqlite3.Connection) -> None:
+    # SQLite already holds a read lock when it asks for the write lock, so it refuses to wait (a deadlock would be
+    # possible) and skips the busy timeout. Without this loop, one of several processes that open a new file at the same
+    # time fails with "database is locked".
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_RETRY_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # IMMEDIATE: a unit that reads first and writes later would otherwise fail when another writer came in between.
+    # IMMEDIATE: otherwise a unit that reads first and writes later fails if another writer commits in between.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes(connection) else "BEGIN")

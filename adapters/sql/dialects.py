@@ -1,4 +1,4 @@
-"""Where SQLite and PostgreSQL differ: types, and the insert that minds a conflict."""
+"""The differences between SQLite and PostgreSQL: types, and INSERT .. ON CONFLICT."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,14 +12,14 @@ NAMES = {
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
-"""How constraints and indexes are called, so that a migration can name them."""
+"""Names of constraints and indexes, so that migrations can refer to them."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware moment in UTC, to the microsecond: `timestamptz` on PostgreSQL, microseconds since 1970 on SQLite."""
+    """An aware datetime in UTC, to the microsecond: `timestamptz` on PostgreSQL, microseconds since 1970 on SQLite."""
 
     impl = BigInteger
     cache_ok = True
@@ -33,7 +33,7 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"a moment without a time zone: {value}")
+            raise ValueError(f"a datetime without a time zone: {value}")
         return value if dialect.name == "postgresql" else (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: datetime | int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
@@ -44,13 +44,13 @@ class Instant(TypeDecorator[datetime]):
         return _EPOCH + value * _MICROSECOND
 
 
-# SQLite counts up by itself only what is declared INTEGER PRIMARY KEY.
+# SQLite increments only a column that is declared INTEGER PRIMARY KEY.
 Sequence = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def inserting(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """Begin an INSERT that knows ON CONFLICT; both dialects spell it alike, SQLAlchemy has no common word for it.
+    """Return an INSERT that supports ON CONFLICT, for which SQLAlchemy has no dialect-independent construct.
 
-    To build one costs more than to execute it: what is executed for each message is built once.
+    Building it costs more than executing it: build a statement once if it runs for each message.
     """
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

@@ -1,4 +1,4 @@
-"""The estate's database: whatever promises a task writes the promise in the same transaction."""
+"""The estate's database. A record and the task that it needs are written in one transaction."""
 
 import json
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from adapters.sql.estate_tables import task_outbox, users, videos
 from services.estate.records import OPEN, QueuedTask, User, Video, VideoEngine, VideoStatus
 from services.unit_of_work import Clock
 
-HANDED_OVER_BY_WRITER = timedelta(seconds=3)
-"""So long is a task left to whoever wrote it, who hands it over right after the commit."""
+SENT_BY_WRITER = timedelta(seconds=3)
+"""The sweep leaves a new task this long to the process that wrote it, which sends it right after the commit."""
 KEPT = timedelta(days=7)
-"""A finished task is known so long, so that its occasion does not bring it again."""
+"""How long the row of a finished task is kept. Until then, the same occasion does not create the task again."""
 
 
 class Estate:
@@ -28,15 +28,15 @@ class Estate:
         self._clock = clock
 
     def register(self, user: User, task: QueuedTask) -> User:
-        """Store the user with the promise of the task. Return who has that id: this one, or an earlier one."""
+        """Store the user and the task. Return the user that has the id: this one, or one stored earlier."""
         return User(**self._insert(users, "user_id", asdict(user), task))
 
     def user(self, user_id: str) -> User | None:
         row = self._row(select(users).where(users.c.user_id == user_id))
         return User(**row) if row else None
 
-    def take_in(self, video: Video, task: QueuedTask) -> Video:
-        """Like `register`, for a video."""
+    def add_video(self, video: Video, task: QueuedTask) -> Video:
+        """Store the video and the task. Return the video that has the id: this one, or one stored earlier."""
         return _video(self._insert(videos, "video_id", asdict(video), task))
 
     def video(self, video_id: str) -> Video | None:
@@ -44,17 +44,17 @@ class Estate:
         return _video(row) if row else None
 
     def change_open_video(self, video_id: str, attempt: int | None = None, **values: object) -> bool:
-        """False, and nothing changed, when the video is at its end already, or a later attempt than yours has begun."""
+        """Return False, and change nothing, if the video has ended or a later attempt than `attempt` has begun."""
         if "status" in values and values["status"] not in OPEN:
             values["finished_at"] = self._clock()
         with self._database.writing() as connection:
-            mine = () if attempt is None else (videos.c.attempts == attempt,)
-            changed = connection.execute(update(videos).where(*_open_video(video_id), *mine).values(values)).rowcount
+            current = () if attempt is None else (videos.c.attempts == attempt,)
+            changed = connection.execute(update(videos).where(*_open_video(video_id), *current).values(values)).rowcount
             connection.commit()
         return bool(changed)
 
     def begin_video(self, video_id: str) -> Video | None:
-        """Count one more attempt; None when the video is at its end already."""
+        """Count one more attempt. Return None if the video has ended."""
         begun = self.change_open_video(
             video_id,
             status=VideoStatus.PROCESSING,
@@ -64,20 +64,21 @@ class Estate:
         )
         return self.video(video_id) if begun else None
 
-    def promise(self, task: QueuedTask) -> bool:
-        """False when the same task was promised before."""
+    def add_task(self, task: QueuedTask) -> bool:
+        """Return False if the outbox already has the task."""
         with self._database.writing() as connection:
-            new = self._promise(connection, task)
+            new = self._add_task(connection, task)
             connection.commit()
         return new
 
     def due(self, limit: int) -> Sequence[QueuedTask]:
+        """Return the tasks to send now, the longest due first."""
         wanted = select(task_outbox).where(task_outbox.c.due_at <= self._clock()).order_by(task_outbox.c.due_at)
         with self._database.reading() as connection:
             return [_task(dict(row)) for row in connection.execute(wanted.limit(limit)).mappings()]
 
-    def handed_over(self, task_id: str, again_after: timedelta) -> None:
-        """Hand it over again only if it does not come to its end for so long: the broker may have lost it."""
+    def sent(self, task_id: str, again_after: timedelta) -> None:
+        """Make the task due again after this time, in case the broker loses it. A task that has ended stays ended."""
         self._set_due(self._clock() + again_after, task_outbox.c.task_id == task_id, task_outbox.c.due_at.is_not(None))
 
     def ended(self, task_id: str) -> None:
@@ -87,31 +88,33 @@ class Estate:
         row = self._row(select(task_outbox).where(task_outbox.c.task_id == task_id))
         return row is not None and row["due_at"] is None
 
-    def revive_videos(self, silent_for: timedelta) -> int:
-        """Their workers died, all at once; Redis would deliver the task again only after its visibility timeout."""
+    def requeue_silent_videos(self, silent_for: timedelta) -> int:
+        """Make the tasks of videos due whose worker gave no sign of life for this long. Return how many."""
+        # When the whole Celery worker dies, Redis redelivers only after its visibility timeout, which is far longer.
         now = self._clock()
         silent = select(videos.c.video_id).where(
             videos.c.status == VideoStatus.PROCESSING, videos.c.alive_at < now - silent_for
         )
         again = update(task_outbox).where(task_outbox.c.task_id.in_(silent), task_outbox.c.due_at > now)
         with self._database.writing() as connection:
-            revived = connection.execute(again.values(due_at=now)).rowcount
+            requeued = connection.execute(again.values(due_at=now)).rowcount
             waiting = update(videos).where(videos.c.video_id.in_(silent)).values(status=VideoStatus.QUEUED)
             connection.execute(waiting)
             connection.commit()
-        return revived
+        return requeued
 
-    def give_up_videos(self, older_than: timedelta) -> int:
-        """Those that nobody has brought to an end: whoever worked on them is gone."""
+    def fail_videos(self, older_than: timedelta) -> int:
+        """Mark open videos of this age as failed: nothing works on them any more. Return how many."""
         now = self._clock()
-        values = {"status": VideoStatus.FAILED, "error": "nobody finished it in time", "finished_at": now}
-        forsaken = videos.c.status.in_(OPEN), videos.c.created_at < now - older_than
+        values = {"status": VideoStatus.FAILED, "error": "not finished in time", "finished_at": now}
+        abandoned = videos.c.status.in_(OPEN), videos.c.created_at < now - older_than
         with self._database.writing() as connection:
-            given_up = connection.execute(update(videos).where(*forsaken).values(values)).rowcount
+            failed = connection.execute(update(videos).where(*abandoned).values(values)).rowcount
             connection.commit()
-        return given_up
+        return failed
 
     def forget_old(self) -> int:
+        """Delete the rows of tasks that ended, once they are older than KEPT. Return how many."""
         old = delete(task_outbox).where(task_outbox.c.due_at.is_(None), task_outbox.c.written_at < self._clock() - KEPT)
         with self._database.writing() as connection:
             forgotten = connection.execute(old).rowcount
@@ -126,15 +129,15 @@ class Estate:
     def _insert(self, table: Table, key: str, row: dict[str, Any], task: QueuedTask) -> dict[str, Any]:
         with self._database.writing() as connection:
             if _inserted(connection, table, row):
-                self._promise(connection, task)
+                self._add_task(connection, task)
             found = connection.execute(select(table).where(table.c[key] == row[key])).mappings().one()
             connection.commit()
         return dict(found)
 
-    def _promise(self, connection: Connection, task: QueuedTask) -> bool:
+    def _add_task(self, connection: Connection, task: QueuedTask) -> bool:
         now = self._clock()
         row = asdict(task) | {"arguments": json.dumps(task.arguments), "written_at": now}
-        row["due_at"] = now + HANDED_OVER_BY_WRITER
+        row["due_at"] = now + SENT_BY_WRITER
         return _inserted(connection, task_outbox, row)
 
     def _row(self, wanted: Any) -> dict[str, Any] | None:  # noqa: ANN401 - a select
@@ -144,7 +147,8 @@ class Estate:
 
 
 def _inserted(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
-    """False when the key is there already. Asked of the row: PostgreSQL's driver counts no rows of such an insert."""
+    """Return False if the key exists."""
+    # By the returned row: psycopg reports no row count for an INSERT .. ON CONFLICT.
     wanted = inserting(connection.dialect.name, table).values(row).on_conflict_do_nothing()
     return connection.execute(wanted.returning(*table.primary_key)).first() is not None
 

@@ -1,4 +1,4 @@
-"""The tables of the Celery estate: users, videos, and the tasks that its outbox holds."""
+"""The tables of the Celery estate: users, videos, and its outbox of tasks."""
 
 from typing import Final
 
@@ -36,7 +36,7 @@ videos = Table(
     Column("finished_at", Instant),
 )
 
-# `due_at` is when the task has to be handed over (again), and null once the task has come to its end.
+# `due_at` is when to send the task (again), and null once the task has ended.
 task_outbox = Table(
     "task_outbox",
     ESTATE,

@@ -1,4 +1,4 @@
-"""What can go wrong between a service and its own database. All of it may be better a moment later."""
+"""The faults between a service and its own database. A retry may help with each of them."""
 
 import sqlite3
 
@@ -9,15 +9,15 @@ from domain.errors import Fault
 
 
 class DatabaseFault(Fault):
-    """The service's own database did not do what it was asked. Only a lost answer to a commit hides an effect."""
+    """A statement failed and had no effect. The exception is a commit whose answer was lost: it may have succeeded."""
 
 
 class DatabaseAway(DatabaseFault):
-    """The database does not answer, or somebody else has kept it busy for longer than we wait."""
+    """The database does not answer, or another transaction has blocked it for longer than the timeout."""
 
 
 class ConcurrentChange(DatabaseFault):
-    """Another transaction was first. The same unit again sees what it did."""
+    """A concurrent transaction came first. A retry of the unit sees its changes."""
 
 
 _PG_TRANSACTIONS_COLLIDE = frozenset({"23505", "40001", "40P01"})
@@ -39,8 +39,8 @@ _PRIMARY_CODE = 0xFF
 
 
 def fault_of(context: ExceptionContext) -> BaseException | None:
-    """Translate a driver's error for SQLAlchemy's `handle_error`; None leaves what is a defect of ours as it is."""
-    if context.is_pre_ping:  # the pool asks whether a connection is still there, and takes another one if not
+    """Translate a driver's error, for SQLAlchemy's `handle_error`. None keeps the error: it is a defect of ours."""
+    if context.is_pre_ping:  # the pool tests a connection, and replaces a dead one
         return None
     error = context.original_exception
     if isinstance(error, sqlite3.Error):
@@ -54,7 +54,7 @@ def fault_of(context: ExceptionContext) -> BaseException | None:
 
 
 def _quote_no_row(context: ExceptionContext) -> None:
-    """PostgreSQL adds the row that it refuses, names and all, and the error goes to logs and dead letters."""
+    # PostgreSQL quotes the row that it refuses, with personal data, and the error goes to logs and dead letters.
     error, wrapper = context.original_exception, context.sqlalchemy_exception
     reason = getattr(getattr(error, "diag", None), "message_primary", None)
     if reason is None or wrapper is None:

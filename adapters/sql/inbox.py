@@ -1,4 +1,4 @@
-"""Which messages a service has handled."""
+"""The inbox: which messages a service has handled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from adapters.sql.write_buffer import ImmediateWriter, JournalRows
 from domain.ids import EventId
 from services.unit_of_work import Clock
 
-_STANDING = select(
+_STATUS = select(
     exists().where(inbox.c.message_id == bindparam("message_id")).label("handled"),
     exists().where(parked.c.key == bindparam("key")).label("key_is_parked"),
 )
-_STANDINGS = union_all(
+_STATUSES = union_all(
     select(inbox.c.message_id, literal_column("0").label("is_key")).where(
         inbox.c.message_id.in_(bindparam("message_ids", expanding=True))
     ),
@@ -28,14 +28,14 @@ _STANDINGS = union_all(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxStatus:
-    """What is known of a message that comes. `key_is_parked`: an earlier one of its key waits for its next attempt."""
+    """`key_is_parked`: an earlier message of the same key waits for its next attempt."""
 
     handled: bool
     key_is_parked: bool
 
 
 class AlreadyHandled(Exception):
-    """Somebody else handled the message in the meantime. What the unit did is undone; nothing is left to do."""
+    """The message was handled before. The unit is rolled back, and nothing is left to do."""
 
     def __init__(self, message_id: EventId) -> None:
         super().__init__(f"message {message_id} was handled before")
@@ -43,7 +43,7 @@ class AlreadyHandled(Exception):
 
 
 class KeyIsParked(Exception):
-    """An earlier message of the key waits for its next attempt. Nothing was done yet."""
+    """An earlier message of the key waits for its next attempt, so this one must wait too. The unit has not started."""
 
 
 class Inbox:
@@ -56,15 +56,15 @@ class Inbox:
             found = connection.execute(select(inbox.c.message_id).where(inbox.c.message_id == message_id))
             return found.first() is not None
 
-    def standings(self, messages: Sequence[tuple[EventId, str]]) -> Sequence[InboxStatus]:
-        """Ask how a few dozen messages (id and key) stand, in one look."""
+    def statuses(self, messages: Sequence[tuple[EventId, str]]) -> Sequence[InboxStatus]:
+        """Return the status of each message (id and key), with one query for all. For a few dozen messages."""
         wanted = {"message_ids": [id_ for id_, _ in messages], "keys": [key for _, key in messages]}
         with self._database.reading() as connection:
-            found = {(name, bool(is_key)) for name, is_key in connection.execute(_STANDINGS, wanted)}
+            found = {(name, bool(is_key)) for name, is_key in connection.execute(_STATUSES, wanted)}
         return [InboxStatus(handled=(id_, False) in found, key_is_parked=(key, True) in found) for id_, key in messages]
 
     def mark(self, message_id: EventId, within: Batch | None = None) -> None:
-        """Say that the message is handled, for one whose handling recorded no event. Marking twice is marking once."""
+        """Mark a message as handled whose handling recorded no event. Repeatable."""
         if within is not None:
             put_into_inbox(within.connection.dialect.name, within.journal, message_id, self._clock)
             return
@@ -73,13 +73,13 @@ class Inbox:
             connection.commit()
 
 
-def standing_of(connection: Connection, message_id: EventId, key: str) -> InboxStatus:
-    found = connection.execute(_STANDING, {"message_id": message_id, "key": key}).one()
+def status_of(connection: Connection, message_id: EventId, key: str) -> InboxStatus:
+    found = connection.execute(_STATUS, {"message_id": message_id, "key": key}).one()
     return InboxStatus(handled=bool(found.handled), key_is_parked=bool(found.key_is_parked))
 
 
 def put_into_inbox(dialect: str, journal: JournalRows, message_id: EventId, clock: Clock) -> bool:
-    """Return False if it was there already. A concurrent transaction with the same message is awaited."""
+    """Return False if the message is in the inbox. Waits for a concurrent transaction that handles the same message."""
     row = {"message_id": message_id, "handled_at": clock()}
     return journal.add_once(_putting(dialect), row, key=message_id)
 
@@ -87,4 +87,4 @@ def put_into_inbox(dialect: str, journal: JournalRows, message_id: EventId, cloc
 @cache
 def _putting(dialect: str) -> Executable:
     statement = inserting(dialect, inbox).on_conflict_do_nothing(index_elements=["message_id"])
-    return statement.execution_options(preserve_rowcount=True)  # psycopg's is not kept for an insert
+    return statement.execution_options(preserve_rowcount=True)  # SQLAlchemy drops the row count of an INSERT by default

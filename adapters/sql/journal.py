@@ -1,4 +1,4 @@
-"""The event log and the journal of steps, within a transaction that somebody else opened."""
+"""The event log and the journal of steps, within a transaction of the caller."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,7 +17,7 @@ from domain.order import Step
 from services.unit_of_work import Clock, StepRecord, StepStatus
 
 OUTBOX_CHANNEL = "outbox"
-"""PostgreSQL's NOTIFY channel. A channel belongs to its database, and a database to one service."""
+"""PostgreSQL's NOTIFY channel. Channels are local to a database, and each service has its own database."""
 
 _STEP_ORDER = {step: place for place, step in enumerate(Step)}
 _ENDED = (StepStatus.DONE, StepStatus.REFUSED)
@@ -72,7 +72,7 @@ def recorded_event(row: RowMapping, service: str) -> RecordedEvent:
 
 
 def count_attempt(dialect: str, journal: JournalRows, tried: StepRecord, order_id: OrderId) -> None:
-    """Add one attempt. A step that has ended stays ended: an attempt that outlived its successor only counts."""
+    """Count one attempt of a step. The late failure of an overtaken attempt does not reopen a step that has ended."""
     row: dict[str, Any] = {
         "order_id": order_id,
         "step": tried.step,
@@ -86,9 +86,10 @@ def count_attempt(dialect: str, journal: JournalRows, tried: StepRecord, order_i
 
 @cache
 def _recording(dialect: str, *, wake_relay: bool) -> Executable:
+    # The event id is derived from the order and the type, so a repeated step records nothing new.
     statement = inserting(dialect, event_log).on_conflict_do_nothing(index_elements=["event_id"])
     if wake_relay and dialect == "postgresql":
-        # Wakes the relay at the commit, without a round trip of its own.
+        # PostgreSQL delivers it at the commit. Within the INSERT it costs no round trip of its own.
         return statement.returning(func.pg_notify(OUTBOX_CHANNEL, ""))
     return statement
 
@@ -97,10 +98,10 @@ def _recording(dialect: str, *, wake_relay: bool) -> Executable:
 def _counting(dialect: str) -> Executable:
     statement = inserting(dialect, steps)
     new = statement.excluded
-    # Not by `in_`: its list is put into the text at each execution, and a statement for many rows may not have one.
-    outlived = or_(*(steps.c.status == ended for ended in _ENDED)) & (new.status == StepStatus.RETRYING)
+    # No `in_`: SQLAlchemy expands its list at each execution, which executemany() does not support.
+    overtaken = or_(*(steps.c.status == ended for ended in _ENDED)) & (new.status == StepStatus.RETRYING)
     changes = {
-        "status": case((outlived, steps.c.status), else_=new.status),
+        "status": case((overtaken, steps.c.status), else_=new.status),
         "attempts": steps.c.attempts + new.attempts,
         "last_error": func.coalesce(new.last_error, steps.c.last_error),
         "at": new.at,

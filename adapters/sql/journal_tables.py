@@ -1,4 +1,4 @@
-"""The tables of the journal, which every service has beside its own: steps, event log, inbox and parked messages."""
+"""The tables that each service has beside its own: steps, event log, inbox and parked messages."""
 
 from typing import Final
 
@@ -42,7 +42,7 @@ inbox = Table(
     "inbox",
     JOURNAL,
     Column("message_id", Text, primary_key=True),
-    Column("handled_at", Instant, nullable=False, index=True),  # what is old enough to be forgotten is found by it
+    Column("handled_at", Instant, nullable=False, index=True),  # for the retention
 )
 
 parked = Table(

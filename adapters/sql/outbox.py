@@ -1,4 +1,4 @@
-"""The events that wait to be published."""
+"""The outbox: the events of the log that the relay has not published yet."""
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -27,17 +27,14 @@ class OutboxRow:
 
 
 class Outbox:
-    """Of one database, for one relay; the methods that wait are not for two threads."""
+    """The outbox of one database. Only one thread may wait on it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._watch = PostgresWatch(database) if database.is_postgres else SqliteWatch(database)
 
     def unpublished(self, limit: int, without: Collection[int] = ()) -> Sequence[OutboxRow]:
-        """The longest waiting first. Events of one order come in the order in which they were recorded.
-
-        `without`: leave out those of the first `limit` that have these numbers.
-        """
+        """Return the first `limit` events in the order of their recording, except for the numbers in `without`."""
         with self._database.reading() as connection:
             rows = connection.execute(_UNPUBLISHED, {"at_most": limit}).mappings().all()
         return [
@@ -49,6 +46,7 @@ class Outbox:
         ]
 
     def mark_published(self, seqs: Sequence[int]) -> None:
+        # Only after the broker's ack: a crash in between publishes an event twice, and the inboxes drop the duplicate.
         with self._database.writing() as connection:
             for some in chunked(seqs):
                 connection.execute(_PUBLISHED, {"seqs": some})
@@ -65,11 +63,7 @@ class Outbox:
             return connection.execute(oldest).scalar()
 
     def publish_again(self, order_ids: Iterable[OrderId]) -> int:
-        """Put every event of these orders that was ever published back among the waiting ones; return how many.
-
-        Which orders are unfinished is not for one database to know: the Payment service never hears how an order that
-        it charged ended. So the caller says which.
-        """
+        """Put all published events of these orders back into the outbox. Return how many."""
         again = 0
         for some in chunked(order_ids):
             with self._database.writing() as connection:
@@ -84,21 +78,21 @@ class Outbox:
 
     @property
     def recordings(self) -> int:
-        """How often this process may have recorded something. It grows after the commit."""
+        """How many transactions of this process may have recorded events. It grows after the commit."""
         return self._database.recordings
 
     def wait_for_commit(self, timeout_s: float) -> bool:
-        """Wait until something may have been recorded since the last call; return False if nothing was.
+        """Wait until a commit may have recorded an event since the last call. Return False after the timeout.
 
-        The first call returns at once, so that nothing is missed between the last look and the wait.
+        The first call returns True at once: it starts to listen, and earlier commits had no listener.
         """
         return self._watch.wait(timeout_s)
 
     def relay_lock(self) -> AbstractContextManager[bool]:
-        """Try to become the only relay of this database for the length of the block; False: another one is.
+        """Try to become the active relay of this database for the block. False: another relay is active.
 
-        The lock is gone with the process or the connection that holds it. A connection that is lost shows as a
-        DatabaseAway of `wait_for_commit`.
+        The lock ends with the process or connection that holds it. If the connection is lost, `wait_for_commit` raises
+        DatabaseAway.
         """
         return self._watch.lock()
 

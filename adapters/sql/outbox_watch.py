@@ -1,4 +1,4 @@
-"""How a relay learns of a commit, and how it is the only one."""
+"""Wakes a relay after a commit, and lets only one relay of a database be active."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,29 +10,29 @@ from adapters.sql.database import Database
 from adapters.sql.faults import DatabaseAway
 from adapters.sql.journal import OUTBOX_CHANNEL
 
-if TYPE_CHECKING:  # at run time only whoever uses PostgreSQL loads its driver
+if TYPE_CHECKING:  # on SQLite the driver of PostgreSQL is never loaded
     import psycopg
 
 _ADVISORY_LOCK: Final = 0x7477696E73616761
-"""Any number that everybody who wants this lock takes. This one spells `twinsaga`."""
+"""An arbitrary number that all relays share: the bytes of `twinsaga`."""
 
 
 class SqliteWatch:
-    """Whoever records an event to be published rings the database's bell after its commit."""
+    """Wakes by the FIFO beside the database file, and locks a file beside it."""
 
     def __init__(self, database: Database) -> None:
         self._file = database.file
-        self._bell: CommitListener | None = None
+        self._listener: CommitListener | None = None
 
     def wait(self, timeout_s: float) -> bool:
-        if self._bell is None:
-            self._bell = CommitListener(notifier_path(self._file))
-            return True  # who committed before this moment has rung for nobody
-        return self._bell.wait(timeout_s)
+        if self._listener is None:
+            self._listener = CommitListener(notifier_path(self._file))
+            return True  # a commit before this moment had no listener
+        return self._listener.wait(timeout_s)
 
     @contextmanager
     def lock(self) -> Iterator[bool]:
-        # Never deleted: a lock on a file that somebody else deleted and made anew would be held twice.
+        # Never delete the file: two relays could lock the deleted file and its successor at the same time.
         with self._file.with_name(f"{self._file.name}.relay-lock").open("ab") as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,13 +45,13 @@ class SqliteWatch:
                 self.close()
 
     def close(self) -> None:
-        if self._bell is not None:
-            self._bell.close()
-            self._bell = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
 
 class PostgresWatch:
-    """One connection, outside the pool, both listens and holds the lock: when it is lost, the relay is told."""
+    """One connection outside the pool both listens and holds the lock: a relay that loses it notices."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,7 +63,7 @@ class PostgresWatch:
             if not self._listens:
                 connection.execute(f"LISTEN {OUTBOX_CHANNEL}")
                 self._listens = True
-                return True  # whatever was committed before this moment has made no sound
+                return True  # a commit before this moment had no listener
             return any(True for _ in connection.notifies(timeout=timeout_s, stop_after=1))
 
     @contextmanager
@@ -74,7 +74,7 @@ class PostgresWatch:
             yield bool(held)
         finally:
             if held and self._connection is not None:
-                # The server notices a closed connection a moment later; a standby should not have to wait for that.
+                # The server notices a closed connection only later: unlock, so that a standby takes over at once.
                 with self._or_away() as connection:
                     connection.execute("SELECT pg_advisory_unlock(%s)", (_ADVISORY_LOCK,))
             self.close()
@@ -87,7 +87,7 @@ class PostgresWatch:
 
     @contextmanager
     def _or_away(self) -> "Iterator[psycopg.Connection]":
-        from psycopg import OperationalError  # noqa: PLC0415 - see above
+        from psycopg import OperationalError  # noqa: PLC0415 - see the import above
 
         try:
             if self._connection is None:

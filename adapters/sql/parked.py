@@ -1,4 +1,4 @@
-"""Messages that wait for their next attempt, so that all others can pass."""
+"""Parked messages: they wait for their next attempt in the database, while messages of other keys are handled."""
 
 import json
 from base64 import b64decode, b64encode
@@ -16,7 +16,7 @@ from domain.ids import EventId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedMessage:
-    """A message as it came from its topic. `timestamp_ms` is the broker's, in milliseconds since 1970."""
+    """A message as it was read from its topic. `timestamp_ms` is the broker's, in milliseconds since 1970."""
 
     message_id: EventId
     key: str
@@ -31,6 +31,7 @@ class ParkedMessage:
     last_error: str
 
 
+# Only the first parked message of a key is due: a later one before it would break the order within the key.
 _earlier = parked.alias("earlier")
 _FIRST_OF_ITS_KEY = ~exists().where(_earlier.c.key == parked.c.key, _earlier.c.seq < parked.c.seq)
 _DUE = (
@@ -47,7 +48,7 @@ class ParkedMessages:
         self._database = database
 
     def park(self, message: ParkedMessage) -> None:
-        """Keep the message. One that is parked already stays as it is."""
+        """Park the message. Repeatable: a message that is parked already keeps its attempts and its next attempt."""
         row = {
             "message_id": message.message_id,
             "key": message.key,
@@ -69,9 +70,9 @@ class ParkedMessages:
     def due(
         self, now: datetime, limit: int, partitions: Collection[tuple[str, int]] | None = None
     ) -> Sequence[ParkedMessage]:
-        """Messages whose time has come, as they arrived; of each key only the first.
+        """Return the messages whose next attempt is due, in the order of their arrival; of each key only the first.
 
-        `partitions` (topic, number) leaves out what other members of the group have to try.
+        `partitions` (topic, number): only messages of these, so that each member of the group retries its own.
         """
         due = _DUE if partitions is None else _DUE.where(_in(partitions))
         with self._database.reading() as connection:

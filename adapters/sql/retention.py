@@ -1,4 +1,4 @@
-"""Forgets what nobody asks for any more, a few rows at a time, so that no lock is held for long."""
+"""Deletes old journal rows, a few at a time, so that no lock is held for long."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -25,24 +25,23 @@ _EVENTS_AFTER = (
 
 
 class Retention:
-    """Of one service's journal. What the service itself knows of its orders stays, and so does what is parked."""
+    """Works on one service's journal. The service's own tables and the parked messages are kept."""
 
     def __init__(self, database: Database, before: datetime) -> None:
         self._database = database
         self._before = before
 
     def forget_messages(self) -> int:
-        """Forget handled messages. Kafka must not bring one again by then, so keep them longer than its topics do."""
+        """Delete handled messages. Return how many."""
+        # They must be older than the retention of the topics: a forgotten message that comes again is handled twice.
         forgotten = 0
         while some := self._forget_some_messages():
             forgotten += some
         return forgotten
 
     def forget_events(self, of_unfinished: Collection[OrderId]) -> int:
-        """Forget the published events and the steps of all orders but these. Returns how many events.
-
-        Events are numbered as time goes by, so that the old ones are the first: reading ends with one that is not old.
-        """
+        """Delete the published events and the steps of all orders except `of_unfinished`. Return how many events."""
+        # The numbers grow with time, so the scan ends at the first event that is not old.
         forgotten, after = 0, -1
         while True:
             with self._database.reading() as connection:

@@ -9,9 +9,9 @@ from typing import Generic, Self, TypeVar
 from sqlalchemy import Connection
 
 from adapters.sql import journal
-from adapters.sql.batch import Batch, Opened, alone
+from adapters.sql.batch import Batch, OpenTransaction, single_unit
 from adapters.sql.database import Database
-from adapters.sql.inbox import AlreadyHandled, KeyIsParked, put_into_inbox, standing_of
+from adapters.sql.inbox import AlreadyHandled, KeyIsParked, put_into_inbox, status_of
 from domain.events import Event, RecordedEvent
 from domain.ids import EventId, OrderId
 from domain.order import Step
@@ -22,10 +22,10 @@ S = TypeVar("S")
 
 @dataclass(slots=True)
 class MessageContext:
-    """The message that a unit's work answers to. `traceparent` is W3C trace context, passed on to what it causes.
+    """The message that a unit handles. `traceparent` is W3C trace context, which the resulting events carry on.
 
-    `in_inbox` is set by the commit that puts the message there. `within`: the unit is a part of that batch.
-    `check_inbox_for`: the first unit has to find out how the message of this key stands, before anything else is done.
+    `within`: the batch that the unit belongs to. `in_inbox` is set by the commit that writes the inbox row.
+    `check_inbox_for`: the key of the message; the first unit checks the inbox and the parked messages before it starts.
     """
 
     message_id: EventId
@@ -36,7 +36,7 @@ class MessageContext:
 
 
 class SqlUnits(Generic[S]):
-    """`publish`: the events go into the outbox; otherwise they are only recorded, for the timeline."""
+    """`publish`: events go into the outbox; otherwise they are only in the event log, for the timeline."""
 
     def __init__(
         self,
@@ -45,50 +45,50 @@ class SqlUnits(Generic[S]):
         clock: Clock,
         *,
         publish: bool,
-        handling: MessageContext | None = None,
+        message: MessageContext | None = None,
     ) -> None:
         self._database = database
         self._store = store
         self._clock = clock
         self._publish = publish
-        self._handling = handling
+        self._message = message
 
-    def handling(self, handling: MessageContext | None) -> "SqlUnits[S]":
-        """Bind to one message, or to none: the commit that records an event also puts the message into the inbox.
+    def for_message(self, message: MessageContext | None) -> "SqlUnits[S]":
+        """Bind to one message: a commit that records an event also writes the message's inbox row.
 
-        Such a commit raises AlreadyHandled if the message is there already. What a handling commits without an event
-        leaves no inbox row: the caller marks the message afterwards. Where it has a `check_inbox_for` its first unit
-        raises AlreadyHandled, or KeyIsParked, when it is opened.
+        Such a commit raises AlreadyHandled if the row exists. A commit without an event writes no inbox row: the caller
+        marks the message afterwards. With `check_inbox_for`, opening the first unit raises AlreadyHandled or
+        KeyIsParked.
         """
-        return SqlUnits(self._database, self._store, self._clock, publish=self._publish, handling=handling)
+        return SqlUnits(self._database, self._store, self._clock, publish=self._publish, message=message)
 
     def begin(self) -> "SqlUnit[S]":
-        batch = self._handling and self._handling.within
-        return self._unit(batch.part() if batch else alone(self._database.writing()))
+        batch = self._message and self._message.within
+        return self._unit(batch.savepoint() if batch else single_unit(self._database.writing()))
 
     def look(self) -> "SqlUnit[S]":
-        batch = self._handling and self._handling.within
-        return self._unit(batch.look() if batch else alone(self._database.reading()))
+        batch = self._message and self._message.within
+        return self._unit(batch.look() if batch else single_unit(self._database.reading()))
 
-    def _unit(self, transaction: AbstractContextManager[Opened]) -> "SqlUnit[S]":
+    def _unit(self, transaction: AbstractContextManager[OpenTransaction]) -> "SqlUnit[S]":
         log = journal.EventLog(self._database.service, self._clock, publish=self._publish)
-        return SqlUnit(transaction, self._store, log, self._clock, self._handling)
+        return SqlUnit(transaction, self._store, log, self._clock, self._message)
 
 
 class SqlUnit(Generic[S]):
     def __init__(
         self,
-        transaction: AbstractContextManager[Opened],
+        transaction: AbstractContextManager[OpenTransaction],
         store: Callable[[Connection], S],
         log: "journal.EventLog",
         clock: Clock,
-        handling: MessageContext | None,
+        message: MessageContext | None,
     ) -> None:
         self._transaction = transaction
         self._make_store = store
         self._log = log
         self._clock = clock
-        self._handling = handling
+        self._message = message
         self._recorded = False
 
     @property
@@ -96,11 +96,12 @@ class SqlUnit(Generic[S]):
         return self._store
 
     def __enter__(self) -> Self:
-        self._connection, self._journal, self._make_lasting = self._transaction.__enter__()
+        self._connection, self._journal, self._commit = self._transaction.__enter__()
         try:
-            self._find_out_standing()
-        except BaseException as why:
-            self._transaction.__exit__(type(why), why, why.__traceback__)
+            self._check_inbox()
+        except BaseException as error:
+            # The caller's `with` block never starts, so its end does not close the transaction.
+            self._transaction.__exit__(type(error), error, error.__traceback__)
             raise
         self._store = self._make_store(self._connection)
         return self
@@ -110,23 +111,24 @@ class SqlUnit(Generic[S]):
     ) -> None:
         self._transaction.__exit__(kind, error, trace)
 
-    def _find_out_standing(self) -> None:
-        handling = self._handling
-        if handling is None or handling.check_inbox_for is None:
+    def _check_inbox(self) -> None:
+        message = self._message
+        if message is None or message.check_inbox_for is None:
             return
-        standing = standing_of(self._connection, handling.message_id, handling.check_inbox_for)
-        if standing.key_is_parked:
-            raise KeyIsParked(handling.check_inbox_for)
-        if standing.handled:
-            raise AlreadyHandled(handling.message_id)
-        handling.check_inbox_for = None
+        # In the unit's own transaction, which spares every message a transaction of its own for the check.
+        status = status_of(self._connection, message.message_id, message.check_inbox_for)
+        if status.key_is_parked:
+            raise KeyIsParked(message.check_inbox_for)
+        if status.handled:
+            raise AlreadyHandled(message.message_id)
+        message.check_inbox_for = None
 
     @property
     def _dialect(self) -> str:
         return self._connection.dialect.name
 
     def record(self, event: Event) -> None:
-        cause, traceparent = (self._handling.message_id, self._handling.traceparent) if self._handling else (None, None)
+        cause, traceparent = (self._message.message_id, self._message.traceparent) if self._message else (None, None)
         self._log.record(self._connection, self._journal, event, caused_by=cause, traceparent=traceparent)
         self._recorded = True
 
@@ -141,11 +143,13 @@ class SqlUnit(Generic[S]):
         return self._log.events_of(self._connection, order_id)
 
     def commit(self) -> None:
-        if self._handling is not None and self._recorded:
-            message_id = self._handling.message_id
+        if self._message is not None and self._recorded:
+            # The inbox row commits together with the effect and its event. So a message that is delivered again, to
+            # this consumer or to another one, either finds the row or finds no trace of the first attempt.
+            message_id = self._message.message_id
             if not put_into_inbox(self._dialect, self._journal, message_id, self._clock):
                 raise AlreadyHandled(message_id)
-            self._make_lasting()
-            self._handling.in_inbox = True
+            self._commit()
+            self._message.in_inbox = True
         else:
-            self._make_lasting()
+            self._commit()

@@ -1,7 +1,7 @@
-"""Rows of the journal on their way into the database: at once, or with those of other units at the end of a batch.
+"""Writes journal rows at once, or together with those of other units at the end of a batch.
 
-Nobody reads them before the transaction's end, so that a statement may be for many: one for each row costs more than
-all else that a unit does.
+A unit never reads its own journal rows, so one statement may write those of many units. A statement for each row costs
+more than the rest of a unit.
 """
 
 from collections.abc import Hashable, Mapping
@@ -19,9 +19,10 @@ class JournalRows(Protocol):
     def add(self, statement: Executable, row: Row) -> None: ...
 
     def add_once(self, statement: Executable, row: Row, key: Hashable) -> bool:
-        """Add a row that the statement, which keeps its row count, leaves alone if it is there. Return False if it was.
+        """Add a row unless it exists; return False if it does. `statement` is an INSERT .. ON CONFLICT DO NOTHING.
 
-        It may return True for one that a concurrent transaction adds; then the transaction fails with ConcurrentChange.
+        The statement must preserve its row count. If a concurrent transaction adds the same row, this may return True,
+        and the transaction then fails with ConcurrentChange.
         """
         ...
 
@@ -33,15 +34,15 @@ class ImmediateWriter:
     def add(self, statement: Executable, row: Row) -> None:
         self.connection.execute(statement, row).close()
 
-    def add_once(self, statement: Executable, row: Row, key: Hashable) -> bool:  # noqa: ARG002 - the database knows it
+    def add_once(self, statement: Executable, row: Row, key: Hashable) -> bool:  # noqa: ARG002 - the database compares the key
         return self.connection.execute(statement, row).rowcount == 1
 
 
 @dataclass(frozen=True, slots=True)
 class BufferedWriter:
-    """Of a batch, or of one unit in it: what `others` hold is there already for it."""
+    """Collects the rows of a batch, or of one unit in it. Rows in `batch` count as existing for that unit."""
 
-    others: "BufferedWriter | None" = None
+    batch: "BufferedWriter | None" = None
     _rows: dict[Executable, list[Row]] = field(default_factory=dict)
     _once: dict[tuple[Executable, Hashable], Executable] = field(default_factory=dict)
 
@@ -56,21 +57,21 @@ class BufferedWriter:
         return True
 
     def take(self, unit: "BufferedWriter") -> None:
-        """Take in the rows of a unit that was committed."""
-        for statement, rows in unit._rows.items():  # noqa: SLF001 - another of this class
+        """Add the rows of a committed unit."""
+        for statement, rows in unit._rows.items():  # noqa: SLF001 - same class
             self._rows.setdefault(statement, []).extend(rows)
-        self._once.update(unit._once)  # noqa: SLF001 - the same
+        self._once.update(unit._once)  # noqa: SLF001 - same class
 
     def write(self, connection: Connection) -> None:
-        """Raises ConcurrentChange when somebody else has added one meanwhile that was to be added once."""
+        """Raises ConcurrentChange if another transaction has added one of the `add_once` rows meanwhile."""
         once = set(self._once.values())
         for statement, rows in self._rows.items():
             written = connection.execute(statement, rows)
             if statement in once and written.rowcount != len(rows):
-                raise ConcurrentChange(f"{len(rows) - written.rowcount} of {len(rows)} rows were there already")
+                raise ConcurrentChange(f"{len(rows) - written.rowcount} of {len(rows)} rows exist already")
             written.close()
 
     def _has(self, statement: Executable, key: Hashable) -> bool:
         if (statement, key) in self._once:
             return True
-        return self.others is not None and self.others._has(statement, key)  # noqa: SLF001 - another of this class
+        return self.batch is not None and self.batch._has(statement, key)  # noqa: SLF001 - same class

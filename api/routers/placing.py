@@ -6,10 +6,10 @@ from api.dependencies import Dependencies, Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
 from api.order_placement import Placing
 from api.problems import documented
+from api.schemas.placed_orders import Links, PlacedOrder, PlacedPair
 from domain.commands import PlaceOrder
-from domain.ids import new_order_id, order_id_from_key
 from domain.order import SagaStyle
-from services.intake.order_body import Links, OrderBody, OrderPairBody, PlacedOrder, PlacedPair, fingerprint_of
+from services.intake.order_body import OrderBody, OrderPairBody, place_order_command
 
 router = APIRouter(tags=["orders"])
 
@@ -25,7 +25,7 @@ async def place_order(
     key: IdempotencyKey = None,
 ) -> PlacedOrder:
     """Place one order. The link `self` shows its progress."""
-    command = _command("orders", key, order, order.saga_style())
+    command = place_order_command(order, order.saga_style(), scope="orders", key=key)
     request.state.order_ids = command.request.order_id
     async with one_at_a_time(services.in_flight, "orders", key):
         await Placing(services).place([command])
@@ -39,7 +39,7 @@ async def place_order_pair(
     order: Annotated[OrderPairBody, Body()], services: Injected, request: Request, key: IdempotencyKey = None
 ) -> PlacedPair:
     """Place the same order twice, once in each style."""
-    commands = {style: _command(f"pairs/{style}", key, order, style) for style in SagaStyle}
+    commands = {style: place_order_command(order, style, scope=f"pairs/{style}", key=key) for style in SagaStyle}
     request.state.order_ids = [command.request.order_id for command in commands.values()]
     async with one_at_a_time(services.in_flight, "pairs", key):
         await Placing(services).place(list(commands.values()))
@@ -47,11 +47,6 @@ async def place_order_pair(
         orchestrated=_placed(commands[SagaStyle.ORCHESTRATED], services),
         choreographed=_placed(commands[SagaStyle.CHOREOGRAPHED], services),
     )
-
-
-def _command(scope: str, key: str | None, body: OrderPairBody, style: SagaStyle) -> PlaceOrder:
-    order_id = order_id_from_key(scope, key) if key else new_order_id()
-    return PlaceOrder(request=body.to_request(order_id), style=style, fingerprint=fingerprint_of(body))
 
 
 def _placed(command: PlaceOrder, services: Dependencies) -> PlacedOrder:

@@ -37,7 +37,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
     estate, estate_database = open_estate(settings)
     workflows = VideoWorkflows(settings)
-    handing_over = TaskOutbox(settings, estate, workflows.start)
+    task_outbox = TaskOutbox(settings, estate, workflows.start)
     events = EventProducer(kafka_connection(settings).producer)
     try:
         yield Dependencies(
@@ -47,8 +47,8 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             shipping=published.shipping,
             starter=TemporalStarter(temporal, partial(start_saga, settings=settings), by_worker.start),
             in_flight=keys,
-            accounts=EstateAccounts(estate=estate, handing_over=handing_over),
-            videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
+            accounts=EstateAccounts(estate=estate, task_outbox=task_outbox),
+            videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
             order_controls=order_controls_over(published, temporal),
             settlements=SettlementsByKafka(events),
             dead_letters=DeadLetterBox(kafka_connection(settings)),

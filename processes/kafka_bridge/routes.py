@@ -7,19 +7,19 @@ from datetime import datetime
 from functools import partial
 from typing import get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from choreography.routing import ROUTING, tag_of
 from domain.commands import PlaceOrder, SettlePayment
 from domain.errors import KeyReused, UnknownOrder
 from domain.events import Event, PaymentSettled
-from domain.ids import OrderId, order_id_from_key
+from domain.ids import OrderId
 from domain.order import SagaStyle
 from processes.kafka_bridge.attention import attention_to
 from runtime.settings import Settings
 from runtime.wiring import Services
-from services.intake.order_body import OrderPairBody, fingerprint_of
+from services.intake.order_body import place_order_command, read_order
 from twinsaga_bridges.kafka_into_workflow import (
     NOTHING,
     Decoder,
@@ -134,10 +134,4 @@ def _settled_order(event: IncomingEvent) -> OrderId | None:
 
 
 def _command(event: IncomingEvent) -> PlaceOrder:
-    try:
-        body = OrderPairBody.model_validate(event.data)
-    except ValidationError as invalid:
-        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in invalid.errors(include_input=False)]
-        raise ValueError("; ".join(wrong)) from None
-    request = body.to_request(order_id_from_key(REQUESTED, event.key))
-    return PlaceOrder(request=request, style=SagaStyle.ORCHESTRATED, fingerprint=fingerprint_of(body))
+    return place_order_command(read_order(event.data), SagaStyle.ORCHESTRATED, scope=REQUESTED, key=event.key)

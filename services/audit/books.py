@@ -1,4 +1,4 @@
-"""What the audit reads."""
+"""The records that the audit reads."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from services.shipping.store import Shipment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What the gateway holds under one idempotency key, in minor units."""
+    """The gateway's balance of one idempotency key, in minor units."""
 
     captured: int
     refunded: int
@@ -29,10 +29,10 @@ class Counted:
 
 
 class Books(Protocol):
-    """Read access to every service's records, in chunks, so that the audit needs little memory at any size."""
+    """Read access to every service's records, in chunks, so that the audit's memory does not grow with them."""
 
     def orders(self) -> Iterator[Sequence[OrderRecord]]:
-        """All orders, a chunk at a time."""
+        """Yield all orders, in chunks."""
         ...
 
     def payments(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Payment]: ...
@@ -43,18 +43,18 @@ class Books(Protocol):
 
     def charges(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Sequence[Charge]]: ...
 
-    def strangers(self) -> Iterable[tuple[str, OrderId]]:
-        """Records (of which service, of which order) whose order the Order service does not know."""
+    def orphans(self) -> Iterable[tuple[str, OrderId]]:
+        """Yield (service, order id) of records whose order the Order service does not have."""
         ...
 
     def stock(self) -> Iterable[tuple[Stock, Counted]]:
-        """Each SKU with what the reservations of the same instant add up to."""
+        """Yield each SKU with the sums over its reservations, of the same instant."""
         ...
 
     def outbox_waiting(self, before: datetime) -> Iterable[tuple[str, OrderId]]:
-        """Events (of which service, of which order) recorded before then that no relay has published."""
+        """Yield (service, order id) of events that were recorded before `before` and are not published."""
         ...
 
     def handled_twice(self) -> Iterable[tuple[str, OrderId, EventId]]:
-        """Messages that had two effects in one service."""
+        """Yield (service, order id, message id) of messages that had two effects in one service."""
         ...

@@ -1,4 +1,4 @@
-"""What must hold at rest, over all services' databases and the gateway's books, whatever was killed meanwhile."""
+"""What must hold at rest, over all services' databases and the gateway's books, also after any crash."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from services.shipping.store import Shipment, ShipmentStatus
 from services.unit_of_work import Clock
 
 PENDING_DEADLINE = timedelta(minutes=45)
-"""Longer than a pix payment may take (30 minutes) and the saga around it."""
+"""Longer than a pix payment (30 minutes) and the steps around it."""
 
 OUTBOX_GRACE = timedelta(seconds=5)
-"""An event younger than this is on its way, not waiting."""
+"""A younger event is still on its way to the broker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dossier:
-    """All that the five databases say of one order."""
+    """The records of one order in all five databases."""
 
     record: OrderRecord
     payment: Payment | None
@@ -40,7 +40,7 @@ class _Dossier:
 
 
 def audit(books: Books, clock: Clock) -> Verdict:
-    """Check every order and every SKU. A pending order is only checked for its deadline and the gateway's books."""
+    """Check every order and every SKU. Of a pending order, only the deadline is checked."""
     verdict = Verdict()
     now = clock()
     for records in books.orders():
@@ -48,7 +48,7 @@ def audit(books: Books, clock: Clock) -> Verdict:
             verdict.orders_checked += 1
             _check_order(dossier, now, verdict)
     _check_stock(books, verdict)
-    for service, order_id in books.strangers():
+    for service, order_id in books.orphans():
         verdict.note(order_id, "every record belongs to an order", f"{service} holds a record of an unknown order")
     for service, order_id in books.outbox_waiting(now - OUTBOX_GRACE):
         verdict.note(order_id, "no event waits in an outbox", f"an event of {service} is not published")

@@ -1,16 +1,16 @@
-"""What the audit says."""
+"""The result of an audit."""
 
 from dataclasses import dataclass, field
 
 from domain.ids import OrderId
 
 BROKEN_LISTED = 1_000
-"""So many violations are named; the count goes on."""
+"""Only this many violations are listed; all are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """`order_id` is None for what concerns no single order, such as the count of a SKU."""
+    """`order_id` is None if no single order is concerned, for example for the count of a SKU."""
 
     order_id: OrderId | None
     invariant: str

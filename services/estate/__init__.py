@@ -1,1 +1,1 @@
-"""What the Celery estate keeps: users, videos, and the tasks that are still to be handed over."""
+"""The records of the Celery estate: users, videos, and the tasks of its outbox."""

@@ -1,4 +1,4 @@
-"""The mails that the shop sends. The same occasion is always the same task, so that it is sent once."""
+"""The mails of the shop. The task id is derived from the occasion, so that each mail is sent once."""
 
 from uuid import UUID, uuid5
 
@@ -16,7 +16,7 @@ def welcome(user: User) -> QueuedTask:
 
 
 def order_ended(user: User, order_id: OrderId, reason: Reason | None) -> QueuedTask:
-    """`reason` is why it was cancelled; None for a confirmed order."""
+    """`reason` of a cancelled order; None for a confirmed one."""
     subject, news = "Your order is confirmed", "is confirmed and on its way."
     if reason is not None:
         subject, news = "Your order is cancelled", f"is cancelled: {reason.replace('_', ' ')}."

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """`fingerprint` is a digest of what was asked for, by which a repeated call is told from a reused key."""
+    """`fingerprint` is a digest of the request, which distinguishes a repeated call from a reused key."""
 
     user_id: str
     name: str
@@ -32,9 +32,9 @@ OPEN = (VideoStatus.QUEUED, VideoStatus.PROCESSING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """Sizes are bytes. `attempts` counts every beginning, also after a worker was lost.
+    """Sizes are in bytes. `attempts` counts every start, also those after a worker was lost.
 
-    `alive_at` is the last sign of life of whoever works on it.
+    `alive_at` is the last sign of life of the worker that processes it.
     """
 
     video_id: str
@@ -54,7 +54,7 @@ class Video:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedTask:
-    """A task that was promised in the same transaction as what it is about. Its id is the task's id in Celery."""
+    """A task in the outbox, written in one transaction with its subject. Its id is the task id in Celery too."""
 
     task_id: str
     task: str

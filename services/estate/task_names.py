@@ -1,4 +1,4 @@
-"""Names by which callers know the tasks. `twinsaga.send_email` is in `services.estate.mails`."""
+"""The names by which callers send the tasks. `twinsaga.send_email` is in `services.estate.mails`."""
 
 PROCESS_VIDEO = "twinsaga.process_video"
 PLACE_ORDER = "twinsaga.place_order"

@@ -1,4 +1,4 @@
-"""The kinds of field that a request is made of, each with its bounds."""
+"""The field types of requests, with their limits."""
 
 import unicodedata
 from datetime import datetime
@@ -11,7 +11,7 @@ from domain.money import CURRENCIES
 
 
 class Body(BaseModel):
-    """A request's body: exactly these fields, of exactly these types."""
+    """A request body: no unknown fields, no type coercion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -20,29 +20,29 @@ def _readable(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("blank", "is blank")
     if any(unicodedata.category(character) == "Cc" for character in text):
-        raise PydanticCustomError("control_character", "holds a control character")
+        raise PydanticCustomError("control_character", "contains a control character")
     return text
 
 
-def _of_one_part(sku: str) -> str:
+def _without_slash(sku: str) -> str:
     if "/" in sku:
-        raise PydanticCustomError("slash", "holds a slash, which a path cannot name")
+        raise PydanticCustomError("slash", "contains a slash, which a path segment cannot")
     return sku
 
 
 def _currency(code: str) -> str:
     if code not in CURRENCIES:
-        raise PydanticCustomError("currency", "is no ISO 4217 currency code")
+        raise PydanticCustomError("currency", "is not an ISO 4217 currency code")
     return code
 
 
 def _instant(at: datetime) -> str:
-    """Always with microseconds, so that two of them compare as text."""
+    # Always with microseconds, so that two instants compare as text.
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_readable)]
-SkuText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_readable), AfterValidator(_of_one_part)]
+SkuText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_readable), AfterValidator(_without_slash)]
 CustomerText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_readable)]
 PostalCode = Annotated[str, StringConstraints(max_length=20), AfterValidator(_readable)]
 Country = Annotated[

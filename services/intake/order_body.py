@@ -1,14 +1,19 @@
-"""Placing an order: what is asked for, and the answer to it."""
+"""The JSON body of an order, and the command that it becomes.
+
+The API, the Kafka topic of a legacy producer and the Celery task all use it, so that they accept the same orders and
+refuse a reused key in the same way.
+"""
 
 import json
 from collections import Counter
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from domain.ids import CustomerId, OrderId, Sku
+from domain.commands import PlaceOrder
+from domain.ids import CustomerId, OrderId, Sku, new_order_id, order_id_from_key
 from domain.order import Card, OrderLine, OrderRequest, Pix, SagaStyle, ShippingAddress
 from services.intake.fields import (
     Body,
@@ -87,29 +92,29 @@ class OrderBody(OrderPairBody):
         return SagaStyle(self.style)
 
 
-class Links(BaseModel):
-    """`temporal_ui` shows an orchestrated order's workflow, or a choreographed one's witness if there is one."""
-
-    self: str
-    timeline: str
-    temporal_ui: str | None
+class InvalidOrder(ValueError):
+    """The message names each field that is wrong, and no value: values may be personal data."""
 
 
-class PlacedOrder(BaseModel):
-    """The first answer, and the same again for a repeated call: that the order was taken in."""
+def read_order(order: object) -> OrderPairBody:
+    """Validate the decoded JSON of an order that came by Kafka or Celery. Raises InvalidOrder."""
+    try:
+        return OrderPairBody.model_validate(order)
+    except ValidationError as invalid:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in invalid.errors(include_input=False)]
+        raise InvalidOrder("; ".join(wrong)) from None
 
-    order_id: str
-    style: StyleName
-    status: Literal["pending"] = "pending"
-    links: Links
 
+def place_order_command(body: OrderPairBody, style: SagaStyle, *, scope: str, key: str | None) -> PlaceOrder:
+    """Turn the body into the command. The same key in the same scope is the same order; without a key it is a new one.
 
-class PlacedPair(BaseModel):
-    orchestrated: PlacedOrder
-    choreographed: PlacedOrder
+    `scope` is the way in (an endpoint, a topic, Celery), so that equal keys of two ways in are two orders.
+    """
+    order_id = new_order_id() if key is None else order_id_from_key(scope, key)
+    return PlaceOrder(request=body.to_request(order_id), style=style, fingerprint=fingerprint_of(body))
 
 
 def fingerprint_of(body: BaseModel) -> str:
-    """Digest what was asked for. Spacing and the order of the fields make no difference."""
+    """Return a digest by which a repeated request is told from a reused key. Spacing and field order do not matter."""
     canonical = json.dumps(body.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The Inventory service: reserves all lines of an order or none, and never more than there is."""
+"""The Inventory service: reserves all lines of an order or none, and never more than is on hand."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +23,7 @@ class InventoryService:
         with self._units.begin() as unit:
             found = unit.store.find(order.order_id)
             if found is not None:
+                # A repetition, or the tombstone of a release that came first: answer what was decided then.
                 return _answer(found, order)
             refusal = _reserve_lines(order, unit.store)
             reservation = Reservation(
@@ -40,11 +41,11 @@ class InventoryService:
         return event
 
     def sell(self, command: SellInventory) -> None:
-        """Count the reserved pieces as sold. It follows the pivot, so it has no refusal and needs no event."""
+        """Count the reserved pieces as sold. It runs after the pivot, so it cannot be refused, and it has no event."""
         with self._units.begin() as unit:
             found = unit.store.find(command.order_id)
             if found is None or found.order is None or found.status is ReservationStatus.RELEASED:
-                msg = f"order {command.order_id} holds no reservation that could be sold"
+                msg = f"order {command.order_id} has no reservation that could be sold"
                 raise ImpossibleState(msg)
             if found.status is ReservationStatus.RESERVED:
                 for line in _in_lock_order(found.order.lines):
@@ -53,7 +54,7 @@ class InventoryService:
                 unit.commit()
 
     def release(self, command: ReleaseInventory) -> InventoryReleased:
-        """Put the pieces back. Before the reservation it leaves a tombstone, and the reservation is refused."""
+        """Put the pieces back. Before the reservation, this leaves a tombstone that refuses the reservation."""
         with self._units.begin() as unit:
             found = unit.store.find(command.order_id)
             if found is not None and found.status is ReservationStatus.SOLD:
@@ -64,8 +65,11 @@ class InventoryService:
             if found is not None and found.status is ReservationStatus.RESERVED and found.order is not None:
                 for line in _in_lock_order(found.order.lines):
                     unit.store.release(line.sku, line.quantity)
+            # The first reason stays: it says why the order failed, and a later compensation only follows from it.
             reason = (found and found.reason) or command.reason
             event = InventoryReleased(order_id=command.order_id, reason=reason)
+            # Saved also if nothing was reserved. Messages of two services have no order between them: without the
+            # tombstone, a reservation that arrives later would hold pieces that no compensation releases any more.
             undone = found or Reservation(order_id=command.order_id, status=ReservationStatus.RELEASED)
             unit.store.save(replace(undone, status=ReservationStatus.RELEASED, reason=reason))
             unit.record(event)
@@ -74,7 +78,6 @@ class InventoryService:
         return event
 
     def restock(self, sku: Sku, name: str, on_hand: int) -> None:
-        """Set how many pieces are on hand."""
         with self._units.begin() as unit:
             unit.store.restock(sku, name, on_hand)
             unit.commit()
@@ -99,6 +102,7 @@ def _answer(found: Reservation, order: Order) -> InventoryReserved | InventoryFa
 
 def _reserve_lines(order: Order, store: InventoryStore) -> Reason | None:
     reserved: list[PricedLine] = []
+    # A refusal is recorded and committed, so the lines reserved before it are released here, not by a rollback.
     for line in _in_lock_order(order.lines):
         if store.reserve(line.sku, line.quantity):
             reserved.append(line)
@@ -110,5 +114,5 @@ def _reserve_lines(order: Order, store: InventoryStore) -> Reason | None:
 
 
 def _in_lock_order(lines: Sequence[PricedLine]) -> list[PricedLine]:
-    """Two orders that share SKUs lock them in the same order, so that neither waits for the other in a circle."""
+    # All orders lock shared SKUs in the same order, which rules out a deadlock.
     return sorted(lines, key=lambda line: line.sku)

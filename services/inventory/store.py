@@ -1,4 +1,4 @@
-"""What the Inventory service keeps."""
+"""The records of the Inventory service."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from domain.order import Order, Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stock:
-    """Pieces. `restocked` is the sum of all that restocking ever added: on_hand + reserved + sold equals it."""
+    """Counts of pieces. `restocked` is the total that restocking has added, so it equals on_hand + reserved + sold."""
 
     sku: Sku
     name: str
@@ -21,7 +21,7 @@ class Stock:
 
 
 class ReservationStatus(StrEnum):
-    """`released` without an order is the tombstone: undone before it was done."""
+    """`released` without an order is the tombstone: the release came before the reservation."""
 
     RESERVED = "reserved"
     SOLD = "sold"
@@ -41,17 +41,17 @@ class InventoryStore(Protocol):
     def find(self, order_id: OrderId) -> Reservation | None: ...
 
     def save(self, reservation: Reservation) -> None:
-        """Add the reservation, or replace what is known of it."""
+        """Insert or update."""
         ...
 
     def stock_of(self, sku: Sku) -> Stock | None: ...
 
     def restock(self, sku: Sku, name: str, on_hand: int) -> None:
-        """Set what is on hand; what it adds or takes away counts as restocked."""
+        """Set the pieces on hand. The difference counts as restocked."""
         ...
 
     def reserve(self, sku: Sku, quantity: int) -> bool:
-        """Move pieces from on hand to reserved, if so many are there."""
+        """Move pieces from on hand to reserved. Return False if there are fewer on hand."""
         ...
 
     def release(self, sku: Sku, quantity: int) -> None:

@@ -1,4 +1,4 @@
-"""The Order service: takes orders in, prices them, and says how they ended."""
+"""The Order service: accepts orders, prices them, and confirms or cancels them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,10 +27,10 @@ class OrderService:
         self._clock = clock
 
     def place(self, command: PlaceOrder) -> OrderRequested:
-        """Take an order in. Placing it again answers the same.
+        """Accept an order. Repeatable, with the same result.
 
         Raises:
-            KeyReused: the order id was placed before with another request.
+            KeyReused: an order with this id and another request exists.
         """
         request = command.request
         placed = OrderRequested(order_id=request.order_id, request=request)
@@ -46,6 +46,7 @@ class OrderService:
                         placed_at=self._clock(),
                     )
                 )
+                # Order and event in one commit: with it the order is placed, and no second write can be lost after it.
                 unit.record(placed)
                 unit.commit()
             elif found.fingerprint != command.fingerprint:
@@ -53,12 +54,13 @@ class OrderService:
         return placed
 
     def create(self, command: CreateOrder) -> OrderCreated | OrderCancelled:
-        """Price the lines. Lines that the catalogue cannot price are refused, and the order ends there."""
+        """Price the lines. If the catalogue cannot price them all, the order is cancelled."""
         order_id = command.order.order_id
         with self._units.begin() as unit:
             record = _existing(unit, order_id)
             if record.stage is Stage.CANCELLED:
                 return _cancelled(record)
+            # Priced once: a repetition must not pick up prices that have changed since.
             if record.order is not None:
                 return OrderCreated(order_id=order_id, order=record.order)
             priced = _priced(record.request, unit.store)
@@ -75,7 +77,7 @@ class OrderService:
         return event
 
     def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
-        """Finish the order well. Shipping is scheduled by now, so this step can only succeed."""
+        """Confirm the order. It runs after the pivot, so it cannot be refused."""
         event = OrderConfirmed(order_id=command.order_id)
         with self._units.begin() as unit:
             record = _existing(unit, command.order_id)
@@ -91,9 +93,10 @@ class OrderService:
         return event
 
     def cancel(self, command: CancelOrder) -> OrderCancelled | OrderConfirmed:
-        """Undo the order. A confirmed order stays confirmed: a late or repeated message never cancels it."""
+        """Cancel the order. A confirmed order stays confirmed."""
         with self._units.begin() as unit:
             record = _existing(unit, command.order_id)
+            # A late or repeated compensation of an earlier attempt must not undo what the customer was promised.
             if record.stage is Stage.CONFIRMED:
                 return OrderConfirmed(order_id=command.order_id)
             if record.stage is Stage.CANCELLED:
@@ -104,7 +107,7 @@ class OrderService:
         return event
 
     def request_cancellation(self, command: RequestCancellation) -> OrderCancellationRequested:
-        """Say that the order is no longer wanted. The owner of the pivot decides whether it is too late."""
+        """Ask for a cancellation. The Shipping service, which owns the pivot, decides whether it is too late."""
         event = OrderCancellationRequested(order_id=command.order_id, reason=command.reason)
         with self._units.begin() as unit:
             _existing(unit, command.order_id)
@@ -131,7 +134,7 @@ class OrderService:
         return replace(record, attention=attention, reason=failed.reason or record.reason)
 
     def set_price(self, sku: Sku, price: Money) -> None:
-        """Price a product in the catalogue. Orders that are already created keep the price that they had."""
+        """Set the price of a product. Orders that are already created keep their price."""
         with self._units.begin() as unit:
             unit.store.set_price(sku, price)
             unit.commit()
@@ -152,7 +155,7 @@ class OrderService:
             return unit.store.page(wanted)
 
     def never_created(self, style: SagaStyle, placed_before: datetime, limit: int) -> Sequence[OrderRecord]:
-        """Orders that were placed but whose saga has not begun, the oldest first."""
+        """Return orders that were placed but whose saga has not started, the oldest first."""
         with self._units.look() as unit:
             return unit.store.never_created(style, placed_before, limit)
 

@@ -1,4 +1,4 @@
-"""What the Order service keeps."""
+"""The records of the Order service."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from domain.order import Order, OrderRequest, OrderStatus, Reason, SagaStyle, St
 
 
 class Stage(StrEnum):
-    """Where an order stands. `requested` and `created` are both `pending` to a customer."""
+    """The progress of an order. A customer sees both `requested` and `created` as `pending`."""
 
     REQUESTED = "requested"
     CREATED = "created"
@@ -54,7 +54,7 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilter:
-    """A page of orders, the newest first. `before` is the place where the page before this one ended."""
+    """A page of orders, the newest first. `before` is the last place of the preceding page."""
 
     limit: int
     style: SagaStyle | None = None
@@ -72,11 +72,11 @@ class OrderStore(Protocol):
     def page(self, wanted: OrderFilter) -> Sequence[OrderRecord]: ...
 
     def never_created(self, style: SagaStyle, placed_before: datetime, limit: int) -> Sequence[OrderRecord]:
-        """Orders that still stand at `requested`, the oldest first."""
+        """Return orders at stage `requested`, the oldest first."""
         ...
 
     def prices_of(self, skus: Sequence[Sku]) -> Mapping[Sku, Money]:
-        """Return the catalogue's prices; a SKU that it does not know is left out."""
+        """Return the prices of the SKUs that are in the catalogue."""
         ...
 
     def set_price(self, sku: Sku, price: Money) -> None: ...

@@ -1,4 +1,4 @@
-"""What the Payment service asks of a payment gateway."""
+"""The port to the payment gateway."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,16 +19,16 @@ class Declined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitingCustomer:
-    """The gateway waits for the customer to pay."""
+    """The gateway is waiting for the customer to pay."""
 
     charge_id: str
 
 
 class PaymentGateway(Protocol):
-    """`key` is the idempotency key: all calls for one charge bear the same, and repeat to no further effect.
+    """`key` is the idempotency key of one charge. A repeated call with the same key has no further effect.
 
-    Raises, from every method:
-        GatewayFault: there was no usable answer; the call may or may not have had its effect.
+    Every method raises:
+        GatewayFault: there was no usable answer; the call may have had its effect.
     """
 
     def charge(self, key: str, amount: Money, token: str) -> Charged | Declined:
@@ -40,9 +40,9 @@ class PaymentGateway(Protocol):
         ...
 
     def settle(self, key: str) -> int:
-        """Book the money that the customer paid; return the minor units captured, 0 for a key that it never saw."""
+        """Capture the money that the customer paid. Return the minor units captured, 0 for an unknown key."""
         ...
 
     def refund(self, key: str, *, asked_by_operator: bool) -> int:
-        """Give all of it back, now or whenever money comes under this key; return the minor units refunded so far."""
+        """Refund all of it, also money that arrives later under this key. Return the minor units refunded so far."""
         ...

@@ -1,7 +1,7 @@
-"""The Payment service: takes an order's money once, and gives it back once.
+"""The Payment service: charges an order once and refunds it once.
 
-The gateway is called outside of any transaction, since it may be slow; a crash between its answer and our record is
-mended by the repetition, which bears the same idempotency key.
+It calls the gateway outside of any transaction, because the gateway may be slow. After a crash between the gateway's
+answer and our record, the retry uses the same idempotency key and gets the same answer.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class PaymentService:
         *,
         pix_expiry: timedelta | None = None,
     ) -> None:
-        """`pix_expiry`: so long a customer may take to pay, if not PIX_EXPIRY."""
+        """`pix_expiry`: how long a customer may take to pay. Default: PIX_EXPIRY."""
         self._units = units
         self._gateway = gateway
         self._clock = clock
@@ -49,7 +49,7 @@ class PaymentService:
         """Charge the order's total, or ask the customer for it.
 
         Raises:
-            GatewayFault: whether money was taken is unknown; repeat the command, or refund.
+            GatewayFault: the charge may have happened; retry the command, or refund.
         """
         order = command.order
         with self._units.look() as unit:
@@ -62,6 +62,8 @@ class PaymentService:
             self._note(order.order_id, Step.CHARGE_PAYMENT, fault)
             raise
         with self._units.begin() as unit:
+            # Read again, now under a lock. A refund or an abort may have come during the call: its record stands, and
+            # the gateway returns what this charge took. Or a retry has recorded the same charge.
             found = unit.store.find(order.order_id)
             if found is not None:
                 return answer(found)
@@ -74,15 +76,15 @@ class PaymentService:
         return event
 
     def ask(self, order: Order) -> Charged | AwaitingCustomer | Declined | None:
-        """Ask the gateway as `charge` would, and book nothing. None: the order's payment is decided already.
+        """Call the gateway as `charge` does, but record nothing. Return None if the payment is decided already.
 
         Raises:
-            GatewayFault: as `charge`.
+            GatewayFault: see `charge`.
         """
         return self._ask_gateway(order) if self.find(order.order_id) is None else None
 
     def settle(self, command: SettlePayment) -> PaymentCompleted | PaymentRefunded | None:
-        """Book money that the customer paid. What comes too late goes back; an order without a payment is None."""
+        """Record that the customer paid. Money that comes too late is refunded. None: the order has no payment."""
         with self._units.look() as unit:
             found = unit.store.find(command.order_id)
         if found is None:
@@ -101,14 +103,13 @@ class PaymentService:
                 unit.commit()
         if payment.status is PaymentStatus.CAPTURED:
             return completed(payment)
+        # The payment had failed or was refunded before the money came, so the gateway holds money that no order needs.
         return self.refund(RefundPayment(order_id=command.order_id, reason=payment.reason or Reason.PAYMENT_EXPIRED))
 
     def abort(self, command: AbortPayment) -> Charge:
-        """Refuse a payment that has not come, and see to it that it cannot come any more.
-
-        The refusal is on record before the money goes back: a charge or a settlement that is under way at the same
-        time either is on record first, and stands, or finds the refusal. Both keep our books and the gateway's alike.
-        """
+        """Fail a pending payment, and make the gateway return money that still arrives for it."""
+        # The failure is recorded before the refund. A concurrent charge or settlement then either has been recorded
+        # first, and stands, or finds the failure. Refunding first would return the money of a payment that stands.
         refused = self._refuse(command)
         if refused.status is not PaymentStatus.FAILED:
             return answer(refused)
@@ -122,11 +123,13 @@ class PaymentService:
         return event
 
     def refund(self, command: RefundPayment) -> PaymentRefunded:
-        """Give back whatever was taken. Before the charge it leaves a tombstone, and the charge is refused.
+        """Refund everything that was charged. Before the charge, this leaves a tombstone that refuses the charge.
 
         Raises:
-            GatewayFault: repeat the command.
+            GatewayFault: retry the command.
         """
+        # Gateway first, then our record: after a crash in between, the retry repeats the refund, with no second effect.
+        # In the other order, the books could show a refund that the customer never got.
         try:
             refunded = self._gateway.refund(charge_key(command.order_id), asked_by_operator=command.asked_by_operator)
         except GatewayFault as fault:
@@ -137,7 +140,9 @@ class PaymentService:
             payment = found or Payment(order_id=command.order_id, status=PaymentStatus.PENDING)
             event = PaymentRefunded(order_id=command.order_id, reason=payment.reason or command.reason)
             returned = with_refund(payment, refunded)
+            # Saved also without a payment: the tombstone refuses a charge that arrives after this refund.
             settled = replace(returned, status=status_after_refund(returned), reason=event.reason)
+            # A charge or settlement may have been recorded since the gateway's answer: refund that as well.
             money_came_meanwhile = settled.captured > settled.refunded
             if settled != found and not money_came_meanwhile:
                 unit.store.save(settled)
@@ -154,7 +159,7 @@ class PaymentService:
         return read_journal(self._units, order_id)
 
     def expired(self, limit: int) -> Sequence[Payment]:
-        """Payments that the customer no longer may pay, the longest overdue first."""
+        """Return pending payments past their expiry, the longest overdue first."""
         with self._units.look() as unit:
             return unit.store.expired(self._clock(), limit)
 

@@ -1,4 +1,4 @@
-"""What the Payment service keeps."""
+"""The records of the Payment service."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from domain.order import Order, Reason
 
 
 class PaymentStatus(StrEnum):
-    """`voided` is the tombstone: undone before any money came."""
+    """`voided` is the tombstone: refunded before any money was captured."""
 
     PENDING = "pending"
     CAPTURED = "captured"
@@ -22,7 +22,7 @@ class PaymentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """`captured` and `refunded` are minor units. A tombstone knows no order."""
+    """`captured` and `refunded` are minor units. The tombstone of a refund that came first has no order."""
 
     order_id: OrderId
     status: PaymentStatus
@@ -38,9 +38,9 @@ class PaymentStore(Protocol):
     def find(self, order_id: OrderId) -> Payment | None: ...
 
     def save(self, payment: Payment) -> None:
-        """Add the payment, or replace what is known of it."""
+        """Insert or update."""
         ...
 
     def expired(self, now: datetime, limit: int) -> Sequence[Payment]:
-        """Pending payments whose time is over, the longest overdue first."""
+        """Return pending payments past their expiry, the longest overdue first."""
         ...

@@ -1,4 +1,4 @@
-"""How a payment goes from one state to the next, and what each state answers to a charge."""
+"""The state changes of a payment, and the event with which each state answers a charge."""
 
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ Charge = PaymentCompleted | PaymentPending | PaymentFailed
 
 
 def charge_key(order_id: OrderId) -> str:
+    # From order and step, so that every retry, in both styles, and the refund reach the same charge.
     return f"{order_id}/{Step.CHARGE_PAYMENT}"
 
 
@@ -21,12 +22,13 @@ def answer(payment: Payment) -> Charge:
         return completed(payment)
     if payment.status is PaymentStatus.PENDING and payment.order and payment.expires_at:
         return PaymentPending(order_id=payment.order_id, order=payment.order, expires_at=payment.expires_at)
+    # Failed, or undone: a tombstone refuses a charge that arrives after its refund.
     return PaymentFailed(order_id=payment.order_id, reason=payment.reason or Reason.TIMED_OUT)
 
 
 def completed(payment: Payment) -> PaymentCompleted:
     if payment.order is None or payment.charge_id is None:
-        msg = f"payment of order {payment.order_id} is captured but knows no charge"
+        msg = f"payment of order {payment.order_id} is captured without a charge id"
         raise ImpossibleState(msg)
     return PaymentCompleted(order_id=payment.order_id, order=payment.order, charge_id=payment.charge_id)
 
@@ -42,8 +44,9 @@ def step_status_of(event: Charge) -> StepStatus:
 
 
 def with_refund(payment: Payment, refunded: int) -> Payment:
-    """Another refund may have been faster and given back more than this one's answer knows of."""
+    # A concurrent refund may have recorded more; keep the larger amount.
     refunded = max(payment.refunded, refunded)
+    # The gateway can refund a charge whose answer we never got: what was refunded has been captured before.
     return replace(payment, captured=max(payment.captured, refunded), refunded=refunded)
 
 

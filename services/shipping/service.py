@@ -1,4 +1,4 @@
-"""The Shipping service. Scheduling is the saga's pivot: once it is done, the order only goes forward."""
+"""The Shipping service. Scheduling is the saga's pivot: after it, the order only goes forward."""
 
 from dataclasses import replace
 from hashlib import blake2b
@@ -24,6 +24,7 @@ class ShippingService:
         with self._units.begin() as unit:
             found = unit.store.find(order.order_id)
             if found is not None:
+                # A repetition, or the tombstone of a cancellation that came first: answer what was decided then.
                 return _answer(found)
             if order.shipping_address.postal_code == UNDELIVERABLE_POSTAL_CODE:
                 shipment = Shipment(
@@ -44,14 +45,15 @@ class ShippingService:
         return event
 
     def cancel(self, command: CancelShipping) -> ShippingCancelled:
-        """Undo the shipment. Before it is scheduled this leaves a tombstone, and scheduling is refused."""
+        """Cancel the shipment. Before it is scheduled, this leaves a tombstone that refuses the scheduling."""
         with self._units.begin() as unit:
             return _cancel(unit, unit.store.find(command.order_id), command.order_id, command.reason)
 
     def withdraw(self, command: WithdrawShipping) -> ShippingCancelled | ShippingScheduled:
-        """Cancel the shipment, unless it is too late for that."""
+        """Cancel the shipment unless it is scheduled."""
         with self._units.begin() as unit:
             found = unit.store.find(command.order_id)
+            # The race of cancellation and pivot is decided here, by the lock on this row: whichever comes first wins.
             if found is not None and found.status is ShipmentStatus.SCHEDULED and found.tracking_number:
                 return ShippingScheduled(order_id=command.order_id, tracking_number=found.tracking_number)
             return _cancel(unit, found, command.order_id, command.reason)
@@ -70,6 +72,7 @@ def _cancel(
     reason = (found and found.reason) or reason
     event = ShippingCancelled(order_id=order_id, reason=reason)
     if found is None or found.status is not ShipmentStatus.CANCELLED:
+        # Saved also without a shipment: the tombstone refuses a scheduling that arrives after this cancellation.
         undone = found or Shipment(order_id=order_id, status=ShipmentStatus.CANCELLED)
         unit.store.save(replace(undone, status=ShipmentStatus.CANCELLED, reason=reason))
         unit.record(event)
@@ -85,5 +88,5 @@ def _answer(found: Shipment) -> ShippingScheduled | ShippingFailed:
 
 
 def _tracking_number(order_id: OrderId) -> str:
-    """Derived from the order, so that a repeated step names the same shipment."""
+    # Derived from the order, so that a repeated step names the same shipment.
     return f"TS{blake2b(order_id.encode(), digest_size=6).hexdigest().upper()}"

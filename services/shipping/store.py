@@ -1,4 +1,4 @@
-"""What the Shipping service keeps."""
+"""The records of the Shipping service."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from domain.order import Reason
 
 
 class ShipmentStatus(StrEnum):
-    """`cancelled` without a tracking number is the tombstone: undone before it was done."""
+    """`cancelled` without a tracking number is the tombstone: the cancellation came before the scheduling."""
 
     SCHEDULED = "scheduled"
     REFUSED = "refused"
@@ -28,5 +28,5 @@ class ShippingStore(Protocol):
     def find(self, order_id: OrderId) -> Shipment | None: ...
 
     def save(self, shipment: Shipment) -> None:
-        """Add the shipment, or replace what is known of it."""
+        """Insert or update."""
         ...

@@ -1,4 +1,4 @@
-"""The audit over real databases: silent when the books are right, and naming each thing that is not."""
+"""The audit over real databases: no violations for consistent books, and one for each inconsistency."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -68,7 +68,7 @@ def broken(databases: Databases, clock: SettableClock) -> set[tuple[OrderId | No
     return {(violation.order_id, violation.invariant) for violation in audit_of(databases, clock).broken}
 
 
-def test_books_that_are_right_break_nothing(services: Services, databases: Databases, clock: SettableClock) -> None:
+def test_consistent_books_violate_no_invariant(services: Services, databases: Databases, clock: SettableClock) -> None:
     for _ in range(3):
         confirmed(services, databases)
 
@@ -110,7 +110,7 @@ def test_an_order_that_breaks_an_invariant_is_named(
         ("UPDATE stock SET sold = sold - 1, on_hand = on_hand + 1", "stock agrees with the reservations"),
     ],
 )
-def test_pieces_out_of_nowhere_are_noticed(
+def test_stock_that_does_not_add_up_is_a_violation(
     services: Services, databases: Databases, clock: SettableClock, statement: str, invariant: str
 ) -> None:
     confirmed(services, databases)
@@ -120,7 +120,7 @@ def test_pieces_out_of_nowhere_are_noticed(
     assert broken(databases, clock) == {(None, invariant)}
 
 
-def test_a_record_of_an_unknown_order_is_noticed(
+def test_a_record_of_an_unknown_order_is_a_violation(
     services: Services, databases: Databases, clock: SettableClock
 ) -> None:
     order_id = confirmed(services, databases)
@@ -133,7 +133,7 @@ def test_a_record_of_an_unknown_order_is_noticed(
     assert found == {(order_id, "every record belongs to an order")}
 
 
-def test_an_event_that_waits_too_long_is_noticed(
+def test_an_event_that_waits_too_long_is_a_violation(
     services: Services, databases: Databases, clock: SettableClock
 ) -> None:
     order = placed(services)
@@ -143,7 +143,9 @@ def test_an_event_that_waits_too_long_is_noticed(
     assert broken(databases, clock) == {(order.order_id, "no event waits in an outbox")}
 
 
-def test_a_message_with_two_effects_is_noticed(services: Services, databases: Databases, clock: SettableClock) -> None:
+def test_a_message_with_two_effects_is_a_violation(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
     order = placed(services)
     publish(databases)
 

@@ -1,4 +1,4 @@
-"""One transaction for many units: each is undone alone, and all last together or none does."""
+"""A batch: one transaction for many units. Each unit is undone alone, and all commit together."""
 
 from contextlib import suppress
 
@@ -28,8 +28,8 @@ def units(databases: Databases, clock: SettableClock) -> SqlUnits[SqlShippingSto
 
 
 def schedule(units: SqlUnits[SqlShippingStore], order: Order, number: int, batch: Batch) -> None:
-    handling = MessageContext(message(number), within=batch)
-    ShippingService(units.handling(handling)).schedule(ScheduleShipping(order=order))
+    context = MessageContext(message(number), within=batch)
+    ShippingService(units.for_message(context)).schedule(ScheduleShipping(order=order))
 
 
 def scheduled(units: SqlUnits[SqlShippingStore], order_id: OrderId) -> bool:
@@ -37,7 +37,7 @@ def scheduled(units: SqlUnits[SqlShippingStore], order_id: OrderId) -> bool:
         return unit.store.find(order_id) is not None
 
 
-def test_nothing_of_a_batch_is_seen_before_its_end_and_all_of_it_after(
+def test_a_batch_is_invisible_until_its_end_and_then_visible_as_a_whole(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
     orders = [an_order() for _ in range(3)]
@@ -46,12 +46,12 @@ def test_nothing_of_a_batch_is_seen_before_its_end_and_all_of_it_after(
         for number, order in enumerate(orders):
             schedule(units, order, number, batch)
         assert not any(scheduled(units, order.order_id) for order in orders)
-        inside = ShippingService(units.handling(MessageContext(message(9), within=batch)))
+        inside = ShippingService(units.for_message(MessageContext(message(9), within=batch)))
         assert inside.find(orders[0].order_id) is not None
 
     assert all(scheduled(units, order.order_id) for order in orders)
-    standings = Inbox(databases.shipping, clock).standings([(message(number), "some key") for number in range(4)])
-    assert [standing.handled for standing in standings] == [True, True, True, False]
+    statuses = Inbox(databases.shipping, clock).statuses([(message(number), "some key") for number in range(4)])
+    assert [status.handled for status in statuses] == [True, True, True, False]
     assert Outbox(databases.shipping).waiting() == len(orders)
 
 
@@ -69,19 +69,21 @@ def test_a_batch_that_raises_leaves_nothing(
     assert Outbox(databases.shipping).waiting() == 0
 
 
-def test_a_unit_that_is_not_committed_is_undone_alone(units: SqlUnits[SqlShippingStore], databases: Databases) -> None:
+def test_only_the_uncommitted_unit_of_a_batch_is_undone(
+    units: SqlUnits[SqlShippingStore], databases: Databases
+) -> None:
     kept, undone = an_order(), an_order()
 
     with Batches(databases.shipping).open() as batch:
         schedule(units, kept, 1, batch)
-        with units.handling(MessageContext(message(2), within=batch)).begin() as unit:
+        with units.for_message(MessageContext(message(2), within=batch)).begin() as unit:
             unit.store.save(Shipment(order_id=undone.order_id, status=ShipmentStatus.CANCELLED))
 
     assert scheduled(units, kept.order_id)
     assert not scheduled(units, undone.order_id)
 
 
-def test_a_message_that_comes_twice_in_a_batch_has_one_effect(
+def test_a_message_that_is_twice_in_a_batch_has_one_effect(
     units: SqlUnits[SqlShippingStore], databases: Databases
 ) -> None:
     first, second = an_order(), an_order()

@@ -1,4 +1,4 @@
-"""Transactions that get in each other's way: one of them is undone, and doing it again sees what the other did."""
+"""Transactions that collide: one of them is undone, and its retry sees the changes of the other."""
 
 import threading
 from collections.abc import Callable
@@ -27,9 +27,7 @@ def take_one_of_each(database: Database, skus: tuple[Sku, Sku], in_between: Call
 
 
 @only_postgres
-def test_of_two_that_lock_each_other_out_one_is_undone_and_tries_again(
-    services: Services, databases: Databases
-) -> None:
+def test_one_of_two_deadlocked_transactions_is_undone_and_retried(services: Services, databases: Databases) -> None:
     for sku in (BOOK, LAMP):
         services.inventory.restock(sku, "thing", 10)
     both_hold_one = threading.Barrier(2)

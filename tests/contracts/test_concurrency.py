@@ -1,4 +1,4 @@
-"""What happens at the same moment happens once, in threads that meet in the database."""
+"""Concurrent commands on the same order have one effect."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ TRIES = 20
 
 
 def at_once(acts: Sequence[Callable[[], T]]) -> list[T]:
-    """Start all at the same moment. A fault is tried again, as Temporal and the consumers do."""
+    """Start all at the same time. A fault is retried, as Temporal and the consumers do."""
     start = threading.Barrier(len(acts))
 
     def take_part(act: Callable[[], T]) -> T:
@@ -74,7 +74,7 @@ def test_the_same_order_refunded_by_many_is_refunded_once(services: Services) ->
     ]
 
 
-def test_a_charge_and_its_refund_at_once_leave_nothing_captured(services: Services) -> None:
+def test_a_concurrent_charge_and_refund_leave_nothing_captured(services: Services) -> None:
     for _ in range(5):
         order = an_order()
         charge = ChargePayment(order=order)
@@ -111,7 +111,7 @@ def test_more_orders_than_stock_are_never_oversold(services: Services, databases
     assert not [b for b in audit_of(databases).broken if b.order_id is None]
 
 
-def test_scheduling_and_withdrawing_at_once_agree_on_one_of_the_two(services: Services) -> None:
+def test_concurrent_scheduling_and_withdrawing_have_one_winner(services: Services) -> None:
     for _ in range(5):
         order = an_order()
         schedule = ScheduleShipping(order=order)
@@ -128,9 +128,11 @@ def test_scheduling_and_withdrawing_at_once_agree_on_one_of_the_two(services: Se
         assert len(services.shipping.journal(order.order_id).events) == 1
 
 
-def test_a_message_handled_by_two_members_at_once_has_one_effect(databases: Databases, clock: SettableClock) -> None:
+def test_a_message_that_two_members_handle_concurrently_has_one_effect(
+    databases: Databases, clock: SettableClock
+) -> None:
     units = SqlUnits(databases.shipping, SqlShippingStore, clock, publish=True)
-    bound = ShippingService(units.handling(MessageContext(EventId("m-1"))))
+    bound = ShippingService(units.for_message(MessageContext(EventId("m-1"))))
     orders = [an_order() for _ in range(THREADS)]
 
     def handle(number: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a database says of an error goes to logs and dead letters. It quotes no row: there may be names in it."""
+"""The text of a database error goes to logs and dead letters. It must not quote rows, which contain personal data."""
 
 import traceback
 
@@ -13,7 +13,7 @@ from tests.support.faulty_databases import refusing_changes
 from tests.support.service_databases import Urls
 
 
-def test_a_row_that_is_refused_is_not_quoted(services: Services, urls: Urls) -> None:
+def test_the_error_about_a_refused_row_does_not_quote_it(services: Services, urls: Urls) -> None:
     services.orders.set_price(BOOK, PRICE)
     request = a_request()
     services.orders.place(PlaceOrder(request=request, style=SagaStyle.ORCHESTRATED, fingerprint="f"))

@@ -1,4 +1,4 @@
-"""The estate's database: no task without its occasion, no occasion without its task, and each of them once."""
+"""The estate's database stores a record and its task together, and each of them once."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete
 
 from adapters.sql.database import Database
-from adapters.sql.estate import HANDED_OVER_BY_WRITER, KEPT, Estate
+from adapters.sql.estate import KEPT, SENT_BY_WRITER, Estate
 from adapters.sql.estate_tables import ESTATE
 from services.estate.mails import order_ended, welcome
 from services.estate.records import QueuedTask, User, Video, VideoEngine, VideoStatus
@@ -35,8 +35,8 @@ def estate(urls: Urls, clock: SettableClock) -> Iterator[Estate]:
 def test_a_user_comes_with_the_welcome_mail(estate: Estate, clock: SettableClock) -> None:
     assert estate.register(ANA, welcome(ANA)) == ANA == estate.user("ana")
 
-    assert estate.due(10) == []  # whoever wrote it hands it over
-    clock.now += HANDED_OVER_BY_WRITER
+    assert estate.due(10) == []  # the process that wrote it sends it
+    clock.now += SENT_BY_WRITER
     assert estate.due(10) == [welcome(ANA)]
 
 
@@ -49,34 +49,34 @@ def test_the_first_user_of_an_id_stays(estate: Estate, clock: SettableClock) -> 
     assert estate.due(10) == [welcome(ANA)]
 
 
-def test_a_task_is_handed_over_again_only_when_it_does_not_end(estate: Estate, clock: SettableClock) -> None:
-    estate.promise(JOB)
-    clock.now += HANDED_OVER_BY_WRITER
-    estate.handed_over("v", HOUR)
+def test_a_sent_task_is_due_again_unless_it_has_ended(estate: Estate, clock: SettableClock) -> None:
+    estate.add_task(JOB)
+    clock.now += SENT_BY_WRITER
+    estate.sent("v", HOUR)
     assert estate.due(10) == []
 
     clock.now += HOUR
     assert estate.due(10) == [JOB]
 
     estate.ended("v")
-    estate.handed_over("v", HOUR)  # which comes late: the task was quicker
+    estate.sent("v", HOUR)  # late: the task ended before it was marked as sent
     clock.now += 2 * HOUR
     assert estate.due(10) == []
     assert estate.has_ended("v")
 
 
-def test_an_occasion_is_promised_once_even_after_its_end(estate: Estate) -> None:
+def test_a_task_is_added_once_even_after_it_has_ended(estate: Estate) -> None:
     mail = order_ended(ANA, "order", None)  # type: ignore[arg-type]
 
-    assert estate.promise(mail)
+    assert estate.add_task(mail)
     estate.ended(mail.task_id)
 
-    assert not estate.promise(mail)
+    assert not estate.add_task(mail)
 
 
-def test_what_ended_long_ago_is_forgotten_and_what_has_not_is_not(estate: Estate, clock: SettableClock) -> None:
-    estate.promise(JOB)
-    estate.promise(replace(JOB, task_id="ended"))
+def test_old_tasks_are_deleted_once_they_have_ended(estate: Estate, clock: SettableClock) -> None:
+    estate.add_task(JOB)
+    estate.add_task(replace(JOB, task_id="ended"))
     estate.ended("ended")
     clock.now += KEPT + HOUR
 
@@ -84,8 +84,8 @@ def test_what_ended_long_ago_is_forgotten_and_what_has_not_is_not(estate: Estate
     assert estate.due(10) == [JOB]
 
 
-def test_a_video_that_is_at_its_end_never_changes(estate: Estate) -> None:
-    estate.take_in(VIDEO, JOB)
+def test_a_video_that_has_ended_never_changes(estate: Estate) -> None:
+    estate.add_video(VIDEO, JOB)
     begun = estate.begin_video("v")
     assert begun is not None
     assert (begun.status, begun.attempts) == (VideoStatus.PROCESSING, 1)
@@ -98,24 +98,24 @@ def test_a_video_that_is_at_its_end_never_changes(estate: Estate) -> None:
     assert (cancelled.status, cancelled.percent, cancelled.finished_at) == (VideoStatus.CANCELLED, 0, NOON)
 
 
-def test_a_video_whose_worker_is_silent_is_handed_over_again_at_once(estate: Estate, clock: SettableClock) -> None:
-    estate.take_in(VIDEO, JOB)
+def test_the_task_of_a_video_with_a_silent_worker_is_due_at_once(estate: Estate, clock: SettableClock) -> None:
+    estate.add_video(VIDEO, JOB)
     estate.begin_video("v")
-    estate.handed_over("v", 10 * HOUR)
+    estate.sent("v", 10 * HOUR)
     clock.now += timedelta(seconds=50)
     estate.change_open_video("v", alive_at=clock.now)
     clock.now += timedelta(seconds=50)
-    assert estate.revive_videos(timedelta(minutes=1)) == 0
+    assert estate.requeue_silent_videos(timedelta(minutes=1)) == 0
 
     clock.now += timedelta(seconds=20)
 
-    assert estate.revive_videos(timedelta(minutes=1)) == 1
+    assert estate.requeue_silent_videos(timedelta(minutes=1)) == 1
     assert estate.due(10) == [JOB]
-    assert estate.revive_videos(timedelta(minutes=1)) == 0
+    assert estate.requeue_silent_videos(timedelta(minutes=1)) == 0
 
 
-def test_only_the_latest_attempt_may_say_something(estate: Estate) -> None:
-    estate.take_in(VIDEO, JOB)
+def test_only_the_latest_attempt_changes_the_video(estate: Estate) -> None:
+    estate.add_video(VIDEO, JOB)
     estate.begin_video("v")
     estate.begin_video("v")
 
@@ -123,11 +123,11 @@ def test_only_the_latest_attempt_may_say_something(estate: Estate) -> None:
     assert estate.change_open_video("v", 2, percent=50)
 
 
-def test_a_video_that_nobody_finishes_is_given_up(estate: Estate, clock: SettableClock) -> None:
-    estate.take_in(VIDEO, JOB)
+def test_an_abandoned_video_is_marked_as_failed(estate: Estate, clock: SettableClock) -> None:
+    estate.add_video(VIDEO, JOB)
     clock.now += 2 * HOUR
 
-    assert [estate.give_up_videos(3 * HOUR), estate.give_up_videos(HOUR)] == [0, 1]
-    given_up = estate.video("v")
-    assert given_up is not None
-    assert given_up.status is VideoStatus.FAILED
+    assert [estate.fail_videos(3 * HOUR), estate.fail_videos(HOUR)] == [0, 1]
+    failed = estate.video("v")
+    assert failed is not None
+    assert failed.status is VideoStatus.FAILED

@@ -1,4 +1,4 @@
-"""The simulated gateway keeps its books, whatever the test card does to its answers."""
+"""The books of the simulated gateway are right, whatever the test card does to its answers."""
 
 import pytest
 from sqlalchemy import make_url
@@ -71,14 +71,14 @@ def test_a_bad_card_is_declined_and_books_nothing(gateway: SimulatedGateway, tok
     assert list(gateway.books()) == []
 
 
-def test_the_charge_whose_answer_is_lost_has_happened(gateway: SimulatedGateway) -> None:
+def test_a_charge_whose_answer_is_lost_has_happened(gateway: SimulatedGateway) -> None:
     with pytest.raises(GatewayFault):
         gateway.charge(KEY, PRICE, "tok_chargedThenTimeout")
 
     assert balance(gateway) == (2_500, 0)
 
 
-def test_a_key_stands_for_one_amount(gateway: SimulatedGateway) -> None:
+def test_a_key_belongs_to_one_amount(gateway: SimulatedGateway) -> None:
     gateway.charge(KEY, PRICE, "tok_visa")
 
     with pytest.raises(ImpossibleState):
@@ -112,7 +112,7 @@ def test_a_failing_refund_waits_for_an_operator(gateway: SimulatedGateway) -> No
     assert gateway.refund(KEY, asked_by_operator=False) == 2_500
 
 
-def test_a_key_that_was_refunded_is_charged_no_more(gateway: SimulatedGateway) -> None:
+def test_a_refunded_key_is_not_charged_again(gateway: SimulatedGateway) -> None:
     assert gateway.refund(KEY, asked_by_operator=False) == 0
 
     assert gateway.charge(KEY, PRICE, "tok_visa") == Declined(reason=Reason.PAYMENT_DECLINED)
@@ -131,7 +131,7 @@ def test_pix_is_captured_when_the_customer_pays(gateway: SimulatedGateway) -> No
     assert balance(gateway) == (2_500, 0)
 
 
-def test_pix_that_is_paid_after_its_refund_goes_back_at_once(gateway: SimulatedGateway) -> None:
+def test_pix_that_is_paid_after_its_refund_is_refunded_at_once(gateway: SimulatedGateway) -> None:
     gateway.expect(KEY, PRICE)
     assert gateway.refund(KEY, asked_by_operator=False) == 0
 
@@ -140,7 +140,7 @@ def test_pix_that_is_paid_after_its_refund_goes_back_at_once(gateway: SimulatedG
     assert gateway.refund(KEY, asked_by_operator=False) == 2_500
 
 
-def test_nothing_is_settled_that_was_not_expected(gateway: SimulatedGateway) -> None:
+def test_an_unexpected_settlement_captures_nothing(gateway: SimulatedGateway) -> None:
     assert gateway.settle(KEY) == 0
     with pytest.raises(GatewayFault):
         gateway.charge(KEY, PRICE, "tok_gatewayFlaky")
@@ -158,7 +158,7 @@ def test_the_books_outlive_the_process(gateway: SimulatedGateway, databases: Dat
     reopened.close()
 
 
-def test_books_that_do_not_answer_are_a_fault_of_the_gateway(urls: Urls) -> None:
+def test_a_gateway_whose_database_is_away_faults(urls: Urls) -> None:
     away = make_url(urls.database_url("gateway"))
     gone = away.set(database=f"{away.database}-gone/gone" if away.get_backend_name() == "sqlite" else "gone")
     database = Database.open(gone.render_as_string(hide_password=False), service="gateway")

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.sql.inbox import Inbox, InboxStatus, standing_of
+from adapters.sql.inbox import Inbox, InboxStatus, status_of
 from adapters.sql.parked import ParkedMessage, ParkedMessages
 from domain.ids import EventId
 from runtime.wiring import Databases
@@ -32,7 +32,7 @@ def test_a_message_is_handled_once_it_is_marked(databases: Databases, clock: Set
     assert not inbox.handled(EventId("m-2"))
 
 
-def test_a_parked_message_comes_back_as_it_was(parked: ParkedMessages) -> None:
+def test_a_parked_message_is_read_back_unchanged(parked: ParkedMessages) -> None:
     parked.park(a_message("m-1"))
 
     assert parked.due(NOON, 10) == [a_message("m-1")]
@@ -46,14 +46,14 @@ def test_parking_twice_is_parking_once(parked: ParkedMessages) -> None:
     assert parked.due(NOON, 10) == [a_message("m-1")]
 
 
-def test_a_message_is_due_when_its_time_has_come(parked: ParkedMessages) -> None:
+def test_a_message_is_due_at_its_next_attempt(parked: ParkedMessages) -> None:
     parked.park(replace(a_message("m-1"), next_attempt_at=LATER))
 
     assert parked.due(LATER - timedelta(microseconds=1), 10) == []
     assert ids(list(parked.due(LATER, 10))) == ["m-1"]
 
 
-def test_due_messages_come_as_they_arrived_and_only_the_first_of_each_key(parked: ParkedMessages) -> None:
+def test_due_messages_are_in_order_of_arrival_and_only_the_first_of_each_key(parked: ParkedMessages) -> None:
     for message in (a_message("m-1"), a_message("m-2", "order-2"), a_message("m-3"), a_message("m-4", "order-3")):
         parked.park(message)
 
@@ -61,7 +61,7 @@ def test_due_messages_come_as_they_arrived_and_only_the_first_of_each_key(parked
     assert ids(list(parked.due(NOON, 2))) == ["m-1", "m-2"]
 
 
-def test_a_message_waits_behind_the_first_of_its_key_however_long_that_takes(parked: ParkedMessages) -> None:
+def test_a_message_waits_until_the_first_of_its_key_is_removed(parked: ParkedMessages) -> None:
     parked.park(a_message("m-1"))
     parked.park(a_message("m-2"))
     parked.reschedule(EventId("m-1"), 5, LATER, "still 503")
@@ -74,28 +74,28 @@ def test_a_message_waits_behind_the_first_of_its_key_however_long_that_takes(par
     assert ids(list(parked.due(NOON, 10))) == ["m-2"]
 
 
-def test_a_key_is_parked_until_its_last_message_is_gone(databases: Databases, clock: SettableClock) -> None:
+def test_a_key_is_parked_until_its_last_message_is_removed(databases: Databases, clock: SettableClock) -> None:
     inbox, parked = Inbox(databases.payments, clock), ParkedMessages(databases.payments)
 
-    def standing(message_id: str, key: str) -> InboxStatus:
+    def status(message_id: str, key: str) -> InboxStatus:
         with databases.payments.reading() as connection:
-            alone = standing_of(connection, EventId(message_id), key)
-        assert [alone] == inbox.standings([(EventId(message_id), key)])
-        return alone
+            single = status_of(connection, EventId(message_id), key)
+        assert [single] == inbox.statuses([(EventId(message_id), key)])
+        return single
 
     inbox.mark(EventId("m-3"))
     parked.park(a_message("m-1"))
     parked.park(a_message("m-2"))
     parked.remove(EventId("m-1"))
-    assert standing("m-3", "order-1") == InboxStatus(handled=True, key_is_parked=True)
-    assert standing("m-4", "order-2") == InboxStatus(handled=False, key_is_parked=False)
+    assert status("m-3", "order-1") == InboxStatus(handled=True, key_is_parked=True)
+    assert status("m-4", "order-2") == InboxStatus(handled=False, key_is_parked=False)
 
     parked.remove(EventId("m-2"))
-    assert standing("m-3", "order-1") == InboxStatus(handled=True, key_is_parked=False)
+    assert status("m-3", "order-1") == InboxStatus(handled=True, key_is_parked=False)
     assert parked.count() == 0
 
 
-def test_a_member_sees_only_what_came_from_its_partitions(parked: ParkedMessages) -> None:
+def test_a_member_gets_only_messages_of_its_partitions(parked: ParkedMessages) -> None:
     parked.park(a_message("m-1", "order-1", partition=0))
     parked.park(a_message("m-2", "order-2", partition=3))
 

@@ -1,4 +1,4 @@
-"""A connection that is cut shows as a fault that may be tried again, and the next try has a new one."""
+"""A lost connection is a fault that a retry, on a new connection, survives."""
 
 import pytest
 from sqlalchemy import text
@@ -33,9 +33,9 @@ def test_a_transaction_whose_connection_is_cut_faults_and_the_next_one_works(dat
 
 
 @only_postgres
-def test_connections_that_were_cut_while_nobody_used_them_are_not_noticed_by_anybody(databases: Databases) -> None:
+def test_idle_connections_that_were_cut_cause_no_fault(databases: Databases) -> None:
     with databases.orders.reading(), databases.orders.reading(), databases.orders.reading():
-        pass  # three lie in the pool now
+        pass  # three are in the pool now
     cut_other_connections(databases.orders)
 
     with (
@@ -47,7 +47,7 @@ def test_connections_that_were_cut_while_nobody_used_them_are_not_noticed_by_any
 
 
 @only_postgres
-def test_a_relay_whose_connection_is_cut_is_told_and_has_lost_the_lock(databases: Databases) -> None:
+def test_a_relay_whose_connection_is_cut_faults_and_loses_its_lock(databases: Databases) -> None:
     outbox, standby = Outbox(databases.orders), Outbox(databases.orders)
 
     with pytest.raises(DatabaseAway), outbox.relay_lock() as active:  # noqa: PT012 - the block is what the lock guards
@@ -61,7 +61,7 @@ def test_a_relay_whose_connection_is_cut_is_told_and_has_lost_the_lock(databases
         assert active
 
 
-def test_a_database_that_is_not_there_is_away(databases: Databases) -> None:
+def test_a_missing_database_server_is_away(databases: Databases) -> None:
     there = databases.orders.url
     nowhere = there.set(database=f"{there.database}/nowhere.db", query={"connect_timeout": "1"} if there.host else {})
     database = Database.open(nowhere.render_as_string(hide_password=False), service="order-service")
@@ -72,7 +72,7 @@ def test_a_database_that_is_not_there_is_away(databases: Databases) -> None:
 
 
 @only_postgres
-def test_a_relay_whose_database_is_not_there_is_told(databases: Databases) -> None:
+def test_a_relay_of_a_missing_database_server_faults(databases: Databases) -> None:
     there = databases.orders.url
     nowhere = there.set(database=f"{there.database}-nowhere", query={"connect_timeout": "1"})
     database = Database.open(nowhere.render_as_string(hide_password=False), service="order-service")

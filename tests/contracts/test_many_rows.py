@@ -1,4 +1,4 @@
-"""Among very many rows PostgreSQL, left to its own choice, reads no big table from one end to the other."""
+"""With very many rows, PostgreSQL's own plans scan no big table."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, text
 from adapters.codec import encode_event, encode_request
 from adapters.sql.audit import AuditReads
 from adapters.sql.database import Database
-from adapters.sql.inbox import Inbox, standing_of
+from adapters.sql.inbox import Inbox, status_of
 from adapters.sql.outbox import Outbox
 from adapters.sql.parked import ParkedMessages
 from adapters.sql.retention import Retention
@@ -72,7 +72,7 @@ def filled() -> Iterator[Databases]:
 
 
 def fill(database: Database, *tables: str) -> None:
-    """Without a write-ahead log, which would take longer than the rows."""
+    # Unlogged: the write-ahead log would take longer than the rows.
     with database.writing() as connection:
         connection.execute(text("SET LOCAL statement_timeout = '5min'"))
         for table in tables:
@@ -128,7 +128,7 @@ def expired(databases: Databases) -> object:
 
 def standing(databases: Databases) -> object:
     with databases.shipping.reading() as connection:
-        return standing_of(connection, EventId("m1"), "k1")
+        return status_of(connection, EventId("m1"), "k1")
 
 
 MIDDLE = (NOON + timedelta(milliseconds=ORDERS // 2), AN_ORDER)
@@ -151,7 +151,7 @@ ASKED: Final[dict[str, Callable[[Databases], object]]] = {
     "the end of a parked message": lambda databases: ParkedMessages(databases.shipping).remove(EventId("p1")),
     "whether a message was handled": lambda d: Inbox(d.shipping, lambda: NOON).handled(EventId("m1")),
     "the standing of a message": standing,
-    "the standings of some": lambda d: Inbox(d.shipping, lambda: NOON).standings([(EventId("m1"), "k1")]),
+    "the standings of some": lambda d: Inbox(d.shipping, lambda: NOON).statuses([(EventId("m1"), "k1")]),
     "old messages": lambda d: Retention(d.shipping, NOON + timedelta(milliseconds=1_200)).forget_messages(),
     "old events": lambda d: Retention(d.shipping, NOON + timedelta(milliseconds=1_200)).forget_events(frozenset()),
     "old orders that are not finished": lambda databases: unfinished_before(databases.orders, MIDDLE[0]),
@@ -159,7 +159,7 @@ ASKED: Final[dict[str, Callable[[Databases], object]]] = {
 }
 
 
-@pytest.mark.parametrize("database", ["postgres"])  # by which it is left out where there is none
+@pytest.mark.parametrize("database", ["postgres"])  # selects it only where a PostgreSQL server is given
 @pytest.mark.parametrize("asked", ASKED)
 def test_no_big_table_is_read_from_end_to_end(filled: Databases, asked: str, database: str) -> None:  # noqa: ARG001
     with (

@@ -1,8 +1,11 @@
-"""The migrations make the tables that the code uses, and the indexes serve the queries that they are there for."""
+"""The migrations create the tables that the code uses, and the indexes serve the queries that they are made for."""
 
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from pydantic import SecretStr
 from sqlalchemy import Connection, create_engine, event, text
 
 from adapters.sql import estate_tables, inbox, journal_tables, migrations, outbox, tables
@@ -20,6 +24,10 @@ from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from domain.ids import EventId, new_order_id
 from domain.order import OrderStatus, SagaStyle
+from runtime.bootstrap import retry_until
+from runtime.databases import migrate_databases
+from runtime.errors import WrongVersion
+from runtime.settings import Settings
 from runtime.wiring import Databases
 from services.names import DATABASES
 from services.orders.store import OrderFilter
@@ -48,7 +56,7 @@ def test_the_migrated_tables_are_those_of_the_code(urls: Urls, service: str) -> 
 
 
 @pytest.mark.parametrize("service", DATABASES)
-def test_the_newest_revision_is_told_without_alembic_and_rightly(service: str) -> None:
+def test_the_file_names_and_alembic_agree_on_the_newest_revision(service: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     config.set_main_option("version_locations", str(revisions_of(service)))
@@ -57,7 +65,7 @@ def test_the_newest_revision_is_told_without_alembic_and_rightly(service: str) -
     assert ScriptDirectory.from_config(config).get_heads() == [newest_revision(service)]
 
 
-def test_processes_that_migrate_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+def test_processes_that_migrate_at_the_same_time_migrate_once(tmp_path: Path) -> None:
     url = sqlite_urls(tmp_path / "not" / "there").database_url("orders")
 
     with ThreadPoolExecutor(4) as processes:
@@ -69,6 +77,46 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(tmp_path: Path
     engine.dispose()
 
     assert revisions == [newest_revision("orders")]
+
+
+def test_opening_a_new_sqlite_file_waits_for_another_writer_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "orders.db"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        end_of_write = threading.Timer(0.2, writer.execute, ("ROLLBACK",))
+        end_of_write.start()
+        with closing(Database.open(f"sqlite:///{file}", service="orders")) as database:
+            mode = journal_mode(database)
+        end_of_write.join()
+
+    assert mode == "wal"
+
+
+def journal_mode(database: Database) -> object:
+    with database.reading() as connection:
+        return connection.execute(text("PRAGMA journal_mode")).scalar()
+
+
+def test_a_database_of_an_unknown_revision_is_refused_at_once_with_a_remedy(urls: Urls, tmp_path: Path) -> None:
+    url = urls.database_url("orders")
+    settings = Settings(data_dir=tmp_path, orders_database_url=SecretStr(url))
+    with closing(Database.open(url, service="orders")) as database:
+        set_revision(database, "0002")
+        try:
+            with pytest.raises(WrongVersion) as refused:
+                retry_until(lambda: migrate_databases(settings), end=time.monotonic() + 60)
+        finally:
+            set_revision(database, newest_revision("orders"))
+
+    assert "the database of orders has revision 0002, which this version does not contain" in str(refused.value)
+    remedy = "drop the database" if database.is_postgres else f"delete the data folder {tmp_path}"
+    assert f"run the version that migrated it, or {remedy}" in str(refused.value)
+
+
+def set_revision(database: Database, revision: str) -> None:
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        connection.commit()
 
 
 def test_a_sqlite_commit_is_on_disk_when_it_returns(sqlite_template: Path) -> None:
@@ -85,7 +133,7 @@ def test_a_sqlite_commit_is_on_disk_when_it_returns(sqlite_template: Path) -> No
 
 @contextmanager
 def plans_of(database: Database) -> Iterator[list[str]]:
-    """Collect how the database would find the rows of each query of the block."""
+    """Collect the query plan of each query in the block."""
     plans: list[str] = []
 
     def explain(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:  # noqa: ANN401 - as the driver takes them
@@ -107,7 +155,7 @@ def plans_of(database: Database) -> Iterator[list[str]]:
 
 
 def read_off(plan: str, index: str, databases: Databases) -> bool:
-    """PostgreSQL chooses among indexes by its statistics, so there any index counts that saves the sort."""
+    # PostgreSQL chooses among indexes by its statistics: accept any index that saves the sort.
     if databases.orders.is_postgres:
         return "Index" in plan and "Sort" not in plan and "Seq Scan" not in plan
     return index in plan and "TEMP B-TREE" not in plan
@@ -146,7 +194,7 @@ def test_the_small_indexes_serve_their_queries(databases: Databases) -> None:
     with plans_of(databases.shipping) as of_shipping:
         outbox.Outbox(databases.shipping).unpublished(5)
         with databases.shipping.reading() as connection:
-            inbox.standing_of(connection, EventId("m-1"), "key")
+            inbox.status_of(connection, EventId("m-1"), "key")
 
     assert read_off(of_orders[0], "ix_orders_never_created", databases)
     assert read_off(of_payments[0], "ix_payments_expires_at", databases)

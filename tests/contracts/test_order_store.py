@@ -43,7 +43,7 @@ def page(databases: Databases, wanted: OrderFilter) -> list[OrderRecord]:
         return list(SqlOrderStore(connection).page(wanted))
 
 
-def test_a_record_comes_back_as_it_went_in(databases: Databases) -> None:
+def test_a_record_is_read_back_unchanged(databases: Databases) -> None:
     request = a_request((BOOK, 2), (LAMP, 1))
     record = OrderRecord(
         request=request,
@@ -79,7 +79,7 @@ def test_an_attention_that_was_stored_as_text_is_still_read(databases: Databases
     )
 
 
-def test_a_page_begins_with_the_newest_and_ends_where_the_next_begins(databases: Databases) -> None:
+def test_pages_are_newest_first_and_follow_each_other(databases: Databases) -> None:
     records = [a_record(NOON + timedelta(microseconds=age // 2)) for age in range(7)]
     saved(databases, *records)
 
@@ -100,7 +100,7 @@ def test_a_page_begins_with_the_newest_and_ends_where_the_next_begins(databases:
         (OrderStatus.CANCELLED, [(Stage.CANCELLED, None)]),
     ],
 )
-def test_a_page_holds_one_style_and_one_status(
+def test_a_page_is_filtered_by_style_and_status(
     databases: Databases, style: SagaStyle, status: OrderStatus, stages: list[tuple[Stage, Attention | None]]
 ) -> None:
     every_stage = [*((stage, None) for stage in Stage), (Stage.CREATED, FAILING)]
@@ -112,7 +112,7 @@ def test_a_page_holds_one_style_and_one_status(
     assert {record.style for record in found} == {style}
 
 
-def test_orders_that_were_never_created_come_oldest_first(databases: Databases) -> None:
+def test_orders_that_were_never_created_are_oldest_first(databases: Databases) -> None:
     old, older = a_record(NOON - timedelta(minutes=1)), a_record(NOON - timedelta(minutes=2))
     others = [
         a_record(NOON - timedelta(minutes=3), stage=Stage.CREATED),

@@ -52,7 +52,7 @@ def test_the_longest_waiting_event_comes_first(services: Services, outbox: Outbo
     assert outbox.oldest_waiting_at() == NOON
 
 
-def test_what_is_published_waits_no_more(services: Services, outbox: Outbox) -> None:
+def test_a_published_event_leaves_the_outbox(services: Services, outbox: Outbox) -> None:
     first, second = schedule(services), schedule(services)
 
     outbox.mark_published([outbox.unpublished(10)[0].seq])
@@ -102,7 +102,7 @@ def test_a_commit_before_the_first_wait_of_an_active_relay_is_not_missed(service
         assert outbox.wait_for_commit(SOON_S)
 
 
-def test_a_wait_without_a_commit_ends_with_its_time(outbox: Outbox) -> None:
+def test_a_wait_without_a_commit_ends_at_the_timeout(outbox: Outbox) -> None:
     while outbox.wait_for_commit(0.0):
         pass
 
@@ -120,7 +120,7 @@ def test_publishing_again_wakes_the_relay(services: Services, outbox: Outbox, da
     assert outbox.wait_for_commit(SOON_S)
 
 
-def test_only_one_relay_has_the_lock_and_the_next_one_gets_it(outbox: Outbox, databases: Databases) -> None:
+def test_only_one_relay_holds_the_lock_and_the_next_one_takes_over(outbox: Outbox, databases: Databases) -> None:
     standby = Outbox(databases.shipping)
     with outbox.relay_lock() as active:
         assert active

@@ -1,4 +1,4 @@
-"""The process of the active relay is killed. The standby has its lock within seconds."""
+"""After the active relay is killed, the standby holds the lock within seconds."""
 
 import subprocess
 import sys

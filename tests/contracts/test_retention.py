@@ -1,4 +1,4 @@
-"""What is finished and old is forgotten; what somebody may still ask for is not."""
+"""Old journal rows of finished orders are deleted; all others are kept."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ def shipping_events(services: Services, order_id: OrderId) -> list[str]:
     return [recorded.event.type for recorded in services.shipping.journal(order_id).events]
 
 
-def test_old_events_and_steps_are_forgotten_and_the_order_is_not(
+def test_old_events_and_steps_are_deleted_and_the_order_is_kept(
     services: Services, databases: Databases, clock: SettableClock
 ) -> None:
     old = an_order()
@@ -65,7 +65,7 @@ def test_an_event_that_waits_to_be_published_is_kept(
     assert Outbox(databases.shipping).waiting() == 1
 
 
-def test_what_happened_to_an_unfinished_order_is_kept_in_every_service(
+def test_the_events_of_an_unfinished_order_are_kept_in_every_service(
     services: Services, databases: Databases, clock: SettableClock
 ) -> None:
     request = a_request()
@@ -79,7 +79,7 @@ def test_what_happened_to_an_unfinished_order_is_kept_in_every_service(
     assert shipping_events(services, request.order_id) == ["shipping.scheduled"]
 
 
-def test_more_old_messages_than_one_batch_are_forgotten_and_new_ones_are_known(
+def test_more_old_messages_than_one_batch_are_deleted_and_new_ones_kept(
     databases: Databases, clock: SettableClock
 ) -> None:
     handled = Inbox(databases.payments, clock)

@@ -15,7 +15,7 @@ from services.shipping.store import Shipment, ShipmentStatus
 from tests.support.examples import BOOK, LAMP, NOON, an_order
 
 
-def test_a_payment_comes_back_as_it_was_last_saved(databases: Databases) -> None:
+def test_a_payment_is_read_back_as_last_saved(databases: Databases) -> None:
     order = an_order((BOOK, 1), (LAMP, 2), pix=True)
     pending = Payment(
         order_id=order.order_id,
@@ -33,7 +33,7 @@ def test_a_payment_comes_back_as_it_was_last_saved(databases: Databases) -> None
             assert SqlPaymentStore(connection).find(order.order_id) == payment
 
 
-def test_expired_payments_come_longest_overdue_first(databases: Databases) -> None:
+def test_expired_payments_are_longest_overdue_first(databases: Databases) -> None:
     def payment(minutes: int, status: PaymentStatus = PaymentStatus.PENDING) -> Payment:
         expires_at = NOON + timedelta(minutes=minutes)
         return Payment(order_id=new_order_id(), status=status, expires_at=expires_at)
@@ -48,7 +48,7 @@ def test_expired_payments_come_longest_overdue_first(databases: Databases) -> No
         assert store.expired(NOON, 1) == [long_ago]
 
 
-def test_a_reservation_comes_back_as_it_was_last_saved(databases: Databases) -> None:
+def test_a_reservation_is_read_back_as_last_saved(databases: Databases) -> None:
     order = an_order((BOOK, 1), (LAMP, 2))
     tombstone = Reservation(order_id=order.order_id, status=ReservationStatus.RELEASED, reason=Reason.TIMED_OUT)
     reserved = Reservation(order_id=order.order_id, status=ReservationStatus.RESERVED, order=order)
@@ -86,7 +86,7 @@ def test_more_than_is_reserved_is_neither_released_nor_sold(databases: Databases
             store.sell(BOOK, 3)
 
 
-def test_a_shipment_comes_back_as_it_was_last_saved(databases: Databases) -> None:
+def test_a_shipment_is_read_back_as_last_saved(databases: Databases) -> None:
     order_id = new_order_id()
     scheduled = Shipment(order_id=order_id, status=ShipmentStatus.SCHEDULED, tracking_number="TS1")
     cancelled = Shipment(

@@ -42,7 +42,7 @@ def test_a_unit_left_without_commit_changes_nothing(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
     order_id = new_order_id()
-    bound = units.handling(MessageContext(MESSAGE))
+    bound = units.for_message(MessageContext(MESSAGE))
 
     with suppress(KeyboardInterrupt), bound.begin() as unit:
         unit.store.save(cancelled_shipment(order_id))
@@ -82,7 +82,7 @@ def test_a_commit_keeps_state_step_and_event_together(units: SqlUnits[SqlShippin
     )
 
 
-def test_an_event_that_the_log_holds_is_not_recorded_again(units: SqlUnits[SqlShippingStore]) -> None:
+def test_an_event_is_recorded_once(units: SqlUnits[SqlShippingStore]) -> None:
     order_id = new_order_id()
     for _ in range(2):
         with units.begin() as unit:
@@ -96,7 +96,7 @@ def test_an_event_that_the_log_holds_is_not_recorded_again(units: SqlUnits[SqlSh
 def test_a_handled_message_is_in_the_inbox_and_named_as_the_cause(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
-    shipping = ShippingService(units.handling(MessageContext(MESSAGE, TRACE)))
+    shipping = ShippingService(units.for_message(MessageContext(MESSAGE, TRACE)))
     order = an_order()
 
     shipping.schedule(ScheduleShipping(order=order))
@@ -108,11 +108,11 @@ def test_a_handled_message_is_in_the_inbox_and_named_as_the_cause(
     assert row.traceparent == TRACE
 
 
-def test_a_message_handled_by_somebody_else_meanwhile_has_no_second_effect(
+def test_a_message_that_another_member_has_handled_has_no_second_effect(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
     Inbox(databases.shipping, clock).mark(MESSAGE)
-    shipping = ShippingService(units.handling(MessageContext(MESSAGE)))
+    shipping = ShippingService(units.for_message(MessageContext(MESSAGE)))
     order = an_order()
 
     with pytest.raises(AlreadyHandled):
@@ -123,7 +123,7 @@ def test_a_message_handled_by_somebody_else_meanwhile_has_no_second_effect(
 
 
 @pytest.mark.parametrize("open_unit", [SqlUnits.begin, SqlUnits.look], ids=["begin", "look"])
-def test_the_first_unit_turns_away_a_message_that_was_handled_or_has_to_wait(
+def test_the_first_unit_rejects_a_message_that_was_handled_or_has_to_wait(
     units: SqlUnits[SqlShippingStore],
     databases: Databases,
     clock: SettableClock,
@@ -131,36 +131,36 @@ def test_the_first_unit_turns_away_a_message_that_was_handled_or_has_to_wait(
 ) -> None:
     inbox, parked = Inbox(databases.shipping, clock), ParkedMessages(databases.shipping)
     first = MessageContext(EventId("m-9"), check_inbox_for="order-9")
-    with open_unit(units.handling(first)):
+    with open_unit(units.for_message(first)):
         assert first.check_inbox_for is None
 
     inbox.mark(MESSAGE)
     with (
         pytest.raises(AlreadyHandled) as handled,
-        open_unit(units.handling(MessageContext(MESSAGE, check_inbox_for="order-1"))),
+        open_unit(units.for_message(MessageContext(MESSAGE, check_inbox_for="order-1"))),
     ):
-        pytest.fail("it was handled")
+        pytest.fail("the message was handled")
     parked.park(a_message("m-8", "order-1"))
-    late = units.handling(MessageContext(EventId("m-7"), check_inbox_for="order-1"))
+    late = units.for_message(MessageContext(EventId("m-7"), check_inbox_for="order-1"))
     with pytest.raises(KeyIsParked) as waits, open_unit(late):
-        pytest.fail("it has to wait")
+        pytest.fail("the message has to wait")
 
-    with units.begin() as unit:  # those that were turned away keep nobody from writing
+    with units.begin() as unit:  # the rejected units hold no lock
         unit.commit()
-    del handled, waits  # with their traces they would have kept open what was not closed
+    del handled, waits  # their tracebacks would have kept an unclosed transaction alive
 
 
 def test_a_commit_without_an_event_leaves_the_inbox_alone(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
-    with units.handling(MessageContext(MESSAGE)).begin() as unit:
+    with units.for_message(MessageContext(MESSAGE)).begin() as unit:
         unit.tried(new_order_id(), Step.SCHEDULE_SHIPPING, StepStatus.RETRYING, error="no carrier answers")
         unit.commit()
 
     assert not Inbox(databases.shipping, clock).handled(MESSAGE)
 
 
-def test_attempts_add_up_and_an_error_stays_readable(units: SqlUnits[SqlShippingStore]) -> None:
+def test_attempts_add_up_and_the_last_error_is_kept(units: SqlUnits[SqlShippingStore]) -> None:
     order_id = new_order_id()
     tries = [(StepStatus.RETRYING, "first"), (StepStatus.RETRYING, "second"), (StepStatus.DONE, None)]
     for status, error in tries:
@@ -173,7 +173,7 @@ def test_attempts_add_up_and_an_error_stays_readable(units: SqlUnits[SqlShipping
     assert (step.status, step.attempts, step.last_error) == (StepStatus.DONE, 3, "second")
 
 
-def test_an_attempt_that_outlives_its_successor_does_not_reopen_the_step(units: SqlUnits[SqlShippingStore]) -> None:
+def test_the_late_failure_of_an_overtaken_attempt_does_not_reopen_the_step(units: SqlUnits[SqlShippingStore]) -> None:
     order_id = new_order_id()
     for status in (StepStatus.DONE, StepStatus.RETRYING):
         with units.begin() as unit:
@@ -197,7 +197,9 @@ def test_steps_and_events_come_in_the_order_of_the_saga(units: SqlUnits[SqlShipp
     assert [type(recorded.event) for recorded in journal.events] == [ShippingFailed, ShippingCancelled]
 
 
-def test_what_is_not_to_be_published_is_recorded_and_does_not_wait(databases: Databases, clock: SettableClock) -> None:
+def test_an_event_that_is_not_published_is_recorded_but_not_in_the_outbox(
+    databases: Databases, clock: SettableClock
+) -> None:
     shipping = ShippingService(SqlUnits(databases.shipping, SqlShippingStore, clock, publish=False))
     order = an_order()
 
@@ -207,8 +209,8 @@ def test_what_is_not_to_be_published_is_recorded_and_does_not_wait(databases: Da
     assert Outbox(databases.shipping).unpublished(10) == []
 
 
-def test_a_row_that_came_meanwhile_is_never_overwritten(units: SqlUnits[SqlShippingStore]) -> None:
-    """As two transactions on PostgreSQL may: both find nothing, and both want to write."""
+def test_a_row_of_a_concurrent_transaction_is_never_overwritten(units: SqlUnits[SqlShippingStore]) -> None:
+    # As on PostgreSQL, where two transactions can both find no row and both write one.
     order_id = new_order_id()
     with units.begin() as unit:
         unit.store.save(cancelled_shipment(order_id))

@@ -1,4 +1,4 @@
-"""What is a video and what is none, by the ffmpeg that the wheel ships."""
+"""What the ffmpeg of the wheel accepts as a video, and how it compresses one."""
 
 import subprocess
 from pathlib import Path
@@ -21,14 +21,14 @@ def picture(file: Path) -> None:
     subprocess.run([*command, "-f", "image2", "-c:v", "png", str(file)], check=True, timeout=30)  # noqa: S603 - the wheel's ffmpeg
 
 
-def test_a_video_is_made_smaller_and_stays_as_long(video: Path, tmp_path: Path) -> None:
-    told: list[int] = []
+def test_a_compressed_video_is_smaller_and_as_long(video: Path, tmp_path: Path) -> None:
+    percents: list[int] = []
 
-    Ffmpeg().compress(video, tmp_path / "small.mp4", told.append)
+    Ffmpeg().compress(video, tmp_path / "small.mp4", percents.append)
 
     assert (tmp_path / "small.mp4").stat().st_size < video.stat().st_size
     assert Ffmpeg().duration_s(tmp_path / "small.mp4") == pytest.approx(2.0, abs=0.2)
-    assert told == sorted(told) != []
+    assert percents == sorted(percents) != []
     assert list(tmp_path.iterdir()) == [tmp_path / "small.mp4"]
 
 
@@ -41,7 +41,7 @@ def test_a_playlist_does_not_lead_to_another_file(video: Path, tmp_path: Path) -
             Ffmpeg().duration_s(tmp_path / name)
 
 
-def test_a_picture_a_text_and_nothing_are_no_videos(tmp_path: Path) -> None:
+def test_pictures_texts_and_empty_files_are_not_videos(tmp_path: Path) -> None:
     picture(tmp_path / "picture")
     (tmp_path / "text").write_text("hello\n" * 100)
     (tmp_path / "nothing").touch()
@@ -51,7 +51,7 @@ def test_a_picture_a_text_and_nothing_are_no_videos(tmp_path: Path) -> None:
             Ffmpeg().duration_s(tmp_path / name)
 
 
-def test_what_the_progress_raises_stops_the_work(video: Path, tmp_path: Path) -> None:
+def test_an_error_of_the_progress_callback_stops_the_compression(video: Path, tmp_path: Path) -> None:
     def stop(_percent: int) -> None:
         raise InterruptedError
 
@@ -59,7 +59,7 @@ def test_what_the_progress_raises_stops_the_work(video: Path, tmp_path: Path) ->
         Ffmpeg().compress(video, tmp_path / "small.mp4", stop)
 
 
-def test_a_place_that_cannot_be_written_is_a_fault(video: Path, tmp_path: Path) -> None:
+def test_an_unwritable_target_is_a_fault(video: Path, tmp_path: Path) -> None:
     into = tmp_path / "small.mp4"
     into.mkdir()
 
@@ -67,13 +67,13 @@ def test_a_place_that_cannot_be_written_is_a_fault(video: Path, tmp_path: Path) 
         Ffmpeg().compress(video, into, lambda _: None)
 
 
-def test_the_storage_is_whatever_fsspec_knows(video: Path, tmp_path: Path) -> None:
+def test_the_storage_is_any_file_system_of_fsspec(video: Path, tmp_path: Path) -> None:
     assert Storage("memory://videos").store(video, "v.mp4") == "memory:///videos/v.mp4"
     assert Storage(f"file://{tmp_path}/new").store(video, "v.mp4") == f"file://{tmp_path}/new/v.mp4"
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["v.mp4"]
 
 
-def test_a_storage_that_does_not_take_it_is_a_fault(video: Path, tmp_path: Path) -> None:
+def test_a_storage_that_rejects_the_file_is_a_fault(video: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(StorageFault):

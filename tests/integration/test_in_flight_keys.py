@@ -1,4 +1,4 @@
-"""One call holds a key. Without Redis nobody is turned away."""
+"""One request at a time holds a key. Without Redis no request is refused."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ async def keys_at(url: str) -> AsyncIterator[RedisInFlightKeys]:
         await keys.close()
 
 
-async def test_a_key_is_held_by_one_until_it_is_released(url: str) -> None:
+async def test_a_key_has_one_claim_until_it_is_released(url: str) -> None:
     key = uuid4().hex
     async with keys_at(url) as one, keys_at(url) as another:
         claim = await one.claim(key)
@@ -38,13 +38,13 @@ async def test_a_key_is_held_by_one_until_it_is_released(url: str) -> None:
         assert await another.claim(key)
 
 
-async def test_keys_do_not_hold_one_another(url: str) -> None:
+async def test_keys_are_independent(url: str) -> None:
     async with keys_at(url) as keys:
         assert await keys.claim(uuid4().hex)
         assert await keys.claim(uuid4().hex)
 
 
-async def test_a_claim_that_ran_out_does_not_free_the_next_one(url: str) -> None:
+async def test_an_expired_claim_does_not_release_the_next_one(url: str) -> None:
     key = uuid4().hex
     async with keys_at(url) as keys:
         assert await keys.claim(key)

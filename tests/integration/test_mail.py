@@ -1,4 +1,4 @@
-"""Mails on their way: a real SMTP server that takes them, refuses them, or is not there."""
+"""Mails are sent to a real SMTP server that accepts them, refuses them, or is away."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from tests.support.ports import free_port
 
 
 class Answering:
-    """Answers with one reply to whatever mail comes."""
+    """Answers every mail with the same reply."""
 
     def __init__(self, reply: str, mails: Mailbox) -> None:
         self._reply = reply
@@ -56,13 +56,15 @@ async def test_a_mail_arrives_as_it_was_written(mails: Mailbox) -> None:
 
 
 @pytest.mark.parametrize(("reply", "error"), [("451 later", MailFault), ("554 never", MailRefused)])
-async def test_a_refusal_is_told_from_a_fault(mails: Mailbox, reply: str, error: type[Exception]) -> None:
+async def test_a_permanent_reply_is_a_refusal_and_a_temporary_one_a_fault(
+    mails: Mailbox, reply: str, error: type[Exception]
+) -> None:
     async with answering(reply, mails) as server:
         with pytest.raises(error):
             await send(server)
 
 
-async def test_no_header_can_be_smuggled_in(mails: Mailbox) -> None:
+async def test_a_header_cannot_be_injected(mails: Mailbox) -> None:
     async with answering("250 OK", mails) as server:
         with pytest.raises(MailRefused):
             await send(server, "Hello\r\nBcc: everybody@example.com")
@@ -76,7 +78,7 @@ async def test_a_server_that_is_away_is_a_fault() -> None:
 
 
 def test_the_newest_mails_are_kept_and_come_first(tmp_path: Path) -> None:
-    mails = Mailbox(tmp_path / "mail", kept=3)
+    mails = Mailbox(tmp_path / "mail", max_mails=3)
     for number in range(12):
         mails.add(f"To: ana@example.com\nSubject: {number}\n\nbody\n".encode())
 

@@ -1,4 +1,4 @@
-"""Customers hear how their orders ended: in both styles, once, and also when the message about it was lost."""
+"""Customers get one mail when their order ends: in both styles, and also when the event about it was lost."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from adapters.sql.migrations import migrate
 from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder
 from domain.ids import CustomerId, OrderId
 from domain.order import OrderOutcome, OrderStatus, Reason, SagaStyle
-from estate.order_mails import LATELY, EstateOrderMails, MissedOrderEnds
+from estate.order_mails import LOOK_BACK, MissedOrderMails, OrderMails
 from estate.task_outbox import TaskOutbox
 from processes.order_mails import GROUP
 from runtime.settings import Settings
@@ -46,7 +46,7 @@ LOOKED = "looked for missed mails"
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """Its orders end without anybody being told, and nobody takes its mails from Redis."""
+    """Its orders end without an event, and its mails stay in the task outbox."""
 
     choreography: Choreography
     database: Database
@@ -64,7 +64,7 @@ class Shop:
     def ended(
         self, customer_id: str, style: SagaStyle = ORCHESTRATED, *, ago: timedelta = NOW, refused: bool = False
     ) -> OrderId:
-        """Place an order, so long ago, that ends at once."""
+        """Place an order, `ago` in the past, that ends at once."""
         orders, clock = self.choreography.services.orders, self.choreography.clock
         request = replace(a_request((SKU, 2)), customer_id=CustomerId(customer_id))
         order_id = request.order_id
@@ -78,22 +78,23 @@ class Shop:
         clock.ahead = NOW
         return order_id
 
-    def promised(self, customer: User) -> list[str]:
-        """The subjects of the customer's mails but the welcome."""
+    def mails_of(self, customer: User) -> list[str]:
+        """Return the subjects of the customer's mails in the outbox, without the welcome mail."""
         tasks = Estate(self.database, lambda: utc_now() + DAY).due(10_000)
         mails = [task.arguments for task in tasks if task.arguments[0] == customer.email]
         return sorted(subject for _, subject, _ in mails if subject != "Welcome!")
 
-    def await_promised(self, customer: User, *subjects: str) -> None:
-        eventually(lambda: self.promised(customer) == sorted(subjects), f"{customer.email} has {subjects}", 30.0)
+    def await_mails(self, customer: User, *subjects: str) -> None:
+        eventually(lambda: self.mails_of(customer) == sorted(subjects), f"{customer.email} has {subjects}", 30.0)
 
-    def look_for_missed(self, *, at_once: int = 2) -> None:
+    def look_for_missed(self, *, page: int = 2) -> None:
         settings = Settings(redis_url=SecretStr(self.settings["redis_url"]))
-        handing_over = TaskOutbox(settings, self.estate, lambda _: None)
-        mails = EstateOrderMails(
-            orders=self.choreography.services.orders, estate=self.estate, handing_over=handing_over
+        mails = OrderMails(
+            orders=self.choreography.services.orders,
+            estate=self.estate,
+            task_outbox=TaskOutbox(settings, self.estate, lambda _: None),
         )
-        MissedOrderEnds(mails, utc_now, at_once=at_once).promise_mails(threading.Event())
+        MissedOrderMails(mails, utc_now, page=page).add(threading.Event())
 
 
 @pytest.fixture
@@ -112,20 +113,20 @@ def processes(shop: Shop, tmp_path: Path) -> Iterator[ServiceProcesses]:
         yield processes
 
 
-def await_said(process: ServiceProcess, text: str) -> None:
+def await_log(process: ServiceProcess, text: str) -> None:
     def look() -> bool:
         assert process.process.poll() is None, process.log.read_text()[-2_000:]
         return text in process.log.read_text()
 
-    eventually(look, f"the process says: {text}", 30.0)
+    eventually(look, f"the process logs: {text}", 30.0)
 
 
-def test_a_mail_whose_message_was_lost_is_promised_when_the_process_is_started_again(
+def test_a_mail_whose_event_was_lost_is_added_when_the_process_restarts(
     shop: Shop, processes: ServiceProcesses
 ) -> None:
     customer = shop.customer()
     first = processes.start("order-mails")
-    await_said(first, LOOKED)
+    await_log(first, LOOKED)
     assert first.stop() == 0
 
     for style in SagaStyle:
@@ -133,15 +134,15 @@ def test_a_mail_whose_message_was_lost_is_promised_when_the_process_is_started_a
         shop.ended(customer.user_id, style, refused=True)
     again = processes.start("order-mails")
 
-    shop.await_promised(customer, CONFIRMED, CONFIRMED, CANCELLED, CANCELLED)
-    await_said(again, LOOKED)
+    shop.await_mails(customer, CONFIRMED, CONFIRMED, CANCELLED, CANCELLED)
+    await_log(again, LOOKED)
     assert again.stop() == 0
 
 
-def test_an_end_that_is_heard_is_one_mail_however_often_it_is_told(
+def test_an_outcome_event_that_is_delivered_twice_is_one_mail(
     shop: Shop, processes: ServiceProcesses, broker: Broker
 ) -> None:
-    await_said(processes.start("order-mails"), LOOKED)
+    await_log(processes.start("order-mails"), LOOKED)
     customer = shop.customer()
     confirmed = shop.ended(customer.user_id, CHOREOGRAPHED)
     cancelled = shop.ended(customer.user_id, ORCHESTRATED, refused=True)
@@ -150,55 +151,55 @@ def test_an_end_that_is_heard_is_one_mail_however_often_it_is_told(
     outcome = OrderOutcome(order_id=cancelled, status=OrderStatus.CANCELLED, reason=Reason.PAYMENT_DECLINED)
     with closing(EventProducer(broker.connection.producer)) as producer:
         producer.send(order_end_event(outcome))
-    shop.await_promised(customer, CONFIRMED, CANCELLED)
+    shop.await_mails(customer, CONFIRMED, CANCELLED)
 
     for order_id, topic in ((confirmed, "orders"), (cancelled, SAGA_OUTCOMES)):
-        (told,) = messages_of(broker.bootstrap, order_id, topic)
-        await_read(broker.bootstrap, GROUP, send_again(broker.bootstrap, [told]))
-    assert shop.promised(customer) == [CANCELLED, CONFIRMED]
+        (message,) = messages_of(broker.bootstrap, order_id, topic)
+        await_read(broker.bootstrap, GROUP, send_again(broker.bootstrap, [message]))
+    assert shop.mails_of(customer) == [CANCELLED, CONFIRMED]
 
 
-def test_a_database_that_is_away_is_waited_for(shop: Shop, processes: ServiceProcesses) -> None:
+def test_missed_mails_wait_for_a_database_that_is_away(shop: Shop, processes: ServiceProcesses) -> None:
     customer = shop.customer()
     shop.ended(customer.user_id)
 
     with locked(shop.settings["estate_database_url"]):
         process = processes.start("order-mails")
-        await_said(process, "missed mails wait for a database")
-        assert shop.promised(customer) == []
+        await_log(process, "missed mails wait for a database")
+        assert shop.mails_of(customer) == []
 
-    shop.await_promised(customer, CONFIRMED)
+    shop.await_mails(customer, CONFIRMED)
     assert process.stop() == 0
 
 
 @pytest.mark.parametrize("down_for", [NOW, DAY / 2], ids=["restarted at once", "down all night"])
-def test_orders_that_ended_before_the_last_hour_of_business_are_not_looked_at(shop: Shop, down_for: timedelta) -> None:
+def test_orders_that_ended_before_the_last_hour_of_business_are_skipped(shop: Shop, down_for: timedelta) -> None:
     late, long_ago = shop.customer(), shop.customer()
     shop.ended("has no account", ago=down_for)
-    shop.ended(late.user_id, ago=down_for + LATELY + PENDING_DEADLINE - MINUTE)
-    shop.ended(long_ago.user_id, ago=down_for + LATELY + PENDING_DEADLINE + MINUTE)
+    shop.ended(late.user_id, ago=down_for + LOOK_BACK + PENDING_DEADLINE - MINUTE)
+    shop.ended(long_ago.user_id, ago=down_for + LOOK_BACK + PENDING_DEADLINE + MINUTE)
 
     shop.look_for_missed()
 
-    assert (shop.promised(late), shop.promised(long_ago)) == ([CONFIRMED], [])
+    assert (shop.mails_of(late), shop.mails_of(long_ago)) == ([CONFIRMED], [])
 
 
-def test_an_order_whose_mail_may_be_forgotten_already_brings_none(shop: Shop) -> None:
+def test_an_order_whose_mail_may_be_deleted_already_gets_no_second_one(shop: Shop) -> None:
     customer = shop.customer()
     shop.ended(customer.user_id, ago=KEPT + MINUTE)
 
     shop.look_for_missed()
 
-    assert shop.promised(customer) == []
+    assert shop.mails_of(customer) == []
 
 
-def test_more_orders_than_one_page_are_looked_through(shop: Shop) -> None:
+def test_missed_mails_are_found_on_every_page(shop: Shop) -> None:
     customer = shop.customer()
     for _ in range(3):
         shop.ended("has no account")
         shop.ended(customer.user_id)
 
-    shop.look_for_missed(at_once=2)
-    shop.look_for_missed(at_once=3)
+    shop.look_for_missed(page=2)
+    shop.look_for_missed(page=3)
 
-    assert shop.promised(customer) == [CONFIRMED] * 3
+    assert shop.mails_of(customer) == [CONFIRMED] * 3

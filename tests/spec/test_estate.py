@@ -39,7 +39,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def middling(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Long enough to be caught at work, and short enough to be begun anew."""
+    """Long enough to be killed while it runs, and short enough to run again."""
     return make_video(tmp_path_factory.mktemp("video") / "middling.mkv", seconds=12, size="640x360")
 
 
@@ -52,7 +52,7 @@ def order_of(shop: Shop, customer: str, **changes: object) -> Json:
     return shop.prepared(SCENARIOS["ok"]) | {"customer_id": customer} | changes
 
 
-def test_a_new_user_is_welcomed_by_mail(estate: Estate, address: str) -> None:
+def test_a_new_user_gets_a_welcome_mail(estate: Estate, address: str) -> None:
     answer = estate.user("Ana", address)
 
     assert answer.status_code == httpx.codes.CREATED
@@ -77,7 +77,7 @@ def test_the_same_key_is_one_user_and_one_mail(estate: Estate, address: str) -> 
 
 
 @pytest.mark.parametrize("email", ["nobody", "a@b@c", "ana@exa mple.com", "ana@example.com\r\nBcc: all@example.com"])
-def test_what_is_no_address_is_refused(estate: Estate, email: str) -> None:
+def test_an_invalid_address_is_refused(estate: Estate, email: str) -> None:
     answer = estate.user("Ana", email)
 
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
@@ -85,7 +85,7 @@ def test_what_is_no_address_is_refused(estate: Estate, email: str) -> None:
 
 
 @pytest.mark.embedded("freezes the embedded Redis; tests/real/test_servers_away.py kills the real one")
-def test_with_redis_away_a_user_is_stored_at_once_and_welcomed_later(estate: Estate, address: str) -> None:
+def test_with_redis_away_a_user_is_stored_at_once_and_mailed_later(estate: Estate, address: str) -> None:
     redis = estate.stack.ready["processes"]["redis"]
     os.kill(redis, signal.SIGSTOP)
     try:
@@ -123,7 +123,7 @@ def test_a_video_is_compressed_and_stored(estate: Estate, short: Path, engine: s
 
 
 @pytest.mark.parametrize("engine", ["celery", "temporal"])
-def test_a_cancelled_video_is_given_up(estate: Estate, long: Path, engine: str) -> None:
+def test_a_cancelled_video_is_not_processed_any_further(estate: Estate, long: Path, engine: str) -> None:
     video_id = estate.uploaded(long, engine=engine)
     eventually(lambda: 0 < estate.video(video_id)["progress"] < 100, "it is under way", 60.0)
 
@@ -152,7 +152,7 @@ def test_a_video_survives_the_death_of_its_worker(estate: Estate, middling: Path
     assert video["attempts"] >= 2, video
 
 
-def test_an_upload_that_fails_is_tried_again(estate: Estate, short: Path) -> None:
+def test_a_failed_upload_to_the_storage_is_retried(estate: Estate, short: Path) -> None:
     storage = estate.stack.data / "storage"
     aside = storage.rename(storage.with_name("aside")) if storage.exists() else None
     storage.write_text("in the way")
@@ -182,7 +182,7 @@ def test_after_three_retries_a_video_has_failed(estate: Estate, short: Path) -> 
     assert "storage" in video["error"]
 
 
-def test_what_is_no_video_is_refused(estate: Estate, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_refused(estate: Estate, tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video, whatever its name says\n" * 100)
 
@@ -198,7 +198,9 @@ def test_a_video_that_is_too_large_is_refused(estate: Estate) -> None:
     assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
 
 
-def test_the_customer_is_told_that_the_order_is_confirmed(estate: Estate, shop: Shop, style: str, address: str) -> None:
+def test_the_customer_gets_a_mail_when_the_order_is_confirmed(
+    estate: Estate, shop: Shop, style: str, address: str
+) -> None:
     order_id = shop.place(order_of(shop, estate.customer(address)), style)
 
     mails = estate.await_mails(address, {"Welcome!", CONFIRMED})
@@ -207,7 +209,9 @@ def test_the_customer_is_told_that_the_order_is_confirmed(estate: Estate, shop: 
     assert any(order_id in mail["body"] for mail in mails)
 
 
-def test_the_customer_is_told_why_the_order_is_cancelled(estate: Estate, shop: Shop, style: str, address: str) -> None:
+def test_the_customer_gets_a_mail_with_the_reason_when_the_order_is_cancelled(
+    estate: Estate, shop: Shop, style: str, address: str
+) -> None:
     card = {"method": "card", "token": "tok_chargeDeclined"}
     shop.place(order_of(shop, estate.customer(address), payment=card), style)
 
@@ -228,7 +232,7 @@ def test_existing_callers_place_an_order_with_celery(estate: Estate, shop: Shop,
     assert len([m for m in estate.await_mails(address, {CONFIRMED}) if m["subject"] == CONFIRMED]) == 1
 
 
-def test_an_order_that_celery_places_may_be_refused(estate: Estate, shop: Shop) -> None:
+def test_an_order_that_celery_places_can_be_refused(estate: Estate, shop: Shop) -> None:
     order = order_of(shop, "somebody", payment={"method": "card", "token": "tok_chargeDeclined"})
 
     outcome = estate.call("twinsaga.place_order", order).get(timeout=30)
@@ -236,7 +240,7 @@ def test_an_order_that_celery_places_may_be_refused(estate: Estate, shop: Shop) 
     assert (outcome["status"], outcome["reason"]) == ("cancelled", "payment_declined")
 
 
-def test_an_order_that_is_none_fails_its_task(estate: Estate) -> None:
+def test_an_invalid_order_fails_its_task(estate: Estate) -> None:
     result = estate.call("twinsaga.place_order", {"customer_id": "somebody"})
 
     with pytest.raises(Exception, match=r"lines: Field required"):
@@ -251,7 +255,7 @@ def test_flower_shows_the_worker(estate: Estate) -> None:
 
 
 def ffmpegs(video_id: str) -> list[int]:
-    """Those that compress the video."""
+    """Return the ffmpeg processes that compress the video."""
     return [pid for pid, command in commands() if "ffmpeg" in command and video_id in command and "libx264" in command]
 
 

@@ -127,7 +127,7 @@ class Rig:
         starter, settlements = Starter(), Settlements()
         estate, _ = open_estate(settings)
         workflows = VideoWorkflows(settings)
-        handing_over = TaskOutbox(settings, estate, workflows.start)
+        task_outbox = TaskOutbox(settings, estate, workflows.start)
         control = ChoreographedControl(
             orders=published.orders,
             payments=published.payments,
@@ -141,8 +141,8 @@ class Rig:
             shipping=published.shipping,
             starter=starter,
             in_flight=in_flight,
-            accounts=EstateAccounts(estate=estate, handing_over=handing_over),
-            videos=EstateVideos(settings=settings, estate=estate, handing_over=handing_over, workflows=workflows),
+            accounts=EstateAccounts(estate=estate, task_outbox=task_outbox),
+            videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
             order_controls={SagaStyle.CHOREOGRAPHED: control},
             settlements=settlements,
             dead_letters=DeadLetterBox(KafkaConnection(bootstrap=NOWHERE)),

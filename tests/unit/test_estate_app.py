@@ -1,4 +1,7 @@
-"""The settings of the Celery app on which the safety of its tasks rests."""
+"""What the Celery app must be set to for its tasks to be safe, and what its worker must not load."""
+
+import subprocess
+import sys
 
 import pytest
 from celery import Celery
@@ -8,23 +11,36 @@ from estate.tasks import seconds_before_retry
 from runtime.settings import Settings
 from services.estate.task_names import HAND_OVER_TASKS, VIDEO_RETRIES
 
+LOAD_ALL_OF_THE_WORKER = """
+import sys
+from processes.celery_worker import estate_app
+from estate.task_context import TaskContexts
+from estate.video_workflows import VideoWorkflows
+from runtime.settings import Settings
+
+settings = Settings()
+estate_app(settings).finalize()
+TaskContexts(settings, VideoWorkflows(settings)).current()
+print(sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
 
 @pytest.fixture
 def app() -> Celery:
     return celery_app(Settings())
 
 
-def test_a_task_is_acknowledged_when_it_is_done_and_comes_again_when_its_child_dies(app: Celery) -> None:
+def test_a_task_is_acknowledged_after_it_ran_and_redelivered_if_its_child_dies(app: Celery) -> None:
     assert (app.conf.task_acks_late, app.conf.task_reject_on_worker_lost) == (True, True)
     assert app.conf.worker_prefetch_multiplier == 1
 
 
-def test_nothing_but_json_is_written_or_read(app: Celery) -> None:
+def test_tasks_and_results_are_json_only(app: Celery) -> None:
     assert (app.conf.task_serializer, app.conf.result_serializer) == ("json", "json")
     assert app.conf.accept_content == ["json"]
 
 
-def test_no_message_is_delivered_again_while_its_task_may_run_or_wait_for_its_retry(app: Celery) -> None:
+def test_no_message_is_redelivered_while_its_task_may_run_or_wait_for_its_retry(app: Celery) -> None:
     longest_wait = Settings().video_retry_base_seconds * 2 ** (VIDEO_RETRIES - 1)
 
     assert app.conf.broker_transport_options["visibility_timeout"] > app.conf.task_time_limit + longest_wait
@@ -34,5 +50,14 @@ def test_a_video_is_retried_after_one_two_and_four_minutes() -> None:
     assert [seconds_before_retry(Settings(), retries) for retries in range(VIDEO_RETRIES)] == [60, 120, 240]
 
 
-def test_beat_hands_over_what_was_promised(app: Celery) -> None:
+def test_beat_schedules_the_sweep_of_the_task_outbox(app: Celery) -> None:
     assert HAND_OVER_TASKS in {entry["task"] for entry in app.conf.beat_schedule.values()}
+
+
+def test_the_celery_worker_loads_no_web_framework() -> None:
+    command = [sys.executable, "-c", LOAD_ALL_OF_THE_WORKER]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - no shell
+
+    assert "'celery'" in loaded
+    assert "'temporalio'" in loaded
+    assert not [name for name in ("fastapi", "starlette", "uvicorn") if f"'{name}'" in loaded]

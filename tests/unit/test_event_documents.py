@@ -19,7 +19,7 @@ from choreography.picture import picture_of_the_choreography, table_of_the_polic
 from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, tag_of
 from domain.events import Event, OrderConfirmed, RecordedEvent
 from domain.ids import EventId, OrderId
-from estate.order_mails import END_TYPES
+from estate.order_mails import OUTCOME_TYPES
 from event_catalog.asyncapi import asyncapi_document
 from event_catalog.generate import EVENTS, ROOT, generated, published_schemas, write_documents
 from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER
@@ -147,7 +147,7 @@ def test_a_service_receives_what_it_has_policies_for(service: str) -> None:
 
 
 def test_those_who_mail_receive_the_ends_of_orders_of_both_styles() -> None:
-    assert received_by(serve_order_mails.GROUP) == set(product(serve_order_mails.TOPICS, END_TYPES))
+    assert received_by(serve_order_mails.GROUP) == set(product(serve_order_mails.TOPICS, OUTCOME_TYPES))
 
 
 def test_every_event_of_the_saga_is_sent_by_one_process_or_the_witness() -> None:

@@ -1,4 +1,4 @@
-"""Whatever order reserve, sell, release and restock come in, and however often: no piece appears or vanishes."""
+"""No piece appears or vanishes, for any order and any repetition of reserve, sell, release and restock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def check_stock(inventory: InventoryService, orders: list[Order], skus: list[Sku
 
 
 def counted(inventory: InventoryService, orders: list[Order], sku: Sku, status: ReservationStatus) -> int:
-    """All lines of an order count or none does."""
+    """Count all lines of an order, or none."""
     return sum(
         line.quantity
         for order in orders
@@ -97,7 +97,7 @@ def counted(inventory: InventoryService, orders: list[Order], sku: Sku, status: 
 
 
 def check_events(inventory: InventoryService, orders: list[Order]) -> None:
-    """A reservation is granted or refused, never both; and released means that it can be neither any more."""
+    """A reservation is granted or refused, never both, and neither of them after a release."""
     for order in orders:
         said = [type(recorded.event) for recorded in inventory.journal(order.order_id).events]
         assert len(said) == len(set(said))

@@ -54,7 +54,7 @@ def test_too_little_of_one_line_reserves_nothing_of_the_others(inventory: Invent
     assert pieces(inventory, LAMP) == (1, 0, 0)
 
 
-def test_a_refusal_stays_one_though_stock_comes_later(inventory: InventoryService) -> None:
+def test_a_refusal_is_final_even_if_stock_arrives_later(inventory: InventoryService) -> None:
     order = an_order((LAMP, 2))
     first = reserve(inventory, order)
     inventory.restock(LAMP, "Lamp", 50)
@@ -76,7 +76,7 @@ def test_releasing_twice_puts_the_pieces_back_once(inventory: InventoryService) 
     assert pieces(inventory) == (10, 0, 0)
 
 
-def test_a_release_that_comes_first_has_the_reservation_refused(inventory: InventoryService) -> None:
+def test_a_release_before_the_reservation_refuses_it(inventory: InventoryService) -> None:
     order = an_order((BOOK, 3))
     released = release(inventory, order.order_id)
 
@@ -97,7 +97,7 @@ def test_selling_twice_is_selling_once(inventory: InventoryService) -> None:
     assert pieces(inventory) == (7, 0, 3)
 
 
-def test_what_is_sold_is_not_released(inventory: InventoryService) -> None:
+def test_sold_pieces_are_not_released(inventory: InventoryService) -> None:
     order = an_order((BOOK, 3))
     reserve(inventory, order)
     inventory.sell(SellInventory(order_id=order.order_id))
@@ -107,7 +107,7 @@ def test_what_is_sold_is_not_released(inventory: InventoryService) -> None:
     assert pieces(inventory) == (7, 0, 3)
 
 
-def test_nothing_is_sold_that_was_not_reserved(inventory: InventoryService) -> None:
+def test_only_reserved_pieces_are_sold(inventory: InventoryService) -> None:
     with pytest.raises(ImpossibleState):
         inventory.sell(SellInventory(order_id=new_order_id()))
 

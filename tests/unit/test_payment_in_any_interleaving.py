@@ -1,4 +1,4 @@
-"""Whatever runs at the same time as what, and dies wherever: our books and the gateway's agree at rest."""
+"""Our books and the gateway's agree at rest, for any interleaving of commands and any crash."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -30,7 +30,7 @@ COMMANDS = ("charge", "charge", "settle", "abort", "refund")
 
 
 class PausingGateway:
-    """The simulated gateway; before each call and after it somebody else may go on."""
+    """The simulated gateway, with a switch to another command before and after each call."""
 
     def __init__(self, gateway: SimulatedGateway, interleaving: Interleaving) -> None:
         self._gateway = gateway
@@ -56,7 +56,7 @@ class PausingGateway:
 
 
 def until_it_succeeds(command: Callable[[bool], object]) -> Callable[[], None]:
-    """Repeat what faults or dies, as both styles do. The last attempts are an operator's."""
+    """Repeat a command that faults or crashes, as both styles do. The last attempts are by an operator."""
 
     def run() -> None:
         for attempt in range(PATIENCE):
@@ -77,7 +77,7 @@ def command_named(name: str, payments: PaymentService, order: Order) -> Callable
         return payments.refund(RefundPayment(order_id=order_id, reason=Reason.OUT_OF_STOCK, asked_by_operator=asked))
 
     def abort(asked: bool) -> object:
-        if asked:  # an abort whose refund keeps failing ends as a refund that an operator asks for
+        if asked:  # an abort whose refund keeps failing ends as a refund by an operator
             refund(asked)
         return payments.abort(AbortPayment(order_id=order_id, reason=Reason.TIMED_OUT))
 

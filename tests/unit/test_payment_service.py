@@ -89,7 +89,7 @@ def test_a_faulting_charge_is_counted_and_then_succeeds(payments: PaymentService
     assert done.last_error is not None
 
 
-def test_a_charge_whose_answer_was_lost_is_found_by_its_repetition(payments: PaymentService) -> None:
+def test_a_retry_finds_the_charge_whose_answer_was_lost(payments: PaymentService) -> None:
     order = an_order(token="tok_chargedThenTimeout")
     with pytest.raises(GatewayFault):
         charge(payments, order)
@@ -98,7 +98,7 @@ def test_a_charge_whose_answer_was_lost_is_found_by_its_repetition(payments: Pay
     assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
 
 
-def test_a_charge_whose_answer_was_lost_is_given_back_by_its_abort(payments: PaymentService) -> None:
+def test_an_abort_refunds_the_charge_whose_answer_was_lost(payments: PaymentService) -> None:
     order = an_order(token="tok_chargedThenTimeout")
     with pytest.raises(GatewayFault):
         charge(payments, order)
@@ -117,7 +117,7 @@ def test_refunding_twice_gives_the_money_back_once(payments: PaymentService) -> 
     assert len(payments.journal(order.order_id).events) == 2
 
 
-def test_a_refund_that_comes_first_has_the_charge_refused(payments: PaymentService) -> None:
+def test_a_refund_before_the_charge_refuses_it(payments: PaymentService) -> None:
     order = an_order()
     refund(payments, order)
 
@@ -148,7 +148,7 @@ def test_pix_waits_for_the_customer_and_is_settled_once(payments: PaymentService
     assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
 
 
-def test_pix_that_nobody_pays_expires(payments: PaymentService, clock: SettableClock) -> None:
+def test_unpaid_pix_expires(payments: PaymentService, clock: SettableClock) -> None:
     order = an_order(pix=True)
     charge(payments, order)
     assert payments.expired(10) == []
@@ -159,7 +159,7 @@ def test_pix_that_nobody_pays_expires(payments: PaymentService, clock: SettableC
     assert payments.expired(10) == []
 
 
-def test_pix_that_is_paid_too_late_goes_back(payments: PaymentService) -> None:
+def test_pix_that_is_paid_too_late_is_refunded(payments: PaymentService) -> None:
     order = an_order(pix=True)
     charge(payments, order)
     abort(payments, order)
@@ -172,7 +172,7 @@ def test_a_settlement_of_an_unknown_order_is_harmless(payments: PaymentService) 
     assert payments.settle(SettlePayment(order_id=new_order_id())) is None
 
 
-def test_money_that_came_is_not_aborted(payments: PaymentService) -> None:
+def test_a_captured_payment_is_not_aborted(payments: PaymentService) -> None:
     order = an_order()
     completed = charge(payments, order)
 

@@ -42,7 +42,7 @@ def test_an_address_without_a_carrier_is_refused(shipping: ShippingService) -> N
     assert schedule(shipping, order) == schedule(shipping, order)
 
 
-def test_cancelling_first_has_the_scheduling_refused(shipping: ShippingService) -> None:
+def test_a_cancellation_before_the_scheduling_refuses_it(shipping: ShippingService) -> None:
     order = an_order()
     cancel(shipping, order)
 
@@ -70,7 +70,7 @@ def test_a_scheduled_shipment_is_not_withdrawn(shipping: ShippingService) -> Non
     assert shipment.status is ShipmentStatus.SCHEDULED
 
 
-def test_withdrawing_first_has_the_scheduling_refused(shipping: ShippingService) -> None:
+def test_a_withdrawal_before_the_scheduling_refuses_it(shipping: ShippingService) -> None:
     order = an_order()
 
     assert withdraw(shipping, order) == ShippingCancelled(order_id=order.order_id, reason=Reason.CANCELLED_BY_CUSTOMER)

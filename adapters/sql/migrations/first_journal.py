@@ -1,4 +1,4 @@
-"""The journal as the first revision of every service makes it. Later changes are revisions, never edits of this."""
+"""The journal as the first revision of each service creates it. After a release, changes are revisions of their own."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,6 +24,7 @@ def create_journal() -> None:
         sa.Column("handled_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("message_id", name="pk_inbox"),
     )
+    op.create_index("ix_inbox_handled_at", "inbox", ["handled_at"])
     _create_parked()
 
 
@@ -75,7 +76,3 @@ def _create_parked() -> None:
     )
     op.create_index("ix_parked_key_seq", "parked", ["key", "seq"])
     op.create_index("ix_parked_next_attempt_at", "parked", ["next_attempt_at"])
-
-
-def index_inbox_by_time() -> None:
-    op.create_index("ix_inbox_handled_at", "inbox", ["handled_at"])
