@@ -24,6 +24,7 @@ from tests.support.service_databases import Urls, postgres_databases
 from tests.support.waiting import eventually
 
 VARIABLE = "TWINSAGA_TEST_SERVERS"
+POSTGRES_URL = "TWINSAGA_TEST_POSTGRES_URL"
 SHORTEST_SESSION_MS = 6_000
 """Apache Kafka refuses a member with a shorter one, unless its `group.min.session.timeout.ms` says otherwise."""
 
@@ -104,4 +105,4 @@ def given_servers() -> GivenServers | None:
 def postgres_url() -> str | None:
     """Of a server and a role that may create databases, for tests that need no other server."""
     servers = given_servers()
-    return os.environ.get("TWINSAGA_TEST_POSTGRES_URL") or (servers.postgres if servers else None)
+    return os.environ.get(POSTGRES_URL) or (servers.postgres if servers else None)
