@@ -1,12 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock docs lint test test-real demo up clean
+.PHONY: help setup lock docs lint test test-workflows test-real demo up clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made
+AT_ONCE ?= 3
+QUICK_TESTS := tests/unit tests/architecture tests/contracts
 
 help: ## say what each target does
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make or update .venv from requirements.lock
 
@@ -30,8 +32,12 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## every check: lint, then all tests
-	$(BIN)/pytest
+test: lint ## every check: lint, the tests without servers, then all others (AT_ONCE=4: that many side by side)
+	$(BIN)/pytest -n 2 --dist loadgroup $(QUICK_TESTS)
+	$(BIN)/pytest -n $(AT_ONCE) --dist loadgroup tests $(addprefix --ignore=,$(QUICK_TESTS))
+
+test-workflows: $(STAMP) ## the workflows alone, on a Temporal that skips waiting times
+	$(BIN)/pytest -n 2 --dist loadgroup tests/workflows
 
 test-real: $(STAMP) ## the tests on real servers (QUICK=1: a part of them, LEAST=1: a minute of them)
 	tests/real/run $(if $(QUICK),quick,$(if $(LEAST),least))

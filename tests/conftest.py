@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
-    config.stash[_left_out] = Counter(left_out.values())
+    config.stash[_left_out].update(left_out.values())
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)
         for item in items:
@@ -44,14 +44,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """In a process of xdist: send the counts to the process that prints the summary."""
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["left_out"] = dict(session.config.stash[_left_out])
+        counts: Counter[str] = session.config.stash[_left_out]
+        output["left_out"] = dict(counts)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object | None) -> None:  # noqa: ANN401, ARG001 - xdist ships no public type
-    # Every process collects every test, so the counts of one of them are those of all.
+    # Every process collects every test, so their counts are the same.
     counts: Counter[str] = node.config.stash[_left_out]
-    counts |= Counter(getattr(node, "workeroutput", {}).get("left_out", {}))
+    for why, tests in getattr(node, "workeroutput", {}).get("left_out", {}).items():
+        counts[why] = tests
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
