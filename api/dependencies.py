@@ -159,6 +159,7 @@ class Dependencies:
     audit: Audit
     temporal_ui: TemporalUi
     controls: Controls | None = None
+    probe_deadline_s: float = 2.0
 
     @property
     def order_records(self) -> OrderService:

@@ -18,8 +18,6 @@ is asked to stop may be waiting for it."""
 
 Headers = Sequence[tuple[str, bytes]]
 
-_CONNECT_MS = 3_000
-_ANSWER_MS = 5_000
 _RECONNECT_MAX_MS = 1_000
 
 
@@ -31,16 +29,18 @@ class KafkaConnection:
     session_timeout_ms: int = 6_000
     fetch_max_wait_ms: int = 10
     security: KafkaSecurity = NO_SECURITY
+    connect_timeout_ms: int = 3_000
+    answer_timeout_ms: int = 5_000
 
     def producer(self) -> KafkaProducer:
         """Idempotent, so that a retry inside of it neither doubles nor reorders."""
         return connected(
             KafkaProducer,
-            **self._servers(_CONNECT_MS),
+            **self._servers(self.connect_timeout_ms),
             acks="all",
             enable_idempotence=True,
             linger_ms=0,
-            max_block_ms=_CONNECT_MS,
+            max_block_ms=self.connect_timeout_ms,
             request_timeout_ms=int(DELIVERY_TIMEOUT_S * 500),
             delivery_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
             max_request_size=4 * 1024 * 1024,
@@ -52,7 +52,7 @@ class KafkaConnection:
         """A member of the group that commits by hand and begins with the oldest message."""
         return connected(
             RestingConsumer,
-            **self._servers(_CONNECT_MS),
+            **self._servers(self.connect_timeout_ms),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -73,7 +73,7 @@ class KafkaConnection:
         """Belongs to no group and commits nothing: the caller assigns and seeks."""
         return connected(
             KafkaConsumer,
-            **self._servers(_ANSWER_MS),
+            **self._servers(self.answer_timeout_ms),
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # where retention has taken what was asked for
             max_poll_records=100_000,

@@ -30,7 +30,7 @@ _POLL_MS = 250
 _BATCH_S = 20.0
 """A batch that takes longer is given back unfinished, well before the group takes this member for dead."""
 
-_COMMIT_WITHIN_S = 0.25
+COMMIT_WITHIN_S = 0.25
 _COMMIT_DEADLINE_MS = 2_000
 _LEAVE_DEADLINE_MS = 1_000
 _AWAY = Backoff(first_s=0.1, longest_s=5.0)
@@ -46,12 +46,14 @@ class GroupMember:
         topics: Sequence[str],
         deliveries: Deciding,
         before_poll: Callable[[], None] = lambda: None,
+        commit_within_s: float = COMMIT_WITHIN_S,
     ) -> None:
         self._connection = connection
         self._group = group
         self._topics = sorted(topics)
         self._deliveries = deliveries
         self._before_poll = before_poll
+        self._commit_within_s = commit_within_s
         self._decided: dict[TopicPartition, int] = {}
         """Of the batch in hand: where the first message is that is not decided."""
         self._uncommitted: dict[TopicPartition, int] = {}
@@ -106,7 +108,7 @@ class GroupMember:
         for message in self._deliveries.decide(messages):
             partition = TopicPartition(message.topic, message.partition)
             if not self._uncommitted:
-                self._commit_at = time.monotonic() + _COMMIT_WITHIN_S
+                self._commit_at = time.monotonic() + self._commit_within_s
             self._decided[partition] = self._uncommitted[partition] = message.offset + 1
             self._retry_parked(consumer)
             if stop.is_set() or time.monotonic() - began > _BATCH_S:

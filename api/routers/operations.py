@@ -9,7 +9,6 @@ from api.schemas.operations import Alive, DependencyView, Readiness, VerdictView
 
 router = APIRouter(tags=["operations"])
 
-PROBE_DEADLINE_S = 2.0
 NOT_READY = 503
 
 
@@ -22,7 +21,7 @@ async def healthz() -> Alive:
 @router.get("/readyz", responses={NOT_READY: {"model": Readiness, "description": "Something does not answer"}})
 async def readyz(services: Injected, response: Response) -> Readiness:
     """Say of each dependency whether it answers."""
-    answers = await asyncio.gather(*(_asked(probe) for probe in services.probes))
+    answers = await asyncio.gather(*(_asked(probe, services.probe_deadline_s) for probe in services.probes))
     readiness = Readiness(
         ready=all(answer.answers for answer in answers),
         dependencies={probe.name: answer for probe, answer in zip(services.probes, answers, strict=True)},
@@ -52,9 +51,9 @@ def show_audit(services: Injected) -> VerdictView:
     )
 
 
-async def _asked(probe: Probe) -> DependencyView:
+async def _asked(probe: Probe, deadline_s: float) -> DependencyView:
     try:
-        async with asyncio.timeout(PROBE_DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             await probe.ask()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is no answer
         return DependencyView(answers=False, error=type(error).__name__)

@@ -30,31 +30,33 @@ from services.shipping.service import ShippingService
 from services.shipping.store import ShipmentStatus
 from workflows.order_saga import OrderSaga, workflow_id
 
-DEADLINE_S = 5.0
-RPC_DEADLINE = timedelta(seconds=DEADLINE_S)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratedControl:
     """Through the order's workflow."""
 
     temporal: Temporal
+    deadline_s: float = 5.0
+
+    @property
+    def _rpc_timeout(self) -> timedelta:
+        return timedelta(seconds=self.deadline_s)
 
     async def trying(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self.deadline_s):
                 return await steps_being_tried(await self._handle(order_id))
         except (*AWAY, WorkflowQueryFailedError):  # the order is shown all the same
             return {}
 
     async def cancel(self, order_id: OrderId) -> None:
         async with self._workflow_of(order_id) as workflow:
-            await workflow.execute_update(OrderSaga.cancel, id="cancel", rpc_timeout=RPC_DEADLINE)
+            await workflow.execute_update(OrderSaga.cancel, id="cancel", rpc_timeout=self._rpc_timeout)
 
     async def retry_compensation(self, order_id: OrderId, attention: str) -> None:
         episode = f"retry/{sha256(attention.encode()).hexdigest()}"  # it says since when the compensation fails
         async with self._workflow_of(order_id) as workflow:
-            await workflow.execute_update(OrderSaga.retry_compensation, id=episode, rpc_timeout=RPC_DEADLINE)
+            await workflow.execute_update(OrderSaga.retry_compensation, id=episode, rpc_timeout=self._rpc_timeout)
 
     @asynccontextmanager
     async def _workflow_of(self, order_id: OrderId) -> AsyncIterator[WorkflowHandle[OrderSaga, OrderOutcome]]:
@@ -63,7 +65,7 @@ class OrchestratedControl:
         A worker answers an update. Without one, whether it was heard stays unknown, so it has to bear repetition.
         """
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self.deadline_s):
                 yield await self._handle(order_id)
         except WorkflowUpdateFailedError as refused:
             raise NotPossibleNow(str(refused.cause)) from refused

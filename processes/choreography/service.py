@@ -14,7 +14,7 @@ from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letter_listener import DeadLettersHeard
 from adapters.kafka.dead_letters import DeadLetters
 from adapters.kafka.delivery import Delivery, Reaction, Reactions
-from adapters.kafka.group_consumer import GroupMember
+from adapters.kafka.group_consumer import COMMIT_WITHIN_S, GroupMember
 from adapters.kafka.message import Deciding
 from adapters.kafka.relay import Relay
 from adapters.kafka.settlements import SettlementsHeard
@@ -31,11 +31,15 @@ KNOWN_TYPES = frozenset(tag_of(event) for event in get_args(Event))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How often a parked message is tried and after which delays, and how often expired payments are looked for."""
+    """How often a parked message is tried and after which delays, and how often expired payments are looked for.
+
+    `commit_within_s`: maximum age of an uncommitted offset while messages keep coming.
+    """
 
     attempts: int = 8
     backoff: Backoff = field(default_factory=Backoff)
     sweep_every_s: float = 1.0
+    commit_within_s: float = COMMIT_WITHIN_S
 
 
 class ChoreographedService:
@@ -54,7 +58,9 @@ class ChoreographedService:
         if name == PAYMENT_SERVICE:
             deliveries = SettlementsHeard(deliveries)
         self._relay = Relay(consuming.outbox, connection)
-        self._member = GroupMember(connection, name, topics_read_by(name), deliveries, self._relay.give_way)
+        self._member = GroupMember(
+            connection, name, topics_read_by(name), deliveries, self._relay.give_way, patience.commit_within_s
+        )
         self._expiry = PixExpiry(consuming.service_for, patience.sweep_every_s) if name == PAYMENT_SERVICE else None
 
     def run(self, stop: threading.Event, joined: threading.Event) -> None:

@@ -1,10 +1,10 @@
 """When offsets are committed: for many messages at once, and before somebody else takes the partitions over."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from adapters.kafka import group_consumer as consumer
 from adapters.kafka.lag import GroupLag
 from domain.order import OrderStatus
 from tests.support.broker import Broker
@@ -37,10 +37,9 @@ def test_what_is_decided_is_committed_although_nothing_more_comes(choreography: 
 def test_what_is_decided_is_committed_before_others_take_over(
     choreography: Choreography,
     broker: Broker,
-    monkeypatch: pytest.MonkeyPatch,
     change: Callable[[Choreography, str], None],
 ) -> None:
-    monkeypatch.setattr(consumer, "_COMMIT_WITHIN_S", A_DAY_S)
+    choreography.patience = replace(choreography.patience, commit_within_s=A_DAY_S)
     play(choreography)
     assert not_committed(broker) == ORDERS
 

@@ -1,6 +1,7 @@
 """One stack for all spec tests of a process. After each test the books have to be right."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -11,7 +12,12 @@ from tests.support.stack import Stack, running_stack
 STYLES = ("orchestrated", "choreographed")
 
 
-@pytest.fixture(scope="session")
+def scope_of_stack(fixture_name: str, config: pytest.Config) -> Literal["package", "session"]:  # noqa: ARG001 - pytest's
+    """A stack on real servers ends before the next one begins, which empties their topics."""
+    return "package" if given_servers() else "session"
+
+
+@pytest.fixture(scope=scope_of_stack)
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     estate = {"video_retry_base_seconds": "0.2", "video_silent_seconds": "5", "max_video_bytes": str(30 << 20)}
     parked = {"parked_longest_delay_seconds": "1"}

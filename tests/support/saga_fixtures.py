@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,22 @@ async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
+@pytest.fixture
+def pix_expiry() -> timedelta | None:
+    """How long a customer may take to pay. A test that needs another time than that of production overrides it."""
+    return None
+
+
 @pytest_asyncio.fixture
 async def closed_shop(
-    environment: WorkflowEnvironment, at_steps: AtSteps, empty_databases: Path, tmp_path: Path
+    environment: WorkflowEnvironment,
+    at_steps: AtSteps,
+    empty_databases: Path,
+    tmp_path: Path,
+    pix_expiry: timedelta | None,
 ) -> AsyncIterator[SagaShop]:
-    """No worker runs yet."""
-    async with open_shop(environment, at_steps, copied(empty_databases, tmp_path)) as shop:
+    """A shop without a worker."""
+    async with open_shop(environment, at_steps, copied(empty_databases, tmp_path), pix_expiry) as shop:
         yield shop
 
 

@@ -180,7 +180,9 @@ class SagaShop:
 
 
 @asynccontextmanager
-async def open_shop(environment: WorkflowEnvironment, at_steps: AtSteps, urls: Urls) -> AsyncIterator[SagaShop]:
+async def open_shop(
+    environment: WorkflowEnvironment, at_steps: AtSteps, urls: Urls, pix_expiry: timedelta | None = None
+) -> AsyncIterator[SagaShop]:
     """Open it with stock and without a worker. Its services go by the time of the server."""
     loop = asyncio.get_running_loop()
 
@@ -195,7 +197,7 @@ async def open_shop(environment: WorkflowEnvironment, at_steps: AtSteps, urls: U
             search_attributes={attribute.name: keyword for attribute in attributes},
         )
     )
-    services = services_over(Databases.open(urls), clock, publish=False)
+    services = services_over(Databases.open(urls), clock, publish=False, pix_expiry=pix_expiry)
     try:
         shop = SagaShop(environment, services, at_steps, clock)
         await asyncio.to_thread(shop.stock)
