@@ -1,4 +1,4 @@
-"""One stack for all spec tests of a process. After each test the books have to be right."""
+"""One stack for all spec tests of a pytest process. The audit runs after each test."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -21,7 +21,7 @@ def scope_of_stack(fixture_name: str, config: pytest.Config) -> Literal["package
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     estate = {"video_retry_base_seconds": "0.2", "video_silent_seconds": "5", "max_video_bytes": str(30 << 20)}
     parked = {"parked_longest_delay_seconds": "1"}
-    # Slower, and it notices what would make a workflow differ in a replay; the other stacks of the tests run without.
+    # The sandbox is slower, and reports non-deterministic calls of workflows. The other stacks run without it.
     sandbox = {"workflow_sandbox": "true"}
     # Apache Kafka refuses members with a shorter session than its default.
     session = {} if given_servers() else {"session_timeout_ms": "3000"}

@@ -1,4 +1,4 @@
-"""The real app on real databases, with a Temporal that the test decides about."""
+"""The real API on real databases, with a stand-in for Temporal that the test controls."""
 
 import asyncio
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ class Starter:
 
 @dataclass(slots=True)
 class Settlements:
-    """Stands for the topic of the gateway's."""
+    """Stand-in for the topic of the gateway."""
 
     announced: list[OrderId] = field(default_factory=list)
     away: bool = False

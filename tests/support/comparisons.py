@@ -1,4 +1,4 @@
-"""A comparison made up by hand, to measure and to report."""
+"""A hand-made comparison, input for the measures and the report."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def after(seconds: float) -> datetime:
 
 
 def events(*types: str, every_s: float = 0.1) -> list[TimelineEvent]:
-    """One after the other, each caused by the one before."""
+    """A chain of events: each is caused by the previous one."""
     return [
         TimelineEvent(
             event_id=f"event-{number}",

@@ -27,7 +27,7 @@ def at_steps() -> AtSteps:
 
 @pytest_asyncio.fixture
 async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
-    """Skips waiting times. A module that needs none may override it with the real server."""
+    """The time-skipping test server. A module overrides this to use the development server."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(TEST_SERVER),
         data_converter=pydantic_data_converter,
@@ -40,7 +40,7 @@ async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest.fixture
 def pix_expiry() -> timedelta | None:
-    """How long a customer may take to pay. A test that needs another time than that of production overrides it."""
+    """Time limit of a pix payment. Override it to use another one than in production."""
     return None
 
 

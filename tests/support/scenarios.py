@@ -1,4 +1,4 @@
-"""Which scenario an order of the examples plays."""
+"""Find the scenario of an example order."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from domain.order import OrderStatus
 
 
 def scenario_of(order: Body, on_hand: Mapping[str, int]) -> Scenario:
-    """The scenario that an order plays, given the pieces on hand by SKU. It reads the order, never an outcome."""
+    """Return the scenario of an order, given the pieces on hand by SKU. Reads the order only, not its outcome."""
     lines = _objects(order["lines"])
     if any(line["sku"] not in on_hand for line in lines):
         return SCENARIOS["unknown_sku"]

@@ -1,4 +1,4 @@
-"""Wait until something has happened."""
+"""Wait for a condition."""
 
 import asyncio
 import time
@@ -9,7 +9,10 @@ T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0, every_s: float = 0.02) -> T:
-    """Return the first answer of `look` that is neither None nor False; say what was awaited when none comes."""
+    """Call `look` until it returns neither None nor False, and return that.
+
+    Raises AssertionError with `what` when the deadline passes first.
+    """
     end = time.monotonic() + deadline_s
     while True:
         found = look()
@@ -22,7 +25,7 @@ def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0
 
 
 async def soon(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], deadline_s: float = 30.0) -> T:
-    """Return the first answer that is wanted; the last one is in the error if none is."""
+    """Call `look` until `wanted` accepts its result, and return that. The error names the last result."""
     end = time.monotonic() + deadline_s
     while True:
         found = await look()
