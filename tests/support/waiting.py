@@ -8,10 +8,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+LONGEST_PAUSE_S = 0.1
+
+
 def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0, every_s: float = 0.02) -> T:
     """Call `look` until it returns neither None nor False, and return that.
 
-    Raises AssertionError with `what` when the deadline passes first.
+    The pause between calls grows from `every_s`: polling the API 50 times a second would take half a core from the
+    system that is waited for. Raises AssertionError with `what` when the deadline passes first.
     """
     end = time.monotonic() + deadline_s
     while True:
@@ -22,6 +26,7 @@ def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0
             message = f"not within {deadline_s:.0f} s: {what}"
             raise AssertionError(message)
         time.sleep(every_s)
+        every_s = max(every_s, min(1.2 * every_s, LONGEST_PAUSE_S))
 
 
 async def soon(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], deadline_s: float = 30.0) -> T:
