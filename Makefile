@@ -1,9 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock docs lint test test-real demo up clean
+.PHONY: help setup lock docs lint test test-workflows test-real demo up clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made
+AT_ONCE ?= 3
+QUICK_TESTS := tests/unit tests/architecture tests/contracts
 PIP_INSTALL := $(BIN)/pip install --disable-pip-version-check
 # On a terminal pip prints a line and a progress bar for each package; elsewhere it is quiet.
 PIP_OUTPUT := $(shell [ -t 2 ] || echo --quiet)
@@ -36,8 +38,12 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## every check: lint, then all tests
-	$(BIN)/pytest
+test: lint ## every check: lint, the tests without servers, then all others (AT_ONCE=4: that many side by side)
+	$(BIN)/pytest -n 2 --dist loadgroup $(QUICK_TESTS)
+	$(BIN)/pytest -n $(AT_ONCE) --dist loadgroup tests $(addprefix --ignore=,$(QUICK_TESTS))
+
+test-workflows: $(STAMP) ## the workflows alone, on a Temporal that skips waiting times
+	$(BIN)/pytest -n 2 --dist loadgroup tests/workflows
 
 test-real: $(STAMP) ## the tests on real servers, started without Docker (QUICK=1: five minutes of them)
 	tests/real/run $(if $(QUICK),quick)

@@ -227,6 +227,7 @@ class Dependencies:
     audit: Callable[[], Verdict]
     temporal_ui: TemporalUi
     controls: Controls | None = None
+    probe_deadline_s: float = 2.0
 
     @property
     def order_records(self) -> OrderService:

@@ -1,39 +1,90 @@
-"""Which tests run on which servers: the embedded ones, or those that TWINSAGA_TEST_SERVERS names."""
+"""Which tests run where, and how they are distributed when several processes run them (`pytest -n 3 --dist loadgroup`).
+
+Tests run on the embedded engines, or on the servers that TWINSAGA_TEST_SERVERS names.
+"""
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.real_servers import VARIABLE, given_servers
+from tests.support.real_servers import POSTGRES_URL, VARIABLE, given_servers, postgres_url
 
-REAL = Path(__file__).with_name("real")
+TESTS = Path(__file__).parent
+REAL = TESTS / "real"
+NO_POSTGRES = f"a contract on PostgreSQL, {POSTGRES_URL} is not set"
+NO_SERVERS = f"{VARIABLE} is not set; see `make test-real`"
+
+LONG_FILES = ("spec/test_bench.py", "spec/test_compare.py", "chaos", "spec", "integration/bridges", "browser", "expiry")
+"""They begin first, so that no process still runs a long one when the others have nothing left."""
+
 _left_out = pytest.StashKey[Counter[str]]()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_left_out] = Counter()
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out = {item: why for item in items if (why := _why_not_here(item))}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
-    config.stash[_left_out] = Counter(left_out.values())
+    config.stash[_left_out].update(left_out.values())
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
+        for item in items:
+            # A file shares its servers, so one process runs all of it.
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).as_posix()))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a process of xdist: send the counts to the process that prints the summary."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        counts: Counter[str] = session.config.stash[_left_out]
+        output["left_out"] = dict(counts)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:  # noqa: ANN401, ARG001 - xdist ships no public type
+    # Every process collects every test, so their counts are the same.
+    counts: Counter[str] = node.config.stash[_left_out]
+    for why, tests in getattr(node, "workeroutput", {}).get("left_out", {}).items():
+        counts[why] = tests
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    servers, left_out = given_servers(), config.stash.get(_left_out, Counter())
-    if servers is not None:
+    left_out = config.stash[_left_out]
+    if left_out[NO_POSTGRES]:
+        terminalreporter.section("PostgreSQL WAS NOT TESTED", red=True, bold=True)
+    if (servers := given_servers()) is not None:
         terminalreporter.section("on real servers")
         terminalreporter.line(f"PostgreSQL, Redis, Apache Kafka {servers.kafka} and Temporal {servers.temporal}")
-        for why, tests in left_out.most_common():
-            terminalreporter.line(f"left out: {tests}, {why}")
-    elif left_out:
+    elif left_out[NO_SERVERS]:
         terminalreporter.section("REAL SERVERS WERE NOT TESTED", red=True, bold=True)
-        for why, tests in left_out.most_common():
-            terminalreporter.line(f"left out: {tests}, {why}", red=True)
+    for why, tests in left_out.most_common():
+        terminalreporter.line(f"left out: {tests}, {why}", red=servers is None)
 
 
 def _why_not_here(item: pytest.Item) -> str | None:
+    if given_servers() is None and item.path.is_relative_to(REAL):
+        return NO_SERVERS
+    if _needs_postgres(item) and not postgres_url():
+        return NO_POSTGRES
     if given_servers() is None:
-        return f"{VARIABLE} is not set; see `make test-real`" if item.path.is_relative_to(REAL) else None
+        return None
     marker = item.get_closest_marker("embedded")
     return str(marker.args[0]) if marker else None
+
+
+def _needs_postgres(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and "postgres" in callspec.params.values()
+
+
+def _rank(item: pytest.Item) -> int:
+    place = item.path.relative_to(TESTS).as_posix()
+    return next((rank for rank, prefix in enumerate(LONG_FILES) if place.startswith(prefix)), len(LONG_FILES))

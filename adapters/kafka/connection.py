@@ -20,8 +20,6 @@ stopping may be waiting for it."""
 Headers = Sequence[tuple[str, bytes]]
 T = TypeVar("T", KafkaAdminClient, KafkaConsumer, KafkaProducer)
 
-_CONNECT_MS = 3_000
-_ANSWER_MS = 5_000
 _RECONNECT_MAX_MS = 1_000
 
 
@@ -33,16 +31,18 @@ class KafkaConnection:
     session_timeout_ms: int = 6_000
     fetch_max_wait_ms: int = 10
     security: KafkaSecurity = NO_SECURITY
+    connect_timeout_ms: int = 3_000
+    answer_timeout_ms: int = 5_000
 
     def producer(self) -> KafkaProducer:
         """Idempotent, so that a retry inside of it neither duplicates nor reorders records."""
         return _connected(
             KafkaProducer,
-            **self._servers(_CONNECT_MS),
+            **self._servers(self.connect_timeout_ms),
             acks="all",
             enable_idempotence=True,
             linger_ms=0,
-            max_block_ms=_CONNECT_MS,
+            max_block_ms=self.connect_timeout_ms,
             request_timeout_ms=int(DELIVERY_TIMEOUT_S * 500),
             delivery_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
             max_request_size=4 * 1024 * 1024,
@@ -54,7 +54,7 @@ class KafkaConnection:
         """A group member with manual commits that starts at the oldest message."""
         return _connected(
             RestingConsumer,
-            **self._servers(_CONNECT_MS),
+            **self._servers(self.connect_timeout_ms),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -75,7 +75,7 @@ class KafkaConnection:
         """A consumer without a group, which commits nothing: the caller assigns and seeks."""
         return _connected(
             KafkaConsumer,
-            **self._servers(_ANSWER_MS),
+            **self._servers(self.answer_timeout_ms),
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # if retention deleted the offset that the caller seeks
             max_poll_records=100_000,

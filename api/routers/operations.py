@@ -11,7 +11,6 @@ from services.audit.verdict import Violation
 
 router = APIRouter(tags=["operations"])
 
-PROBE_DEADLINE_S = 2.0
 NOT_READY = 503
 
 
@@ -49,7 +48,7 @@ async def healthz() -> Alive:
 @router.get("/readyz", responses={NOT_READY: {"model": Readiness, "description": "A dependency does not answer"}})
 async def readyz(services: Injected, response: Response) -> Readiness:
     """Report for each dependency whether it answers."""
-    answers = await asyncio.gather(*map(_probe, services.probes))
+    answers = await asyncio.gather(*(_probe(probe, services.probe_deadline_s) for probe in services.probes))
     readiness = Readiness(
         ready=all(answer.answers for answer in answers),
         dependencies={probe.name: answer for probe, answer in zip(services.probes, answers, strict=True)},
@@ -76,9 +75,9 @@ def show_audit(services: Injected) -> VerdictView:
     )
 
 
-async def _probe(probe: Probe) -> DependencyView:
+async def _probe(probe: Probe, deadline_s: float) -> DependencyView:
     try:
-        async with asyncio.timeout(PROBE_DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             await probe.ask()
     except Exception as error:  # noqa: BLE001 - any error means that the dependency does not answer
         return DependencyView(answers=False, error=type(error).__name__)

@@ -29,30 +29,32 @@ from services.shipping.service import ShippingService
 from services.shipping.store import ShipmentStatus
 from workflows.order_saga import OrderSaga, workflow_id
 
-DEADLINE_S = 5.0
-RPC_DEADLINE = timedelta(seconds=DEADLINE_S)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratedControl:
     temporal: Temporal
+    deadline_s: float = 5.0
+
+    @property
+    def _rpc_timeout(self) -> timedelta:
+        return timedelta(seconds=self.deadline_s)
 
     async def attempts_under_way(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self.deadline_s):
                 return await attempts_in(await self._handle(order_id))
         except (*AWAY, WorkflowQueryFailedError):  # the services' records show the order without them
             return {}
 
     async def cancel(self, order_id: OrderId) -> None:
         async with self._workflow_of(order_id) as workflow:
-            await workflow.execute_update(OrderSaga.cancel, id="cancel", rpc_timeout=RPC_DEADLINE)
+            await workflow.execute_update(OrderSaga.cancel, id="cancel", rpc_timeout=self._rpc_timeout)
 
     async def retry_compensation(self, order_id: OrderId, attention: Attention) -> None:
         # One update id per attention: Temporal drops the second of two requests about the same one.
         update_id = f"retry/{attention.step}/{attention.since.isoformat()}"
         async with self._workflow_of(order_id) as workflow:
-            await workflow.execute_update(OrderSaga.retry_compensation, id=update_id, rpc_timeout=RPC_DEADLINE)
+            await workflow.execute_update(OrderSaga.retry_compensation, id=update_id, rpc_timeout=self._rpc_timeout)
 
     @asynccontextmanager
     async def _workflow_of(self, order_id: OrderId) -> AsyncIterator[WorkflowHandle[OrderSaga, OrderOutcome]]:
@@ -61,7 +63,7 @@ class OrchestratedControl:
         A worker answers an update. Without a worker it may still be processed later, so it must be repeatable.
         """
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self.deadline_s):
                 yield await self._handle(order_id)
         except WorkflowUpdateFailedError as refused:
             raise NotPossibleNow(str(refused.cause)) from refused

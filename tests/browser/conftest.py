@@ -1,4 +1,4 @@
-"""A Chromium on the real stack."""
+"""Chromium with the page of a real stack."""
 
 import os
 import re
@@ -17,7 +17,7 @@ DEADLINE_MS = 60_000
 
 
 def chromium() -> str:
-    """Where the browser is: what the variable says, else the first on the path."""
+    """Return the path of the browser: from the variable, else the first one on PATH."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = os.environ.get(CHROMIUM) or next(filter(None, map(shutil.which, names)), None)
     if found is None:
@@ -27,7 +27,7 @@ def chromium() -> str:
     return found
 
 
-# Of the package, not of the session: while it is open, no other test of this thread can run an event loop.
+# Package scope, not session: while Playwright's sync API is open, no other test of the thread can run an event loop.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -63,7 +63,7 @@ def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The page, opened. It must not complain in its console; a test's last look is kept as a picture."""
+    """The opened page. Fails the test on errors in the console; saves a screenshot at the end."""
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -81,5 +81,5 @@ def counter(page: Page) -> Counter:
 
 
 def _is_complaint(kind: str, text: str) -> bool:
-    """The console also tells of refusals, and of connections that a test cuts. The page shows those itself."""
+    """Failed requests are excluded: tests provoke them, and the page shows them."""
     return kind == "error" and not text.startswith("Failed to load resource")

@@ -4,7 +4,7 @@ PostgreSQL runs where TWINSAGA_TEST_POSTGRES_URL names a server and a role that 
 TWINSAGA_TEST_SERVERS names all the servers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,34 +13,6 @@ from runtime.wiring import Databases, Services, services_over
 from tests.support.examples import SettableClock
 from tests.support.real_servers import postgres_url
 from tests.support.service_databases import Urls, copied, empty, migrated, postgres_databases, sqlite_urls
-
-POSTGRES_URL = "TWINSAGA_TEST_POSTGRES_URL"
-_left_out = pytest.StashKey[int]()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if postgres_url():
-        return
-    left_out = [item for item in items if _needs_postgres(item)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not _needs_postgres(item)]
-        config.stash[_left_out] = len(left_out)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    left_out = config.stash.get(_left_out, 0)
-    if left_out:
-        terminalreporter.section("PostgreSQL WAS NOT TESTED", red=True, bold=True)
-        terminalreporter.line(f"{left_out} contract tests are left out: {POSTGRES_URL} is not set", red=True)
-
-
-def _needs_postgres(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and "postgres" in getattr(item, "callspec", _NoParams).params.values()
-
-
-class _NoParams:
-    params: dict[str, Sequence[object]] = {}  # noqa: RUF012 - never written
 
 
 @pytest.fixture(scope="session")

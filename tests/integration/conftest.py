@@ -1,4 +1,4 @@
-"""A real Kafka-protocol broker (Tansu, from its wheel) on a port of its own. Reusable by every integration test."""
+"""A broker and the choreographed services for one test."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -15,7 +15,7 @@ from tests.support.service_databases import Urls, postgres_databases
 
 @pytest.fixture
 def partitions() -> int:
-    """How many each topic has. A test that needs another number overrides it."""
+    """Partitions per topic. Override it to use another number."""
     return 4
 
 
@@ -40,7 +40,7 @@ def given_databases() -> Iterator[Urls | None]:
 
 @pytest.fixture
 def choreography(tmp_path: Path, broker: Broker, given_databases: Urls | None) -> Iterator[Choreography]:
-    """Migrated databases and a stocked product; the services are not started."""
+    """Migrated databases and a stocked product. The services are not started."""
     choreography = Choreography(tmp_path, broker.connection, given_databases)
     try:
         choreography.stock()

@@ -19,7 +19,6 @@ from domain.commands import PlaceOrder
 from domain.ids import OrderId, new_order_id
 from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
 from embedded.binaries import temporal_binary
-from processes.api import order_control as conductors
 from processes.api.order_control import OrchestratedControl
 from processes.api.saga_starter import LATELY_S, Temporal, TemporalStarter
 from processes.saga_worker import start_sweep
@@ -137,14 +136,10 @@ async def test_an_order_whose_saga_does_not_run_cannot_be_cancelled(settings: Se
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_saga_that_no_worker_runs_is_away_and_not_refused(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(conductors, "DEADLINE_S", 0.3)
-    monkeypatch.setattr(conductors, "RPC_DEADLINE", timedelta(seconds=0.3))
+async def test_a_saga_that_no_worker_runs_is_away_and_not_refused(settings: Settings) -> None:
     temporal, order = temporal_of(settings), request()
     await start_saga(await temporal.client(), order, settings)
-    conductor = OrchestratedControl(temporal=temporal)
+    conductor = OrchestratedControl(temporal=temporal, deadline_s=1.0)
 
     with pytest.raises(EngineAway):
         await conductor.cancel(order.order_id)
@@ -152,11 +147,9 @@ async def test_a_saga_that_no_worker_runs_is_away_and_not_refused(
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_forgotten_order_gets_its_saga_and_one_whose_saga_was_terminated_its_end(
-    server: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    server: Client, settings: Settings
 ) -> None:
-    monkeypatch.setattr(start_sweep, "OLDER_THAN", timedelta(0))
-    monkeypatch.setattr(start_sweep, "EVERY_S", 0.05)
-    monkeypatch.setattr(start_sweep, "LONGEST_PAUSE_S", 0.05)
+    times = start_sweep.SweepTimes(every_s=0.05, older_than=timedelta(0), longest_pause_s=0.05)
     services = open_services(settings, publish=False)
     order = request()
     services.orders.place(PlaceOrder(request=order, style=SagaStyle.ORCHESTRATED, fingerprint="its body"))
@@ -168,7 +161,7 @@ async def test_a_forgotten_order_gets_its_saga_and_one_whose_saga_was_terminated
     async def is_cancelled() -> bool:
         return services.orders.find(order.order_id).status is OrderStatus.CANCELLED
 
-    sweeping = asyncio.create_task(start_sweep.sweep(server, services.orders, settings))
+    sweeping = asyncio.create_task(start_sweep.sweep(server, services.orders, settings, times))
     await eventually(runs, "the forgotten order's saga runs")
     assert not await is_cancelled()
     await saga.terminate("an operator gave it up")

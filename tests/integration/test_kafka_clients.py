@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from kafka.errors import KafkaError
 
-from adapters.kafka import connection
 from adapters.kafka.connection import KafkaConnection
 from tests.support.ports import free_port
 
@@ -30,12 +29,10 @@ def threads_and_files() -> tuple[set[threading.Thread], set[Path]]:
     ids=["producer", "consumer", "reader", "admin"],
 )
 def test_a_client_that_cannot_connect_leaves_no_thread_and_no_socket(
-    make: Callable[[KafkaConnection], object], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make: Callable[[KafkaConnection], object], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, logger="kafka")  # what it logs holds the error, whose frames hold the sockets
-    for deadline in ("_CONNECT_MS", "_ANSWER_MS"):
-        monkeypatch.setattr(connection, deadline, 200)
-    nowhere = KafkaConnection(bootstrap=f"127.0.0.1:{free_port()}")
+    nowhere = KafkaConnection(bootstrap=f"127.0.0.1:{free_port()}", connect_timeout_ms=200, answer_timeout_ms=200)
     threads, files = threads_and_files()
 
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""One stack on real servers, which the tests kill and start again by the script that started them."""
+"""One stack on real servers, which tests kill and restart with the script that started them."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The real servers, which the tests kill and start again by the script that started them."""
+"""Kill and restart the real servers with the script that started them."""
 
 import subprocess
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Servers:
         self._call("kill", name)
 
     def start(self, name: str) -> None:
-        """Return when it answers."""
+        """Return when the server answers."""
         self._call("up", name)
 
     def _call(self, verb: str, name: str) -> None:

@@ -1,22 +1,31 @@
-"""One embedded stack for all spec tests. After each of them the books have to be right."""
+"""One stack for all spec tests of a pytest process. The audit runs after each test."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
+from tests.support.real_servers import given_servers
 from tests.support.shop import Shop
 from tests.support.stack import Stack, running_stack
 
 STYLES = ("orchestrated", "choreographed")
 
 
-@pytest.fixture(scope="package")
+def scope_of_stack(fixture_name: str, config: pytest.Config) -> Literal["package", "session"]:  # noqa: ARG001 - pytest's
+    """A stack on real servers ends before the next one begins, which empties their topics."""
+    return "package" if given_servers() else "session"
+
+
+@pytest.fixture(scope=scope_of_stack)
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     estate = {"video_retry_base_seconds": "0.2", "video_silent_seconds": "5", "max_video_bytes": str(30 << 20)}
     parked = {"parked_longest_delay_seconds": "1"}
-    # Slower, and it notices what would make a workflow differ in a replay; the other stacks of the tests run without.
+    # The sandbox is slower, and reports non-deterministic calls of workflows. The other stacks run without it.
     sandbox = {"workflow_sandbox": "true"}
-    with running_stack(tmp_path_factory.mktemp("stack"), **estate, **parked, **sandbox) as stack:
+    # Apache Kafka refuses members with a shorter session than its default.
+    session = {} if given_servers() else {"session_timeout_ms": "3000"}
+    with running_stack(tmp_path_factory.mktemp("stack"), **estate, **parked, **sandbox, **session) as stack:
         yield stack
 
 

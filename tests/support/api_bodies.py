@@ -1,4 +1,4 @@
-"""Bodies that the API accepts, and one change to them at a time."""
+"""Valid request bodies, and copies with one value changed."""
 
 from copy import deepcopy
 from typing import Any

@@ -1,4 +1,4 @@
-"""The real app on real databases, with a Temporal that the test decides about."""
+"""The real API on real databases, with a stand-in for Temporal that the test controls."""
 
 import asyncio
 from collections.abc import Iterator

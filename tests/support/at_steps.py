@@ -1,4 +1,4 @@
-"""Lets a test act at the moment when a step begins, or has just had its effect."""
+"""Hooks before and after each activity, for tests."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ Act = Callable[[], Awaitable[object]]
 
 
 class AtSteps(ClientInterceptor, Interceptor):
-    """Stands around the real activities. `tries` counts the attempts of each."""
+    """Wraps the real activities. `tries` counts the attempts by activity."""
 
     def __init__(self) -> None:
         self.tries: dict[str, int] = defaultdict(int)
@@ -24,7 +24,7 @@ class AtSteps(ClientInterceptor, Interceptor):
         self._once[step, moment] = act
 
     def always(self, step: str, act: Act) -> None:
-        """Act before every attempt of the step. What `act` raises is the attempt's fault."""
+        """Run `act` before every attempt of the step. The attempt fails with what it raises."""
         self._always[step] = act
 
     def mended(self, step: str) -> None:

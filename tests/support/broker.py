@@ -23,7 +23,7 @@ def tansu_binary() -> Path:
 
 
 class Broker:
-    """Keeps its records in memory only: `restart` loses all of them."""
+    """Tansu with its records in memory: `stop` and `start` lose all of them."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
@@ -71,7 +71,7 @@ class Broker:
 
 
 class GivenBroker(Broker):
-    """Apache Kafka, emptied of all topics and groups when a test begins. It is not the tests' to stop."""
+    """Apache Kafka. `start` deletes all topics and groups; `stop` leaves the server running."""
 
     def __init__(self, servers: GivenServers) -> None:
         super().__init__(servers.file)
@@ -89,4 +89,4 @@ class GivenBroker(Broker):
         self._servers.forget_topics()
 
     def stop(self) -> None:
-        """Leave it running."""
+        """The server was not started by the tests."""

@@ -1,4 +1,4 @@
-"""The mail, the videos and the Celery callers of a running stack, from outside."""
+"""Client of a running stack for its mails, its videos and its Celery tasks."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Orders, products and a clock to test with."""
+"""Sample orders, products and messages, and a clock that a test sets."""
 
 from datetime import UTC, datetime, timedelta
 

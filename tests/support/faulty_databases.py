@@ -1,4 +1,4 @@
-"""A service's database that does not do what it is asked: it is kept busy by somebody else, or refuses a row."""
+"""Faults of a service's database: it is locked, or it rejects each change of a table."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from sqlalchemy import Engine, NullPool, create_engine, inspect, make_url
 
 @contextmanager
 def locked(url: str) -> Iterator[None]:
-    """Each write waits five seconds, and then faults.
+    """While locked, each write waits for five seconds and then fails.
 
     SQLite has one writer, so one that does nothing is enough. On PostgreSQL every table is locked.
     """
@@ -26,7 +26,7 @@ def locked(url: str) -> Iterator[None]:
 
 @contextmanager
 def refusing_changes(url: str, table: str) -> Iterator[None]:
-    """No row of the table can be changed: an integrity error, which no further attempt would mend."""
+    """Each change of a row of the table raises an integrity error, which a retry does not cure."""
     engine = _engine(url)
     if _on_postgres(engine):
         refuse = f"ALTER TABLE {table} ADD CONSTRAINT refuses CHECK (false) NOT VALID"

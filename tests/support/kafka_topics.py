@@ -1,4 +1,4 @@
-"""Looks at topics and groups from outside, with clients of its own."""
+"""Read and write topics, and read the offsets of groups, with clients that are not ours."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -42,7 +42,7 @@ def reading(bootstrap: str, *topics: str) -> Iterator[KafkaConsumer]:
 
 
 def messages_of(bootstrap: str, order_id: str, *topics: str) -> list[Message]:
-    """All records with the order's key, read from the beginning until the topics stay silent."""
+    """All records with the order's key, read from the beginning until no record comes for 0.9 s."""
     found: list[Message] = []
     with reading(bootstrap, *(topics or SAGA_TOPICS)) as consumer:
         silent = 0
@@ -68,7 +68,7 @@ def messages_of(bootstrap: str, order_id: str, *topics: str) -> list[Message]:
 def put(
     bootstrap: str, topic: str, value: bytes, key: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> dict[TopicPartition, int]:
-    """Publish one record as a stranger does; return the offset behind it."""
+    """Publish one record as another system would; return the offset after it."""
     encoded = [(name, text.encode()) for name, text in (headers or {}).items()]
     with closing(KafkaProducer(bootstrap_servers=bootstrap, acks="all")) as producer:
         stored = producer.send(topic, value=value, key=key, headers=encoded).get(timeout=20)
@@ -76,7 +76,7 @@ def put(
 
 
 def send_again(bootstrap: str, messages: list[Message]) -> dict[TopicPartition, int]:
-    """Publish the same records once more; return the offset behind the last of them by partition."""
+    """Publish the same records again; return the offset after the last one, by partition."""
     ends: dict[TopicPartition, int] = {}
     with closing(KafkaProducer(bootstrap_servers=bootstrap, acks="all")) as producer:
         for message in messages:
@@ -87,7 +87,7 @@ def send_again(bootstrap: str, messages: list[Message]) -> dict[TopicPartition, 
 
 
 def await_committed(bootstrap: str, group: str, ends: dict[TopicPartition, int]) -> None:
-    """Wait until the group has committed everything before these offsets, of the partitions that it reads."""
+    """Wait until the group has committed all records before these offsets, in the partitions that it consumes."""
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
 
         def look() -> bool:
@@ -98,7 +98,7 @@ def await_committed(bootstrap: str, group: str, ends: dict[TopicPartition, int])
 
 
 def await_read(bootstrap: str, group: str, ends: dict[TopicPartition, int]) -> None:
-    """Wait until the group, which reads all of these partitions, has committed everything before these offsets."""
+    """Wait until the group, which consumes all of these partitions, has committed all records before these offsets."""
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
 
         def look() -> bool:

@@ -23,7 +23,7 @@ class Scraped:
         ]
 
     def value(self, name: str, **labels: str) -> float | None:
-        """The sum of the samples that have these labels, None if there is none."""
+        """Return the sum of the samples with these labels, or None without a sample."""
         found = [value for has, value in self.samples(name) if labels.items() <= has.items()]
         return sum(found) if found else None
 

@@ -1,4 +1,4 @@
-"""What customers, operators and the gateway do to an order under way, over HTTP and Kafka."""
+"""Actions of customers, operators and the gateway on an order in progress, over HTTP and Kafka."""
 
 import json
 from uuid import uuid4
@@ -15,7 +15,7 @@ OUTCOMES, REQUESTS, SETTLEMENTS = "saga-outcomes", "order-requests", "payment-se
 
 
 def stuck_order(shop: Shop, style: str) -> str:
-    """Place an order whose address is refused, and whose money then cannot be given back."""
+    """Place an order whose address is refused and whose refund keeps failing; wait until it needs attention."""
     order = shop.prepared(SCENARIOS["undeliverable"])
     order_id = shop.place(order | {"payment": {"method": "card", "token": "tok_refundFails"}}, style)
     eventually(lambda: shop.order(order_id)["status"] == "needs_attention", "the order needs attention", 90.0)
@@ -55,7 +55,7 @@ def outcomes_of(stack: Stack, order_id: str) -> list[Message]:
 
 
 def settle(stack: Stack, order_id: str) -> None:
-    """Tell that the customer paid, as a gateway does that knows CloudEvents and neither our keys nor our tags."""
+    """Publish a settlement as an external gateway would: a CloudEvent without our key and tags."""
     headers = {
         "ce_specversion": "1.0",
         "ce_id": str(uuid4()),

@@ -24,13 +24,14 @@ from tests.support.service_databases import Urls, postgres_databases
 from tests.support.waiting import eventually
 
 VARIABLE = "TWINSAGA_TEST_SERVERS"
+POSTGRES_URL = "TWINSAGA_TEST_POSTGRES_URL"
 SHORTEST_SESSION_MS = 6_000
 """Apache Kafka refuses a member with a shorter one, unless its `group.min.session.timeout.ms` says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenServers:
-    """`redis` names no database."""
+    """`redis` is a URL without a database number."""
 
     file: Path
     postgres: str
@@ -51,7 +52,7 @@ class GivenServers:
 
     @contextmanager
     def emptied(self) -> Iterator[dict[str, str]]:
-        """Give the settings, without their prefix, of a stack that is alone on the servers."""
+        """Yield the settings (without their prefix) of a stack that has the servers to itself."""
         self.forget_topics()
         self.forget_keys()
         with postgres_databases(self.postgres) as urls:
@@ -69,7 +70,7 @@ class GivenServers:
                         admin.delete_groups(groups)
                     if topics:
                         admin.delete_topics(topics)
-                except KafkaError:  # a member that was killed is missed only when its session has timed out
+                except KafkaError:  # a killed member stays in its group until its session times out
                     return False
                 return not groups and not topics
 
@@ -102,6 +103,6 @@ def given_servers() -> GivenServers | None:
 
 
 def postgres_url() -> str | None:
-    """Of a server and a role that may create databases, for tests that need no other server."""
+    """Return the URL of a server and a role that may create databases, for tests that need PostgreSQL only."""
     servers = given_servers()
-    return os.environ.get("TWINSAGA_TEST_POSTGRES_URL") or (servers.postgres if servers else None)
+    return os.environ.get(POSTGRES_URL) or (servers.postgres if servers else None)

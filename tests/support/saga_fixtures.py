@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def at_steps() -> AtSteps:
 
 @pytest_asyncio.fixture
 async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
-    """Skips waiting times. A module that needs none may override it with the real server."""
+    """The time-skipping test server. A module overrides this to use the development server."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(TEST_SERVER),
         data_converter=pydantic_data_converter,
@@ -37,12 +38,22 @@ async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
+@pytest.fixture
+def pix_expiry() -> timedelta | None:
+    """Time limit of a pix payment. Override it to use another one than in production."""
+    return None
+
+
 @pytest_asyncio.fixture
 async def closed_shop(
-    environment: WorkflowEnvironment, at_steps: AtSteps, empty_databases: Path, tmp_path: Path
+    environment: WorkflowEnvironment,
+    at_steps: AtSteps,
+    empty_databases: Path,
+    tmp_path: Path,
+    pix_expiry: timedelta | None,
 ) -> AsyncIterator[SagaShop]:
-    """No worker runs yet."""
-    async with open_shop(environment, at_steps, copied(empty_databases, tmp_path)) as shop:
+    """A shop without a worker."""
+    async with open_shop(environment, at_steps, copied(empty_databases, tmp_path), pix_expiry) as shop:
         yield shop
 
 

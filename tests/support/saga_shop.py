@@ -1,4 +1,4 @@
-"""A shop whose orders are orchestrated: the real services on SQLite, under a Temporal that skips waiting times."""
+"""The real services on SQLite behind the order saga, on a Temporal server for tests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -131,7 +131,7 @@ class SagaShop:
 
     @asynccontextmanager
     async def time_passes(self) -> AsyncIterator[None]:
-        """Skip time, as Temporal otherwise does only while somebody waits for an outcome."""
+        """Skip time continuously. Without this, the server skips only while a client waits for a result."""
         passing = asyncio.create_task(self._pass_time())
         try:
             yield
@@ -150,7 +150,7 @@ class SagaShop:
         await eventually(look, f"{step} is tried {count} times")
 
     async def events_of(self, saga: Saga) -> list[str]:
-        """Say what the services recorded of the order, the oldest first."""
+        """Return the types of the order's recorded events, the oldest first."""
 
         def read() -> list[str]:
             s = self.services
@@ -171,7 +171,7 @@ class SagaShop:
 
     @contextmanager
     def away(self, database: Database, table: str) -> Iterator[None]:
-        """Nothing that needs the table works meanwhile."""
+        """Rename the table while the context is open: each use of it fails."""
         _rename(database, table, "elsewhere")
         try:
             yield
@@ -180,8 +180,10 @@ class SagaShop:
 
 
 @asynccontextmanager
-async def open_shop(environment: WorkflowEnvironment, at_steps: AtSteps, urls: Urls) -> AsyncIterator[SagaShop]:
-    """Open it with stock and without a worker. Its services go by the time of the server."""
+async def open_shop(
+    environment: WorkflowEnvironment, at_steps: AtSteps, urls: Urls, pix_expiry: timedelta | None = None
+) -> AsyncIterator[SagaShop]:
+    """Open a stocked shop without a worker. Its services use the clock of the server."""
     loop = asyncio.get_running_loop()
 
     def clock() -> datetime:
@@ -195,7 +197,7 @@ async def open_shop(environment: WorkflowEnvironment, at_steps: AtSteps, urls: U
             search_attributes={attribute.name: keyword for attribute in attributes},
         )
     )
-    services = services_over(Databases.open(urls), clock, publish=False)
+    services = services_over(Databases.open(urls), clock, publish=False, pix_expiry=pix_expiry)
     try:
         shop = SagaShop(environment, services, at_steps, clock)
         await asyncio.to_thread(shop.stock)

@@ -1,4 +1,4 @@
-"""Services of the choreography in processes of their own, as `twinsaga serve` runs them, which a test may kill."""
+"""The choreographed services as processes (`twinsaga serve`), which a test can kill."""
 
 import os
 import signal
@@ -33,13 +33,13 @@ class ServiceProcess:
         self.process.wait(STOP_DEADLINE_S)
 
     def stop(self) -> int:
-        """Ask it to leave; return its exit code."""
+        """Send SIGTERM; return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_DEADLINE_S)
 
 
 class ServiceProcesses:
-    """`settings` become TWINSAGA_* variables of all of them. Each has its files in the folder."""
+    """`settings` become TWINSAGA_* variables of each process. Logs and ready files go into the folder."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self._folder = folder
@@ -47,7 +47,7 @@ class ServiceProcesses:
         self._started: list[ServiceProcess] = []
 
     def start(self, name: str, **variables: str) -> ServiceProcess:
-        """Start one more process of the service, with more variables of the environment, and do not wait for it."""
+        """Start another process of the service with additional environment variables. Does not wait for it."""
         base = self._folder / f"{name}-{len(self._started)}"
         ready_file, log = base.with_suffix(".ready"), base.with_suffix(".log")
         environment = os.environ | self._environment | {"TWINSAGA_SERVE_READY_FILE": str(ready_file)} | variables

@@ -23,7 +23,7 @@ class Shop:
             self.client.put(f"/products/{sku}", json=body).raise_for_status()
 
     def prepared(self, scenario: Scenario) -> Json:
-        """Stock the scenario's products under SKUs of their own; return the order's body, without a style."""
+        """Stock the scenario's products under new SKUs; return the order's body, without a style."""
         run = f"{next(_runs)}-{uuid4().hex[:6]}"
         self.stock(scenario.products(run))
         return scenario.order(run)
@@ -67,7 +67,7 @@ class Shop:
         return verdict
 
     def assert_books_right(self) -> None:
-        """At rest the audit finds nothing. Effects that follow the end of an order (a sale) may take a moment."""
+        """Wait until the audit finds nothing: effects after the end of an order (a sale) may take a moment."""
 
         def look() -> bool:
             return bool(self.audit()["ok"])

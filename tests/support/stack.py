@@ -45,7 +45,7 @@ class Stack:
 
     @property
     def printed(self) -> str:
-        """What a user sees in the terminal."""
+        """The output in the user's terminal."""
         return self._log.read_text()
 
     @property
@@ -53,14 +53,14 @@ class Stack:
         return Path(self.ready["data"])
 
     def settings(self) -> Settings:
-        """What its processes have: where its databases are, above all."""
+        """The settings of its processes, such as the database URLs."""
         return Settings.model_validate({**self._settings, "data_dir": self.data})
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.ready["api"], timeout=20.0)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """Kill a process of the stack and wait until the supervisor has another one running in its place."""
+        """Kill a process of the stack and wait until the supervisor has replaced it."""
         before = self.ready["processes"][name]
         os.kill(before, how)
         eventually(lambda: self.ready["processes"].get(name, before) != before, f"{name} is restarted")
@@ -85,7 +85,7 @@ class Stack:
 
 @contextmanager
 def running_stack(folder: Path, *options: str, **settings: str) -> Iterator[Stack]:
-    """`settings` become TWINSAGA_* variables. With `--only` among the options the engines are the caller's business."""
+    """`settings` become TWINSAGA_* variables. With `--only` among the options, the caller provides the engines."""
     from tests.support.real_servers import given_servers  # noqa: PLC0415 - it waits with `eventually`
 
     servers = None if "--only" in options else given_servers()
@@ -120,7 +120,7 @@ def _running(folder: Path, options: Sequence[str], settings: Mapping[str, str]) 
 
 
 def runs(pid: int) -> bool:
-    """A zombie runs no more; who reaps it is not our concern."""
+    """Whether the process runs. A zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The Temporal servers of the tests: one that skips waiting times, and the development server."""
+"""Temporal for tests: the time-skipping test server and the development server."""
 
 import sysconfig
 from pathlib import Path
@@ -14,7 +14,7 @@ TEST_SERVER = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
 
 
 async def real_server(*interceptors: Interceptor) -> WorkflowEnvironment:
-    """Start the development server, which searches, versions and starts workflows as the test server does not."""
+    """Start the development server: it supports search, worker versions and eager starts; the test server does not."""
     return await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_binary(None),
         data_converter=pydantic_data_converter,

@@ -1,4 +1,4 @@
-"""A topic as somebody outside of the services sees it: every message in it, and a hand that puts in another one."""
+"""One topic, seen from outside the services: read all of its messages, publish another one."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -22,7 +22,7 @@ class Topic:
             producer.send(self.name, value=value, key=key, headers=list(headers)).get(timeout=10)
 
     def put_large(self, value: bytes, key: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
-        """As `put`, by a producer that knows no limit."""
+        """Like `put`, with a producer that accepts messages up to 64 MiB."""
         with closing(KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=64 * 1024 * 1024)) as producer:
             producer.send(self.name, value=value, key=key, headers=list(headers)).get(timeout=20)
 
@@ -31,7 +31,7 @@ class Topic:
         self.put(message.value, message.key, message.headers)
 
     def await_messages(self, count: int) -> list[ConsumerRecord]:
-        """Return all messages once there are so many."""
+        """Return all messages as soon as there are at least `count`."""
         with closing(KafkaConsumer(bootstrap_servers=self.bootstrap, fetch_max_wait_ms=10)) as consumer:
             partitions = consumer.partitions_for_topic(self.name) or ()
             consumer.assign([TopicPartition(self.name, number) for number in partitions])

@@ -1,4 +1,4 @@
-"""A Valkey server of the test's own."""
+"""A Valkey server for one test."""
 
 import socket
 import subprocess
@@ -13,7 +13,7 @@ from tests.support.waiting import eventually
 
 @contextmanager
 def running_valkey(folder: Path) -> Iterator[str]:
-    """Give the URL, database included."""
+    """Yield the URL, with the number of a database."""
     with PortReservations() as ports:
         port = ports.take("127.0.0.1")
         command = [redis_binary(None), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]

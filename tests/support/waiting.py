@@ -1,4 +1,4 @@
-"""Wait until something has happened."""
+"""Wait for a condition."""
 
 import asyncio
 import time
@@ -8,8 +8,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+LONGEST_PAUSE_S = 0.1
+
+
 def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0, every_s: float = 0.02) -> T:
-    """Return the first answer of `look` that is neither None nor False; say what was awaited when none comes."""
+    """Call `look` until it returns neither None nor False, and return that.
+
+    The pause between calls grows from `every_s`: polling the API 50 times a second would take half a core from the
+    system that is waited for. Raises AssertionError with `what` when the deadline passes first.
+    """
     end = time.monotonic() + deadline_s
     while True:
         found = look()
@@ -19,10 +26,11 @@ def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0
             message = f"not within {deadline_s:.0f} s: {what}"
             raise AssertionError(message)
         time.sleep(every_s)
+        every_s = max(every_s, min(1.2 * every_s, LONGEST_PAUSE_S))
 
 
 async def soon(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], deadline_s: float = 30.0) -> T:
-    """Return the first answer that is wanted; the last one is in the error if none is."""
+    """Call `look` until `wanted` accepts its result, and return that. The error names the last result."""
     end = time.monotonic() + deadline_s
     while True:
         found = await look()

@@ -10,7 +10,7 @@ from runtime.wiring import Databases, Services, services_over
 from tests.support.examples import SettableClock
 from tests.support.service_databases import copied, migrated, sqlite_urls
 
-# The same examples in every run: a failure in one place is a failure everywhere. A blob reproduces it alone.
+# The same examples in every run, so that a failure can be reproduced on any machine.
 settings.register_profile("repeatable", derandomize=True, print_blob=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 

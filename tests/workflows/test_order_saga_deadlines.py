@@ -70,10 +70,8 @@ async def test_a_step_in_our_own_database_is_given_up_too(
     await shop.assert_books_right()
 
 
-async def test_past_the_order_s_deadline_it_is_undone_whatever_it_waits_for(
-    shop: SagaShop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.payments.service.PIX_EXPIRY", ORDER_DEADLINE * 2)
+@pytest.mark.parametrize("pix_expiry", [ORDER_DEADLINE * 2])
+async def test_past_the_order_s_deadline_it_is_undone_whatever_it_waits_for(shop: SagaShop) -> None:
     saga = await shop.place(payment=Pix())
 
     outcome = await saga.outcome()

@@ -49,7 +49,7 @@ async def by_update(saga: Saga) -> None:
     """Return when Temporal has it: while a local activity runs, the saga hears of it a moment later."""
     asked = asyncio.create_task(saga.handle.execute_update(OrderSaga.cancel))
     _asked.add(asked)
-    await asyncio.wait([asked], timeout=0.2)
+    await asyncio.wait([asked], timeout=1.0)
 
 
 async def by_temporal(saga: Saga) -> None:

@@ -1,4 +1,4 @@
-"""One Temporal, one Valkey and one Celery worker for the folder; tests that kill a worker start their own."""
+"""One Temporal, one Valkey and one Celery worker per session. Tests that kill a worker start their own."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager

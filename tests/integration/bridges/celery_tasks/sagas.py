@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What the tasks of one test noted, and the gate that they wait at."""
+    """The notes that the tasks of one test wrote to Redis, and the gate that they wait at."""
 
     addresses: Addresses
     token: str
@@ -39,12 +39,12 @@ class Notes:
         return eventually(enough, f"the task of {self.token} has started {count} times", deadline_s)
 
     async def runs_begun(self, count: int) -> list[dict[str, Any]]:
-        """Leaves the event loop free for the Temporal worker of the test."""
+        """Like `await_runs`, without blocking the event loop of the test's Temporal worker."""
         return await asyncio.to_thread(self.await_runs, count)
 
     @property
     def peak(self) -> int:
-        """How many runs of the test there were at the same time, at most."""
+        """Maximum number of concurrent runs."""
         return max(int(run["at_once"]) for run in self.runs)
 
     def open_gate(self) -> None:
@@ -78,7 +78,7 @@ ActivityWorker = Callable[..., AbstractAsyncContextManager[Saga]]
 
 
 async def attempt_begun(handle: WorkflowHandle[Any, Any], attempt: int, *, cancelled: bool = False) -> None:
-    """The activity of the workflow has come to its `attempt`th attempt, and knows of its cancellation."""
+    """Wait for the `attempt`th attempt of the activity and, if `cancelled`, for the request to cancel it."""
     wanted = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED if cancelled else None
     async with asyncio.timeout(30):
         while True:
@@ -89,7 +89,7 @@ async def attempt_begun(handle: WorkflowHandle[Any, Any], attempt: int, *, cance
 
 
 async def kept_alive(handle: WorkflowHandle[Any, Any], *, attempt: int = 1, for_s: float = 0.0) -> None:
-    """The activity's `attempt` has begun, has gone through, and has had a sign of life `for_s` after its begin."""
+    """Wait for a heartbeat of the `attempt`th attempt, at least `for_s` seconds after its start."""
     async with asyncio.timeout(30):
         while True:
             pending = (await handle.describe()).raw_description.pending_activities
@@ -101,7 +101,7 @@ async def kept_alive(handle: WorkflowHandle[Any, Any], *, attempt: int = 1, for_
 
 
 async def activity_closed(addresses: Addresses, handle: WorkflowHandle[Any, Any]) -> None:
-    """The bridge knows that nobody waits for the task of this workflow any more."""
+    """Wait until the claim of the workflow's task is cancelled."""
     claims: Any = Redis.from_url(f"{addresses.redis}/2")
 
     def closed() -> bool:

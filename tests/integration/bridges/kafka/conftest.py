@@ -1,4 +1,4 @@
-"""A Temporal dev server and a broker of the tests' own, and the bridge between them."""
+"""A Temporal server, a broker, and the bridge between them, for one test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 async def _connected(server: TemporalServer) -> Client:
-    """Connect once the server is healthy, which is a moment after it listens."""
+    """Connect once the server is healthy: it listens before that."""
 
     async def attempt() -> Client | None:
         try:

@@ -26,7 +26,7 @@ from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, cloud_events
 
 
 class TemporalServer:
-    """Keeps its state in a file, so that it can be killed and started again."""
+    """The development server with its state in a file: it survives `kill` and `start`."""
 
     namespace = "default"
 
@@ -56,7 +56,7 @@ class TemporalServer:
 
 
 class GivenTemporal(TemporalServer):
-    """A real server, with a namespace of the test's own. It is not the tests' to kill."""
+    """A real server with a new namespace. `kill` leaves it running."""
 
     def __init__(self, servers: GivenServers, folder: Path) -> None:
         super().__init__(folder)
@@ -70,12 +70,12 @@ class GivenTemporal(TemporalServer):
         self.namespace = self._servers.make_namespace(f"test-{uuid4().hex[:8]}")
 
     def kill(self) -> None:
-        """Leave it running."""
+        """The server was not started by the tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estate:
-    """What a user of the bridge has."""
+    """The servers, the dead letters and the bridge of one test."""
 
     client: Client
     server: TemporalServer
@@ -103,14 +103,14 @@ class Estate:
             producer.flush(10)
 
     async def numbers(self, key: str) -> list[int]:
-        """What the ledger has written; nothing if there is none."""
+        """Return the numbers in the ledger; empty if the workflow does not exist."""
         try:
             return await self.client.get_workflow_handle(f"ledger/{key}").query(Ledger.numbers)
         except Exception:  # noqa: BLE001 - whatever it is, the caller looks again until its deadline
             return []
 
     def committed(self) -> int:
-        """How many records the group has behind it, over all partitions."""
+        """Return the number of committed records over all partitions."""
         with closing(KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)) as admin:
             return sum(stored.offset for stored in admin.list_group_offsets(GROUP)[GROUP].values() if stored.offset > 0)
 
@@ -133,12 +133,12 @@ class Estate:
             await running
 
     def member(self) -> AbstractContextManager["subprocess.Popen[bytes]"]:
-        """Another member, as a process."""
+        """Start another member of the group as a process."""
         return self.process("member", str(self.folder / "dead-letters"))
 
     @contextmanager
     def process(self, name: str, argument: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run one of the programs beside this file."""
+        """Run one of the modules in this folder."""
         servers = [self.broker.bootstrap, self.server.address, self.server.namespace]
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own program
