@@ -1,4 +1,4 @@
-"""What a customer, an operator and the gateway do to an order under way, through the API of the real stack."""
+"""Requests of a customer, an operator and the gateway about an order in progress, through the API of the stack."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +12,7 @@ from tests.unwell_databases import locked
 
 
 def stuck_order(shop: Shop, style: str) -> str:
-    """Place an order whose address is refused, and whose money then cannot be given back."""
+    """Place an order whose address is refused, and whose refund then fails."""
     order = shop.prepared(SCENARIOS["undeliverable"])
     order_id = shop.place(order | {"payment": {"method": "card", "token": "tok_refundFails"}}, style)
     eventually(lambda: shop.order(order_id)["status"] == "needs_attention", "the order needs attention", 90.0)

@@ -116,7 +116,9 @@ async def test_compensations_follow_the_steps_in_the_order_in_which_they_run(
     assert (shown["inventory"]["status"], shown["shipping"]["status"]) == ("released", "refused")
 
 
-async def test_an_order_that_needs_attention_says_why(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_an_order_that_needs_attention_shows_its_reason_and_why_it_needs_an_operator(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
     order_id = await placed(client)
     rig.needs_attention(order_id)
 
