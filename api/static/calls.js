@@ -1,4 +1,4 @@
-// Calls of the API. Whatever goes wrong becomes a Refusal with a sentence for the person who pressed the button.
+// Requests to the API. Every error becomes a Refusal, with a sentence for the user.
 
 const DEADLINE_MS = 20_000;
 
@@ -28,21 +28,21 @@ export async function call(method, path, body, headers = {}) {
   throw new Refusal(fields || content?.detail || `The server answered ${answer.status}.`, answer.status);
 }
 
-// Not crypto.randomUUID, which only pages over TLS or from this machine have.
+// Not crypto.randomUUID: browsers offer it only to pages over TLS or from localhost.
 export function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// The button rests while its work runs; what goes wrong is said in `said`.
-export async function pressed(button, said, work) {
+// Disable the button while its work runs, and show an error in `problem`.
+export async function pressed(button, problem, work) {
   if (button.getAttribute("aria-disabled") === "true") return;
   button.setAttribute("aria-disabled", "true");
-  said.textContent = "";
+  problem.textContent = "";
   try {
     await work();
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
-    said.textContent = refusal.message;
+    problem.textContent = refusal.message;
   } finally {
     button.removeAttribute("aria-disabled");
   }

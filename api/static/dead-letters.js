@@ -1,4 +1,4 @@
-// The dead letters: looked at, and sent to their topics again. The API reads a bounded number of them at a time.
+// Lists dead letters and redrives them. The API reads a bounded number of them per request, so there are several rounds.
 
 import { call, pressed, Refusal } from "./calls.js";
 import { element, shortId } from "./wording.js";
@@ -34,32 +34,32 @@ export function offerDeadLetters() {
   const panel = document.getElementById("dead-letters");
   const result = panel.querySelector(".result");
   const problem = panel.querySelector(".problem");
-  const [look, all] = panel.querySelectorAll("button");
-  const work = (button, does) => button.addEventListener("click", () => pressed(button, problem, async () => {
+  const [list, all] = panel.querySelectorAll("button");
+  const onPress = (button, action) => button.addEventListener("click", () => pressed(button, problem, async () => {
     result.setAttribute("aria-busy", "true");
     try {
-      result.replaceChildren(...(await does()));
+      result.replaceChildren(...(await action()));
     } finally {
       result.setAttribute("aria-busy", "false");
     }
   }));
-  work(look, async () => {
+  onPress(list, async () => {
     const { letters, more } = await firstLetters();
     all.disabled = !letters.length;
-    if (!letters.length) return [element("p", { class: "note" }, "There are none.")];
-    return [element("ul", {}, ...letters.map(row)), ...(more ? [element("p", { class: "note" }, "There are more.")] : [])];
+    if (!letters.length) return [element("p", { class: "note" }, "There are no dead letters.")];
+    return [element("ul", {}, ...letters.map(row)), ...(more ? [element("p", { class: "note" }, "There are more dead letters.")] : [])];
   });
-  work(all, async () => {
+  onPress(all, async () => {
     const { sent, more } = await redrive({ all: true });
-    const rest = more ? "Press again for the rest." : "What still cannot be handled comes back.";
+    const rest = more ? "Press again to redrive the rest." : "A message that still fails comes back.";
     return [element("p", { class: "note" }, `Redriven: ${sent}. ${rest}`)];
   });
 }
 
 function row(letter) {
-  const what = `${letter.type ?? "unknown type"} of order ${shortId(letter.order_id ?? "unknown")}`;
-  const why = `given up by ${letter.group ?? "nobody known"} after ${letter.attempts ?? "?"} attempts: ${letter.error ?? "?"}`;
-  return element("li", {}, `${what}, ${why}`);
+  const subject = `${letter.type ?? "unknown type"} of order ${shortId(letter.order_id ?? "unknown")}`;
+  const reason = `given up by ${letter.group ?? "an unknown group"} after ${letter.attempts ?? "?"} attempts: ${letter.error ?? "?"}`;
+  return element("li", {}, `${subject}, ${reason}`);
 }
 
 export async function redriveLettersOf(orderId) {

@@ -1,13 +1,13 @@
-// One lane: an order, followed live until its end, and what may be done to it meanwhile.
+// One lane: follows an order live until it is finished, and offers the actions that its status allows.
 
 import { call, pressed } from "./calls.js";
 import { redriveLettersOf } from "./dead-letters.js";
 import { diagram } from "./messages.js";
 import { drawSteps } from "./steps.js";
-import { announce, between, capital, duration, element, money, UNDOING, words } from "./wording.js";
+import { announce, attentionText, between, capital, duration, element, money, UNDOING, words } from "./wording.js";
 
 const WORKFLOWS = JSON.parse(document.body.dataset.workflows);
-const COME_BACK_AFTER_MS = 2_000;
+const RECONNECT_MS = 2_000;
 
 export class Lane {
   constructor(article, changed) {
@@ -15,12 +15,12 @@ export class Lane {
     this.style = article.dataset.style;
     this.changed = changed;
     this.part = (selector) => article.querySelector(selector);
-    this.nothing = this.part(".empty").textContent;
+    this.emptyText = this.part(".empty").textContent;
     for (const button of article.querySelectorAll("[data-act]")) {
       button.addEventListener("click", () => pressed(button, this.part(".problem"), () => this.act(button.dataset.act)));
     }
     setInterval(() => this.tick(), 100);
-    document.addEventListener("visibilitychange", () => this.followOrRest());
+    document.addEventListener("visibilitychange", () => this.followOrPause());
   }
 
   watch(id) {
@@ -28,28 +28,28 @@ export class Lane {
     this.id = id;
     this.order = null;
     this.events = new Map();
-    for (const part of [".problem", ".done", ".reason", ".total", ".tracking", ".elapsed"]) this.part(part).textContent = "";
+    for (const part of [".problem", ".done", ".reason", ".attention", ".total", ".tracking", ".elapsed"]) this.part(part).textContent = "";
     for (const part of [".facts", ".steps", ".acts", ".story"]) this.part(part).hidden = !id;
     this.part(".empty").hidden = Boolean(id);
-    this.part(".empty").textContent = this.nothing;
+    this.part(".empty").textContent = this.emptyText;
     if (!id) return;
     this.part(".id").textContent = id;
     this.badge("pending");
     drawSteps(this.article, []);
-    this.drawStory();
+    this.drawEvents();
     this.offer();
     const workflow = WORKFLOWS[this.style];
     this.part(".temporal").hidden = !workflow;
     if (workflow) this.part(".temporal").href = workflow.replace("ORDER", encodeURIComponent(id));
-    this.followOrRest();
+    this.followOrPause();
   }
 
   get over() {
     return Boolean(this.order?.finished_at);
   }
 
-  // A hidden tab keeps no connection: a browser has six for all tabs of one server.
-  followOrRest() {
+  // A hidden tab closes its connection: a browser has six connections per server, for all tabs together.
+  followOrPause() {
     if (!this.id || this.over) return;
     if (document.hidden) this.leave();
     else if (!this.source) this.follow();
@@ -59,33 +59,33 @@ export class Lane {
     this.connection("connecting …");
     this.source = new EventSource(`/orders/${this.id}/timeline?state=true`);
     this.source.onopen = () => this.connection("live");
-    this.source.onmessage = (message) => this.heard(JSON.parse(message.data));
-    this.source.addEventListener("order", (message) => this.stands(JSON.parse(message.data)));
+    this.source.onmessage = (message) => this.addEvent(JSON.parse(message.data));
+    this.source.addEventListener("order", (message) => this.showOrder(JSON.parse(message.data)));
     this.source.onerror = () => this.lost();
   }
 
   leave() {
     this.source?.close();
     this.source = null;
-    clearTimeout(this.returning);
+    clearTimeout(this.reconnecting);
   }
 
-  // The browser comes back by itself, with the id of the last event; unless the server gave an answer that is no stream.
+  // The browser reconnects by itself and sends the id of the last event, unless the server's answer was not a stream.
   lost() {
-    this.connection("connection lost, coming back …", true);
+    this.connection("connection lost, reconnecting …", true);
     if (this.source?.readyState !== EventSource.CLOSED) return;
     this.leave();
     const id = this.id;
-    this.returning = setTimeout(async () => {
+    this.reconnecting = setTimeout(async () => {
       try {
         const order = await call("GET", `/orders/${id}`);
-        if (id === this.id) this.stands(order);
+        if (id === this.id) this.showOrder(order);
       } catch (refusal) {
         if (id !== this.id) return;
         if (refusal.status === 404) return this.unknown(refusal);
       }
-      if (id === this.id) this.followOrRest();
-    }, COME_BACK_AFTER_MS);
+      if (id === this.id) this.followOrPause();
+    }, RECONNECT_MS);
   }
 
   unknown(refusal) {
@@ -93,20 +93,21 @@ export class Lane {
     this.part(".empty").textContent = refusal.message;
   }
 
-  heard(event) {
+  addEvent(event) {
     this.events.set(event.event_id, event);
-    this.drawStory();
+    this.drawEvents();
   }
 
-  stands(order) {
+  showOrder(order) {
     const before = this.order?.status;
     this.order = order;
     this.badge(order.status);
-    this.part(".reason").textContent = this.over && order.reason ? capital(words(order.reason)) : (order.reason ?? "");
+    this.part(".reason").textContent = capital(words(order.reason ?? ""));
+    this.part(".attention").textContent = attentionText(order.attention);
     this.part(".total").textContent = money(order.total);
     this.part(".tracking").textContent = order.shipping.tracking_number ?? "";
     drawSteps(this.article, order.steps, order);
-    this.drawStory();
+    this.drawEvents();
     this.offer();
     this.tick();
     if (order.status !== before && order.status !== "pending") {
@@ -117,26 +118,28 @@ export class Lane {
     this.changed(this);
   }
 
-  // What was recorded while the connection was away is told here, in its place.
+  // The stream sends a late event at the end. The whole timeline has it in its place.
   async settle() {
     this.leave();
     this.connection("");
     const id = this.id;
-    const told = await call("GET", `/orders/${id}/timeline`).catch(() => null);
-    if (!told || id !== this.id) return;
-    this.events = new Map(told.events.map((event) => [event.event_id, event]));
-    this.drawStory();
+    const timeline = await call("GET", `/orders/${id}/timeline`).catch(() => null);
+    if (!timeline || id !== this.id) return;
+    this.events = new Map(timeline.events.map((event) => [event.event_id, event]));
+    this.drawEvents();
   }
 
-  async act(what) {
+  async act(action) {
     this.part(".done").textContent = "";
     const path = `/orders/${this.id}`;
-    if (what === "cancel") await call("POST", `${path}/cancel`);
-    if (what === "retry") await call("POST", `${path}/compensation/retry`);
-    if (what === "settle") await call("POST", "/webhooks/payments", { order_id: this.id, status: "settled" });
-    const redriven = what === "redrive" ? await redriveLettersOf(this.id) : 0;
-    const said = { cancel: "Asked to cancel", retry: "Tried again", settle: "Paid", redrive: `Redriven: ${redriven}` };
-    this.part(".done").textContent = said[what];
+    if (action === "cancel") await call("POST", `${path}/cancel`);
+    if (action === "retry") await call("POST", `${path}/compensation/retry`);
+    if (action === "settle") await call("POST", "/webhooks/payments", { order_id: this.id, status: "settled" });
+    const redriven = action === "redrive" ? await redriveLettersOf(this.id) : 0;
+    const results = {
+      cancel: "Cancellation requested", retry: "Retry requested", settle: "Payment settled", redrive: `Redriven: ${redriven}`,
+    };
+    this.part(".done").textContent = results[action];
   }
 
   offer() {
@@ -165,17 +168,17 @@ export class Lane {
     this.part(".connection").classList.toggle("lost", lost);
   }
 
-  drawStory() {
+  drawEvents() {
     const events = [...this.events.values()];
     this.part(".count").textContent = events.length;
     this.part(".messages").replaceChildren(...(this.order ? [diagram(this.order, events)] : []));
-    this.part(".events").replaceChildren(...events.map((event) => this.told(event)));
+    this.part(".events").replaceChildren(...events.map((event) => this.eventItem(event)));
   }
 
-  told(event) {
+  eventItem(event) {
     const cause = this.events.get(event.caused_by);
     const after = this.order ? ` +${duration(between(this.order.placed_at, event.at))}` : "";
-    const why = [cause && `because of ${cause.type}`, event.data.reason && words(event.data.reason)].filter(Boolean);
+    const why = [cause && `caused by ${cause.type}`, event.data.reason && words(event.data.reason)].filter(Boolean);
     const text = `${event.type} by ${event.service}${after}${why.length ? ` (${why.join("; ")})` : ""}`;
     return element("li", UNDOING.has(event.type) ? { class: "back" } : {}, text);
   }

@@ -1,4 +1,4 @@
-// Who told whom what: a sequence diagram of one order, drawn from its events.
+// A sequence diagram of the messages of one order, drawn from its events.
 
 import { drawn, UNDOING, words } from "./wording.js";
 
@@ -11,11 +11,11 @@ const WIDTH = 340, TOP = 26, ROW = 25, LETTER = 5.1;
 export function diagram(order, events) {
   const orchestrated = order.style === "orchestrated";
   const rows = orchestrated ? commands(order, events) : messages(order, events);
-  const who = orchestrated ? [SAGA, ...SERVICES] : SERVICES;
-  const at = (name) => ((who.indexOf(name) + 0.5) * WIDTH) / who.length;
+  const participants = orchestrated ? [SAGA, ...SERVICES] : SERVICES;
+  const at = (name) => ((participants.indexOf(name) + 0.5) * WIDTH) / participants.length;
   const height = TOP + rows.length * ROW + 8;
-  const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": spoken(rows) });
-  for (const name of who) {
+  const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": description(rows) });
+  for (const name of participants) {
     svg.append(
       drawn("line", { class: "life", x1: at(name), x2: at(name), y1: 16, y2: height }),
       drawn("text", { class: "who", x: at(name), y: 11, "text-anchor": "middle" }, name.split("-")[0]),
@@ -25,12 +25,12 @@ export function diagram(order, events) {
   return svg;
 }
 
-// A message goes from who recorded the event to each service that reacts; the effect names its cause.
+// A message goes from the service that recorded the event to each service that reacts to it; `caused_by` links the effect.
 function messages(order, events) {
   return events.flatMap((event) => {
-    const told = REACTIONS[event.type] ?? [];
-    if (!told.length) return [{ label: event.type, from: event.service, to: event.service, ends: true }];
-    return told.map((service) => {
+    const receivers = REACTIONS[event.type] ?? [];
+    if (!receivers.length) return [{ label: event.type, from: event.service, to: event.service, ends: true }];
+    return receivers.map((service) => {
       const answered = events.some((other) => other.caused_by === event.event_id && other.service === service);
       const state = answered ? "" : order.finished_at ? "unanswered" : "waits";
       return { label: event.type, from: event.service, to: service, state };
@@ -38,17 +38,17 @@ function messages(order, events) {
   });
 }
 
-// The saga asks one service and gets its event back: one row each, and one for what it is asking now.
+// The saga sends a command to one service and gets its event back: one row each, and one for each command in progress.
 function commands(order, events) {
-  const asked = events.map((event) =>
+  const completed = events.map((event) =>
     event.type === "order.requested"
       ? { label: event.type, from: event.service, to: event.service, ends: true }
       : { label: event.type, from: SAGA, to: event.service, both: true },
   );
-  const asking = order.steps
+  const pending = order.steps
     .filter((step) => step.status === "running" || step.status === "retrying")
     .map((step) => ({ label: words(step.name), from: SAGA, to: SERVICES[OWNERS[step.name.split("_")[1]]], state: "waits" }));
-  return [...asked, ...(order.finished_at ? [] : asking)];
+  return [...completed, ...(order.finished_at ? [] : pending)];
 }
 
 function line(row, at, y) {
@@ -78,8 +78,8 @@ function label(text, middle, y) {
   return drawn("text", { x, y, "text-anchor": "middle" }, text);
 }
 
-function spoken(rows) {
+function description(rows) {
   const waits = rows.filter((row) => row.state === "waits").map((row) => row.label);
-  const drawnSoFar = `${rows.length} ${rows.length === 1 ? "message" : "messages"}, in the list of events below`;
-  return waits.length ? `${drawnSoFar}. Not answered yet: ${waits.join(", ")}` : drawnSoFar;
+  const count = `${rows.length} ${rows.length === 1 ? "message" : "messages"}, in the list of events below`;
+  return waits.length ? `${count}. Not answered yet: ${waits.join(", ")}` : count;
 }

@@ -1,17 +1,17 @@
-// What an operator looks at: the audit, and in the embedded stack the processes.
+// The audit, and in the embedded stack the list of processes.
 
 import { call, pressed, Refusal } from "./calls.js";
 import { element } from "./wording.js";
 
 const SHOWN = 20;
-const LOOK_AGAIN_MS = 1_000;
+const REFRESH_MS = 1_000;
 const DUTIES = {
   "order-service": "choreographed: creates, confirms, cancels",
   "payment-service": "choreographed: charges and refunds",
   "inventory-service": "choreographed: reserves and releases",
   "shipping-service": "choreographed: schedules and cancels",
-  "saga-worker": "orchestrated: runs the sagas and every step of theirs",
-  "kafka-bridge": "brings events into Temporal, and feeds the witnesses",
+  "saga-worker": "orchestrated: runs the sagas and all their steps",
+  "kafka-bridge": "signals settlements to the sagas, and events to the witnesses",
 };
 
 const note = (text, kind = "note") => element("p", { class: kind }, text);
@@ -32,7 +32,7 @@ export function offerAudit() {
 }
 
 function verdict(found) {
-  const badge = found.ok ? element("span", { class: "badge ok" }, "in order") : element("span", { class: "badge broken" }, "broken");
+  const badge = found.ok ? element("span", { class: "badge ok" }, "passed") : element("span", { class: "badge broken" }, "failed");
   const counts = ` ${found.orders_checked} orders checked, ${found.orders_pending} of them pending.`;
   const broken = found.broken.slice(0, SHOWN).map((each) => element("li", {}, `${each.order_id ?? "stock"}: ${each.invariant}: ${each.detail}`));
   const more = found.broken.length - broken.length;
@@ -45,10 +45,10 @@ export function offerControls() {
   if (!panel) return;
   const list = panel.querySelector(".result");
   const problem = panel.querySelector(".problem");
-  let returning;
+  let refreshing;
 
   const show = async () => {
-    clearTimeout(returning);
+    clearTimeout(refreshing);
     let settled = false;
     try {
       const { processes } = await call("GET", "/controls");
@@ -58,10 +58,10 @@ export function offerControls() {
       if (!(refusal instanceof Refusal)) throw refusal;
       problem.textContent = refusal.message;
     }
-    if (!settled) returning = setTimeout(show, LOOK_AGAIN_MS);
+    if (!settled) refreshing = setTimeout(show, REFRESH_MS);
   };
 
-  // Drawn anew only where something changed, so that the focus stays where it is.
+  // Replace only the rows that changed, so that the keyboard focus stays where it is.
   const draw = (processes) => {
     const rows = new Map([...list.querySelectorAll("[data-name]")].map((row) => [row.dataset.name, row]));
     list.replaceChildren(...processes.map((each) => {

@@ -1,10 +1,10 @@
-// The list of orders: filtered, a page at a time, the newest first.
+// The list of orders: filtered and paged, newest first.
 
 import { call, Refusal } from "./calls.js";
-import { element, moment, money, shortId, words } from "./wording.js";
+import { attentionText, element, moment, money, shortId, words } from "./wording.js";
 
 const PAGE = 10;
-const COLUMNS = ["Order", "Style", "Status", "Reason", "Total", "Placed"];
+const COLUMNS = ["Order", "Style", "Status", "Reason", "Attention", "Total", "Placed"];
 
 export class OrderList {
   constructor(watch) {
@@ -26,7 +26,7 @@ export class OrderList {
     return this.show();
   }
 
-  // A later call makes the answer of an earlier one worthless.
+  // Ignore the answer of an earlier call that arrives after a later call has begun.
   async show() {
     const asked = (this.asked = new URLSearchParams({ limit: PAGE }));
     for (const name of ["style", "status"]) if (this.filters.elements[name].value) asked.set(name, this.filters.elements[name].value);
@@ -48,7 +48,7 @@ export class OrderList {
     this.older.setAttribute("aria-disabled", !this.following);
   }
 
-  // Whoever had come to an order with the keyboard finds himself there again.
+  // Keep the keyboard focus on the same order.
   draw(shown) {
     const focused = this.place.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
     this.place.replaceChildren(shown);
@@ -65,12 +65,12 @@ export class OrderList {
     const watch = element("button", { class: "link", type: "button", "aria-label": `Watch order ${order.order_id}` }, shortId(order.order_id));
     watch.addEventListener("click", () => this.watch({ [order.style]: order.order_id }));
     const status = element("span", { class: `badge ${order.status}` }, words(order.status));
-    const cells = [watch, order.style, status, words(order.reason ?? ""), money(order.total), moment(order.placed_at)];
+    const cells = [watch, order.style, status, words(order.reason ?? ""), attentionText(order.attention), money(order.total), moment(order.placed_at)];
     return element("tr", {}, ...cells.map((cell, at) => element("td", { "data-label": COLUMNS[at] }, ...(cell ? [cell] : []))));
   }
 }
 
 function nothing(asked) {
   const filtered = asked.has("style") || asked.has("status");
-  return element("p", { class: "note" }, filtered ? "No order is like that." : "No orders yet. Place the first one above.");
+  return element("p", { class: "note" }, filtered ? "No order matches the filters." : "No orders yet. Place the first one above.");
 }

@@ -1,4 +1,4 @@
-// Puts the page together. The address names the orders that are watched, so that a reload shows them again.
+// Entry point of the page. The address contains the watched orders, so that a reload shows them again.
 
 import { Lane } from "./lane.js";
 import { OrderList } from "./orders.js";
@@ -23,7 +23,7 @@ function changed(lane) {
   if (lane.over) orders.show();
 }
 
-// A compensation that either order has begun takes a row in both lanes, so that the rows stay side by side.
+// A compensation that one order has begun gets a row in both lanes, so that the rows stay aligned.
 function alignCompensations() {
   for (const row of document.querySelectorAll(".undo[data-step]")) {
     row.hidden = !document.querySelector(`[data-step="${row.dataset.step}"][data-begun]`);

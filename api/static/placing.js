@@ -1,4 +1,4 @@
-// The form: stocks a product of the page when it is new, places the order, hands its lanes what they shall watch.
+// The order form. It stocks the chosen product if the catalogue lacks it, places the order, and shows it in the lanes.
 
 import { call, newKey, pressed, Refusal } from "./calls.js";
 
@@ -39,7 +39,7 @@ async function place(fields) {
   return ids;
 }
 
-// Until an answer came the key stays: pressing the button again then asks for the same order, not for another one.
+// The key changes only after an answer: pressing the button again after an error repeats the same order.
 const once = () => ({ "Idempotency-Key": key });
 
 async function pair(order) {

@@ -1,10 +1,10 @@
-// The rows of a lane: how each step stands, how often it was tried, and what the last failed attempt ran into.
+// The step rows of a lane: the status, the attempts, and the error of the last failed attempt.
 
 import { between, duration } from "./wording.js";
 
 const MARKS = { pending: "·", running: "…", done: "✓", refused: "✗", waiting: "⧗", retrying: "↻", "left out": "–" };
 
-// Without an order nothing is known of it yet.
+// `order` is null until its first state arrives.
 export function drawSteps(article, steps, order = null) {
   const known = new Map(steps.map((step) => [step.name, step]));
   for (const row of article.querySelectorAll("[data-step]")) {

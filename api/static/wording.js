@@ -1,4 +1,4 @@
-// Elements, and the words that figures and states are shown in. Text goes in as text, never as markup.
+// Creates elements, and formats values as text. Text is added as text nodes, never parsed as markup.
 
 export function element(name, attributes = {}, ...children) {
   return filled(document.createElement(name), attributes, children);
@@ -36,6 +36,9 @@ export function duration(ms) {
 export const between = (from, to) => Date.parse(to) - Date.parse(from);
 
 export const moment = (at) => new Date(at).toLocaleTimeString("en-GB");
+
+export const attentionText = (attention) =>
+  attention ? `${capital(words(attention.step))} fails since ${moment(attention.since)}: ${attention.error}` : "";
 
 export const UNDOING = new Set([
   "order.cancellation_requested", "shipping.cancelled", "inventory.released", "payment.refunded", "order.cancelled",

@@ -17,7 +17,7 @@ DEADLINE_MS = 60_000
 
 
 def chromium() -> str:
-    """Return the path of the browser: from the variable, else the first one on PATH."""
+    """The path of the browser: from the variable, else the first one on PATH."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = os.environ.get(CHROMIUM) or next(filter(None, map(shutil.which, names)), None)
     if found is None:
@@ -27,7 +27,7 @@ def chromium() -> str:
     return found
 
 
-# Package scope, not session: while Playwright's sync API is open, no other test of the thread can run an event loop.
+# Scope `package`, not `session`: while the browser is open, no other test in this thread can run an event loop.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:  # noqa: ARG001 - without one it need not start
+def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:  # noqa: ARG001 - without a browser the stack is not started
     needed = "temporal,kafka,redis,api,saga-worker,order-service,payment-service,inventory-service,shipping-service"
     hasty = {"parked_first_delay_seconds": "0.05", "parked_longest_delay_seconds": "0.2"}
     with running_stack(tmp_path_factory.mktemp("stack"), "--only", f"{needed},kafka-bridge", **hasty) as stack:
@@ -63,16 +63,16 @@ def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The opened page. Fails the test on errors in the console; saves a screenshot at the end."""
+    """The opened page. Errors in its console fail the test; a screenshot of its last state is saved."""
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if _is_complaint(said.type, said.text) else None)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if _is_error(message.type, message.text) else None)
     page.goto("/")
     yield page
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{re.sub(r'[^a-z0-9]+', '-', request.node.name)}.png")
-    assert complaints == []
+    assert errors == []
 
 
 @pytest.fixture
@@ -80,6 +80,6 @@ def counter(page: Page) -> Counter:
     return Counter(page)
 
 
-def _is_complaint(kind: str, text: str) -> bool:
-    """Failed requests are excluded: tests provoke them, and the page shows them."""
+def _is_error(kind: str, text: str) -> bool:
+    """The console also contains refused requests, and connections that a test cuts. The page shows those itself."""
     return kind == "error" and not text.startswith("Failed to load resource")

@@ -1,4 +1,4 @@
-"""Someone at the page, who finds things by what is written on them."""
+"""A user of the page, who finds elements by their labels."""
 
 import re
 from dataclasses import dataclass
@@ -46,9 +46,9 @@ class Counter:
     def panel(self, title: str) -> Locator:
         return self.page.get_by_role("region", name=title)
 
-    def say(self, who: str, state: str) -> None:
-        """Wait until the list of processes says so."""
-        row = self.panel("Break something").get_by_role("listitem").filter(has_text=who)
+    def process_is(self, name: str, state: str) -> None:
+        """Wait until the list of processes shows this state."""
+        row = self.panel("Break something").get_by_role("listitem").filter(has_text=name)
         expect(row.get_by_text(state, exact=True)).to_be_visible()
 
 
@@ -58,12 +58,12 @@ class LaneSeen:
 
     @property
     def order_id(self) -> str:
-        """Wait for it: the lane is empty until the order was taken in."""
+        """Wait for it: the lane is empty until the order is placed."""
         shown = self.at.locator(".id")
         expect(shown).to_have_text(re.compile("^[0-9a-f-]{36}$"))
         return shown.inner_text()
 
-    def says(self, status: str, reason: str | None = None) -> None:
+    def shows(self, status: str, reason: str | None = None) -> None:
         expect(self.at.locator(".status")).to_have_text(status)
         if reason is not None:
             expect(self.at.locator(".reason")).to_contain_text(reason)
@@ -72,7 +72,7 @@ class LaneSeen:
         return self.at.get_by_role("listitem").filter(has_text=re.compile(f"{name}"))
 
     def steps(self) -> dict[str, str]:
-        """The rows that are shown: what, and how it stands."""
+        """The visible rows: the step and its state."""
         rows = self.at.locator("[data-step]:visible").all()
         return {row.get_attribute("data-step") or "": row.get_attribute("data-state") or "" for row in rows}
 

@@ -11,30 +11,30 @@ SERIOUS = {"serious", "critical"}
 
 
 def full(counter: Counter) -> None:
-    """Bring everything onto the page that it can show."""
+    """Fill every part of the page."""
     counter.place(payment="tok_refundFlaky", postal_code="00000")
     for lane in counter.lanes:
-        lane.says("cancelled")
+        lane.shows("cancelled")
         lane.at.get_by_text("Events as a list").click()
-    counter.panel("Audit").get_by_role("button", name="Check the books").click()
-    counter.panel("Dead letters").get_by_role("button", name="Look").click()
+    counter.panel("Audit").get_by_role("button", name="Run the audit").click()
+    counter.panel("Dead letters").get_by_role("button", name="List").click()
     expect(counter.panel("Audit").get_by_text("orders checked")).to_be_visible()
-    counter.say("payment-service", "running")
+    counter.process_is("payment-service", "running")
 
 
-def complaints_about(page: Page) -> list[str]:
+def violations_of(page: Page) -> list[str]:
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in SERIOUS]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_screen_reader_finds_its_way(page: Page, counter: Counter, scheme: str) -> None:
+def test_the_page_has_no_serious_accessibility_violation(page: Page, counter: Counter, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    assert complaints_about(page) == []
+    assert violations_of(page) == []
 
     full(counter)
 
-    assert complaints_about(page) == []
+    assert violations_of(page) == []
     page.get_by_role("region", name="What happens").screenshot(path=SCREENSHOTS / f"lanes-{scheme}.png")
 
 
@@ -50,7 +50,7 @@ def test_on_a_phone_nothing_scrolls_sideways(page: Page, counter: Counter) -> No
         ".map(each => each.outerHTML.slice(0, 80))"
     )
     assert beyond == []
-    assert complaints_about(page) == []
+    assert violations_of(page) == []
     counter.lane("choreographed").at.locator(".facts").scroll_into_view_if_needed()
     page.screenshot(path=SCREENSHOTS / "phone-dark.png")
 
@@ -84,6 +84,6 @@ def test_the_keyboard_alone_places_an_order_and_cancels_it(page: Page, counter: 
     expect(counter.lane("orchestrated").step("Charge payment")).to_contain_text("waiting")
     cancel.focus()
     page.keyboard.press("Enter")
-    counter.lane("orchestrated").says("cancelled")
+    counter.lane("orchestrated").shows("cancelled")
 
     expect(counter.lane("orchestrated").at).to_be_focused()

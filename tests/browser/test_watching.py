@@ -1,4 +1,4 @@
-"""An order is placed and followed, until its end, in both lanes."""
+"""An order is placed and followed to its end in both lanes."""
 
 import re
 
@@ -10,18 +10,18 @@ from tests.support.stack import Stack
 
 FIVE = ["create_order", "charge_payment", "reserve_inventory", "schedule_shipping", "confirm_order"]
 
-NOTES_WHAT_IS_HEARD = """
-    window.heard = [];
+RECORD_RECEIVED_EVENTS = """
+    window.receivedIds = [];
     window.EventSource = class extends EventSource {
         constructor(url) {
             super(url);
-            this.addEventListener("message", (message) => window.heard.push(message.lastEventId));
+            this.addEventListener("message", (message) => window.receivedIds.push(message.lastEventId));
         }
     };
 """
 
 
-def test_before_the_first_order_the_page_says_that_there_is_none(page: Page, counter: Counter) -> None:
+def test_before_the_first_order_the_lanes_are_empty(page: Page, counter: Counter) -> None:
     for lane in counter.lanes:
         expect(lane.at.get_by_text("No order here yet.")).to_be_visible()
     expect(counter.panel("Orders").get_by_text(re.compile("No orders yet|Page 1"))).to_be_visible()
@@ -32,7 +32,7 @@ def test_a_pair_is_placed_and_watched_to_the_end(page: Page, counter: Counter) -
     counter.place(quantity=3)
 
     for lane in counter.lanes:
-        lane.says("confirmed")
+        lane.shows("confirmed")
         assert lane.steps() == dict.fromkeys(FIVE, "done")
         expect(lane.at.locator(".total")).to_have_text(re.compile(r"R\$104\.70"))
         expect(lane.at.locator(".elapsed")).to_have_text(re.compile(r"^[0-9.]+ s$"))
@@ -55,7 +55,7 @@ def test_the_links_lead_to_the_saga_and_to_the_witness(page: Page, counter: Coun
         ("choreographed", "Witness in the Temporal UI", "choreography-witness"),
     ):
         lane = counter.lane(style)
-        lane.says("confirmed")
+        lane.shows("confirmed")
         link = lane.at.get_by_role("link", name=name)
         path = f"/namespaces/default/workflows/{workflow}%2F{lane.order_id}"
         expect(link).to_have_attribute("href", stack.ready["temporal_ui"] + path)
@@ -66,7 +66,7 @@ def test_an_undeliverable_order_is_undone_in_another_colour(counter: Counter) ->
     counter.place(postal_code="00000", payment="tok_refundFlaky")
 
     for lane in counter.lanes:
-        lane.says("cancelled", "Undeliverable address")
+        lane.shows("cancelled", "Undeliverable address")
         steps = lane.steps()
         assert steps["schedule_shipping"] == "refused"
         assert steps["confirm_order"] == "left out"
@@ -82,11 +82,11 @@ def test_an_undeliverable_order_is_undone_in_another_colour(counter: Counter) ->
         assert colours[0] != colours[1]
 
 
-def test_what_has_no_compensation_yet_has_a_row_beside_the_one_that_has(counter: Counter) -> None:
-    counter.place(product="Something that the catalogue lacks")
+def test_a_compensation_row_of_one_lane_has_an_empty_row_in_the_other(counter: Counter) -> None:
+    counter.place(product="A product that is not in the catalogue")
 
     for lane in counter.lanes:
-        lane.says("cancelled", "Unknown sku")
+        lane.shows("cancelled", "Unknown sku")
     tops = [[row.bounding_box() for row in lane.at.locator("[data-step]:visible").all()] for lane in counter.lanes]
     assert [box and box["y"] for box in tops[0]] == [box and box["y"] for box in tops[1]]
 
@@ -94,11 +94,11 @@ def test_what_has_no_compensation_yet_has_a_row_beside_the_one_that_has(counter:
 def test_one_style_alone_leaves_the_other_lane_empty(counter: Counter) -> None:
     counter.place(product="Grinder, sold out", style="Choreographed only")
 
-    counter.lane("choreographed").says("cancelled", "Out of stock")
+    counter.lane("choreographed").shows("cancelled", "Out of stock")
     expect(counter.lane("orchestrated").at.get_by_text("No order here yet.")).to_be_visible()
 
 
-def test_what_a_user_typed_is_shown_as_text(page: Page, counter: Counter) -> None:
+def test_user_input_is_shown_as_text(page: Page, counter: Counter) -> None:
     sku = "<img src=x onerror=alert(1)>"
     form = counter.panel("Place an order")
     form.get_by_label("Product").select_option(label="Another SKU …")
@@ -106,11 +106,11 @@ def test_what_a_user_typed_is_shown_as_text(page: Page, counter: Counter) -> Non
     counter.place()
 
     for lane in counter.lanes:
-        lane.says("cancelled", "Unknown sku")
+        lane.shows("cancelled", "Unknown sku")
     assert page.locator("img").count() == 0
 
 
-def test_what_the_api_refuses_is_said_beside_the_button(page: Page, counter: Counter) -> None:
+def test_an_error_of_the_api_is_shown_beside_the_button(page: Page, counter: Counter) -> None:
     form = counter.panel("Place an order")
     form.get_by_label("Postal code").fill("   ")
     form.get_by_role("button", name="Place order").click()
@@ -127,7 +127,7 @@ def test_a_reload_and_a_lost_server_lose_nothing(page: Page, counter: Counter, s
     ids = [lane.order_id for lane in counter.lanes]
     for lane in counter.lanes:
         expect(lane.step("Charge payment")).to_contain_text("waiting")
-    page.add_init_script(NOTES_WHAT_IS_HEARD)
+    page.add_init_script(RECORD_RECEIVED_EVENTS)
     page.reload()
     for lane in counter.lanes:
         expect(lane.step("Charge payment")).to_contain_text("waiting")
@@ -139,8 +139,8 @@ def test_a_reload_and_a_lost_server_lose_nothing(page: Page, counter: Counter, s
     for lane in counter.lanes:
         lane.press("Settle the pix payment")
     for lane, order_id in zip(counter.lanes, ids, strict=True):
-        lane.says("confirmed")
+        lane.shows("confirmed")
         assert lane.order_id == order_id
         expect(lane.at.locator(".events li")).to_have_count(len(shop.timeline(order_id)))
-    heard = page.evaluate("heard")
-    assert sorted(heard) == sorted(event["event_id"] for order_id in ids for event in shop.timeline(order_id))
+    received = page.evaluate("receivedIds")
+    assert sorted(received) == sorted(event["event_id"] for order_id in ids for event in shop.timeline(order_id))

@@ -1,4 +1,4 @@
-"""The API's two hands on Temporal: what starts sagas, and what acts on those under way."""
+"""The API on Temporal: starting sagas, and acting on those that run."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -76,7 +76,7 @@ async def test_starting_twice_is_one_saga(server: Client, settings: Settings) ->
     await starter.start(order)
 
 
-async def test_a_temporal_that_is_not_there_does_not_answer(tmp_path: Path) -> None:
+async def test_without_temporal_the_check_fails(tmp_path: Path) -> None:
     away = temporal_of(Settings(data_dir=tmp_path, temporal_address="127.0.0.1:9"))
 
     assert not await TemporalStarter(away, lambda client, order: start_saga(client, order, Settings())).answers()
@@ -129,24 +129,24 @@ async def test_of_a_temporal_that_went_away_no_earlier_answer_counts(tmp_path: P
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_order_whose_saga_does_not_run_cannot_be_cancelled(settings: Settings) -> None:
-    conductor = OrchestratedControl(temporal=temporal_of(settings))
+    control = OrchestratedControl(temporal=temporal_of(settings))
 
     with pytest.raises(NotPossibleNow, match="no saga"):
-        await conductor.cancel(OrderId(str(uuid4())))
+        await control.cancel(OrderId(str(uuid4())))
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_saga_that_no_worker_runs_is_away_and_not_refused(settings: Settings) -> None:
+async def test_a_saga_without_a_worker_is_a_503_and_not_a_refusal(settings: Settings) -> None:
     temporal, order = temporal_of(settings), request()
     await start_saga(await temporal.client(), order, settings)
-    conductor = OrchestratedControl(temporal=temporal, deadline_s=1.0)
+    control = OrchestratedControl(temporal=temporal, deadline_s=1.0)
 
     with pytest.raises(EngineAway):
-        await conductor.cancel(order.order_id)
+        await control.cancel(order.order_id)
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_forgotten_order_gets_its_saga_and_one_whose_saga_was_terminated_its_end(
+async def test_the_sweep_starts_a_missing_saga_and_ends_an_order_whose_saga_was_terminated(
     server: Client, settings: Settings
 ) -> None:
     times = start_sweep.SweepTimes(every_s=0.05, older_than=timedelta(0), longest_pause_s=0.05)

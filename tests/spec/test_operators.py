@@ -1,4 +1,4 @@
-"""What a customer, an operator and the gateway do to an order under way, through the API of the real stack."""
+"""Requests of a customer, an operator and the gateway about an order in progress, through the API of the stack."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -50,14 +50,14 @@ def test_a_stuck_order_survives_its_worker(shop: Shop, stack: Stack) -> None:
     order_id = stuck_order(shop, "orchestrated")
     stack.kill("saga-worker")
 
-    eventually(lambda: retry(shop, order_id).status_code == 202, "the new worker hears the operator")
+    eventually(lambda: retry(shop, order_id).status_code == 202, "the new worker takes the retry")
 
     assert shop.await_end(order_id)["reason"] == "undeliverable_address"
 
 
-def test_a_step_under_way_is_shown_before_its_service_has_a_record_of_it(shop: Shop, stack: Stack) -> None:
+def test_a_running_step_is_shown_before_its_service_has_a_record_of_it(shop: Shop, stack: Stack) -> None:
     prepared = shop.prepared(SCENARIOS["ok"])
-    with locked(stack.settings().database_url("gateway")):  # nobody is charged meanwhile
+    with locked(stack.settings().database_url("gateway")):  # no charge can complete meanwhile
         order_id = shop.place(prepared, "orchestrated")
 
         charge = eventually(
@@ -69,7 +69,7 @@ def test_a_step_under_way_is_shown_before_its_service_has_a_record_of_it(shop: S
     assert shop.await_end(order_id)["status"] == "confirmed"
 
 
-def test_asking_twice_for_the_same_compensation_is_asking_once(shop: Shop, style: str) -> None:
+def test_two_retries_of_the_same_compensation_have_one_effect(shop: Shop, style: str) -> None:
     order_id = stuck_order(shop, style)
 
     with ThreadPoolExecutor(2) as clicks:
@@ -82,7 +82,7 @@ def test_asking_twice_for_the_same_compensation_is_asking_once(shop: Shop, style
     assert [event["type"] for event in shop.timeline(order_id)].count("payment.refunded") == 1
 
 
-def test_where_nothing_is_stuck_there_is_nothing_to_retry(shop: Shop, style: str) -> None:
+def test_an_order_that_is_not_stuck_has_nothing_to_retry(shop: Shop, style: str) -> None:
     order_id = shop.place(shop.prepared(SCENARIOS["ok"]), style)
     shop.await_end(order_id)
 
@@ -108,7 +108,7 @@ def test_an_order_that_waits_for_money_can_be_cancelled(shop: Shop, style: str) 
     assert "cancelled" in again.json()["detail"]
 
 
-def test_a_confirmed_order_cannot_be_cancelled_and_says_why(shop: Shop, style: str) -> None:
+def test_a_confirmed_order_cannot_be_cancelled_and_the_answer_says_why(shop: Shop, style: str) -> None:
     order_id = shop.place(shop.prepared(SCENARIOS["ok"]), style)
     shop.await_end(order_id)
 
@@ -119,7 +119,7 @@ def test_a_confirmed_order_cannot_be_cancelled_and_says_why(shop: Shop, style: s
     assert shop.order(order_id)["status"] == "confirmed"
 
 
-def test_whenever_a_cancel_comes_the_answer_tells_how_the_order_ends(shop: Shop) -> None:
+def test_the_answer_to_a_cancel_at_any_time_says_how_the_order_ends(shop: Shop) -> None:
     order = shop.prepared(SCENARIOS["ok"]) | {"style": "orchestrated"}
 
     def place_and_cancel(_: int) -> tuple[str, int]:
@@ -144,7 +144,7 @@ def test_a_payment_that_arrives_confirms_the_order(shop: Shop, style: str) -> No
     assert end["payment"]["captured"] == end["total"]["amount"]
 
 
-def test_a_payment_that_arrives_after_the_end_goes_back(shop: Shop, style: str) -> None:
+def test_a_payment_that_arrives_after_the_end_is_refunded(shop: Shop, style: str) -> None:
     order_id = pending_pix(shop, style)
     cancel(shop, order_id)
     assert shop.await_end(order_id)["status"] == "cancelled"
@@ -153,7 +153,7 @@ def test_a_payment_that_arrives_after_the_end_goes_back(shop: Shop, style: str) 
 
     payment = eventually(
         lambda: (found := shop.order(order_id)["payment"])["captured"] == found["refunded"] and found,
-        "it is given back",
+        "the payment is refunded",
     )
     assert payment["status"] in {"refunded", "voided", "failed"}
 

@@ -1,4 +1,4 @@
-"""What the API may do to other processes: in the embedded stack something, elsewhere nothing."""
+"""The API controls other processes in the embedded stack only."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from runtime.settings import Settings
 
 @pytest.fixture
 def stranger() -> Iterator[int]:
-    """A process that is no sibling of ours."""
+    """A process that is not a sibling of this one."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         yield process.pid
         assert process.poll() is None
@@ -30,17 +30,17 @@ def announced_by(supervisor: int, folder: RunFolder, pids: dict[str, int], monke
         folder.announce(pids)
 
 
-def test_outside_the_embedded_stack_there_are_none(tmp_path: Path) -> None:
+def test_there_are_no_controls_outside_the_embedded_stack(tmp_path: Path) -> None:
     assert controls_in(Settings(data_dir=tmp_path)) is None
 
 
-def test_in_production_there_are_none_whatever_the_settings_say(tmp_path: Path) -> None:
+def test_there_are_no_controls_in_production_even_with_a_run_folder(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path).with_changes(embedded_run_dir=tmp_path, environment="production")
 
     assert controls_in(settings) is None
 
 
-def test_what_another_supervisor_runs_is_out_of_reach(
+def test_processes_of_another_supervisor_are_not_controlled(
     tmp_path: Path, stranger: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = RunFolder(tmp_path)
@@ -52,7 +52,7 @@ def test_what_another_supervisor_runs_is_out_of_reach(
         controls.kill("payment-service")
 
 
-def test_a_process_that_is_no_sibling_is_not_touched(
+def test_a_process_that_is_not_a_sibling_is_not_signalled(
     tmp_path: Path, stranger: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = RunFolder(tmp_path)

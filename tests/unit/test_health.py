@@ -1,4 +1,4 @@
-"""A process is healthy when it has announced itself and still runs."""
+"""A process is healthy if it has written its ready file and still runs."""
 
 import os
 import signal
@@ -19,23 +19,23 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(serve_ready_file=tmp_path / "ready", api_port=free_port())
 
 
-def test_before_it_has_announced_itself_it_is_not_healthy(settings: Settings) -> None:
+def test_a_process_is_not_healthy_before_it_announces_itself(settings: Settings) -> None:
     assert not healthy("order-service", settings)
     announce_ready(settings)
     assert healthy("order-service", settings)
 
 
-def test_where_nobody_announces_anything_nothing_is_known(settings: Settings) -> None:
+def test_without_a_ready_file_no_process_is_healthy(settings: Settings) -> None:
     assert not healthy("order-service", settings.with_changes(serve_ready_file=None))
 
 
-def test_the_file_of_a_process_that_was_killed_says_nothing(settings: Settings) -> None:
+def test_the_ready_file_of_a_killed_process_is_ignored(settings: Settings) -> None:
     assert settings.serve_ready_file is not None
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         settings.serve_ready_file.write_text(f"{process.pid}\n")
         assert healthy("order-service", settings)
         os.kill(process.pid, signal.SIGKILL)
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet buried
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, but still a zombie
 
         assert not healthy("order-service", settings)
     assert not healthy("order-service", settings)

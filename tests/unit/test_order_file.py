@@ -21,7 +21,7 @@ def keys(file: Path, run: str = "run") -> list[str]:
     return [line.key for line in lines_of(orders_of(file), style=None, run=run) if isinstance(line, OrderLine)]
 
 
-def test_a_bad_line_is_told_by_number_and_the_others_go_on(file: Path) -> None:
+def test_a_bad_line_is_reported_by_number_and_the_other_lines_continue(file: Path) -> None:
     long = json.dumps({"customer_id": "x" * BODY_LIMIT})
     file.write_text(f'{{"a": 1}}\n{{"a":\n\n[1]\n{long}\n{{"b": 2}}')
 
@@ -36,7 +36,7 @@ def test_a_bad_line_is_told_by_number_and_the_others_go_on(file: Path) -> None:
     assert count_orders(file) == len(lines)
 
 
-def test_the_same_run_gives_the_same_keys_though_a_line_is_put_before(file: Path) -> None:
+def test_the_same_run_gives_the_same_keys_although_a_line_is_inserted_before(file: Path) -> None:
     file.write_text('{"a": 1}\n{"b": 2}\n')
     before = keys(file)
     file.write_text('{"c": 3}\n{"a": 1}\n{"b": 2}\n')
@@ -56,7 +56,7 @@ def test_equal_lines_are_several_orders(file: Path) -> None:
     assert len(set(keys(file))) == 2
 
 
-def test_a_key_is_no_longer_than_the_api_takes(file: Path) -> None:
+def test_a_key_is_not_longer_than_the_api_allows(file: Path) -> None:
     file.write_text('{"a": 1}\n')
 
     assert len(keys(file)[0]) < 255
@@ -66,7 +66,7 @@ def test_a_key_is_no_longer_than_the_api_takes(file: Path) -> None:
     ("style", "placed"),
     [(None, {"style": "orchestrated"}), ("choreographed", {"style": "choreographed"}), ("both", {})],
 )
-def test_a_style_takes_the_place_of_the_lines_own(file: Path, style: str | None, placed: dict[str, str]) -> None:
+def test_a_style_replaces_the_style_of_the_line(file: Path, style: str | None, placed: dict[str, str]) -> None:
     file.write_text('{"style": "orchestrated"}\n')
 
     (line,) = lines_of(orders_of(file), style=style, run="run")

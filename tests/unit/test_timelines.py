@@ -1,4 +1,4 @@
-"""One timeline out of four logs, whatever their clocks say."""
+"""Four event logs become one timeline in causal order, although their clocks differ."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,17 +26,17 @@ def names(events: list[RecordedEvent]) -> list[str]:
     return [event.event_id for event in events]
 
 
-def test_events_that_nothing_links_are_told_by_time() -> None:
+def test_events_without_causes_are_ordered_by_time() -> None:
     assert names(in_causal_order([recorded("b", 2), recorded("a", 1), recorded("c", 3)])) == ["a", "b", "c"]
 
 
-def test_an_effect_follows_its_cause_though_its_clock_is_behind() -> None:
+def test_an_effect_follows_its_cause_although_its_clock_is_behind() -> None:
     events = [recorded("effect", 1, "cause"), recorded("cause", 5), recorded("other", 3)]
 
     assert names(in_causal_order(events)) == ["other", "cause", "effect"]
 
 
-def test_an_event_whose_cause_no_log_holds_is_told() -> None:
+def test_an_event_whose_cause_is_in_no_log_is_kept() -> None:
     assert names(in_causal_order([recorded("effect", 1, "lost")])) == ["effect"]
 
 
@@ -55,10 +55,10 @@ def histories(draw: st.DrawFn) -> list[RecordedEvent]:
 
 
 @given(histories())
-def test_every_event_is_told_once_and_after_its_cause(events: list[RecordedEvent]) -> None:
-    told = in_causal_order(events)
+def test_every_event_appears_once_and_after_its_cause(events: list[RecordedEvent]) -> None:
+    ordered = in_causal_order(events)
 
-    place = {event.event_id: number for number, event in enumerate(told)}
+    place = {event.event_id: number for number, event in enumerate(ordered)}
     assert sorted(place) == sorted(event.event_id for event in events)
-    assert len(told) == len(events)
-    assert all(place[event.caused_by] < place[event.event_id] for event in told if event.caused_by)
+    assert len(ordered) == len(events)
+    assert all(place[event.caused_by] < place[event.event_id] for event in ordered if event.caused_by)

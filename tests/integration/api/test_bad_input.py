@@ -1,4 +1,4 @@
-"""What cannot be right is refused with its field named, before anything is written."""
+"""Invalid input is refused with the name of its field, before anything is written."""
 
 from collections.abc import AsyncIterator
 
@@ -98,13 +98,13 @@ async def test_a_pair_takes_no_style(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"\xff\xfe", b"[" * 60_000, b"9" * 6_000, b"[]", b"null", b'"text"'], ids=range(8)
 )
-async def test_what_is_no_json_object_is_refused(client: httpx.AsyncClient, content: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_refused(client: httpx.AsyncClient, content: bytes) -> None:
     answer = await client.post("/orders", content=content, headers={"Content-Type": "application/json"})
 
     assert fields(answer) == ["body"]
 
 
-async def test_half_a_character_is_refused(client: httpx.AsyncClient) -> None:
+async def test_half_of_a_surrogate_pair_is_refused(client: httpx.AsyncClient) -> None:
     content = b'{"customer_id": "\\ud800"}'
 
     answer = await client.post("/orders", content=content, headers={"Content-Type": "application/json"})
@@ -141,7 +141,7 @@ async def chunks(size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("path", ["/orders", "/order-pairs"])
-async def test_a_body_over_64_kib_is_refused_whether_it_says_its_length_or_not(
+async def test_a_body_over_64_kib_is_refused_with_and_without_content_length(
     client: httpx.AsyncClient, path: str
 ) -> None:
     announced = await client.post(path, content=b" " * (64 * 1024 + 1))
@@ -169,7 +169,7 @@ async def test_a_body_of_64_kib_is_read(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     "path", ["/orders/nonsense", "/orders/0b1f5e9a-3f0e-4d5e-9f6b-111111111111", "/products/NOTHING", "/nowhere"]
 )
-async def test_what_is_not_there_is_a_404_problem(client: httpx.AsyncClient, path: str) -> None:
+async def test_an_unknown_resource_is_a_404_problem(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
 
     assert answer.status_code == 404
@@ -182,7 +182,7 @@ async def test_a_timeline_of_an_unknown_order_is_a_404(client: httpx.AsyncClient
     assert answer.status_code == 404
 
 
-async def test_a_method_that_no_route_has_is_a_405_problem(client: httpx.AsyncClient) -> None:
+async def test_an_unsupported_method_is_a_405_problem(client: httpx.AsyncClient) -> None:
     answer = await client.delete("/orders")
 
     assert answer.status_code == 405

@@ -59,7 +59,7 @@ async def items(api: httpx.AsyncClient, query: str = "") -> list[Json]:
     return found
 
 
-async def test_a_letter_tells_its_story_and_never_its_value(api: httpx.AsyncClient, broker: Broker) -> None:
+async def test_a_letter_shows_why_it_is_there_and_never_its_value(api: httpx.AsyncClient, broker: Broker) -> None:
     bury(broker)
 
     (listed,) = await items(api)
@@ -84,9 +84,7 @@ async def test_a_letter_tells_its_story_and_never_its_value(api: httpx.AsyncClie
     assert "tok_visa" not in shown.text
 
 
-async def test_a_letter_that_nobody_of_ours_buried_is_shown_as_far_as_it_tells(
-    api: httpx.AsyncClient, broker: Broker
-) -> None:
+async def test_a_letter_with_incomplete_headers_is_shown_with_nulls(api: httpx.AsyncClient, broker: Broker) -> None:
     broker.topic("orders.dlq").put(SECRET, b"no order", [("dead_letter_attempts", b"many")])
 
     (listed,) = await items(api)
@@ -149,7 +147,7 @@ async def test_letters_are_redriven_by_a_filter_and_all(api: httpx.AsyncClient, 
     assert len(redriven_to(broker.topic("inventory"), 2)) == 2
 
 
-async def test_more_than_one_call_redrives_is_said_and_goes_on_by_its_cursor(
+async def test_a_redrive_over_the_limit_of_one_call_continues_with_its_cursor(
     api: httpx.AsyncClient, broker: Broker
 ) -> None:
     for _ in range(25):
@@ -176,7 +174,7 @@ async def test_more_than_one_call_redrives_is_said_and_goes_on_by_its_cursor(
         ({"all": True, "cursor": "MSBub3doZXJl"}, "cursor"),  # decodes, but names no place
     ],
 )
-async def test_a_redrive_that_does_not_say_which_is_a_422(api: httpx.AsyncClient, body: Json, field: str) -> None:
+async def test_a_redrive_without_a_choice_of_letters_is_a_422(api: httpx.AsyncClient, body: Json, field: str) -> None:
     answer = await api.post("/dead-letters/redrive", json=body)
 
     assert answer.status_code == 422, answer.text
@@ -185,12 +183,12 @@ async def test_a_redrive_that_does_not_say_which_is_a_422(api: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("query", ["?limit=0", "?limit=201", "?cursor=nonsense", "?cursor=MSBub3doZXJl"])
-async def test_a_list_that_nobody_can_give_is_a_422(api: httpx.AsyncClient, query: str) -> None:
+async def test_a_list_with_invalid_parameters_is_a_422(api: httpx.AsyncClient, query: str) -> None:
     assert (await api.get(f"/dead-letters{query}")).status_code == 422
 
 
 @pytest.mark.parametrize("place", ["orders.dlq/0/0", "orders.dlq/99/0", "orders/0/0", "elsewhere/0/0"])
-async def test_where_no_letter_is_there_is_a_404(api: httpx.AsyncClient, place: str) -> None:
+async def test_a_place_without_a_letter_is_a_404(api: httpx.AsyncClient, place: str) -> None:
     shown = await api.get(f"/dead-letters/{place}")
     redriven = await api.post("/dead-letters/redrive", json={"place": place})
 

@@ -1,4 +1,4 @@
-"""What may be done to a choreographed order under way, and when it is too late."""
+"""Requests about a choreographed order in progress, and when they are too late."""
 
 import httpx2 as httpx
 import pytest
@@ -34,7 +34,7 @@ def refused(answer: httpx.Response, status: int) -> str:
     return str(answer.json()["detail"])
 
 
-async def test_cancelling_asks_for_it_once_however_often(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_repeated_cancellations_record_one_request(rig: Rig, client: httpx.AsyncClient) -> None:
     order = await created(rig, client)
 
     answers = [await client.post(f"/orders/{order.order_id}/cancel") for _ in range(2)]
@@ -51,7 +51,7 @@ async def test_a_finished_order_is_not_cancelled(rig: Rig, client: httpx.AsyncCl
     assert "confirmed" in refused(await client.post(f"/orders/{order.order_id}/cancel"), 409)
 
 
-async def test_an_order_on_its_way_is_not_cancelled(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_an_order_past_its_pivot_is_not_cancelled(rig: Rig, client: httpx.AsyncClient) -> None:
     order = await created(rig, client)
     rig.services.shipping.schedule(ScheduleShipping(order=order))
 
@@ -64,13 +64,13 @@ async def test_an_unknown_order_is_a_404(client: httpx.AsyncClient, action: str,
     refused(await client.post(f"/orders/{order_id}/{action}"), 404)
 
 
-async def test_nothing_is_retried_that_does_not_wait_for_an_operator(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_an_order_that_needs_no_operator_cannot_be_retried(rig: Rig, client: httpx.AsyncClient) -> None:
     order = await created(rig, client)
 
     assert "pending" in refused(await client.post(f"/orders/{order.order_id}/compensation/retry"), 409)
 
 
-async def test_an_operator_mends_a_refund_that_keeps_failing(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_an_operator_retries_a_refund_that_ran_out_of_attempts(rig: Rig, client: httpx.AsyncClient) -> None:
     order = await created(rig, client, changed(ORDER, "payment.token", "tok_refundFails"))
     rig.services.payments.charge(ChargePayment(order=order))
     for _ in range(3):
@@ -96,14 +96,16 @@ async def test_an_operator_mends_a_refund_that_keeps_failing(rig: Rig, client: h
     assert events[-1]["type"] == "payment.refunded"
 
 
-async def test_what_the_gateway_tells_is_announced(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_settlement_of_the_gateway_is_announced(rig: Rig, client: httpx.AsyncClient) -> None:
     answer = await client.post("/webhooks/payments", json={"order_id": UNKNOWN, "status": "settled"})
 
     assert answer.status_code == 202
     assert rig.settlements.announced == [UNKNOWN]
 
 
-async def test_a_settlement_that_cannot_be_announced_is_to_be_told_again(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_settlement_that_cannot_be_announced_is_refused_with_a_retry_after(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
     rig.settlements.away = True
 
     answer = await client.post("/webhooks/payments", json={"order_id": UNKNOWN, "status": "settled"})

@@ -10,6 +10,7 @@ import httpx2 as httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Message as AsgiMessage
 
 from api.app import create_app
 from api.event_streams import Durations
@@ -21,7 +22,7 @@ from tests.support.api_bodies import ORDER, PRODUCT, Json
 from tests.support.api_rig import Rig
 
 STREAM = {"Accept": "text/event-stream"}
-WHOLE_STORY = [
+ALL_EVENTS = [
     "order.requested",
     "order.created",
     "payment.completed",
@@ -34,7 +35,7 @@ PACE = Pace(quick=0.02, slow=0.05)
 
 @dataclass
 class Message:
-    """`comment` is a line that begins with a colon, alone in its message."""
+    """`comment`: a line that begins with a colon, alone in its message."""
 
     data: Json = field(default_factory=dict)
     id: str | None = None
@@ -51,7 +52,7 @@ async def until(reached: Callable[[], bool]) -> None:
 @pytest.fixture
 async def served(rig: Rig) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
     app = create_app(rig.dependencies)
-    app.state.live_orders = LiveOrders(app.state.live_orders._look_at, streams=2, pace=PACE)
+    app.state.live_orders = LiveOrders(app.state.live_orders._read, streams=2, pace=PACE)
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=2))
     serving = asyncio.create_task(server._serve())
     await until(lambda: server.started)
@@ -119,70 +120,78 @@ def finished(rig: Rig, created: OrderCreated) -> None:
     rig.services.orders.confirm(ConfirmOrder(order_id=created.order_id))
 
 
-async def rest_of(told: AsyncIterator[Message]) -> list[Message]:
+async def rest_of(stream: AsyncIterator[Message]) -> list[Message]:
     async with asyncio.timeout(10):
-        return [message async for message in told]
+        return [message async for message in stream]
 
 
-def types(told: list[Message]) -> list[str]:
-    return [message.data["type"] for message in told if message.event == "message" and message.data]
+def types(received: list[Message]) -> list[str]:
+    return [message.data["type"] for message in received if message.event == "message" and message.data]
 
 
-async def test_what_happens_is_told_as_it_happens_and_ends_with_the_order(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_stream_sends_events_as_they_happen_and_ends_with_the_order(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
     order_id = await placed(client)
 
-    async with stream_of(client, order_id) as told:
-        first = await anext(told)
+    async with stream_of(client, order_id) as stream:
+        first = await anext(stream)
         assert (first.data["type"], first.id) == ("order.requested", first.data["event_id"])
         created = await asyncio.to_thread(begun, rig, order_id)
-        assert types([await anext(told), await anext(told)]) == ["order.created", "payment.completed"]
+        assert types([await anext(stream), await anext(stream)]) == ["order.created", "payment.completed"]
         await asyncio.to_thread(finished, rig, created)
-        rest = await rest_of(told)
+        rest = await rest_of(stream)
 
-    assert types(rest) == WHOLE_STORY[3:]
+    assert types(rest) == ALL_EVENTS[3:]
     as_json = (await client.get(f"/orders/{order_id}/timeline")).json()["events"]
     assert [message.data for message in rest] == as_json[3:]
 
 
-async def test_a_lost_stream_goes_on_behind_the_last_event_that_was_heard(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_reconnected_stream_continues_behind_the_last_event_that_was_received(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
     order_id = await placed(client)
     created = begun(rig, order_id)
-    async with stream_of(client, order_id) as told:
-        heard = [await anext(told), await anext(told)]
+    async with stream_of(client, order_id) as stream:
+        received = [await anext(stream), await anext(stream)]
     finished(rig, created)
 
-    async with stream_of(client, order_id, after=heard[-1].id) as told:
-        rest = await rest_of(told)
+    async with stream_of(client, order_id, after=received[-1].id) as stream:
+        rest = await rest_of(stream)
 
-    assert types(heard + rest) == WHOLE_STORY
+    assert types(received + rest) == ALL_EVENTS
 
 
-async def test_whoever_has_heard_the_last_event_is_told_not_to_come_back(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_client_that_has_the_last_event_of_a_finished_order_must_not_reconnect(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
     order_id = await placed(client)
     finished(rig, begun(rig, order_id))
-    async with stream_of(client, order_id) as told:
-        last = (await rest_of(told))[-1]
+    async with stream_of(client, order_id) as stream:
+        last = (await rest_of(stream))[-1]
 
     again = await client.get(f"/orders/{order_id}/timeline", headers=STREAM | {"Last-Event-ID": str(last.id)})
 
     assert again.status_code == 204
 
 
-async def test_an_id_that_was_never_told_begins_at_the_beginning(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_an_unknown_last_event_id_starts_from_the_first_event(rig: Rig, client: httpx.AsyncClient) -> None:
     order_id = await placed(client)
     finished(rig, begun(rig, order_id))
 
-    async with stream_of(client, order_id, after="of another order") as told:
-        assert types(await rest_of(told)) == WHOLE_STORY
+    async with stream_of(client, order_id, after="of another order") as stream:
+        assert types(await rest_of(stream)) == ALL_EVENTS
 
 
-async def test_with_state_the_order_is_told_whenever_it_changed(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_with_state_the_stream_also_sends_the_order_whenever_it_changed(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
     order_id = await placed(client)
 
-    async with stream_of(client, order_id, query="?state=true") as told:
-        first = [await anext(told), await anext(told)]
+    async with stream_of(client, order_id, query="?state=true") as stream:
+        first = [await anext(stream), await anext(stream)]
         finished(rig, begun(rig, order_id))
-        rest = await rest_of(told)
+        rest = await rest_of(stream)
 
     assert [message.event for message in first] == ["message", "order"]
     orders = [message for message in first + rest if message.event == "order"]
@@ -192,26 +201,28 @@ async def test_with_state_the_order_is_told_whenever_it_changed(rig: Rig, client
     assert all(message.id is None for message in orders)
 
 
-async def test_while_nothing_happens_a_comment_says_that_the_stream_lives(
+async def test_while_nothing_changes_the_stream_sends_heartbeat_comments(
     app: FastAPI, client: httpx.AsyncClient
 ) -> None:
     app.state.stream_durations = Durations(heartbeat=0.02)
     order_id = await placed(client)
 
-    async with stream_of(client, order_id) as told:
-        await anext(told)
-        assert [(await anext(told)).comment for _ in range(2)] == ["heartbeat", "heartbeat"]
+    async with stream_of(client, order_id) as stream:
+        await anext(stream)
+        assert [(await anext(stream)).comment for _ in range(2)] == ["heartbeat", "heartbeat"]
 
 
-async def test_a_stream_has_an_end_though_the_order_has_none(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_a_stream_ends_after_its_time_although_the_order_is_not_finished(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
     app.state.stream_durations = Durations(whole=0.1)
     order_id = await placed(client)
 
-    async with stream_of(client, order_id) as told:
-        assert types(await rest_of(told)) == ["order.requested"]
+    async with stream_of(client, order_id) as stream:
+        assert types(await rest_of(stream)) == ["order.requested"]
 
 
-async def test_one_stream_too_many_is_turned_away_until_another_ends(client: httpx.AsyncClient) -> None:
+async def test_a_stream_over_the_limit_is_refused_until_another_one_ends(client: httpx.AsyncClient) -> None:
     order_id = await placed(client)
 
     async with stream_of(client, order_id) as one, stream_of(client, order_id) as two:
@@ -227,9 +238,7 @@ async def test_one_stream_too_many_is_turned_away_until_another_ends(client: htt
                     break
 
 
-async def test_an_order_is_read_by_one_task_and_only_while_it_is_watched(
-    app: FastAPI, client: httpx.AsyncClient
-) -> None:
+async def test_one_task_reads_an_order_and_only_while_it_has_a_stream(app: FastAPI, client: httpx.AsyncClient) -> None:
     order_id = await placed(client)
     live: LiveOrders = app.state.live_orders
 
@@ -243,17 +252,17 @@ async def test_an_order_is_read_by_one_task_and_only_while_it_is_watched(
     await until(lambda: not watched.streams and watched.reading is None)
 
 
-async def test_when_the_server_stops_streams_end(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_streams_end_when_the_server_stops(app: FastAPI, client: httpx.AsyncClient) -> None:
     order_id = await placed(client)
 
-    async with stream_of(client, order_id) as told:
-        await anext(told)
+    async with stream_of(client, order_id) as stream:
+        await anext(stream)
         app.state.live_orders.close()
-        assert await rest_of(told) == []
+        assert await rest_of(stream) == []
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html, */*;q=0.8"])
-async def test_who_asks_for_no_stream_gets_json(client: httpx.AsyncClient, accept: str) -> None:
+async def test_without_the_media_type_of_a_stream_the_answer_is_json(client: httpx.AsyncClient, accept: str) -> None:
     order_id = await placed(client)
 
     answer = await client.get(f"/orders/{order_id}/timeline", headers={"Accept": accept})
@@ -266,3 +275,32 @@ async def test_a_stream_of_an_unknown_order_is_a_404(client: httpx.AsyncClient) 
     unknown = "00000000-0000-4000-8000-000000000000"
 
     assert (await client.get(f"/orders/{unknown}/timeline", headers=STREAM)).status_code == 404
+
+
+async def test_a_stream_whose_client_stops_reading_ends_after_its_time(rig: Rig) -> None:
+    stalled, events = asyncio.Event(), asyncio.Queue[Json]()
+
+    async def send(message: AsgiMessage) -> None:
+        await events.put(dict(message))
+        if message["type"] == "http.response.body":
+            await stalled.wait()  # a full socket buffer
+
+    async def receive() -> AsgiMessage:
+        await stalled.wait()
+        raise AssertionError
+
+    app = create_app(rig.dependencies)
+    app.state.stream_durations = Durations(heartbeat=0.01, whole=0.05)
+    async with rig.client() as client:
+        order_id = await placed(client)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": f"/orders/{order_id}/timeline",
+        "headers": [(b"accept", b"text/event-stream")],
+        "query_string": b"",
+    }
+    async with asyncio.timeout(10):
+        await app(scope, receive, send)
+
+    assert [events.get_nowait()["type"] for _ in range(2)] == ["http.response.start", "http.response.body"]

@@ -1,4 +1,4 @@
-"""What operators see, and what they must never see."""
+"""Health, metrics, audit and logs, and that they contain no secrets."""
 
 import asyncio
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests.support.api_bodies import ORDER
 from tests.support.api_rig import Rig
 
 
-async def test_healthz_says_that_the_process_runs(client: httpx.AsyncClient) -> None:
+async def test_healthz_reports_that_the_process_runs(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).json() == {"status": "ok"}
 
 
@@ -34,7 +34,7 @@ async def hang() -> None:
     await asyncio.Event().wait()
 
 
-async def test_readyz_is_a_503_that_names_who_does_not_answer(rig: Rig) -> None:
+async def test_readyz_is_a_503_that_names_each_dependency_that_does_not_answer(rig: Rig) -> None:
     probes = [*rig.dependencies.probes, Probe("kafka", refuse), Probe("redis", hang)]
     rig.dependencies = replace(rig.dependencies, probes=probes, probe_deadline_s=1.0)
 
@@ -52,7 +52,7 @@ async def test_readyz_is_a_503_that_names_who_does_not_answer(rig: Rig) -> None:
     }
 
 
-async def test_metrics_count_requests_by_route_and_not_by_what_was_asked(client: httpx.AsyncClient) -> None:
+async def test_metrics_count_requests_by_route_and_not_by_path(client: httpx.AsyncClient) -> None:
     for order_id in ("one", "two"):
         await client.get(f"/orders/{order_id}")
     await client.get("/somewhere/else")
@@ -82,7 +82,7 @@ async def test_the_docs_describe_every_route(client: httpx.AsyncClient) -> None:
     assert "application/problem+json" in described["/orders"]["post"]["responses"]["422"]["content"]
 
 
-async def test_a_request_leaves_one_line_with_the_order_and_nobodys_data(client: httpx.AsyncClient) -> None:
+async def test_a_request_writes_one_log_line_with_the_order_id_and_no_personal_data(client: httpx.AsyncClient) -> None:
     with structlog.testing.capture_logs() as lines:
         placed = await client.post("/orders", json=ORDER, headers={"Idempotency-Key": "a-secret-key"})
         await client.get(placed.headers["Location"])
@@ -96,7 +96,7 @@ async def test_a_request_leaves_one_line_with_the_order_and_nobodys_data(client:
         assert secret not in str(lines)
 
 
-async def test_an_unforeseen_error_is_a_500_problem_that_tells_no_inside(
+async def test_an_unexpected_error_is_a_500_problem_without_internals(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_sku: str) -> None:

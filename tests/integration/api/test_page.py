@@ -1,4 +1,4 @@
-"""The page and what guards it, as far as no browser is needed: tests/browser has the rest."""
+"""The page and its protection, as far as no browser is needed. The rest is in tests/browser."""
 
 from dataclasses import dataclass, field, replace
 
@@ -67,7 +67,7 @@ async def test_the_whole_page_is_small(client: httpx.AsyncClient) -> None:
         assert answer.headers["cache-control"] == "no-cache"
 
 
-async def test_what_is_no_asset_is_not_served(client: httpx.AsyncClient) -> None:
+async def test_other_files_are_not_served(client: httpx.AsyncClient) -> None:
     assert (await client.get("/static/../routers/page.py")).status_code == 404
     assert (await client.get("/static/%2e%2e/routers/page.py")).status_code == 404
 
@@ -92,18 +92,18 @@ async def test_a_page_of_another_site_cannot_write(client: httpx.AsyncClient, he
 @pytest.mark.parametrize(
     "headers", [{}, {"Sec-Fetch-Site": "same-origin", "Origin": "http://api.test"}, {"Origin": "http://api.test"}]
 )
-async def test_our_page_and_programs_can(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+async def test_our_page_and_other_programs_can_write(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
     assert (await client.post("/orders", json=ORDER, headers=headers)).status_code == 202
 
 
-async def test_without_controls_there_is_no_sign_of_them(client: httpx.AsyncClient) -> None:
+async def test_without_controls_there_is_no_route_and_no_panel(client: httpx.AsyncClient) -> None:
     assert (await client.get("/controls")).status_code == 404
     assert (await client.post("/controls/payment-service", json={"action": "kill"})).status_code == 404
     assert "/controls/{name}" not in (await client.get("/openapi.json")).json()["paths"]
     assert 'id="controls"' not in (await client.get("/")).text
 
 
-async def test_where_they_are_given_they_act(rig: Rig, neighbours: Neighbours) -> None:
+async def test_with_controls_the_routes_act_on_the_processes(rig: Rig, neighbours: Neighbours) -> None:
     async with rig.client() as client:
         page = await client.get("/")
         stopped = await client.post("/controls/payment-service", json={"action": "stop"})

@@ -1,4 +1,4 @@
-"""An order goes in once, or not at all."""
+"""An order is placed once, or not at all."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from tests.support.api_rig import Rig
 ORCHESTRATED = ORDER | {"style": "orchestrated"}
 
 
-async def test_an_order_is_accepted_and_there_at_once(client: httpx.AsyncClient) -> None:
+async def test_an_accepted_order_can_be_read_at_once(client: httpx.AsyncClient) -> None:
     answer = await client.post("/orders", json=ORDER)
 
     assert answer.status_code == 202
@@ -126,7 +126,7 @@ async def test_a_key_of_orders_is_not_a_key_of_pairs(client: httpx.AsyncClient) 
     assert [answer.status_code for answer in answers] == [202, 202]
 
 
-async def test_the_order_of_the_fields_makes_no_other_body(client: httpx.AsyncClient) -> None:
+async def test_the_order_of_the_fields_does_not_change_the_body(client: httpx.AsyncClient) -> None:
     backwards = dict(reversed(ORDER.items()))
 
     first, again = [
@@ -136,7 +136,7 @@ async def test_the_order_of_the_fields_makes_no_other_body(client: httpx.AsyncCl
     assert first.json() == again.json()
 
 
-async def test_a_key_whose_first_call_is_not_answered_is_in_flight(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_key_is_in_flight_until_its_first_request_is_answered(rig: Rig, client: httpx.AsyncClient) -> None:
     rig.starter.hold()
     first = asyncio.create_task(client.post("/orders", json=ORCHESTRATED, headers={"Idempotency-Key": "once"}))
     await rig.starter.reached()
@@ -191,7 +191,7 @@ async def test_temporal_away_is_a_503_and_nothing_is_written(
     assert (await client.post(path, json=body, headers={"Idempotency-Key": "once"})).status_code == 202
 
 
-async def test_temporal_away_is_nothing_to_a_choreographed_order(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_choreographed_order_does_not_need_temporal(rig: Rig, client: httpx.AsyncClient) -> None:
     rig.starter.away = True
 
     assert (await client.post("/orders", json=ORDER)).status_code == 202

@@ -39,7 +39,7 @@ async def test_a_product_is_stocked_and_shown(client: httpx.AsyncClient) -> None
     assert (await client.get("/products/COFFEE")).json() == expected
 
 
-async def test_stocking_again_replaces_what_is_on_hand_and_the_price(client: httpx.AsyncClient) -> None:
+async def test_stocking_again_replaces_the_stock_and_the_price(client: httpx.AsyncClient) -> None:
     await client.put("/products/COFFEE", json=PRODUCT)
     again = changed(changed(PRODUCT, "on_hand", 3), "unit_price.amount", 100)
 
@@ -54,7 +54,7 @@ async def test_a_sku_may_hold_any_readable_character(client: httpx.AsyncClient) 
     assert (await client.get("/products/Caf%C3%A9%20250%20g")).json()["sku"] == "Café 250 g"
 
 
-async def test_an_order_that_nobody_began_shows_all_steps_as_pending(client: httpx.AsyncClient) -> None:
+async def test_a_new_order_shows_all_steps_as_pending(client: httpx.AsyncClient) -> None:
     order_id = await placed(client)
 
     shown = (await client.get(f"/orders/{order_id}")).json()
@@ -64,6 +64,7 @@ async def test_an_order_that_nobody_began_shows_all_steps_as_pending(client: htt
         "style": "choreographed",
         "status": "pending",
         "reason": None,
+        "attention": None,
         "total": None,
         "payment": {"status": "none", "captured": 0, "refunded": 0},
         "inventory": {"status": "none"},
@@ -74,7 +75,7 @@ async def test_an_order_that_nobody_began_shows_all_steps_as_pending(client: htt
     }
 
 
-async def test_a_confirmed_order_shows_what_each_service_did(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_a_confirmed_order_shows_the_records_of_each_service(rig: Rig, client: httpx.AsyncClient) -> None:
     order_id = await placed(client)
     order = created(rig, order_id)
     rig.services.payments.charge(ChargePayment(order=order))
@@ -116,7 +117,9 @@ async def test_compensations_follow_the_steps_in_the_order_in_which_they_run(
     assert (shown["inventory"]["status"], shown["shipping"]["status"]) == ("released", "refused")
 
 
-async def test_an_order_that_needs_attention_says_why(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_an_order_that_needs_attention_shows_its_reason_and_why_it_needs_an_operator(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
     order_id = await placed(client)
     rig.needs_attention(order_id)
 
@@ -133,7 +136,7 @@ async def test_an_order_that_needs_attention_says_why(rig: Rig, client: httpx.As
     assert listed == {name: shown[name] for name in listed}
 
 
-async def test_the_timeline_merges_the_logs_and_tells_no_token(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_the_timeline_merges_the_logs_and_contains_no_token(rig: Rig, client: httpx.AsyncClient) -> None:
     order_id = await placed(client)
     order = created(rig, order_id)
     rig.services.payments.charge(ChargePayment(order=order))
@@ -171,7 +174,7 @@ async def test_a_list_is_paged_newest_first_without_gap_or_repetition(client: ht
     assert pages == 3
 
 
-async def test_orders_that_come_while_a_list_is_read_do_not_shift_its_pages(client: httpx.AsyncClient) -> None:
+async def test_new_orders_do_not_shift_the_pages_of_a_list(client: httpx.AsyncClient) -> None:
     ids = [await placed(client) for _ in range(4)]
     first = (await client.get("/orders", params={"limit": 2})).json()
     await placed(client)

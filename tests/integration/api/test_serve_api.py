@@ -1,4 +1,4 @@
-"""`twinsaga serve api` as a process of its own, with neither Temporal nor Kafka nor Redis there."""
+"""`twinsaga serve api` as a process, without Temporal, Kafka and Redis."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
             process.wait(10)
 
 
-def test_it_serves_what_it_can_and_says_what_is_missing(api: Api) -> None:
+def test_it_serves_what_it_can_and_names_what_is_missing(api: Api) -> None:
     with httpx.Client(base_url=api.url, timeout=10) as client:
         ready = client.get("/readyz")
         placed = client.post("/orders", json=ORDER, headers={"Idempotency-Key": "once"})
@@ -92,7 +92,7 @@ def test_it_serves_what_it_can_and_says_what_is_missing(api: Api) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_leaves_with_0_when_it_is_asked_to(api: Api, how: signal.Signals) -> None:
+def test_it_exits_with_0_after_a_signal(api: Api, how: signal.Signals) -> None:
     with httpx.Client(base_url=api.url, timeout=10) as client:
         client.get("/healthz").raise_for_status()
         api.process.send_signal(how)
@@ -105,7 +105,7 @@ def written(path: Path, lines: list[Json | str]) -> Path:
     return path
 
 
-def test_a_file_is_placed_once_and_its_bad_lines_are_told(api: Api, tmp_path: Path) -> None:
+def test_a_file_is_placed_once_and_its_bad_lines_are_reported(api: Api, tmp_path: Path) -> None:
     bad = changed(ORDER, "lines.0.quantity", 0)
     file = written(tmp_path / "orders.jsonl", [ORDER, "{", bad, changed(ORDER, "customer_id", "another")])
 
@@ -159,7 +159,7 @@ def test_products_are_stocked_and_an_order_is_shown(api: Api, tmp_path: Path) ->
     assert "no order has the id nonsense" in unknown.stderr
 
 
-def test_an_api_that_is_not_there_is_said_so(api: Api) -> None:
+def test_an_api_that_does_not_answer_is_reported(api: Api) -> None:
     answer = api.twinsaga("order", "list", "--api", "http://127.0.0.1:9")
 
     assert answer.returncode == 1
