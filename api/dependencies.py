@@ -20,10 +20,6 @@ from services.shipping.service import ShippingService
 class SagaStarter(Protocol):
     """Temporal, as far as placing an orchestrated order needs it. Every call has a deadline of its own."""
 
-    def answered_lately(self) -> bool:
-        """Whether what it did last was to answer, a moment ago, so that it need not be asked."""
-        ...
-
     async def answers(self) -> bool:
         """Ask cheaply whether a start would have a chance."""
         ...

@@ -1,4 +1,4 @@
-"""Taking an order in: one write, and only when the engine that is to run it answers, or did a moment ago."""
+"""Accepts orders: one write, and only while the engine that is to run the order answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,28 +25,24 @@ class Placing:
     async def place(self, commands: Sequence[PlaceOrder]) -> None:
         """Take all of them in, or none that is not in already.
 
-        A single one that no engine has to be asked about is written at once: the write itself finds out whether it is
-        in already, or its id was used for another.
+        A single choreographed order is written at once: the write itself finds out whether it is in already, or its
+        id was used for another.
 
         Raises:
             KeyReused: one of the ids was placed before with another body.
             EngineAway: nothing was written.
         """
-        at_once = len(commands) == 1 and not self._has_to_ask(commands)
+        at_once = len(commands) == 1 and not _needs_temporal(commands)
         new = commands if at_once else await self._checked(commands)
         await run_in_threadpool(self._write, new)
         for command in commands:
             if command.style is SagaStyle.ORCHESTRATED:
                 await self._start(command)
 
-    def _has_to_ask(self, commands: Sequence[PlaceOrder]) -> bool:
-        orchestrated = any(command.style is SagaStyle.ORCHESTRATED for command in commands)
-        return orchestrated and not self.dependencies.starter.answered_lately()
-
     async def _checked(self, commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
         """Return those that are not in already, with an engine that answers for each of them."""
         unknown = await run_in_threadpool(self._unknown, commands)
-        if self._has_to_ask(unknown) and not await self.dependencies.starter.answers():
+        if _needs_temporal(unknown) and not await self.dependencies.starter.answers():
             raise away("Temporal", "nothing was written")
         return unknown
 
@@ -83,3 +79,7 @@ class Placing:
             await self.dependencies.starter.start(command.request)
         except Exception as error:  # noqa: BLE001 - whatever it was, the order stands and its saga will be started
             log.warning("the saga is left to the sweep", order_id=command.request.order_id, error=type(error).__name__)
+
+
+def _needs_temporal(commands: Sequence[PlaceOrder]) -> bool:
+    return any(command.style is SagaStyle.ORCHESTRATED for command in commands)

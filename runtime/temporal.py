@@ -51,11 +51,9 @@ def runner_plugins(settings: Settings) -> list[Plugin]:
 
 
 async def start_saga(
-    client: Client, request: OrderRequest, settings: Settings, *, eager: bool = False
+    client: Client, request: OrderRequest, settings: Settings
 ) -> WorkflowHandle[OrderSaga, OrderOutcome]:
     """Start the order's saga. One that runs, or has ended, is left as it is.
-
-    `eager`: the worker of this client gets the first task with the answer, of whatever version it is.
 
     Raises:
         RPCError: Temporal did not take it; it may be started again.
@@ -70,7 +68,6 @@ async def start_saga(
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
             static_summary=summary_of(request),
-            request_eager_start=eager,
             rpc_timeout=RPC_DEADLINE,
         )
     except WorkflowAlreadyStartedError:

@@ -44,20 +44,16 @@ NOWHERE = "127.0.0.1:9"
 class Starter:
     """Stands for Temporal: it answers or not, starts or not, or keeps the caller waiting until it is let go.
 
-    `asked` counts the questions whether it answers. It forgets at once that it did, unless it is `remembered`.
+    `asked` counts the health checks.
     """
 
     started: list[OrderId] = field(default_factory=list)
     asked: int = 0
-    remembered: bool = False
     away: bool = False
     fails_to_start: bool = False
     _free: asyncio.Event = field(default_factory=asyncio.Event)
     _reached: asyncio.Event = field(default_factory=asyncio.Event)
     _held: bool = False
-
-    def answered_lately(self) -> bool:
-        return self.remembered
 
     async def answers(self) -> bool:
         self.asked += 1

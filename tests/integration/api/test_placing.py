@@ -92,19 +92,6 @@ async def test_the_same_key_with_another_body_is_refused(
     assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
 
 
-@pytest.mark.parametrize(("path", "body"), [("/orders", ORCHESTRATED), ("/order-pairs", PAIR)])
-async def test_the_same_key_with_another_body_is_refused_though_temporal_has_just_answered(
-    rig: Rig, client: httpx.AsyncClient, path: str, body: dict[str, object]
-) -> None:
-    rig.starter.remembered = True
-    await client.post(path, json=body, headers={"Idempotency-Key": "once"})
-    started = list(rig.starter.started)
-
-    answer = await client.post(path, json=changed(body, "lines.0.quantity", 3), headers={"Idempotency-Key": "once"})
-
-    assert (answer.status_code, rig.starter.started) == (422, started)
-
-
 async def test_of_a_pair_nothing_is_written_when_one_of_them_was_placed_with_another_body(
     rig: Rig, client: httpx.AsyncClient
 ) -> None:
@@ -212,44 +199,27 @@ async def test_temporal_away_is_nothing_to_a_choreographed_order(rig: Rig, clien
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "remembered", "transactions", "asked"),
+    ("path", "body", "transactions", "asked"),
     [
-        ("/orders", ORDER, False, ["write"], 0),
-        ("/orders", ORCHESTRATED, False, ["look", "write"], 1),
-        ("/orders", ORCHESTRATED, True, ["write"], 0),
-        ("/order-pairs", PAIR, False, ["look", "look", "write", "write"], 1),
-        ("/order-pairs", PAIR, True, ["look", "look", "write", "write"], 0),
+        ("/orders", ORDER, ["write"], 0),
+        ("/orders", ORCHESTRATED, ["look", "write"], 1),
+        ("/order-pairs", PAIR, ["look", "look", "write", "write"], 1),
     ],
 )
-async def test_nothing_is_looked_up_or_asked_in_vain(  # noqa: PLR0913 - one argument a column
+async def test_nothing_is_looked_up_or_asked_in_vain(
     rig: Rig,
     client: httpx.AsyncClient,
     *,
     path: str,
     body: dict[str, object],
-    remembered: bool,
     transactions: list[str],
     asked: int,
 ) -> None:
-    rig.starter.remembered = remembered
-
     with rig.transactions() as begun:
         answer = await client.post(path, json=body)
 
     assert answer.status_code == 202
     assert (begun, rig.starter.asked) == (transactions, asked)
-
-
-async def test_an_order_is_placed_though_temporal_went_away_just_after_it_answered(
-    rig: Rig, client: httpx.AsyncClient
-) -> None:
-    rig.starter.remembered = rig.starter.away = True
-
-    answer = await client.post("/orders", json=ORCHESTRATED)
-
-    assert answer.status_code == 202
-    (left,) = rig.services.orders.never_created(SagaStyle.ORCHESTRATED, utc_now(), 10)
-    assert left.request.order_id == answer.json()["order_id"]
 
 
 async def test_an_order_that_is_in_gets_its_answer_again_while_temporal_is_away(
@@ -269,6 +239,8 @@ async def test_a_start_that_fails_after_the_write_is_still_accepted(rig: Rig, cl
     answer = await client.post("/orders", json=ORCHESTRATED)
 
     assert answer.status_code == 202
+    (left,) = rig.services.orders.never_created(SagaStyle.ORCHESTRATED, utc_now(), 10)
+    assert left.request.order_id == answer.json()["order_id"]
     assert (await client.get(answer.headers["Location"])).json()["status"] == "pending"
 
 
