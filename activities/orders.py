@@ -10,7 +10,7 @@ from services.orders.service import OrderService
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """`why` is what an operator has to mend; None when it was mended."""
+    """`why`: what an operator must fix; None once it is fixed."""
 
     order_id: OrderId
     why: str | None

@@ -1,4 +1,4 @@
-"""Starts the sagas of orders that were placed and then forgotten, by an API that died or a Temporal that was away."""
+"""Starts the sagas of placed orders that have none: the API died before the start, or Temporal was away."""
 
 import asyncio
 import time
@@ -21,60 +21,60 @@ from services.orders.store import OrderRecord
 
 EVERY_S = 1.0
 OLDER_THAN = timedelta(seconds=5)
-"""A saga that is placed and started has created its order by then."""
+"""A started saga has created its order by then."""
 
 AT_ONCE = 200
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
-"""Between two looks at one order. Where a thousand orders wait for their turn, looking at each every second would keep
-Temporal from the orders themselves."""
+"""Between two checks of one order. When a thousand orders queue, a check of each per second would load Temporal so much
+that the orders themselves were delayed."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """When an order is looked at again, in seconds of the monotonic clock, and how long that pause was."""
+class Check:
+    """When an order is checked next, in seconds of the monotonic clock, and the pause before it."""
 
     at: float
     pause_s: float
 
-    def next(self) -> "Look":
+    def next(self) -> "Check":
         pause_s = min(2 * self.pause_s, LONGEST_PAUSE_S)
-        return Look(time.monotonic() + pause_s, pause_s)
+        return Check(time.monotonic() + pause_s, pause_s)
 
 
 async def sweep(client: Client, orders: OrderService, settings: Settings) -> None:
-    """Run until cancelled. A fault is only reported: a later look tries again."""
-    looks: dict[OrderId, Look] = {}
+    """Run until cancelled. Faults are logged; the next round tries again."""
+    checks: dict[OrderId, Check] = {}
     while True:
         try:
-            await _start_forgotten(client, orders, settings, looks)
+            await _start_forgotten(client, orders, settings, checks)
         except (Fault, RPCError) as fault:
             log.warning("forgotten orders could not be started", error=str(fault))
         await asyncio.sleep(EVERY_S)
 
 
 async def _start_forgotten(
-    client: Client, orders: OrderService, settings: Settings, looks: dict[OrderId, Look]
+    client: Client, orders: OrderService, settings: Settings, checks: dict[OrderId, Check]
 ) -> None:
     forgotten = await asyncio.to_thread(orders.never_created, SagaStyle.ORCHESTRATED, utc_now() - OLDER_THAN, AT_ONCE)
-    for gone in looks.keys() - {record.request.order_id for record in forgotten}:
-        del looks[gone]
+    for gone in checks.keys() - {record.request.order_id for record in forgotten}:
+        del checks[gone]
     for record in forgotten:
-        look = looks.setdefault(record.request.order_id, _first_look())
-        if look.at > time.monotonic():
+        check = checks.setdefault(record.request.order_id, _first_check())
+        if check.at > time.monotonic():
             continue
         saga = await start_saga(client, record.request, settings)
         if (await saga.describe(rpc_timeout=RPC_DEADLINE)).status is not WorkflowExecutionStatus.RUNNING:
-            await asyncio.to_thread(_end, orders, record)
-        looks[record.request.order_id] = look.next()
+            await asyncio.to_thread(_cancel, orders, record)
+        checks[record.request.order_id] = check.next()
 
 
-def _first_look() -> Look:
-    return Look(time.monotonic(), FIRST_PAUSE_S / 2)
+def _first_check() -> Check:
+    return Check(time.monotonic(), FIRST_PAUSE_S / 2)
 
 
-def _end(orders: OrderService, record: OrderRecord) -> None:
-    """Nobody will go on with an order whose saga somebody terminated, and as it was never created it has no effect."""
+def _cancel(orders: OrderService, record: OrderRecord) -> None:
+    """The order's saga was terminated before its first step, so no step has an effect to undo."""
     orders.cancel(CancelOrder(order_id=record.request.order_id, reason=Reason.TIMED_OUT))
     log.warning("cancelled an order whose saga was terminated", order_id=record.request.order_id)

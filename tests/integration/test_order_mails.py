@@ -35,7 +35,7 @@ from tests.service_processes import ServiceProcess, ServiceProcesses
 from tests.stack import eventually
 from tests.unwell_databases import locked
 from twinsaga_bridges.workflow_into_kafka import EventProducer
-from workflows.outcome_event import SAGA_OUTCOMES, order_end_event
+from workflows.order_saga import SAGA_OUTCOMES, outcome_event
 
 CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
 ORCHESTRATED, CHOREOGRAPHED = SagaStyle.ORCHESTRATED, SagaStyle.CHOREOGRAPHED
@@ -149,7 +149,7 @@ def test_an_end_that_is_heard_is_one_mail_however_often_it_is_told(
     broker.topic("orders").put_event(shop.choreography.recorded(confirmed)[-1])
     outcome = OrderOutcome(order_id=cancelled, status=OrderStatus.CANCELLED, reason=Reason.PAYMENT_DECLINED)
     with closing(EventProducer(broker.connection.producer)) as producer:
-        producer.send(order_end_event(outcome))
+        producer.send(outcome_event(outcome))
     shop.await_promised(customer, CONFIRMED, CANCELLED)
 
     for order_id, topic in ((confirmed, "orders"), (cancelled, SAGA_OUTCOMES)):

@@ -1,4 +1,4 @@
-"""A shop whose orders are orchestrated: the real services on SQLite, under a Temporal that skips waiting times."""
+"""A shop whose orders are orchestrated: the real services on SQLite, on a Temporal server that skips timers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -29,8 +29,10 @@ from runtime.settings import Settings
 from runtime.temporal import start_saga
 from runtime.wiring import Databases, Services, audit_of, services_over
 from tests.examples import BOOK, LAMP, PRICE, a_request, address
+from tests.histories.outcomes import PublishedEvents, outcomes_into
 from tests.integration.order_saga.at_steps import AtSteps
 from tests.service_databases import Urls
+from twinsaga_bridges.workflow_into_kafka import EventProducer
 from workflows.order_saga import OrderSaga
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, StepProgress
 
@@ -117,6 +119,7 @@ class SagaShop:
     at_steps: AtSteps
     clock: Callable[[], datetime]
     task_queue: str = field(default_factory=lambda: f"order-sagas-{uuid4()}")
+    outcomes: EventProducer = field(default_factory=PublishedEvents)
 
     async def place(
         self,
@@ -137,7 +140,8 @@ class SagaShop:
         self, deployment: WorkerDeploymentConfig | None = None, plugins: Sequence[Plugin] = ()
     ) -> AsyncIterator[None]:
         client = self.environment.client
-        with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads:
+        with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads, outcomes_into(self.outcomes) as outcomes:
+            plugins = [outcomes, *plugins]
             async with saga_worker(client, self.task_queue, self.services, threads, plugins, deployment):
                 yield
 
