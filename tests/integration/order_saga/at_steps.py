@@ -1,4 +1,4 @@
-"""Lets a test act at the moment when a step begins, or has just had its effect."""
+"""Runs code of a test before a step begins, or right after its effect."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ Act = Callable[[], Awaitable[object]]
 
 
 class AtSteps(ClientInterceptor, Interceptor):
-    """Stands around the real activities. `tries` counts the attempts of each."""
+    """Wraps the real activities. `tries` counts the attempts of each."""
 
     def __init__(self) -> None:
         self.tries: dict[str, int] = defaultdict(int)
@@ -24,7 +24,7 @@ class AtSteps(ClientInterceptor, Interceptor):
         self._once[step, moment] = act
 
     def always(self, step: str, act: Act) -> None:
-        """Act before every attempt of the step. What `act` raises is the attempt's fault."""
+        """Act before every attempt of the step. An exception of `act` is the attempt's fault."""
         self._always[step] = act
 
     def mended(self, step: str) -> None:

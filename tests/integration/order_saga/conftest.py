@@ -28,7 +28,7 @@ def at_steps() -> AtSteps:
 
 @pytest_asyncio.fixture
 async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
-    """Skips waiting times. A module that needs none may override it with the real server."""
+    """Skips timers. A module that needs real time overrides it with the real server."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(TEST_SERVER),
         data_converter=pydantic_data_converter,

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 async def real_server(*interceptors: Interceptor) -> WorkflowEnvironment:
-    """Start the development server, which searches, versions and starts workflows as the test server does not."""
+    """Start the development server: unlike the test server it has a search, versions and real time."""
     return await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_binary(None),
         data_converter=pydantic_data_converter,
@@ -53,7 +53,7 @@ async def real_server(*interceptors: Interceptor) -> WorkflowEnvironment:
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:
-    """Return the first answer of `look` that is neither None nor False."""
+    """Poll `look` and return its first result that is neither None nor False."""
     try:
         async with asyncio.timeout(DEADLINE_S):
             while True:
@@ -72,7 +72,7 @@ class Saga:
     handle: WorkflowHandle[OrderSaga, OrderOutcome]
 
     async def outcome(self) -> OrderOutcome:
-        """Wait for the end; Temporal skips what the saga waits for."""
+        """Wait for the close; the test server skips timers meanwhile."""
         async with asyncio.timeout(DEADLINE_S):
             return await self.handle.result()
 
@@ -147,7 +147,7 @@ class SagaShop:
 
     @asynccontextmanager
     async def time_passes(self) -> AsyncIterator[None]:
-        """Skip time, as Temporal otherwise does only while somebody waits for an outcome."""
+        """Skip time, which the test server otherwise does only while a client awaits an outcome."""
         passing = asyncio.create_task(self._pass_time())
         try:
             yield
@@ -166,7 +166,7 @@ class SagaShop:
         await eventually(look, f"{step} is tried {count} times")
 
     async def events_of(self, saga: Saga) -> list[str]:
-        """Say what the services recorded of the order, the oldest first."""
+        """The event types that the services recorded, the oldest first."""
 
         def read() -> list[str]:
             s = self.services
@@ -187,7 +187,7 @@ class SagaShop:
 
     @contextmanager
     def away(self, database: Database, table: str) -> Iterator[None]:
-        """Nothing that needs the table works meanwhile."""
+        """Rename the table meanwhile, so that every query of it fails."""
         _rename(database, table, "elsewhere")
         try:
             yield
@@ -197,7 +197,7 @@ class SagaShop:
 
 @asynccontextmanager
 async def open_shop(environment: WorkflowEnvironment, at_steps: AtSteps, urls: Urls) -> AsyncIterator[SagaShop]:
-    """Open it with stock and without a worker. Its services go by the time of the server."""
+    """Open it with stock and without a worker. Its services use the server's clock."""
     loop = asyncio.get_running_loop()
 
     def clock() -> datetime:
