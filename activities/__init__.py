@@ -1,4 +1,4 @@
-"""Temporal's way to the services: a command comes in, the service decides, its event goes back to the workflow.
+"""Temporal activities: each passes a command to a service and returns the service's event to the workflow.
 
-They are blocking functions: the worker runs them on threads.
+They block, so the worker runs them on threads.
 """

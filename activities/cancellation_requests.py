@@ -7,9 +7,9 @@ from domain.ids import OrderId
 
 class CancellationRequests(Protocol):
     def ask(self, order_id: OrderId) -> None:
-        """Tell the services that the order is no longer wanted. Asking again is harmless.
+        """Ask the services to cancel the order. Repeatable.
 
-        Raises whatever went wrong.
+        Any exception is a fault: Temporal retries the activity.
         """
         ...
 

@@ -13,7 +13,7 @@ from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.wiring import open_services
 from services.estate.records import QueuedTask
-from workflows.outcome_event import SAGA_OUTCOMES
+from workflows.order_saga import SAGA_OUTCOMES
 
 GROUP = "order-mails"
 TOPICS = ("orders", SAGA_OUTCOMES)

@@ -69,11 +69,9 @@ def runner_plugins(settings: Settings) -> list[Plugin]:
 
 
 async def start_saga(
-    client: Client, request: OrderRequest, settings: Settings, *, eager: bool = False
+    client: Client, request: OrderRequest, settings: Settings
 ) -> WorkflowHandle[OrderSaga, OrderOutcome]:
     """Start the order's saga. A saga that runs or has ended is not changed, so a start may be repeated.
-
-    `eager`: a worker with this client gets the first task with the reply, whatever its version.
 
     Raises:
         RPCError: Temporal did not accept the start; retry it.
@@ -88,7 +86,6 @@ async def start_saga(
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
             static_summary=summary_of(request),
-            request_eager_start=eager,
             rpc_timeout=RPC_DEADLINE,
         )
     except WorkflowAlreadyStartedError:

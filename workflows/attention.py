@@ -1,4 +1,4 @@
-"""A compensation that keeps failing waits for an operator, and everybody can see it."""
+"""A compensation that keeps failing waits for an operator; the order, the search and the UI show it."""
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -18,10 +18,10 @@ class AttentionOfOperator:
         self._needed = False
 
     async def wait(self, step: Step, reason: Reason, error: ActivityError) -> None:
-        """Say which compensation fails, since when and why; return when somebody asks for it again."""
+        """Show which compensation fails, since when and why; return when an operator asks for a retry."""
         why = f"{step} keeps failing since {workflow.now():%Y-%m-%d %H:%M:%S} UTC: {error.cause}"
         self._status.failing(step, str(error.cause))
-        self._status.show(OrderStatus.NEEDS_ATTENTION, step, f"{why}\n\nThe update `retry_compensation` goes on here.")
+        self._status.show(OrderStatus.NEEDS_ATTENTION, step, f"{why}\n\n`retry_compensation` continues here.")
         self._needed = True
         failed = FailedCompensation(step=step, error=str(error.cause), reason=reason)
         await steps.show_attention(self._order_id, failed)
@@ -29,10 +29,10 @@ class AttentionOfOperator:
         await steps.show_attention(self._order_id, None)
         self._status.show(OrderStatus.PENDING, step, f"An operator asked for {step} again.")
 
-    def given(self) -> None:
+    def give(self) -> None:
         self._needed = False
 
-    def must_be_needed(self) -> None:
+    def refuse_unless_needed(self) -> None:
         """Raises ApplicationError."""
         if not self._needed:
             raise ApplicationError("no compensation of the order waits for an operator", type="NothingToRetry")

@@ -1,7 +1,7 @@
-"""The witness: it watches one choreographed order, which is the same without it.
+"""The witness: a workflow that watches one choreographed order. The order runs the same without it.
 
-Each event is a signal that bears the event's name, so that the history reads as what happened. The signals hold no
-personal data: only what an order's progress can be told by.
+Each event arrives as a signal named after the event type, so that the history reads as the order's story. The signals
+contain no personal data, only what the order's progress is derived from.
 """
 
 from collections.abc import Sequence
@@ -24,25 +24,25 @@ Stuck = Literal["stuck"]
 STUCK: Stuck = "stuck"
 
 LINGER = timedelta(seconds=10)
-"""Events of other topics may come after the one that ends the order; so long the history stays open for them."""
+"""The history stays open this long after the order's end: events of other topics may arrive later."""
 
 GIVES_UP_AFTER = timedelta(hours=24)
-"""So long a stuck order may stay silent although its cancellation was asked for; then its witness ends as stuck."""
+"""How long a stuck order may stay silent after its cancellation was requested; then its witness ends as stuck."""
 
 OPERATOR_HAS = timedelta(days=30)
-"""The same for an order that needs attention: people have weekends."""
+"""The same for an order that needs attention: operators have weekends."""
 
 _ASKED = "order.cancellation_requested"
-"""Our own asking, or the customer's. An order that does not answer it is as silent as before."""
+"""Requested by the witness or by the customer. It is no sign of life: the services may not have reacted to it."""
 
 _ENDS = {"order.confirmed": OrderStatus.CONFIRMED, "order.cancelled": OrderStatus.CANCELLED}
 _ATTEMPT = timedelta(seconds=30)
-_PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
+_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessedOrder:
-    """An order that is silent for `silence_s` seconds is stuck."""
+    """`silence_s`: seconds without an event after which the order counts as stuck."""
 
     order_id: OrderId
     silence_s: float
@@ -50,9 +50,10 @@ class WitnessedOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessedEvent:
-    """`owed_by` is who has to speak next; until `waits_until` it may be silent, as a customer who has to pay.
+    """One event of the order.
 
-    `says` is what else an operator has to know.
+    `owed_by`: the service or person that must act next, None if none. `waits_until`: no event is due before, such as
+    the expiry of a pix payment. `says`: what else an operator needs to know.
     """
 
     event_id: str
@@ -64,7 +65,7 @@ class WitnessedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessedEnd:
-    """`stuck`: the order stayed silent for good. Whatever it does after that has no witness."""
+    """`stuck`: the order stayed silent. Later events of it have no witness."""
 
     status: OrderStatus | Stuck
     events: list[str]
@@ -80,7 +81,7 @@ class ChoreographyWitness:
     def __init__(self, order: WitnessedOrder) -> None:
         self._order = order
         self._seen: dict[str, tuple[str, WitnessedEvent]] = {}
-        self._spoken = self._heard = 0
+        self._received = self._processed = 0
         self._end: OrderStatus | None = None
         self._stuck = False
 
@@ -96,34 +97,34 @@ class ChoreographyWitness:
                 return WitnessedEnd(status=STUCK, events=self.events())
             else:
                 self._stuck = True
-                self._show(STUCK, f"Silent for too long. {self._owed()}\n\nIts cancellation is asked for.")
-                await self._ask_for_cancellation()
+                self._show(STUCK, f"Silent for too long. {self._owed()}\n\nIts cancellation was requested.")
+                await self._request_cancellation()
         self._show(self._end, f"{self._end} after {len(self._seen)} events")
         while await self._next_event(LINGER):
             pass
         return WitnessedEnd(status=self._end, events=self.events())
 
     @workflow.signal(dynamic=True)
-    def happened(self, event_type: str, arguments: Sequence[RawValue]) -> None:
-        """Late, early and repeated events are welcome: each counts once, whenever it comes."""
+    def on_event(self, event_type: str, arguments: Sequence[RawValue]) -> None:
+        """Record the event once, by its id. Events may arrive late, early or twice: topics have no common order."""
         event: WitnessedEvent = workflow.payload_converter().from_payload(arguments[0].payload, WitnessedEvent)
         if event.event_id not in self._seen:
             self._seen[event.event_id] = event_type, event
-            self._spoken += event_type != _ASKED
+            self._received += event_type != _ASKED
         self._end = self._end or _ENDS.get(event_type)
 
     @workflow.query
     def events(self) -> list[str]:
-        """The types of the events in the order in which they came."""
+        """The event types in order of arrival."""
         return [event_type for event_type, _ in self._seen.values()]
 
     async def _next_event(self, patience: timedelta) -> bool:
-        """Return whether one came in time."""
+        """Return whether an event arrived in time."""
         try:
-            await workflow.wait_condition(lambda: self._spoken > self._heard, timeout=patience)
+            await workflow.wait_condition(lambda: self._received > self._processed, timeout=patience)
         except TimeoutError:
             return False
-        self._heard = self._spoken
+        self._processed = self._received
         return True
 
     def _patience(self) -> timedelta:
@@ -136,43 +137,43 @@ class ChoreographyWitness:
         return max([silence, *(moment - workflow.now() + silence for moment in until)])
 
     def _needs_attention(self) -> bool:
-        return self._latest_word() == NEEDS_ATTENTION
+        return self._latest_type() == NEEDS_ATTENTION
 
     def _latest(self) -> list[tuple[str, WitnessedEvent]]:
-        """Events that have caused no other one. The one that came last need not be among them: topics overtake."""
+        """Events that no other event names as its cause. They may differ from the last arrivals: topics overtake."""
         causes = {event.caused_by for _, event in self._seen.values()}
         return [(event_type, event) for event_type, event in self._seen.values() if event.event_id not in causes]
 
-    def _latest_word(self) -> str | None:
+    def _latest_type(self) -> str | None:
         return next((event_type for event_type, _ in reversed(self._latest()) if event_type != _ASKED), None)
 
     def _owed(self) -> str:
         owing = [(event_type, event) for event_type, event in self._latest() if event.owed_by is not None]
         if not owing:
-            return "Nobody owes an event."
+            return "No event is due."
         event_type, event = owing[-1]
-        said = f" {event.says}." if event.says else ""
-        return f"Last event seen: `{event_type}`.{said} The next one is owed by: {event.owed_by}."
+        says = f" {event.says}." if event.says else ""
+        return f"Last event seen: `{event_type}`.{says} The next one is owed by: {event.owed_by}."
 
     def _show_progress(self) -> None:
         status = OrderStatus.NEEDS_ATTENTION if self._needs_attention() else OrderStatus.PENDING
         self._show(status, self._owed())
 
     def _show(self, status: OrderStatus | Stuck, details: str) -> None:
-        step = step_after(f"order.{self._end}" if self._end is not None else self._latest_word())
+        step = step_after(f"order.{self._end}" if self._end is not None else self._latest_type())
         workflow.upsert_search_attributes([SAGA_STATUS.value_set(status), SAGA_STEP.value_set(step)])
         workflow.set_current_details(details)
 
-    async def _ask_for_cancellation(self) -> None:
-        """An asking that does not get through in all that time is given up; the order is stuck as before."""
+    async def _request_cancellation(self) -> None:
+        """A request that fails for GIVES_UP_AFTER is given up; the order stays stuck."""
         try:
             await workflow.execute_activity_method(
                 CancellationRequestActivities.request,
                 self._order.order_id,
                 start_to_close_timeout=_ATTEMPT,
                 schedule_to_close_timeout=GIVES_UP_AFTER,
-                retry_policy=_PATIENT,
-                summary="ask for the order's cancellation",
+                retry_policy=_RETRY,
+                summary="request the order's cancellation",
             )
-        except ActivityError as unheard:
-            workflow.logger.warning("the cancellation could not be asked for: %s", unheard.cause)
+        except ActivityError as error:
+            workflow.logger.warning("the cancellation was not requested: %s", error.cause)

@@ -1,4 +1,4 @@
-"""The undo list of a saga: what is registered before a step runs is undone in reverse."""
+"""The compensations of a saga, registered before their steps and run in reverse."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from workflows.saga_status import SagaStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undoing:
-    """`asked_by_operator`: somebody looked at the compensation, which kept failing, and asks for it again."""
+    """`asked_by_operator`: the compensation kept failing, and an operator asked for a retry."""
 
     order_id: OrderId
     reason: Reason
@@ -21,14 +21,14 @@ class Undoing:
 
 @dataclass(frozen=True, slots=True)
 class Compensation:
-    """`undo` raises ActivityError when it is out of attempts."""
+    """`undo` checks whether its step had an effect. It raises ActivityError when it is out of attempts."""
 
     step: Step
     undo: Callable[[Undoing], Awaitable[object]]
 
 
 WaitForOperator = Callable[[Step, Reason, ActivityError], Awaitable[None]]
-"""Returns when the compensation shall be tried again."""
+"""Returns when the compensation is to be retried."""
 
 
 class Compensations:
@@ -38,16 +38,16 @@ class Compensations:
         self._registered: list[Compensation] = []
 
     def register(self, compensation: Compensation) -> None:
-        """Call it before the step: a lost answer may hide a real effect. An undo finds out, and then undoes."""
+        """Call it before the step: a lost answer may hide a real effect."""
         self._registered.append(compensation)
 
     def forget(self, step: Step) -> None:
-        """The step that this undoes said no. Neither that nor what would have followed it has left anything."""
+        """Drop the compensation of a refused step, and of every step after it: none of them had an effect."""
         while self._registered.pop().step is not step:
             pass
 
     async def run(self, order_id: OrderId, reason: Reason) -> None:
-        """Undo everything. What keeps failing waits for an operator; what is done is not run again."""
+        """Undo everything, newest first. A compensation that keeps failing waits for an operator, then is retried."""
         asked_by_operator = False
         while self._registered:
             last = self._registered[-1]

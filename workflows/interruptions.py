@@ -1,4 +1,4 @@
-"""What may cut a saga short, and what must not be cut short."""
+"""Cancellation and the order's deadline: what they may interrupt, and what must finish."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -13,45 +13,46 @@ from workflows.options import ORDER_DEADLINE
 T = TypeVar("T")
 
 
-async def end_of(story: asyncio.Task[Reason | None], slow: asyncio.Task[None]) -> Reason | None:
-    """Return why the order has to be undone, or None: what the story decided, or what cut it short.
+async def await_decision(story: asyncio.Task[Reason | None], slow: asyncio.Task[None]) -> Reason | None:
+    """Return why the order must be undone, or None: what the story decided, or what interrupted it.
 
-    A story that had decided when the interruption came stands by its decision. The deadline's timer is started once
-    `slow` is done, so that a quick order has none.
+    A decision made before the interruption stands. The deadline's timer starts when `slow` is done, so that a quick
+    order has none.
     """
-    too_late = False
+    timed_out = False
     try:
-        await _waited_for(story, slow)
+        await _await_until_deadline(story, slow)
     except (TimeoutError, asyncio.CancelledError) as interruption:
-        too_late = isinstance(interruption, TimeoutError)
+        timed_out = isinstance(interruption, TimeoutError)
+        # The same activation may carry the result that completes the story: deliver it before cancelling the story.
         await shielded(drain_activation())
         story.cancel()
-    (end,) = await shielded(asyncio.gather(story, return_exceptions=True))
-    match end:
+    (decision,) = await shielded(asyncio.gather(story, return_exceptions=True))
+    match decision:
         case asyncio.CancelledError() | ActivityError():
-            cancelled = is_cancelled_exception(end) and not too_late
+            cancelled = is_cancelled_exception(decision) and not timed_out
             return Reason.CANCELLED_BY_CUSTOMER if cancelled else Reason.TIMED_OUT
         case BaseException():
-            raise end
-    return end
+            raise decision
+    return decision
 
 
-async def _waited_for(story: asyncio.Task[Reason | None], slow: asyncio.Task[None]) -> None:
+async def _await_until_deadline(story: asyncio.Task[Reason | None], slow: asyncio.Task[None]) -> None:
     """Raises TimeoutError at the order's deadline."""
     deadline = workflow.now() + ORDER_DEADLINE
     await workflow.wait_condition(lambda: story.done() or slow.done())
     if not story.done():
-        left = deadline - workflow.now()  # less than it might be, if no worker ran meanwhile
+        left = deadline - workflow.now()  # `slow` may end late: no worker may have run meanwhile
         await workflow.wait_condition(story.done, timeout=left, timeout_summary="the order's deadline")
 
 
 async def drain_activation() -> None:
-    """Wait until everybody has heard what Temporal told in one go, be it the answer that makes the story decide."""
-    await workflow.wait_condition(lambda: True)  # conditions are looked at when nobody has anything left to do
+    """Let every coroutine process this activation first."""
+    await workflow.wait_condition(lambda: True)  # the SDK checks conditions when no coroutine is ready
 
 
 async def shielded(work: Awaitable[T]) -> T:
-    """Finish the work although we are cancelled meanwhile."""
+    """Await the work to its end, ignoring cancellations of the caller."""
     task = asyncio.ensure_future(work)
     while True:
         try:
@@ -62,7 +63,7 @@ async def shielded(work: Awaitable[T]) -> T:
 
 
 def raise_if_cancelled() -> None:
-    """Call it after an activity: one that ends in the moment of its cancellation hides that there was one."""
+    """Call it after an activity: one that completes while it is being cancelled hides the cancellation."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

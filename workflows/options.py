@@ -1,4 +1,4 @@
-"""Every timeout and every retry of the saga, each with its reason."""
+"""Timeouts and retry policies of the saga, each with its reason."""
 
 from datetime import timedelta
 from typing import TypedDict
@@ -6,7 +6,7 @@ from typing import TypedDict
 from temporalio.common import RetryPolicy
 
 NEVER_AGAIN = ["ImpossibleState", "UnknownOrder"]
-"""Faults of ours that no repetition mends."""
+"""Faults of our own code; no retry helps."""
 
 
 class Remote(TypedDict):
@@ -23,22 +23,22 @@ class Local(Remote):
     local_retry_threshold: timedelta
 
 
-# One attempt. A gateway or a database that says nothing for ten seconds has lost the call.
+# One attempt. A gateway or a database that is silent for ten seconds has lost the call.
 _ATTEMPT = timedelta(seconds=10)
 
-# A step that cannot be done in five minutes is undone: a customer who waits longer has gone. A service that is down for
-# less makes the saga wait, and nothing else.
+# Limit of one step over all attempts, after which the order is undone: customers do not wait longer. A service that is
+# down for less only delays the saga.
 _STEP_DEADLINE = timedelta(minutes=5)
 
-# Whatever happens, an order is decided by then: more than the 30 minutes of a pix payment and what goes around it,
-# less than the 45 after which the audit calls an order overdue.
+# Every order is decided by then: more than the 30 minutes of a pix payment plus the other steps, less than the 45 after
+# which the audit reports an order as overdue.
 ORDER_DEADLINE = timedelta(minutes=40)
 
-# A saga that takes longer tells a search at which step it is, from there on. Most are over by then, also under load,
-# and each update of the search attributes takes 4 to 6 ms of Temporal's processor time.
+# From then on the saga's current step is searchable. Most sagas end earlier, also under load, and each update of the
+# search attributes takes 4 to 6 ms of Temporal's processor time.
 SLOW_AFTER = timedelta(seconds=5)
 
-# Short at first, since most faults are gone at once; 10 s at most, so that a service that returns is noticed soon.
+# Short at first, since most faults are transient; at most 10 s, so that a service that returns is noticed soon.
 _PATIENT = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2.0,
@@ -46,8 +46,8 @@ _PATIENT = RetryPolicy(
     non_retryable_error_types=NEVER_AGAIN,
 )
 
-# An undo gets eight attempts, about 23 s, which outlasts a restart; then a human looks at it, for nobody wants money to
-# be stuck unseen.
+# An undo gets eight attempts, about 23 s, which outlasts a restart. Then an operator must look at it: money must not be
+# stuck unseen.
 _UNDO = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2.0,
@@ -56,17 +56,17 @@ _UNDO = RetryPolicy(
     non_retryable_error_types=NEVER_AGAIN,
 )
 
-# While a local activity waits for its next attempt, its workflow task is kept open; beyond a second a timer is cheaper.
+# Between two attempts of a local activity its workflow task stays open; for pauses longer than this a timer is cheaper.
 _LOCAL_WAIT = timedelta(seconds=1)
 
-# Calls that leave our databases, or that must not run twice when a worker dies: Temporal keeps each in the history.
+# Calls that leave our databases, or that must not run twice when a worker dies: Temporal records each in the history.
 STEP = Remote(start_to_close_timeout=_ATTEMPT, schedule_to_close_timeout=_STEP_DEADLINE, retry_policy=_PATIENT)
 UNDO = Remote(start_to_close_timeout=_ATTEMPT, schedule_to_close_timeout=None, retry_policy=_UNDO)
 
-# Past the pivot, and for money that arrived: only forward, so for ever.
+# Past the pivot, and for money that arrived: only forward, so without a deadline.
 FORWARD = Remote(start_to_close_timeout=_ATTEMPT, schedule_to_close_timeout=None, retry_policy=_PATIENT)
 
-# Short idempotent writes in a service's own database: no task of their own, which saves 20 events an order.
+# Short idempotent writes in a service's own database: no activity task, which saves 20 history events per order.
 LOCAL_STEP = Local(**STEP, local_retry_threshold=_LOCAL_WAIT)
 LOCAL_UNDO = Local(**UNDO, local_retry_threshold=_LOCAL_WAIT)
 LOCAL_FORWARD = Local(**FORWARD, local_retry_threshold=_LOCAL_WAIT)

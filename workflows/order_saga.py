@@ -1,4 +1,4 @@
-"""The orchestrated saga: one workflow tells each service what to do, and undoes in reverse what has to be undone."""
+"""The orchestrated saga: one workflow commands each service, and compensates in reverse order."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -15,14 +15,20 @@ with workflow.unsafe.imports_passed_through():
         ShippingFailed,
         ShippingScheduled,
     )
-    from domain.ids import OrderId
+    from domain.ids import OrderId, event_id_of
     from domain.order import OrderOutcome, OrderRequest, OrderStatus, Reason, Step
+    from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close
     from workflows import steps
     from workflows.attention import AttentionOfOperator
     from workflows.compensations import Compensation, Compensations
-    from workflows.interruptions import end_of, raise_if_cancelled, shielded
+    from workflows.interruptions import await_decision, raise_if_cancelled, shielded
     from workflows.payment import PaymentOfOrder
     from workflows.saga_status import SagaStatus, StepProgress
+
+SAGA_OUTCOMES = "saga-outcomes"
+SOURCE = "/twinsaga/order-saga"
+PUBLISH_OUTCOME = "have_order_end_told"
+"""Activity that publishes the outcome. The name is in the histories of orders under way, so it stays."""
 
 REFUSALS = (OrderCancelled, PaymentFailed, InventoryFailed, ShippingFailed)
 
@@ -48,30 +54,32 @@ class OrderSaga:
 
     @workflow.run
     async def run(self, request: OrderRequest) -> OrderOutcome:
-        # The order is on record before its saga runs, so there is something to cancel even if no step ever began.
+        # The order was placed before its saga runs, so it must be cancelled even if no step ever began.
         self._compensations.register(Compensation(Step.CANCEL_ORDER, steps.cancel_order))
         slow = asyncio.create_task(self._status.turn_slow())
         self._story = asyncio.create_task(self._fulfil(request))
         if self._cancel_asked:
             self._story.cancel()
-        why_undo = await end_of(self._story, slow)
+        why_undo = await await_decision(self._story, slow)
         self._decided = True
         await shielded(self._confirm() if why_undo is None else self._compensate(why_undo))
         await shielded(workflow.wait_condition(workflow.all_handlers_finished))
-        if why_undo is Reason.CANCELLED_BY_CUSTOMER and not self._cancel_asked:
-            raise asyncio.CancelledError  # it was Temporal's own cancel, which expects this end
         status = OrderStatus.CONFIRMED if why_undo is None else OrderStatus.CANCELLED
-        return OrderOutcome(order_id=self._order_id, status=status, reason=why_undo)
+        outcome = OrderOutcome(order_id=self._order_id, status=status, reason=why_undo)
+        publish_before_close(outcome_event(outcome), activity=PUBLISH_OUTCOME)
+        if why_undo is Reason.CANCELLED_BY_CUSTOMER and not self._cancel_asked:
+            raise asyncio.CancelledError  # Temporal's own cancel, after which the workflow must end as cancelled
+        return outcome
 
     async def _fulfil(self, request: OrderRequest) -> Reason | None:
-        """Go as far as the pivot. Return why the order has to be undone, or None."""
+        """Run the steps up to the pivot. Return why the order must be undone, or None."""
         created = await self._step(Step.CREATE_ORDER, steps.create_order(request))
         if isinstance(created, OrderCancelled):
             return self._nothing_to_undo(Step.CANCEL_ORDER, created.reason)
         order = created.order
 
-        # A local activity may have run in a workflow task that was lost, unknown to Temporal. So the undo of reserving
-        # is there before the step ahead of it, of which Temporal keeps what came out.
+        # A reservation is a local activity: it may have run in a workflow task that was lost, unknown to Temporal. So
+        # its undo is registered before the charge, the last step ahead of it whose result Temporal stores.
         self._compensations.register(Compensation(Step.REFUND_PAYMENT, steps.refund_payment))
         self._compensations.register(Compensation(Step.RELEASE_INVENTORY, steps.release_inventory))
         match await self._step(Step.CHARGE_PAYMENT, self._payment.charge(order)):
@@ -91,39 +99,39 @@ class OrderSaga:
                 return None
 
     async def _confirm(self) -> None:
-        """Only forward from here: both are repeated until they succeed."""
+        """Past the pivot the order only goes forward: both calls are retried until they succeed."""
         self._status.running(Step.CONFIRM_ORDER)
         await asyncio.gather(steps.confirm_order(self._order_id), steps.sell_inventory(self._order_id))
         self._status.done(Step.CONFIRM_ORDER)
         self._status.show(OrderStatus.CONFIRMED, Step.CONFIRM_ORDER, "The order is confirmed.")
 
     async def _compensate(self, reason: Reason) -> None:
-        self._payment.not_awaited_any_more()
+        self._payment.stop_waiting()
         await self._compensations.run(self._order_id, reason)
         self._status.show(OrderStatus.CANCELLED, Step.CANCEL_ORDER, f"The order is cancelled: {reason}.")
 
     @workflow.update
     async def cancel(self) -> None:
-        """Undo the order. Asking twice is asking once."""
+        """Undo the order. Repeatable. Answered once it is decided whether the cancel came in time."""
         self._cancel_asked = True
         if self._story is not None:
             self._story.cancel()
         await workflow.wait_condition(lambda: self._decided)
-        self._cancel_comes_in_time()
+        self._refuse_cancel_past_pivot()
 
     @cancel.validator
-    def _cancel_comes_in_time(self) -> None:
+    def _refuse_cancel_past_pivot(self) -> None:
         if self._past_pivot:
             raise ApplicationError("shipping is scheduled, so the order can no longer be cancelled", type="TooLate")
 
     @workflow.update
     async def retry_compensation(self) -> None:
-        """Go on with the compensation that waits for an operator."""
-        self._attention.given()
+        """Retry the compensation that waits for an operator."""
+        self._attention.give()
 
     @retry_compensation.validator
-    def _a_compensation_waits(self) -> None:
-        self._attention.must_be_needed()
+    def _refuse_retry_of_nothing(self) -> None:
+        self._attention.refuse_unless_needed()
 
     @workflow.signal
     async def payment_settled(self) -> None:
@@ -140,11 +148,26 @@ class OrderSaga:
             self._status.refused(step)
             return event
         self._status.done(step)
-        if step is not Step.SCHEDULE_SHIPPING:  # past the pivot it is too late
+        if step is not Step.SCHEDULE_SHIPPING:  # past the pivot a cancel comes too late
             raise_if_cancelled()
         return event
 
     def _nothing_to_undo(self, compensation: Step, reason: Reason) -> Reason:
-        """A refusal has no effect."""
+        """A refusal has no effect, so its step needs no compensation."""
         self._compensations.forget(compensation)
         return reason
+
+
+def outcome_event(outcome: OrderOutcome) -> OutgoingEvent:
+    """The outcome as a CloudEvent keyed by the order, under the event id that the order's timeline shows."""
+    event_type = "order.confirmed" if outcome.status is OrderStatus.CONFIRMED else "order.cancelled"
+    reason = {} if outcome.reason is None else {"reason": outcome.reason}
+    return OutgoingEvent(
+        topic=SAGA_OUTCOMES,
+        key=outcome.order_id,
+        type=event_type,
+        source=SOURCE,
+        data={"order_id": outcome.order_id, "type": event_type, **reason},
+        id=event_id_of(outcome.order_id, event_type),
+        caused_by=event_id_of(outcome.order_id, "order.requested"),
+    )

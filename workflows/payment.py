@@ -1,4 +1,4 @@
-"""Charging an order: a card answers at once, a pix payment waits for the customer or for its expiry."""
+"""Charging an order: a card answers at once, a pix payment waits for its settlement or for its expiry."""
 
 from temporalio import workflow
 
@@ -19,13 +19,13 @@ class PaymentOfOrder:
     async def charge(self, order: Order) -> PaymentCompleted | PaymentFailed:
         payment = await steps.charge_payment(order)
         self._charge_answered = True
-        raise_if_cancelled()  # or a cancel would go unheard until the customer pays
+        raise_if_cancelled()  # or a cancel would have no effect until the customer pays
         while isinstance(payment, PaymentPending):
             try:
                 await workflow.wait_condition(
                     lambda: self._settlement is not None,
                     timeout=payment.expires_at - workflow.now(),
-                    timeout_summary="the customer may pay until then",
+                    timeout_summary="the pix payment expires",
                 )
             except TimeoutError:
                 payment = await steps.abort_payment(self._order_id, Reason.PAYMENT_EXPIRED)
@@ -36,10 +36,10 @@ class PaymentOfOrder:
         return payment
 
     async def settled(self) -> None:
-        """The customer paid. The Payment service books it, and gives back what comes too late."""
-        await workflow.wait_condition(lambda: self._charge_answered)  # before that it has no payment to book it on
+        """The customer paid. The Payment service books the money, and refunds it if it comes too late."""
+        await workflow.wait_condition(lambda: self._charge_answered)  # earlier there is no payment to book it on
         self._settlement = await steps.settle_payment(self._order_id)
 
-    def not_awaited_any_more(self) -> None:
-        """The order is being undone, so a settlement need not wait for an answer to the charge."""
+    def stop_waiting(self) -> None:
+        """The order is being undone, so a settlement does not wait for the result of the charge."""
         self._charge_answered = True

@@ -1,4 +1,4 @@
-"""The course's video job as a workflow, which awaits the very same Celery task."""
+"""The course's video job as a workflow that awaits the same Celery task."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ WITHIN = timedelta(hours=12)
 class ProcessVideo:
     @workflow.run
     async def run(self, video_id: str) -> dict[str, object]:
-        """Cancelled: the Celery task is revoked, and its child killed, before the workflow ends."""
+        """On cancellation the Celery task is revoked, and its child process killed, before the workflow ends."""
         return await run_celery_task(
             PROCESS_VIDEO, video_id, within=WITHIN, terminate=True, result_type=dict[str, object], summary="compress"
         )

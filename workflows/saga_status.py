@@ -1,4 +1,4 @@
-"""What an operator sees of a saga: search attributes, details, and the progress that a query answers."""
+"""What an operator sees of a saga: search attributes, current details, and the progress query."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ class StepProgress:
 
 
 def first_attributes(order_id: OrderId, style: SagaStyle) -> TypedSearchAttributes:
-    """Search attributes of a saga that begins. None of them holds personal data."""
+    """Search attributes at the start of a saga. None of them contains personal data."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(SAGA_STYLE, style),
@@ -39,7 +39,7 @@ def first_attributes(order_id: OrderId, style: SagaStyle) -> TypedSearchAttribut
 
 
 def summary_of(request: OrderRequest) -> str:
-    """What the Temporal UI shows of a saga beside its id."""
+    """Shown in the Temporal UI beside the workflow id."""
     return f"order of {lines(len(request.lines))}, paid by {request.payment.method}"
 
 
@@ -50,7 +50,7 @@ def lines(count: int) -> str:
 class SagaStatus:
     def __init__(self) -> None:
         self._steps = {step: StepProgress(step=step, progress="left") for step in STEPS}
-        self._at: Step | None = None  # what was cut short shows as running until the end, so `_steps` does not tell
+        self._at: Step | None = None  # not derivable from `_steps`: an interrupted step stays "running" until the end
         self._is_slow = False
 
     @property
@@ -58,8 +58,8 @@ class SagaStatus:
         return list(self._steps.values())
 
     async def turn_slow(self) -> None:
-        """Wait until the saga is slow. From there on the running step is searchable, and every later one."""
-        await workflow.sleep(SLOW_AFTER, summary="if it still runs then, its step is searchable")
+        """Wait for SLOW_AFTER, then make the running step searchable, and from then on every later one."""
+        await workflow.sleep(SLOW_AFTER, summary="afterwards the current step is searchable")
         self._is_slow = True
         if self._at is not None:
             self._make_searchable(self._at)
@@ -79,7 +79,7 @@ class SagaStatus:
         self._set(step, "failing", last_error)
 
     def show(self, status: OrderStatus, step: Step, details: str) -> None:
-        """Make it searchable, and readable in the Temporal UI. `details` is Markdown."""
+        """Set the search attributes, and the details that the Temporal UI shows. `details` is Markdown."""
         workflow.upsert_search_attributes([SAGA_STATUS.value_set(status), SAGA_STEP.value_set(step)])
         workflow.set_current_details(details)
 

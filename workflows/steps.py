@@ -1,4 +1,4 @@
-"""The steps and the compensations as calls, each with the options that fit it."""
+"""Steps and compensations as activity calls, each with its options."""
 
 from temporalio import workflow
 
@@ -59,7 +59,7 @@ async def charge_payment(order: Order) -> PaymentCompleted | PaymentPending | Pa
 
 async def settle_payment(order_id: OrderId) -> PaymentCompleted | PaymentRefunded | None:
     return await workflow.execute_activity_method(
-        PaymentActivities.settle, SettlePayment(order_id=order_id), summary="the customer paid: book it", **FORWARD
+        PaymentActivities.settle, SettlePayment(order_id=order_id), summary="book the pix payment", **FORWARD
     )
 
 

@@ -1,11 +1,11 @@
-"""Which step of the saga follows an event of the choreography: what the witness shows as `SagaStep`."""
+"""The saga step that follows each event of the choreography: what the witness shows as `SagaStep`."""
 
 from collections.abc import Mapping
 
 from domain.order import Step
 
 NEEDS_ATTENTION = "order.needs_attention"
-"""No event of a service: the bridge's word for a dead letter that leaves money with us."""
+"""Not a service's event: the Kafka bridge signals it for a dead letter that leaves money unrefunded."""
 
 STEP_AFTER: Mapping[str, Step] = {
     "order.requested": Step.CREATE_ORDER,
@@ -28,5 +28,5 @@ STEP_AFTER: Mapping[str, Step] = {
 
 
 def step_after(event_type: str | None) -> Step:
-    """The first step before any event, and after one of a type that is not ours."""
+    """Return the first step for None (no event yet) and for unknown types."""
     return STEP_AFTER.get(event_type or "", Step.CREATE_ORDER)

@@ -18,7 +18,6 @@ from processes.api.order_control import ChoreographedControl, OrchestratedContro
 from processes.api.process_control import controls_in
 from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.api.settlements import SettlementsByKafka
-from processes.eager_start_socket import StartsByWorker, socket_in
 from runtime.kafka import kafka_connection, kafka_security
 from runtime.probes import ask_kafka
 from runtime.settings import Settings
@@ -33,7 +32,6 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     databases = Databases.open(settings)
     keys = RedisInFlightKeys(settings.own_redis_url)
     temporal = Temporal(partial(connect, settings))
-    by_worker = StartsByWorker(socket_in(settings.embedded_run_dir))
     published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
     estate, estate_database = open_estate(settings)
     workflows = VideoWorkflows(settings)
@@ -45,7 +43,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             payments=published.payments,
             inventory=published.inventory,
             shipping=published.shipping,
-            starter=TemporalStarter(temporal, partial(start_saga, settings=settings), by_worker.start),
+            starter=TemporalStarter(temporal, partial(start_saga, settings=settings)),
             in_flight=keys,
             accounts=EstateAccounts(estate=estate, task_outbox=task_outbox),
             videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
@@ -68,7 +66,6 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             controls=controls_in(settings),
         )
     finally:
-        await by_worker.close()
         await asyncio.to_thread(events.close)
         await keys.close()
         databases.close()

@@ -12,7 +12,6 @@ from temporalio.client import Client
 from temporalio.worker import Plugin, Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
-from activities.outcome import ENDS_QUEUE
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetters
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters
@@ -27,9 +26,8 @@ from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Databases, services_over
 from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable, cloud_events
-from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
+from twinsaga_bridges.workflow_into_kafka import EventProducer, OutgoingEvent
 from workflows.choreography_witness import ChoreographyWitness
-from workflows.publish_outcome import TellOrderEnd
 
 GROUP = "kafka-bridge"
 MAX_PUBLISHING = 4
@@ -97,7 +95,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
             client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
         )
         runner = runner_plugins(settings)
-        async with _witnesses(client, connection, runner), _order_ends(client, connection, runner):
+        async with _witnesses(client, connection, runner):
             announce_ready(settings)  # before joining the group, which may take long, and which no order waits for
             await bridge.run(stop, threading.Event())
 
@@ -113,21 +111,6 @@ async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequen
             workflows=[ChoreographyWitness],
             activities=[requests.request],
             plugins=runner,
-            activity_executor=threads,
-            max_concurrent_activities=MAX_PUBLISHING,
-        ):
-            yield
-
-
-@asynccontextmanager
-async def _order_ends(client: Client, connection: KafkaConnection, runner: Sequence[Plugin]) -> AsyncIterator[None]:
-    """Tells how those orchestrated orders ended whose saga worker could not; until then that waits in Temporal."""
-    with closing(KafkaPublishing(connection.producer)) as publishing, ThreadPoolExecutor(MAX_PUBLISHING) as threads:
-        async with Worker(
-            client,
-            task_queue=ENDS_QUEUE,
-            workflows=[TellOrderEnd],
-            plugins=[KafkaPublishingPlugin(publishing), *runner],
             activity_executor=threads,
             max_concurrent_activities=MAX_PUBLISHING,
         ):

@@ -6,49 +6,44 @@ import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
-from pathlib import Path
 
 import uvloop
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.plugin import SimplePlugin
 from temporalio.worker import Plugin, Worker, WorkerDeploymentConfig
 
 from activities.inventory import InventoryActivities
 from activities.orders import OrderActivities
-from activities.outcome import OrderEndActivities, OrderEnds
 from activities.payments import PaymentActivities
 from activities.shipping import ShippingActivities
 from estate.worker_plugins import estate_plugins
-from processes.eager_start_socket import socket_in, starts_taken
-from processes.saga_worker.outcome_publisher import OrderEndsAtOnce
 from processes.saga_worker.start_sweep import sweep
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
-from runtime.temporal import connect, runner_plugins, start_saga
+from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Services, open_services
-from workflows.order_saga import OrderSaga
-from workflows.outcome_interceptor import AtOrderEnd, HasEndTold
+from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin
+from workflows.order_saga import PUBLISH_OUTCOME, OrderSaga
 
 DEPLOYMENT = "order-sagas"
 ACTIVITIES_AT_ONCE = 32
 FINISH_IN_HAND = timedelta(seconds=8)
 LEAVE_ANYWAY_S = 9.0
 STICKY = timedelta(seconds=2)
-"""So long Temporal waits for the worker that last had a saga. The API gives a cancel or a retry five seconds."""
+"""How long Temporal waits for the worker that last ran a saga before it offers the task to the others. Less than the
+five seconds that the API gives a cancel or a retry."""
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM; activities in hand get eight seconds to finish.
+    """Run until SIGTERM; running activities get eight seconds to finish.
 
     Raises:
         CannotRun: Temporal does not answer.
     """
     stop = stop_event()
-    leave_in_time(stop, LEAVE_ANYWAY_S)  # a broker that is away may hold up an order's end longer
+    leave_in_time(stop, LEAVE_ANYWAY_S)  # kafka-python may block a thread for longer while the broker is away
     uvloop.run(_run(settings, stop))
 
 
@@ -57,49 +52,40 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
     services = open_services(settings, publish=False, pix_expiry=timedelta(seconds=settings.pix_expiry_seconds))
     with (
         contextlib.closing(services),
-        contextlib.closing(OrderEndsAtOnce(kafka_connection(settings).producer)) as order_ends,
+        contextlib.closing(KafkaPublishing(EventProducer(kafka_connection(settings).producer))) as publishing,
         ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
         estate_plugins(settings) as estate,
     ):
-        plugins = [*estate, order_ends_plugin(order_ends), *runner_plugins(settings)]
+        plugins = [outcomes_plugin(publishing), *estate, *runner_plugins(settings)]
         deployment = deployment_of(settings.temporal_build_id)
-        async with (
-            saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment),
-            starts_taken(socket_of(settings), partial(start_saga, client, settings=settings, eager=True)),
-        ):
+        async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)
             await _sweep_until(stop, sweep(client, services.orders, settings))
 
 
-def socket_of(settings: Settings) -> Path | None:
-    """A worker that has a version takes no starts: which version begins an order is for Temporal to say."""
-    return socket_in(settings.embedded_run_dir) if settings.temporal_build_id is None else None
-
-
 async def _sweep_until(stop: threading.Event, sweeping: Coroutine[None, None, None]) -> None:
-    """A sweep that fails ends the process: its supervisor starts it again, and the log says why."""
+    """Run the sweep until SIGTERM. If it fails, the process ends and its supervisor restarts it."""
     tasks = {asyncio.create_task(sweeping), asyncio.create_task(asyncio.to_thread(stop.wait))}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        stop.set()  # a worker that fails cancels us, and the thread that waits would keep the process alive
+        stop.set()  # also when a failing worker cancels us: the waiting thread would keep the process alive
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def order_ends_plugin(at_once: OrderEnds) -> SimplePlugin:
-    """Whoever answers a saga's callers comes before it among the plugins: they may be away."""
-    activities = [OrderEndActivities(at_once).have_told]
-    return SimplePlugin("OrderEndsPlugin", activities=activities, interceptors=[AtOrderEnd(HasEndTold)])
+def outcomes_plugin(publishing: KafkaPublishing) -> KafkaPublishingPlugin:
+    """Put it first: behind CeleryCallersPlugin, the callers of an order would wait for Kafka."""
+    return KafkaPublishingPlugin(publishing, activity=PUBLISH_OUTCOME)
 
 
 def deployment_of(build_id: str | None) -> WorkerDeploymentConfig | None:
-    """Make the worker a version of the deployment; without a build id it is what any other worker is.
+    """Make the worker a version of the deployment, or an unversioned worker if there is no build id.
 
-    An order stays with the version that began it: it lives for 40 minutes at most, or until an operator has mended it.
+    An order stays with the version that began it: it is decided within 40 minutes, or waits for an operator.
     """
     if build_id is None:
         return None
@@ -118,7 +104,10 @@ def saga_worker(
     plugins: Sequence[Plugin] = (),
     deployment: WorkerDeploymentConfig | None = None,
 ) -> Worker:
-    """A worker for the order saga, over services that do not publish."""
+    """A worker for the order saga. `plugins` must contain `outcomes_plugin`, by which the saga publishes.
+
+    The services must not publish: the choreography would react to their events.
+    """
     orders, payments = OrderActivities(services.orders), PaymentActivities(services.payments)
     inventory, shipping = InventoryActivities(services.inventory), ShippingActivities(services.shipping)
     return Worker(
@@ -146,6 +135,6 @@ def saga_worker(
         max_concurrent_activities=ACTIVITIES_AT_ONCE,
         max_concurrent_local_activities=ACTIVITIES_AT_ONCE,
         graceful_shutdown_timeout=FINISH_IN_HAND,
-        max_workflow_task_external_storage_concurrency=1,  # no payload is: more makes a task of each, for nothing
+        max_workflow_task_external_storage_concurrency=1,  # unused; above 1 the SDK makes a task per payload
         sticky_queue_schedule_to_start_timeout=STICKY,
     )

@@ -1,4 +1,4 @@
-"""Starts the sagas of orders that were placed and then forgotten, by an API that died or a Temporal that was away."""
+"""Starts the sagas of placed orders that have none: the API died before the start, or Temporal was away."""
 
 import asyncio
 import time
@@ -26,10 +26,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepTimes:
-    """`older_than`: a saga that is placed and started has created its order by then.
+    """`older_than`: a started saga has created its order by then.
 
-    The pauses lie between two looks at one order, and double. Where a thousand orders wait for their turn, looking at
-    each every second would keep Temporal from the orders themselves.
+    The pauses, in seconds, lie between two checks of one order, and double. When a thousand orders queue, one check
+    of each per second would load Temporal so much that the orders themselves were delayed.
     """
 
     every_s: float = 1.0
@@ -39,47 +39,47 @@ class SweepTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """When an order is looked at again, in seconds of the monotonic clock, and the length of the pause before that."""
+class Check:
+    """When an order is checked next, in seconds of the monotonic clock, and the pause after that check."""
 
     at: float
     next_pause_s: float
 
-    def next(self, times: SweepTimes) -> "Look":
+    def next(self, times: SweepTimes) -> "Check":
         pause_s = min(self.next_pause_s, times.longest_pause_s)
-        return Look(time.monotonic() + pause_s, 2 * pause_s)
+        return Check(time.monotonic() + pause_s, 2 * pause_s)
 
 
 async def sweep(client: Client, orders: OrderService, settings: Settings, times: SweepTimes | None = None) -> None:
-    """Run until cancelled. A fault is only reported: a later look tries again."""
+    """Run until cancelled. Faults are logged; the next round tries again."""
     times = times or SweepTimes()
-    looks: dict[OrderId, Look] = {}
+    checks: dict[OrderId, Check] = {}
     while True:
         try:
-            await _start_forgotten(client, orders, settings, looks, times)
+            await _start_forgotten(client, orders, settings, checks, times)
         except (Fault, RPCError) as fault:
             log.warning("forgotten orders could not be started", error=str(fault))
         await asyncio.sleep(times.every_s)
 
 
 async def _start_forgotten(
-    client: Client, orders: OrderService, settings: Settings, looks: dict[OrderId, Look], times: SweepTimes
+    client: Client, orders: OrderService, settings: Settings, checks: dict[OrderId, Check], times: SweepTimes
 ) -> None:
     placed_before = utc_now() - times.older_than
     forgotten = await asyncio.to_thread(orders.never_created, SagaStyle.ORCHESTRATED, placed_before, AT_ONCE)
-    for gone in looks.keys() - {record.request.order_id for record in forgotten}:
-        del looks[gone]
+    for gone in checks.keys() - {record.request.order_id for record in forgotten}:
+        del checks[gone]
     for record in forgotten:
-        look = looks.setdefault(record.request.order_id, Look(time.monotonic(), times.first_pause_s))
-        if look.at > time.monotonic():
+        check = checks.setdefault(record.request.order_id, Check(time.monotonic(), times.first_pause_s))
+        if check.at > time.monotonic():
             continue
         saga = await start_saga(client, record.request, settings)
         if (await saga.describe(rpc_timeout=RPC_DEADLINE)).status is not WorkflowExecutionStatus.RUNNING:
-            await asyncio.to_thread(_end, orders, record)
-        looks[record.request.order_id] = look.next(times)
+            await asyncio.to_thread(_cancel, orders, record)
+        checks[record.request.order_id] = check.next(times)
 
 
-def _end(orders: OrderService, record: OrderRecord) -> None:
-    """Nobody will go on with an order whose saga somebody terminated, and as it was never created it has no effect."""
+def _cancel(orders: OrderService, record: OrderRecord) -> None:
+    """The order's saga was terminated before its first step, so no step has an effect to undo."""
     orders.cancel(CancelOrder(order_id=record.request.order_id, reason=Reason.TIMED_OUT))
     log.warning("cancelled an order whose saga was terminated", order_id=record.request.order_id)

@@ -1,4 +1,4 @@
-"""What a saga asked of Temporal, in order: what a change of the saga must not change."""
+"""The commands of a saga in order, which a change of the saga must keep."""
 
 import json
 from collections.abc import Callable

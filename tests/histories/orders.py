@@ -1,4 +1,4 @@
-"""The orders whose histories are kept: one for each way through the saga."""
+"""The orders whose histories are kept: one for each path through the saga."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -46,16 +46,18 @@ async def _retry(saga: Saga) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptOrder:
-    """`act` is what somebody does to the order while its saga runs."""
+    """`act`: what happens to the order while its saga runs. `kafka_faults`: failed attempts to publish its outcome."""
 
     lines: tuple[tuple[Sku, int], ...] = ((BOOK, 2),)
     payment: PaymentMethod = field(default_factory=lambda: Card(token="tok_visa"))
     postal_code: str = "01310-100"
     act: Act = _wait
+    kafka_faults: int = 0
 
 
 KEPT = {
     "ok": KeptOrder(),
+    "kafka_away": KeptOrder(kafka_faults=2),
     "unknown_sku": KeptOrder(lines=((Sku("NO-SUCH"), 1),)),
     "declined": KeptOrder(payment=Card(token="tok_chargeDeclined")),
     "out_of_stock": KeptOrder(lines=((BOOK, IN_STOCK + 1),)),
@@ -70,5 +72,5 @@ KEPT = {
 
 
 async def ended(saga: Saga) -> None:
-    """Wait for any end: a saga that Temporal itself cancelled ends as cancelled."""
+    """Wait for the close, also of a saga that ends as cancelled."""
     await asyncio.wait([asyncio.ensure_future(saga.outcome())])

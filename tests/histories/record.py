@@ -1,7 +1,7 @@
-"""Records the histories again, on a real Temporal server: `python -m tests.histories.record`.
+"""Records the histories, on a real Temporal server: `python -m tests.histories.record`.
 
-Run it when the saga's commands were changed on purpose. Before that, see docs/worker-versioning.md: orders under way
-bear histories like those that this replaces.
+Run it after an intended change of the saga's commands. First read docs/worker-versioning.md: the histories that this
+replaces are those of orders under way. `v1` holds histories of an earlier saga, which this one still replays.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from embedded.binaries import temporal_binary
-from tests.histories.ends import ends_plugin
 from tests.histories.orders import KEPT, KeptOrder, ended
+from tests.histories.outcomes import PublishedEvents
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import SagaShop, open_shop
 from tests.support.service_databases import migrated, sqlite_urls
@@ -33,7 +33,7 @@ async def history_of(shop: SagaShop, order: KeptOrder) -> str:
 
 
 def _without_stack_traces(part: Any) -> Any:  # noqa: ANN401 - JSON
-    """Leave out what names the files of the machine that recorded it; a replay does not look at it."""
+    """Remove the paths of the recording machine; a replay ignores them."""
     match part:
         case dict():
             return {name: _without_stack_traces(value) for name, value in part.items() if name != "stackTrace"}
@@ -55,8 +55,10 @@ async def record(folder: Path) -> None:
         for name, order in KEPT.items():
             with tempfile.TemporaryDirectory() as data:
                 opening = open_shop(environment, at_steps, migrated(sqlite_urls(Path(data))))
-                async with opening as shop, shop.worker(plugins=[ends_plugin()]):
-                    (folder / f"{name}.json").write_text(await history_of(shop, order) + "\n")
+                async with opening as shop:
+                    shop.outcomes = PublishedEvents(order.kafka_faults)
+                    async with shop.worker():
+                        (folder / f"{name}.json").write_text(await history_of(shop, order) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Records the witnesses' histories again, on a real Temporal server: `python -m tests.histories.record_witnesses`.
+"""Records the witnesses' histories, on a real Temporal server: `python -m tests.histories.record_witnesses`.
 
-See `record` for when to do so.
+See `record` for when to run it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from activities.cancellation_requests import CancellationRequestActivities
 from domain.ids import OrderId
 from domain.order import SagaStyle
 from embedded.binaries import temporal_binary
-from tests.histories.witnesses import SILENCE_S, WITNESSED, Heard
+from tests.histories.witnesses import SILENCE_S, WITNESSED, Received
 from tests.support.waiting import soon
 from workflows.choreography_witness import ChoreographyWitness, WitnessedOrder, witness_id
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, first_attributes
@@ -26,12 +26,12 @@ FOLDER = Path(__file__).parent / "witness"
 QUEUE = "witnesses"
 
 
-class Unheard:
+class IgnoredRequests:
     def ask(self, order_id: OrderId) -> None:
-        """Nobody hears it: what the order does is written in the tables."""
+        """Does nothing: the events of the order are fixed beforehand."""
 
 
-async def history_of(environment: WorkflowEnvironment, name: str, heard: Sequence[Heard]) -> str:
+async def history_of(environment: WorkflowEnvironment, name: str, received: Sequence[Received]) -> str:
     order_id = OrderId(name)
     handle = await environment.client.start_workflow(
         ChoreographyWitness.run,
@@ -44,7 +44,7 @@ async def history_of(environment: WorkflowEnvironment, name: str, heard: Sequenc
     async def status() -> str | None:
         return (await handle.describe()).typed_search_attributes.get(SAGA_STATUS)
 
-    for each in heard:
+    for each in received:
         await handle.signal(each.event_type, each.event)
         await soon(status, lambda shown, wanted=each.shows: shown == wanted)  # type: ignore[misc]
     await handle.result()
@@ -65,12 +65,12 @@ async def record(folder: Path) -> None:
                 environment.client,
                 task_queue=QUEUE,
                 workflows=[ChoreographyWitness],
-                activities=[CancellationRequestActivities(Unheard()).request],
+                activities=[CancellationRequestActivities(IgnoredRequests()).request],
                 activity_executor=threads,
             ),
         ):
-            for name, heard in WITNESSED.items():
-                (folder / f"{name}.json").write_text(await history_of(environment, name, heard) + "\n")
+            for name, received in WITNESSED.items():
+                (folder / f"{name}.json").write_text(await history_of(environment, name, received) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the witnesses hear whose histories are kept."""
+"""The events of the witnesses whose histories are kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,36 +11,36 @@ SILENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """`shows` is the status that the witness has to show before it hears the next one."""
+class Received:
+    """`shows`: the status that the witness must show before the next event is sent."""
 
     event_type: str
     event: WitnessedEvent
     shows: str = OrderStatus.PENDING
 
 
-def _heard(event_type: str, number: int, owed_by: str | None, *, shows: str = OrderStatus.PENDING) -> Heard:
+def _received(event_type: str, number: int, owed_by: str | None, *, shows: str = OrderStatus.PENDING) -> Received:
     event = WitnessedEvent(event_id=f"event-{number}", caused_by=f"event-{number - 1}", owed_by=owed_by)
-    return Heard(event_type=event_type, event=event, shows=shows)
+    return Received(event_type=event_type, event=event, shows=shows)
 
 
-WITNESSED: Mapping[str, Sequence[Heard]] = {
+WITNESSED: Mapping[str, Sequence[Received]] = {
     "confirmed": [
-        _heard("order.requested", 1, "order-service"),
-        _heard("order.created", 2, "payment-service"),
-        _heard("payment.completed", 3, "inventory-service"),
-        _heard("inventory.reserved", 4, "shipping-service"),
-        _heard("shipping.scheduled", 5, "order-service"),
-        _heard("order.confirmed", 6, None, shows=OrderStatus.CONFIRMED),
+        _received("order.requested", 1, "order-service"),
+        _received("order.created", 2, "payment-service"),
+        _received("payment.completed", 3, "inventory-service"),
+        _received("inventory.reserved", 4, "shipping-service"),
+        _received("shipping.scheduled", 5, "order-service"),
+        _received("order.confirmed", 6, None, shows=OrderStatus.CONFIRMED),
     ],
     "needs_attention": [
-        _heard("inventory.released", 1, "payment-service"),
-        _heard(NEEDS_ATTENTION, 2, "an operator", shows=OrderStatus.NEEDS_ATTENTION),
-        _heard("payment.refunded", 3, "order-service"),
-        _heard("order.cancelled", 4, None, shows=OrderStatus.CANCELLED),
+        _received("inventory.released", 1, "payment-service"),
+        _received(NEEDS_ATTENTION, 2, "an operator", shows=OrderStatus.NEEDS_ATTENTION),
+        _received("payment.refunded", 3, "order-service"),
+        _received("order.cancelled", 4, None, shows=OrderStatus.CANCELLED),
     ],
     "stuck_then_cancelled": [
-        _heard("order.created", 1, "payment-service", shows=STUCK),
-        _heard("order.cancelled", 2, None, shows=OrderStatus.CANCELLED),
+        _received("order.created", 1, "payment-service", shows=STUCK),
+        _received("order.cancelled", 2, None, shows=OrderStatus.CANCELLED),
     ],
 }

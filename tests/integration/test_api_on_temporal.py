@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from adapters.sql.migrations import migrate
@@ -20,7 +19,7 @@ from domain.ids import OrderId, new_order_id
 from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
 from embedded.binaries import temporal_binary
 from processes.api.order_control import OrchestratedControl
-from processes.api.saga_starter import LATELY_S, Temporal, TemporalStarter
+from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.saga_worker import start_sweep
 from runtime.settings import Settings
 from runtime.temporal import connect, start_saga
@@ -82,49 +81,14 @@ async def test_without_temporal_the_check_fails(tmp_path: Path) -> None:
     assert not await TemporalStarter(away, lambda client, order: start_saga(client, order, Settings())).answers()
 
 
-@pytest.mark.asyncio(loop_scope="module")
-async def test_a_start_or_an_answer_is_remembered_for_a_moment(server: Client, settings: Settings) -> None:
-    now = 100.0
-    starter = TemporalStarter(
-        temporal_of(settings), lambda client, order: start_saga(client, order, settings), clock=lambda: now
-    )
-    order = request()
-
-    assert not starter.answered_lately()
-    assert await starter.answers()
-    assert starter.answered_lately()
-    now += LATELY_S
-    assert not starter.answered_lately()
-    await starter.start(order)
-    assert starter.answered_lately()
-    now += LATELY_S
-    assert not starter.answered_lately()
-    await server.get_workflow_handle(workflow_id(order.order_id)).terminate()
-
-
-@pytest.mark.asyncio(loop_scope="module")
-async def test_after_a_start_that_failed_no_earlier_answer_counts(settings: Settings) -> None:
-    nowhere = settings.with_changes(temporal_namespace="nowhere")
-    starter = TemporalStarter(temporal_of(nowhere), lambda client, order: start_saga(client, order, nowhere))
-    assert await starter.answers()
-
-    with pytest.raises(RPCError):
-        await starter.start(request())
-
-    assert not starter.answered_lately()
-
-
-async def test_of_a_temporal_that_went_away_no_earlier_answer_counts(tmp_path: Path) -> None:
+async def test_a_temporal_that_went_away_does_not_answer(tmp_path: Path) -> None:
     async with await WorkflowEnvironment.start_local(dev_server_existing_path=temporal_binary(None)) as server:
         address = server.client.service_client.config.target_host
         settings = Settings(data_dir=tmp_path, temporal_address=address)
-        starter = TemporalStarter(
-            temporal_of(settings), lambda client, order: start_saga(client, order, settings), clock=lambda: 100.0
-        )
+        starter = TemporalStarter(temporal_of(settings), lambda client, order: start_saga(client, order, settings))
         assert await starter.answers()
 
     assert not await starter.answers()
-    assert not starter.answered_lately()
 
 
 @pytest.mark.asyncio(loop_scope="module")

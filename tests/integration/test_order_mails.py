@@ -35,7 +35,7 @@ from tests.support.service_processes import ServiceProcess, ServiceProcesses
 from tests.support.valkey import running_valkey
 from tests.support.waiting import eventually
 from twinsaga_bridges.workflow_into_kafka import EventProducer
-from workflows.outcome_event import SAGA_OUTCOMES, order_end_event
+from workflows.order_saga import SAGA_OUTCOMES, outcome_event
 
 CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
 ORCHESTRATED, CHOREOGRAPHED = SagaStyle.ORCHESTRATED, SagaStyle.CHOREOGRAPHED
@@ -150,7 +150,7 @@ def test_an_outcome_event_that_is_delivered_twice_is_one_mail(
     broker.topic("orders").put_event(shop.choreography.recorded(confirmed)[-1])
     outcome = OrderOutcome(order_id=cancelled, status=OrderStatus.CANCELLED, reason=Reason.PAYMENT_DECLINED)
     with closing(EventProducer(broker.connection.producer)) as producer:
-        producer.send(order_end_event(outcome))
+        producer.send(outcome_event(outcome))
     shop.await_mails(customer, CONFIRMED, CANCELLED)
 
     for order_id, topic in ((confirmed, "orders"), (cancelled, SAGA_OUTCOMES)):

@@ -12,10 +12,10 @@ import httpx2 as httpx
 import pytest
 from kafka import TopicPartition
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
 
 from comparison.scenarios import SCENARIOS
 from domain.ids import order_id_from_key
+from tests.support.estate import Estate
 from tests.support.kafka_topics import await_read, messages_of, put
 from tests.support.operators import cancel, outcomes_of, pay, pending_pix, settle
 from tests.support.shop import Shop
@@ -40,26 +40,27 @@ def broker_frozen(stack: Stack) -> Iterator[None]:
         os.kill(broker, signal.SIGCONT)
 
 
+@pytest.fixture
+def celery(stack: Stack) -> Iterator[Estate]:
+    with stack.client() as client:
+        estate = Estate(stack, client)
+        yield estate
+        estate.celery.close()
+
+
 async def status_of(stack: Stack, workflow_id: str) -> WorkflowExecutionStatus | None:
-    """None when it was never started."""
     client = await Client.connect(stack.ready["temporal"], namespace=stack.settings().temporal_namespace)
-    try:
-        async with asyncio.timeout(20):
-            return (await client.get_workflow_handle(workflow_id).describe()).status
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
+    async with asyncio.timeout(20):
+        return (await client.get_workflow_handle(workflow_id).describe()).status
+
+
+def saga_status(stack: Stack, order_id: str) -> WorkflowExecutionStatus | None:
+    return asyncio.run(status_of(stack, f"order-saga/{order_id}"))
 
 
 def await_saga_completed(stack: Stack, order_id: str) -> None:
-    """The end of the order is a moment before that of its saga, which has others told of it in between."""
-    completed, workflow_id = WorkflowExecutionStatus.COMPLETED, f"order-saga/{order_id}"
-    eventually(lambda: asyncio.run(status_of(stack, workflow_id)) is completed, "the saga ends")
-
-
-def told_by_workflow(stack: Stack, order_id: str) -> bool:
-    return asyncio.run(status_of(stack, f"order-end/{order_id}/confirmed")) is not None
+    """The saga closes once its outcome is published, a moment after the end of its order."""
+    eventually(lambda: saga_status(stack, order_id) is WorkflowExecutionStatus.COMPLETED, "the saga closes", 60.0)
 
 
 @pytest.mark.parametrize(
@@ -92,30 +93,20 @@ def test_an_order_that_its_customer_cancelled_is_published_as_cancelled(shop: Sh
 
 
 @pytest.mark.embedded("freezes the embedded broker; tests/real/test_servers_away.py kills the real one")
-def test_a_broker_that_is_away_holds_up_no_saga_and_hears_of_it_later(shop: Shop, stack: Stack) -> None:
+def test_while_the_broker_is_away_an_order_is_confirmed_and_its_celery_caller_answered(
+    shop: Shop, stack: Stack, celery: Estate
+) -> None:
     order = shop.prepared(SCENARIOS["ok"])
     with broker_frozen(stack):
-        order_id = shop.place(order, "orchestrated")
-        assert shop.await_end(order_id)["status"] == "confirmed"
-        await_saga_completed(stack, order_id)
-        assert told_by_workflow(stack, order_id)
+        outcome = celery.call("twinsaga.place_order", order).get(timeout=30)
+        order_id = outcome["order_id"]
+
+        assert outcome == {"order_id": order_id, "status": "confirmed", "reason": None}
+        assert shop.order(order_id)["status"] == "confirmed"
+        assert saga_status(stack, order_id) is WorkflowExecutionStatus.RUNNING
 
     assert outcomes_of(stack, order_id)[0].event_type == "order.confirmed"
-
-
-def test_an_outcome_takes_no_workflow_while_the_broker_answers(shop: Shop, stack: Stack) -> None:
-    order = shop.prepared(SCENARIOS["ok"])
-
-    def told_without() -> str | None:
-        """On a busy machine the broker may need longer than the saga gives it: then the next order has to be."""
-        order_id = shop.place(order, "orchestrated")
-        shop.await_end(order_id)
-        await_saga_completed(stack, order_id)
-        return None if told_by_workflow(stack, order_id) else order_id
-
-    order_id = eventually(told_without, "an outcome is told at once", 90.0)
-
-    assert len(outcomes_of(stack, order_id)) == 1
+    await_saga_completed(stack, order_id)
 
 
 def test_a_request_of_a_legacy_producer_is_one_order_however_often_it_comes(shop: Shop, stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""The API starts the saga, so an accepted order has one even if no worker runs."""
+"""The API starts the saga before it answers, whether a saga worker runs or not."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ async def temporal(stack: Stack) -> Client:
     return await Client.connect(stack.ready["temporal"], namespace=stack.settings().temporal_namespace)
 
 
-async def test_without_a_worker_the_saga_of_an_accepted_order_waits_in_temporal(
+async def test_without_a_worker_the_saga_is_in_temporal_when_its_order_is_accepted(
     shop: Shop, stack: Stack, temporal: Client
 ) -> None:
     order, held = shop.prepared(SCENARIOS["ok"]), RunFolder(stack.data / "run")

@@ -26,9 +26,11 @@ from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
 from runtime.settings import Settings
 from runtime.temporal import start_saga
 from runtime.wiring import Databases, Services, audit_of, services_over
+from tests.histories.outcomes import PublishedEvents, outcomes_into
 from tests.support.at_steps import AtSteps
 from tests.support.examples import BOOK, LAMP, PRICE, a_request, address
 from tests.support.service_databases import Urls
+from twinsaga_bridges.workflow_into_kafka import EventProducer
 from workflows.order_saga import OrderSaga
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, StepProgress
 
@@ -39,7 +41,7 @@ T = TypeVar("T")
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:
-    """Return the first answer of `look` that is neither None nor False."""
+    """Poll `look` and return its first result that is neither None nor False."""
     try:
         async with asyncio.timeout(DEADLINE_S):
             while True:
@@ -58,7 +60,7 @@ class Saga:
     handle: WorkflowHandle[OrderSaga, OrderOutcome]
 
     async def outcome(self) -> OrderOutcome:
-        """Wait for the end; Temporal skips what the saga waits for."""
+        """Wait for the close; the test server skips timers meanwhile."""
         async with asyncio.timeout(DEADLINE_S):
             return await self.handle.result()
 
@@ -105,6 +107,7 @@ class SagaShop:
     at_steps: AtSteps
     clock: Callable[[], datetime]
     task_queue: str = field(default_factory=lambda: f"order-sagas-{uuid4()}")
+    outcomes: EventProducer = field(default_factory=PublishedEvents)
 
     async def place(
         self,
@@ -125,7 +128,8 @@ class SagaShop:
         self, deployment: WorkerDeploymentConfig | None = None, plugins: Sequence[Plugin] = ()
     ) -> AsyncIterator[None]:
         client = self.environment.client
-        with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads:
+        with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads, outcomes_into(self.outcomes) as outcomes:
+            plugins = [outcomes, *plugins]
             async with saga_worker(client, self.task_queue, self.services, threads, plugins, deployment):
                 yield
 

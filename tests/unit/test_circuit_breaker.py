@@ -1,8 +1,8 @@
 import pytest
 
-from processes.circuit_breaker import CircuitBreaker
+from twinsaga_bridges.circuit_breaker import CircuitBreaker
 
-FOR_S = 10.0
+OPEN_S = 10.0
 
 
 class Clock:
@@ -18,55 +18,55 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def alone(clock: Clock) -> CircuitBreaker:
-    return CircuitBreaker(FOR_S, clock)
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker(OPEN_S, clock)
 
 
-def test_what_never_failed_may_be_asked(alone: CircuitBreaker) -> None:
-    assert [alone.allows(), alone.allows()] == [True, True]
+def test_it_is_closed_at_first(breaker: CircuitBreaker) -> None:
+    assert [breaker.allows(), breaker.allows()] == [True, True]
 
 
-def test_what_failed_is_left_alone_until_its_time_is_over(alone: CircuitBreaker, clock: Clock) -> None:
-    alone.failed()
-    asked_at_once = alone.allows()
-    clock.now += FOR_S - 0.01
-    asked_a_moment_too_soon = alone.allows()
+def test_a_failure_opens_it_for_its_time(breaker: CircuitBreaker, clock: Clock) -> None:
+    breaker.record_failure()
+    at_once = breaker.allows()
+    clock.now += OPEN_S - 0.01
+    a_moment_too_early = breaker.allows()
     clock.now += 0.01
 
-    assert (asked_at_once, asked_a_moment_too_soon, alone.allows()) == (False, False, True)
+    assert (at_once, a_moment_too_early, breaker.allows()) == (False, False, True)
 
 
-def test_after_that_only_one_asks_while_nobody_knows_how_it_fares(alone: CircuitBreaker, clock: Clock) -> None:
-    alone.failed()
-    clock.now += FOR_S
+def test_half_open_it_allows_one_probe(breaker: CircuitBreaker, clock: Clock) -> None:
+    breaker.record_failure()
+    clock.now += OPEN_S
 
-    assert [alone.allows() for _ in range(3)] == [True, False, False]
-
-
-def test_one_who_never_tells_how_it_fared_is_followed_by_another(alone: CircuitBreaker, clock: Clock) -> None:
-    alone.failed()
-    clock.now += FOR_S
-    alone.allows()
-    clock.now += FOR_S
-
-    assert alone.allows()
+    assert [breaker.allows() for _ in range(3)] == [True, False, False]
 
 
-def test_what_failed_again_is_left_alone_again(alone: CircuitBreaker, clock: Clock) -> None:
-    alone.failed()
-    clock.now += FOR_S
-    alone.allows()
+def test_a_probe_without_a_result_is_followed_by_another(breaker: CircuitBreaker, clock: Clock) -> None:
+    breaker.record_failure()
+    clock.now += OPEN_S
+    breaker.allows()
+    clock.now += OPEN_S
+
+    assert breaker.allows()
+
+
+def test_a_failed_probe_opens_it_again(breaker: CircuitBreaker, clock: Clock) -> None:
+    breaker.record_failure()
+    clock.now += OPEN_S
+    breaker.allows()
     clock.now += 1.0
-    alone.failed()
-    clock.now += FOR_S - 0.01
+    breaker.record_failure()
+    clock.now += OPEN_S - 0.01
 
-    assert not alone.allows()
+    assert not breaker.allows()
 
 
-def test_what_has_answered_may_be_asked_by_everybody(alone: CircuitBreaker, clock: Clock) -> None:
-    alone.failed()
-    clock.now += FOR_S
-    alone.allows()
-    alone.answered()
+def test_a_successful_probe_closes_it(breaker: CircuitBreaker, clock: Clock) -> None:
+    breaker.record_failure()
+    clock.now += OPEN_S
+    breaker.allows()
+    breaker.record_success()
 
-    assert [alone.allows(), alone.allows()] == [True, True]
+    assert [breaker.allows(), breaker.allows()] == [True, True]

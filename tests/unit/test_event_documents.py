@@ -27,7 +27,8 @@ from processes import order_mails as serve_order_mails
 from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
 from runtime.kafka import ALL_TOPICS
-from twinsaga_bridges.kafka.producer import OutgoingEvent, _binary
+from twinsaga_bridges.kafka.outgoing import OutgoingEvent
+from twinsaga_bridges.kafka.producer import _binary
 
 GENERATED = generated()
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(asyncapi_document()))

@@ -1,4 +1,4 @@
-"""The witness of one choreographed order, under a Temporal that skips waiting times."""
+"""The witness of one choreographed order, on a Temporal server that skips timers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,8 +40,8 @@ DEADLINE_S = 20.0
 
 
 @dataclass
-class Asked:
-    """Whom the witness asks; the order of the calls is kept."""
+class Requests:
+    """Records the cancellations that the witness requests."""
 
     orders: list[OrderId] = field(default_factory=list)
 
@@ -53,9 +53,9 @@ class Asked:
 class Watched:
     environment: WorkflowEnvironment
     handle: WorkflowHandle[ChoreographyWitness, WitnessedEnd]
-    asked: Asked
+    requests: Requests
 
-    async def hears(
+    async def receives(
         self,
         event_type: str,
         event_id: str,
@@ -79,7 +79,7 @@ class Watched:
     async def step(self) -> str | None:
         return (await self.handle.describe()).typed_search_attributes.get(SAGA_STEP)
 
-    async def heard(self) -> list[str]:
+    async def events(self) -> list[str]:
         return await self.handle.query(ChoreographyWitness.events)
 
     async def details(self) -> str:
@@ -112,7 +112,7 @@ async def _environment() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest_asyncio.fixture
 async def watched() -> AsyncIterator[Watched]:
-    asked = Asked()
+    requests = Requests()
     with ThreadPoolExecutor(2) as threads:
         async with (
             _environment() as environment,
@@ -120,7 +120,7 @@ async def watched() -> AsyncIterator[Watched]:
                 environment.client,
                 task_queue="witnesses",
                 workflows=[ChoreographyWitness],
-                activities=[CancellationRequestActivities(asked).request],
+                activities=[CancellationRequestActivities(requests).request],
                 activity_executor=threads,
             ),
         ):
@@ -131,26 +131,26 @@ async def watched() -> AsyncIterator[Watched]:
                 task_queue="witnesses",
                 search_attributes=first_attributes(ORDER, SagaStyle.CHOREOGRAPHED),
             )
-            yield Watched(environment, handle, asked)
+            yield Watched(environment, handle, requests)
 
 
 async def test_the_witness_ends_with_its_order_and_has_seen_every_event_once(watched: Watched) -> None:
-    await watched.hears("order.requested", "e1", owed_by="order-service")
-    await watched.hears("order.created", "e2", owed_by="payment-service")
-    await watched.hears("order.created", "e2", owed_by="payment-service")
-    await watched.hears("order.confirmed", "e3")
+    await watched.receives("order.requested", "e1", owed_by="order-service")
+    await watched.receives("order.created", "e2", owed_by="payment-service")
+    await watched.receives("order.created", "e2", owed_by="payment-service")
+    await watched.receives("order.confirmed", "e3")
 
     end = await watched.end()
 
     assert end.status is OrderStatus.CONFIRMED
     assert end.events == ["order.requested", "order.created", "order.confirmed"]
     assert await watched.status() == OrderStatus.CONFIRMED
-    assert watched.asked.orders == []
+    assert watched.requests.orders == []
 
 
 async def test_an_event_that_was_overtaken_by_the_end_is_still_witnessed(watched: Watched) -> None:
-    await watched.hears("order.cancelled", "e2")
-    await watched.hears("payment.failed", "e1", owed_by="order-service")
+    await watched.receives("order.cancelled", "e2")
+    await watched.receives("payment.failed", "e1", owed_by="order-service")
 
     end = await watched.end()
 
@@ -158,7 +158,7 @@ async def test_an_event_that_was_overtaken_by_the_end_is_still_witnessed(watched
 
 
 async def test_a_silent_order_is_stuck_and_its_cancellation_is_asked_for(watched: Watched) -> None:
-    await watched.hears("order.created", "e1", owed_by="payment-service")
+    await watched.receives("order.created", "e1", owed_by="payment-service")
     await watched.environment.sleep(timedelta(seconds=SILENCE_S + 1))
 
     await watched.await_status("stuck")
@@ -166,16 +166,16 @@ async def test_a_silent_order_is_stuck_and_its_cancellation_is_asked_for(watched
     assert "`order.created`" in details
     assert "payment-service" in details
 
-    await watched.hears("order.cancelled", "e2")
+    await watched.receives("order.cancelled", "e2")
     assert (await watched.end()).status is OrderStatus.CANCELLED
-    assert watched.asked.orders == [ORDER]
+    assert watched.requests.orders == [ORDER]
 
 
 async def test_a_stuck_order_that_speaks_again_is_pending_again(watched: Watched) -> None:
     await watched.environment.sleep(timedelta(seconds=SILENCE_S + 1))
     await watched.await_status("stuck")
 
-    await watched.hears("order.created", "e1", owed_by="payment-service")
+    await watched.receives("order.created", "e1", owed_by="payment-service")
 
     await watched.await_status(OrderStatus.PENDING)
 
@@ -184,24 +184,24 @@ async def test_the_asking_for_cancellation_is_no_answer(watched: Watched) -> Non
     await watched.environment.sleep(timedelta(seconds=SILENCE_S + 1))
     await watched.await_status("stuck")
 
-    await watched.hears("order.cancellation_requested", "e1", owed_by="shipping-service")
+    await watched.receives("order.cancellation_requested", "e1", owed_by="shipping-service")
     await watched.environment.sleep(timedelta(seconds=2 * SILENCE_S))
 
-    assert (await watched.status(), watched.asked.orders) == ("stuck", [ORDER])
+    assert (await watched.status(), watched.requests.orders) == ("stuck", [ORDER])
 
 
 async def test_a_customer_may_be_silent_until_the_payment_expires(watched: Watched) -> None:
     now = await watched.environment.get_current_time()
-    await watched.hears("payment.pending", "e1", owed_by="the customer", waits_until=now + timedelta(minutes=30))
+    await watched.receives("payment.pending", "e1", owed_by="the customer", waits_until=now + timedelta(minutes=30))
 
     await watched.environment.sleep(timedelta(minutes=30))
-    assert (await watched.status(), watched.asked.orders) == (OrderStatus.PENDING, [])
+    assert (await watched.status(), watched.requests.orders) == (OrderStatus.PENDING, [])
 
     await watched.environment.sleep(timedelta(seconds=SILENCE_S + 5))
     await watched.await_status("stuck")
-    await watched.hears("order.cancelled", "e2")
+    await watched.receives("order.cancelled", "e2")
     await watched.end()
-    assert watched.asked.orders == [ORDER]
+    assert watched.requests.orders == [ORDER]
 
 
 def test_every_event_that_is_witnessed_has_its_step() -> None:
@@ -209,30 +209,30 @@ def test_every_event_that_is_witnessed_has_its_step() -> None:
 
 
 async def test_the_step_follows_the_events_and_not_the_order_of_their_arrival(watched: Watched) -> None:
-    await watched.hears("order.created", "e1", owed_by="payment-service")
+    await watched.receives("order.created", "e1", owed_by="payment-service")
     await soon(watched.step, lambda step: step == Step.CHARGE_PAYMENT)
 
-    await watched.hears("inventory.reserved", "e3", caused_by="e2", owed_by="shipping-service")
+    await watched.receives("inventory.reserved", "e3", caused_by="e2", owed_by="shipping-service")
     await soon(watched.step, lambda step: step == Step.SCHEDULE_SHIPPING)
 
-    await watched.hears("payment.completed", "e2", caused_by="e1", owed_by="inventory-service")
-    await watched.hears("order.cancelled", "e9")
-    await watched.hears("payment.refunded", "e8", owed_by="order-service")
+    await watched.receives("payment.completed", "e2", caused_by="e1", owed_by="inventory-service")
+    await watched.receives("order.cancelled", "e9")
+    await watched.receives("payment.refunded", "e8", owed_by="order-service")
     await watched.end()
     assert (await watched.status(), await watched.step()) == (OrderStatus.CANCELLED, Step.CANCEL_ORDER)
 
 
 async def test_an_event_that_was_overtaken_by_its_effect_does_not_turn_the_step_back(watched: Watched) -> None:
-    await watched.hears("inventory.reserved", "e3", caused_by="e2", owed_by="shipping-service")
-    await watched.hears("payment.completed", "e2", caused_by="e1", owed_by="inventory-service")
-    await soon(watched.heard, lambda heard: len(heard) == 2)
+    await watched.receives("inventory.reserved", "e3", caused_by="e2", owed_by="shipping-service")
+    await watched.receives("payment.completed", "e2", caused_by="e1", owed_by="inventory-service")
+    await soon(watched.events, lambda events: len(events) == 2)
 
     assert await watched.step() == Step.SCHEDULE_SHIPPING
     assert "`inventory.reserved`" in await watched.details()
 
 
-async def test_an_order_that_needs_attention_shows_it_until_somebody_acts(watched: Watched) -> None:
-    await watched.hears("inventory.released", "e1", owed_by="payment-service")
+async def test_an_order_that_needs_attention_shows_it_until_an_operator_acts(watched: Watched) -> None:
+    await watched.receives("inventory.released", "e1", owed_by="payment-service")
     await watched.needs_attention("inventory.dlq/0/7", caused_by="e1")
 
     await watched.await_status(OrderStatus.NEEDS_ATTENTION)
@@ -242,25 +242,25 @@ async def test_an_order_that_needs_attention_shows_it_until_somebody_acts(watche
     assert "an operator" in details
 
     await watched.environment.sleep(timedelta(days=3))
-    assert (await watched.status(), watched.asked.orders) == (OrderStatus.NEEDS_ATTENTION, [])
+    assert (await watched.status(), watched.requests.orders) == (OrderStatus.NEEDS_ATTENTION, [])
 
-    await watched.hears("payment.refunded", "e2", owed_by="order-service")
+    await watched.receives("payment.refunded", "e2", owed_by="order-service")
     await watched.await_status(OrderStatus.PENDING)
-    await watched.hears("order.cancelled", "e3", caused_by="e2")
+    await watched.receives("order.cancelled", "e3", caused_by="e2")
     assert (await watched.end()).status is OrderStatus.CANCELLED
 
 
 async def test_an_order_that_stays_silent_ends_its_witness_as_stuck(watched: Watched) -> None:
-    await watched.hears("order.created", "e1", owed_by="payment-service")
+    await watched.receives("order.created", "e1", owed_by="payment-service")
     await watched.environment.sleep(timedelta(seconds=SILENCE_S + 1))
     await watched.await_status(STUCK)
-    await watched.hears("order.cancellation_requested", "e2", owed_by="shipping-service")
+    await watched.receives("order.cancellation_requested", "e2", owed_by="shipping-service")
 
     await watched.environment.sleep(GIVES_UP_AFTER)
 
     end = await watched.end()
     assert (end.status, end.events) == (STUCK, ["order.created", "order.cancellation_requested"])
-    assert (await watched.status(), watched.asked.orders) == (STUCK, [ORDER])
+    assert (await watched.status(), watched.requests.orders) == (STUCK, [ORDER])
 
 
 async def test_an_order_that_no_operator_comes_for_ends_its_witness_as_stuck(watched: Watched) -> None:
@@ -270,4 +270,4 @@ async def test_an_order_that_no_operator_comes_for_ends_its_witness_as_stuck(wat
     await watched.environment.sleep(OPERATOR_HAS + timedelta(seconds=1))
 
     assert (await watched.end()).status == STUCK
-    assert watched.asked.orders == []
+    assert watched.requests.orders == []

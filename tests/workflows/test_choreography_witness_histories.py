@@ -1,4 +1,4 @@
-"""Witnesses of orders under way survive a change of the witness: it does, on a kept history, what it did then."""
+"""Witnesses of orders under way survive a change of the witness: on a kept history it issues the same commands."""
 
 import json
 from pathlib import Path
@@ -18,11 +18,11 @@ FOLDER = Path(histories.__file__).parent / "witness"
 
 WHAT_TO_DO = """
 Witnesses of orders under way have a history like witness/{name}.json, which the witness no longer follows.
-  - If you did not mean to change what it asks of Temporal, and in which order: undo that part of the change.
+  - If you did not mean to change its commands or their order: undo that part of the change.
   - If you did: see docs/worker-versioning.md, then record again (python -m tests.histories.record_witnesses).
 """
 
-ASKED = ["search attributes", "request_cancellation", "search attributes", "start a timer", "complete"]
+STUCK_ORDER = ["search attributes", "request_cancellation", "search attributes", "start a timer", "complete"]
 
 
 def kept_history(name: str) -> WorkflowHistory:
@@ -38,12 +38,12 @@ async def test_the_witness_follows_the_histories_of_orders_under_way(name: str) 
     replayer = Replayer(workflows=[ChoreographyWitness], data_converter=pydantic_data_converter)
     try:
         await replayer.replay_workflow(kept_history(name))
-    except NondeterminismError as parted:
-        pytest.fail(f"{WHAT_TO_DO.format(name=name)}\n{parted}", pytrace=False)
+    except NondeterminismError as error:
+        pytest.fail(f"{WHAT_TO_DO.format(name=name)}\n{error}", pytrace=False)
 
 
 def test_the_commands_of_a_stuck_witness_are_frozen() -> None:
-    assert commands_of(kept_history("stuck_then_cancelled"))[-len(ASKED) :] == ASKED
+    assert commands_of(kept_history("stuck_then_cancelled"))[-len(STUCK_ORDER) :] == STUCK_ORDER
 
 
 async def test_a_history_that_another_witness_wrote_is_noticed() -> None:

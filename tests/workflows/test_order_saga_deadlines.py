@@ -1,4 +1,4 @@
-"""A service that is away makes the saga wait; past the deadline of a step or of the order, the order is undone."""
+"""A service that is away delays the saga; past the deadline of a step or of the order, the order is undone."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ LOCAL = ["create_order", "reserve_inventory"]
 
 
 async def away() -> None:
-    raise ConnectionRefusedError("nobody answers")
+    raise ConnectionRefusedError("connection refused")
 
 
 @pytest.mark.parametrize("step", [*REMOTE, *LOCAL])
@@ -57,7 +57,7 @@ async def test_a_step_whose_service_stays_away_is_given_up_after_five_minutes(sh
 async def test_a_step_in_our_own_database_is_given_up_too(
     shop: SagaShop, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The worker's own clock measures the deadline of a local activity, and nothing skips that one.
+    # The worker's own clock measures the deadline of a local activity, and the test server cannot skip it.
     assert LOCAL_STEP["schedule_to_close_timeout"] == STEP_DEADLINE
     monkeypatch.setitem(LOCAL_STEP, "schedule_to_close_timeout", timedelta(seconds=1))
     shop.at_steps.always(step, away)

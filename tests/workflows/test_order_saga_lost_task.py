@@ -1,4 +1,4 @@
-"""A local activity has its effect before Temporal knows of it: its workflow task may be lost, and run again with more.
+"""A local activity has its effect before Temporal knows of it: its workflow task may be lost and run again.
 
 Decision 0005 says what follows from that for the saga.
 """
@@ -67,7 +67,7 @@ async def test_a_cancel_that_makes_the_last_workflow_task_run_again_finds_the_or
     await shop.assert_books_right()
 
 
-async def test_a_customer_whose_cancel_was_heard_with_the_pivot_s_answer_is_told_the_truth(shop: SagaShop) -> None:
+async def test_a_cancel_that_arrives_with_the_result_of_the_pivot_is_refused(shop: SagaShop) -> None:
     placed = in_the_future()
     asked: list[asyncio.Task[None]] = []
 

@@ -77,7 +77,7 @@ async def test_an_unknown_sku_ends_the_order_before_any_money_is_taken(shop: Sag
     await shop.assert_books_right()
 
 
-async def test_a_flaky_gateway_is_asked_until_it_answers(shop: SagaShop) -> None:
+async def test_a_flaky_gateway_is_retried_until_it_answers(shop: SagaShop) -> None:
     saga = await shop.place(token="tok_gatewayFlaky")
 
     assert (await saga.outcome()).status is OrderStatus.CONFIRMED
@@ -93,7 +93,7 @@ async def test_a_charge_whose_answer_was_lost_is_found_and_not_repeated(shop: Sa
     await shop.assert_books_right()
 
 
-async def test_a_flaky_refund_is_repeated_and_needs_nobody(shop: SagaShop) -> None:
+async def test_a_flaky_refund_is_retried_without_an_operator(shop: SagaShop) -> None:
     saga = await shop.place(token="tok_refundFlaky", postal_code="00000")
 
     outcome = await saga.outcome()
@@ -115,7 +115,7 @@ async def test_a_lost_answer_of_the_pivot_finds_the_same_shipment(shop: SagaShop
     await shop.assert_books_right()
 
 
-async def test_the_end_is_searchable_and_tells_nothing_personal(shop: SagaShop) -> None:
+async def test_the_end_is_searchable_and_contains_no_personal_data(shop: SagaShop) -> None:
     saga = await shop.place(postal_code="00000")
     await saga.outcome()
 

@@ -1,4 +1,4 @@
-"""A pix payment: the customer pays in time, too late, or in the very moment in which the time is over."""
+"""A pix payment: the customer pays in time, too late, or at the moment of the expiry."""
 
 import asyncio
 from datetime import timedelta
@@ -38,7 +38,7 @@ async def test_an_order_paid_in_time_is_confirmed(shop: SagaShop) -> None:
     await shop.assert_books_right()
 
 
-async def test_an_order_that_nobody_pays_is_cancelled_after_half_an_hour(shop: SagaShop) -> None:
+async def test_an_unpaid_order_is_cancelled_after_half_an_hour(shop: SagaShop) -> None:
     saga = await waiting_for_money(shop)
 
     outcome = await saga.outcome()
@@ -96,7 +96,7 @@ async def test_money_that_comes_while_an_order_is_cancelled_before_its_charge_wa
     await shop.assert_books_right()
 
 
-async def test_of_settlement_and_expiry_at_once_one_wins_and_no_money_is_lost(shop: SagaShop) -> None:
+async def test_when_settlement_and_expiry_coincide_one_wins_and_no_money_is_lost(shop: SagaShop) -> None:
     saga = await waiting_for_money(shop)
 
     async def pay() -> None:
@@ -150,7 +150,7 @@ async def test_the_saga_does_not_end_while_money_is_being_booked(shop: SagaShop)
 
     async def away_three_times() -> None:
         if shop.at_steps.tries["settle_payment"] <= 3:
-            raise ConnectionRefusedError("nobody answers")
+            raise ConnectionRefusedError("connection refused")
 
     async def pay() -> None:
         await saga.handle.signal(OrderSaga.payment_settled)

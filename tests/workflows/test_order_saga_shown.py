@@ -1,4 +1,4 @@
-"""What an operator is shown of a step that is being tried, although nothing of it reached the service yet."""
+"""What an operator sees of a step under way before the service has recorded anything of it."""
 
 from temporalio.service import RPCError
 
@@ -8,7 +8,7 @@ from tests.support.saga_shop import SagaShop, eventually
 
 
 async def away() -> None:
-    raise ConnectionRefusedError("nobody answers")
+    raise ConnectionRefusedError("connection refused")
 
 
 async def test_attempts_and_their_last_error(shop: SagaShop) -> None:
@@ -21,7 +21,7 @@ async def test_attempts_and_their_last_error(shop: SagaShop) -> None:
 
     assert tried.keys() == {Step.CHARGE_PAYMENT}
     assert tried[Step.CHARGE_PAYMENT].attempts >= 3
-    assert tried[Step.CHARGE_PAYMENT].last_error == "nobody answers"
+    assert tried[Step.CHARGE_PAYMENT].last_error == "connection refused"
     assert (await saga.outcome()).status is OrderStatus.CONFIRMED
     assert await attempts_in(saga.handle) == {}
 

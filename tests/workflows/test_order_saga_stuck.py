@@ -1,4 +1,4 @@
-"""A compensation keeps failing: an operator sees which, since when and why, and lets it go on where it stood."""
+"""A compensation keeps failing: an operator sees which, since when and why, and has it retried."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ async def record_of(shop: SagaShop, saga: Saga) -> OrderRecord:
     return await asyncio.to_thread(shop.services.orders.find, saga.order_id)
 
 
-async def test_it_is_tried_eight_times_and_then_shown_everywhere(shop: SagaShop) -> None:
+async def test_it_is_tried_eight_times_and_then_shown_to_the_operator(shop: SagaShop) -> None:
     saga = await stuck_order(shop)
 
     assert shop.at_steps.tries["refund_payment"] == 8
@@ -44,7 +44,7 @@ async def test_it_is_tried_eight_times_and_then_shown_everywhere(shop: SagaShop)
     assert (record.attention.step, record.attention.error) == (Step.REFUND_PAYMENT, failing.last_error)
 
 
-async def test_asked_again_it_goes_on_where_it_stood_and_keeps_the_first_reason(shop: SagaShop) -> None:
+async def test_a_retry_continues_at_the_failed_compensation_and_keeps_the_first_reason(shop: SagaShop) -> None:
     saga = await stuck_order(shop)
 
     await saga.handle.execute_update(OrderSaga.retry_compensation)
@@ -63,7 +63,7 @@ async def test_asked_again_it_goes_on_where_it_stood_and_keeps_the_first_reason(
     await shop.assert_books_right()
 
 
-async def test_what_fails_again_waits_again(shop: SagaShop) -> None:
+async def test_a_retry_that_fails_waits_for_the_operator_again(shop: SagaShop) -> None:
     async def still_down() -> None:
         raise ConnectionRefusedError("the card network is down")
 
@@ -92,7 +92,7 @@ async def test_the_same_retry_twice_is_one(shop: SagaShop) -> None:
     await shop.assert_books_right()
 
 
-async def test_where_nothing_waits_there_is_nothing_to_retry(shop: SagaShop) -> None:
+async def test_a_retry_is_refused_when_no_compensation_waits(shop: SagaShop) -> None:
     async def slow() -> None:
         with pytest.raises(WorkflowUpdateFailedError) as refused:
             await (await placed).handle.execute_update(OrderSaga.retry_compensation)
@@ -112,7 +112,7 @@ async def test_where_nothing_waits_there_is_nothing_to_retry(shop: SagaShop) -> 
 async def test_several_stuck_orders_go_on_each_on_its_own(shop: SagaShop) -> None:
     first, second, third = [await stuck_order(shop) for _ in range(3)]
 
-    # While one ends, the others have no timer but that of the workflow's own end, years away: do not skip to it.
+    # While one ends, the others' only timer is the end of the workflow itself, years away: do not skip to it.
     with shop.environment.auto_time_skipping_disabled():
         await second.handle.execute_update(OrderSaga.retry_compensation)
 
@@ -125,7 +125,7 @@ async def test_several_stuck_orders_go_on_each_on_its_own(shop: SagaShop) -> Non
     await shop.assert_books_right()
 
 
-async def test_a_cancel_of_a_stuck_order_neither_frees_it_nor_changes_why_it_is_undone(shop: SagaShop) -> None:
+async def test_a_cancel_of_a_stuck_order_neither_releases_it_nor_changes_its_reason(shop: SagaShop) -> None:
     saga = await stuck_order(shop)
 
     await saga.handle.execute_update(OrderSaga.cancel)

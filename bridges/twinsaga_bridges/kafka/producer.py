@@ -1,9 +1,8 @@
-"""Events on their way out: CloudEvents 1.0 in Kafka's binary mode, sent one at a time and acknowledged."""
+"""Sends CloudEvents 1.0 in Kafka's binary mode, each acknowledged by all in-sync replicas."""
 
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,36 +13,20 @@ from cloudevents.core.v1.event import CloudEvent
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-ACK_DEADLINE_S = 10.0
-"""Longer than the producer's own delivery timeout has to be: a record must have failed before it may be sent again."""
+from twinsaga_bridges.kafka.outgoing import ACK_DEADLINE_S, OutgoingEvent
 
 _CLOSE_S = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingEvent:
-    """A CloudEvent to be. `data` is JSON.
-
-    `id`, where a workflow publishes, is derived from it when it is None. `caused_by` is the id of the event that this
-    one follows from, `traceparent` W3C trace context; both become extension attributes.
-    """
-
-    topic: str
-    key: str
-    type: str
-    source: str
-    data: Any
-    id: str | None = None
-    caused_by: str | None = None
-    traceparent: str | None = None
-
-
 class Unsendable(ValueError):
-    """It is no CloudEvent, no JSON, or larger than the broker takes. Sending it again does not help."""
+    """Not a CloudEvent, not JSON, or larger than the broker accepts. A retry does not help."""
 
 
 class EventProducer:
-    """`connect` makes an idempotent producer with acks=all and a delivery timeout below ACK_DEADLINE_S."""
+    """Connects when the first event is sent. Thread-safe.
+
+    `connect` makes an idempotent producer with acks=all and a delivery timeout below ACK_DEADLINE_S.
+    """
 
     def __init__(self, connect: Callable[[], KafkaProducer]) -> None:
         self._connect = connect
@@ -51,11 +34,11 @@ class EventProducer:
         self._lock = threading.Lock()
 
     def send(self, event: OutgoingEvent) -> None:
-        """Return once every replica that has to has it. Blocks; connects when it is first needed.
+        """Block until all in-sync replicas have the event.
 
         Raises:
-            Unsendable: do not repeat it.
-            KafkaError: it is not stored, or nobody knows; repeat it under the same id.
+            Unsendable: a retry does not help.
+            KafkaError: not stored, or unknown; retry under the same id.
         """
         value, headers = _binary(event)
         producer = self._connected()
@@ -63,7 +46,7 @@ class EventProducer:
             sent = producer.send(event.topic, key=event.key.encode(), value=value, headers=headers)
             sent.get(timeout=ACK_DEADLINE_S)
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
-            raise Unsendable(f"{event.type} of {len(value)} bytes is more than the broker takes") from error
+            raise Unsendable(f"{event.type} of {len(value)} bytes is more than the broker accepts") from error
         except KafkaError:
             self._give_up(producer)
             raise
@@ -81,7 +64,7 @@ class EventProducer:
             return self._producer
 
     def _give_up(self, producer: KafkaProducer) -> None:
-        """A producer that failed may hold records that a retry sends again: drop it, and them with it."""
+        # It may hold records that a retry sends again, behind later ones: drop them with it.
         with self._lock:
             if self._producer is producer:
                 self._producer = None
@@ -89,7 +72,7 @@ class EventProducer:
 
 
 class _JsonAlready:
-    """Data passes as it is: what is no JSON is to be found before the library has a say."""
+    """Passes encoded data through: `_encoded` finds what is not JSON, where the library would raise anything."""
 
     def read(self, event_factory: EventFactory | None, data: str | bytes) -> BaseCloudEvent:
         raise NotImplementedError("only binary mode is written")
@@ -126,7 +109,7 @@ def _binary(event: OutgoingEvent) -> tuple[bytes, list[tuple[str, bytes]]]:
     try:
         message = to_binary(CloudEvent(attributes, _encoded(event)), _JsonAlready())
     except BaseCloudEventException as error:
-        raise Unsendable(f"{event.type} is no CloudEvent: {error}") from error
+        raise Unsendable(f"{event.type} is not a CloudEvent: {error}") from error
     return message.value, list(message.headers.items())
 
 
@@ -134,12 +117,12 @@ def _encoded(event: OutgoingEvent) -> bytes:
     try:
         return json.dumps(event.data, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError) as error:
-        raise Unsendable(f"{event.type} is no JSON: {error}") from error
+        raise Unsendable(f"{event.type} is not JSON: {error}") from error
 
 
 def _close(producer: KafkaProducer) -> None:
     try:
         producer.close(timeout=_CLOSE_S)
     except KafkaError:
-        # With records left, close() raises before it comes to stop the sender, which would go on for ever.
+        # With records left, close() raises before it stops the sender thread, which would then run for ever.
         producer._sender.force_close()  # noqa: SLF001

@@ -5,6 +5,7 @@ import asyncio
 import httpx2 as httpx
 import pytest
 
+from adapters.clock import utc_now
 from domain.commands import PlaceOrder
 from domain.ids import order_id_from_key
 from domain.order import SagaStyle
@@ -232,6 +233,8 @@ async def test_a_start_that_fails_after_the_write_is_still_accepted(rig: Rig, cl
     answer = await client.post("/orders", json=ORCHESTRATED)
 
     assert answer.status_code == 202
+    (left,) = rig.services.orders.never_created(SagaStyle.ORCHESTRATED, utc_now(), 10)
+    assert left.request.order_id == answer.json()["order_id"]
     assert (await client.get(answer.headers["Location"])).json()["status"] == "pending"
 
 

@@ -1,6 +1,6 @@
-"""A customer, or somebody at the Temporal UI, cancels: at every boundary, by both ways.
+"""A customer or an operator in the Temporal UI cancels, at every boundary between two steps.
 
-On the real server: the test server fails a saga that lets go of an activity in the moment in which it ends.
+On the real server: the test server fails a saga that cancels an activity at the moment of its completion.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ Way = Callable[[Saga], Awaitable[None]]
 
 
 async def by_update(saga: Saga) -> None:
-    """Return when Temporal has it: while a local activity runs, the saga hears of it a moment later."""
+    """Return when Temporal has it: while a local activity runs, the saga receives it a moment later."""
     asked = asyncio.create_task(saga.handle.execute_update(OrderSaga.cancel))
     _asked.add(asked)
     await asyncio.wait([asked], timeout=1.0)

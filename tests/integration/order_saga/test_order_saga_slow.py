@@ -1,6 +1,6 @@
-"""A saga that is quick tells a search of its end only; one that turns slow tells at which step it is.
+"""A quick saga is searchable by its end only, a slow one by its current step.
 
-On the real server, which searches, and which gives to another worker what the first has left.
+On the real server, which has a search, and which gives another worker what the first one left.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
 
 
 async def await_found(shop: SagaShop, saga: Saga, status: OrderStatus, step: Step) -> None:
-    """Wait until an operator who searches for the status and the step finds the saga."""
+    """Wait until a search for the status and the step finds the saga."""
     query = f"SagaStatus = '{status}' AND SagaStep = '{step}' AND OrderId = '{saga.order_id}'"
 
     async def found() -> bool:
@@ -41,7 +41,7 @@ async def await_found(shop: SagaShop, saga: Saga, status: OrderStatus, step: Ste
 
 
 async def away() -> None:
-    raise ConnectionRefusedError("nobody answers")
+    raise ConnectionRefusedError("connection refused")
 
 
 async def impossible() -> None:
@@ -50,7 +50,7 @@ async def impossible() -> None:
 
 @pytest.fixture
 def never_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However busy the machine is."""
+    """So that a busy machine does not make a saga slow."""
     monkeypatch.setattr("workflows.saga_status.SLOW_AFTER", ORDER_DEADLINE)
 
 
@@ -105,7 +105,7 @@ async def test_a_saga_that_turns_slow_while_an_operator_is_waited_for_is_still_f
         return await saga.event_count(EventType.EVENT_TYPE_TIMER_FIRED) > 0
 
     await eventually(is_slow, "the saga turns slow")
-    await saga.await_progress(Step.REFUND_PAYMENT, "failing")  # answered behind the task that the timer caused
+    await saga.await_progress(Step.REFUND_PAYMENT, "failing")  # answered after the workflow task of the timer
 
     found = (await saga.handle.describe()).typed_search_attributes
     assert (found[SAGA_STATUS], found[SAGA_STEP]) == (OrderStatus.NEEDS_ATTENTION, Step.REFUND_PAYMENT)
@@ -131,8 +131,8 @@ async def test_a_saga_that_turns_slow_is_found_at_the_step_at_which_it_is_and_at
     await await_found(shop, saga, OrderStatus.CONFIRMED, Step.CONFIRM_ORDER)
 
 
-async def turns_slow_unheard(shop: SagaShop) -> Saga:
-    """Its worker leaves it before it is slow, and nobody takes it up in the second that follows."""
+async def turns_slow_without_worker(shop: SagaShop) -> Saga:
+    """Its worker stops before the saga is slow, and no other takes it up in the second that follows."""
     async with shop.worker():
         saga = await shop.place(payment=Pix())
         await saga.await_progress(Step.CHARGE_PAYMENT, "running")
@@ -150,7 +150,7 @@ async def turns_slow_unheard(shop: SagaShop) -> Saga:
 
 
 async def ends_of_timers(saga: Saga) -> list[datetime]:
-    """Return until when each timer of the saga runs, counted from the time that the saga's code had."""
+    """Return the end of each timer, counted from the workflow time at which the saga started it."""
     ends: list[datetime] = []
     now = datetime.now(UTC)
     async for event in saga.handle.fetch_history_events():
@@ -163,7 +163,7 @@ async def ends_of_timers(saga: Saga) -> list[datetime]:
 
 @pytest.mark.usefixtures("slow_soon")
 async def test_a_worker_that_is_late_does_not_move_the_deadline_of_the_order(closed_shop: SagaShop) -> None:
-    saga = await turns_slow_unheard(closed_shop)
+    saga = await turns_slow_without_worker(closed_shop)
 
     async with closed_shop.worker():
         await await_found(closed_shop, saga, OrderStatus.PENDING, Step.CHARGE_PAYMENT)
@@ -177,7 +177,7 @@ async def test_a_worker_that_comes_after_the_deadline_undoes_the_order(
     closed_shop: SagaShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflows.interruptions.ORDER_DEADLINE", SOON + timedelta(milliseconds=1))
-    saga = await turns_slow_unheard(closed_shop)
+    saga = await turns_slow_without_worker(closed_shop)
 
     async with closed_shop.worker():
         outcome = await saga.outcome()

@@ -1,4 +1,4 @@
-"""Two versions of the saga side by side on a real Temporal server: an order stays with the one that began it."""
+"""Two versions of the saga side by side on a real Temporal server: an order stays with the version that began it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from workflows.order_saga import OrderSaga
 
 @workflow.defn(name="OrderSaga")
 class AnotherOrderSaga:
-    """A next version whose commands have nothing in common with those of orders under way."""
+    """A later version whose commands have nothing in common with those of orders under way."""
 
     @workflow.run
     async def run(self, request: OrderRequest) -> OrderOutcome:

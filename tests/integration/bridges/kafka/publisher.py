@@ -1,13 +1,12 @@
 """A worker that publishes, as a process. Arguments: the broker, Temporal, its namespace, and `dies` or `lives`.
 
-One that `dies` is killed when the broker has acknowledged its first event, and Temporal has not heard of that yet.
+`dies`: it is killed after the broker has acknowledged its first event, before Temporal knows of that.
 """
 
 import asyncio
 import os
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from kafka import KafkaProducer
@@ -15,7 +14,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from tests.integration.bridges.kafka.invoice import TASK_QUEUE, Invoice
-from twinsaga_bridges import workflow_into_kafka
+from twinsaga_bridges.kafka import outgoing
 from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
 
 
@@ -37,19 +36,11 @@ def connect(bootstrap: str) -> KafkaProducer:
 
 
 async def main(bootstrap: str, temporal: str, namespace: str, fate: str) -> None:
-    workflow_into_kafka.ONE_ATTEMPT = timedelta(seconds=2)  # until then nobody misses the attempt of a dead worker
-    publishing = KafkaPublishing(lambda: connect(bootstrap))
-    if fate == "dies":
-        publishing._events = Dying(lambda: connect(bootstrap))
+    outgoing.ONE_ATTEMPT = timedelta(seconds=2)  # after which the attempt of a dead worker is retried
+    producer = Dying if fate == "dies" else EventProducer
+    publishing = KafkaPublishing(producer(lambda: connect(bootstrap)))
     client = await Client.connect(temporal, namespace=namespace)
-    with ThreadPoolExecutor(2) as threads:
-        await Worker(
-            client,
-            task_queue=TASK_QUEUE,
-            workflows=[Invoice],
-            activity_executor=threads,
-            plugins=[KafkaPublishingPlugin(publishing)],
-        ).run()
+    await Worker(client, task_queue=TASK_QUEUE, workflows=[Invoice], plugins=[KafkaPublishingPlugin(publishing)]).run()
 
 
 if __name__ == "__main__":

@@ -1,40 +1,62 @@
-"""A workflow publishes events, each under one id."""
+"""A workflow publishes events, each under one id: by an activity, by a local activity, or at its end."""
 
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
-from temporalio.client import WorkflowFailureError
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 
 from adapters.kafka.topics import TopicShape, ensure_topics
 from tests.integration.bridges.kafka.estate import Estate
-from tests.integration.bridges.kafka.invoice import TASK_QUEUE, Invoice, Reminder
+from tests.integration.bridges.kafka.invoice import TASK_QUEUE, Invoice, LastReminder, LocalReminder, Reminder
 from tests.integration.bridges.kafka.publisher import connect
 from tests.integration.bridges.kafka.routes import TOPIC
 from tests.support.waiting import soon
-from twinsaga_bridges.workflow_into_kafka import KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
+from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin, OutgoingEvent
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+DUE = OutgoingEvent(topic=TOPIC, key="i-1", type="invoice.due", source="/invoices", data=[1])
+TOO_LARGE = OutgoingEvent(topic=TOPIC, key="i-1", type="invoice.due", source="/invoices", data="x" * 1_200_000)
 
 
 @pytest_asyncio.fixture
 async def publishers(estate: Estate) -> AsyncIterator[Estate]:
-    publishing = KafkaPublishing(lambda: connect(estate.broker.bootstrap))
-    with ThreadPoolExecutor(2) as threads, closing(publishing):
+    events = EventProducer(lambda: connect(estate.broker.bootstrap))
+    with closing(KafkaPublishing(events)) as publishing:
         async with Worker(
             estate.client,
             task_queue=TASK_QUEUE,
-            workflows=[Invoice, Reminder],
-            activity_executor=threads,
+            workflows=[Invoice, Reminder, LocalReminder, LastReminder],
             plugins=[KafkaPublishingPlugin(publishing)],
         ):
             yield estate
+
+
+async def ids_on_topic(estate: Estate, records: int = 1) -> list[str]:
+    found = await asyncio.to_thread(estate.broker.topic(TOPIC).await_messages, records)
+    return [dict(record.headers)["ce_id"].decode() for record in found]
+
+
+async def await_timer(handle: "WorkflowHandle[Any, Any]") -> None:
+    """Wait until the retry is a timer, with no workflow task open meanwhile."""
+
+    async def waits() -> bool:
+        kinds = [event.event_type async for event in handle.fetch_history_events()]
+        return kinds[-1] == EventType.EVENT_TYPE_TIMER_STARTED
+
+    await soon(waits, bool)
+
+
+async def bring_back(estate: Estate) -> None:
+    await asyncio.to_thread(estate.broker.start)
+    await asyncio.to_thread(ensure_topics, estate.broker.connection, TopicShape(partitions=4), 10)
 
 
 async def test_a_workflow_publishes_a_cloud_event_under_an_id_derived_from_it(publishers: Estate) -> None:
@@ -58,20 +80,70 @@ async def test_a_broker_that_is_away_gets_the_event_later_under_the_same_id(publ
         return max((found.attempt for found in (await handle.describe()).raw_description.pending_activities), default=0)
 
     await soon(attempts, lambda attempt: attempt > 1)
-    await asyncio.to_thread(publishers.broker.start)
-    await asyncio.to_thread(ensure_topics, publishers.broker.connection, TopicShape(partitions=4), 10)
+    await bring_back(publishers)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         ids = await handle.result()
 
-    messages = await asyncio.to_thread(publishers.broker.topic(TOPIC).await_messages, 2)
-    assert {dict(message.headers)["ce_id"] for message in messages} == {event_id.encode() for event_id in ids}
+    assert set(await ids_on_topic(publishers, 2)) == set(ids)
+
+
+@pytest.mark.embedded("stops the embedded broker; tests/real/test_servers_away.py kills the real one")
+async def test_a_local_publish_waits_for_a_broker_that_is_away_by_timers(publishers: Estate) -> None:
+    publishers.broker.stop()
+    handle = await publishers.client.start_workflow(LocalReminder.run, DUE, id="p", task_queue=TASK_QUEUE)
+    await await_timer(handle)
+    await bring_back(publishers)
+
+    async with asyncio.timeout(60):
+        event_id = await handle.result()
+
+    assert await ids_on_topic(publishers) == [event_id]
+
+
+async def test_a_workflow_that_returns_closes_once_its_event_is_acknowledged(publishers: Estate) -> None:
+    await publishers.client.execute_workflow(LastReminder.run, DUE, id="p", task_queue=TASK_QUEUE)
+
+    assert len(await ids_on_topic(publishers)) == 1
+
+
+@pytest.mark.embedded("stops the embedded broker; tests/real/test_servers_away.py kills the real one")
+async def test_a_cancel_that_comes_while_the_last_event_waits_changes_nothing(publishers: Estate) -> None:
+    publishers.broker.stop()
+    handle = await publishers.client.start_workflow(LastReminder.run, DUE, id="p", task_queue=TASK_QUEUE)
+    await await_timer(handle)
+    await handle.cancel()
+    await bring_back(publishers)
+
+    async with asyncio.timeout(60):
+        assert await handle.result() == "reminded"
+    assert len(await ids_on_topic(publishers)) == 1
+
+
+async def test_a_last_event_that_cannot_be_sent_does_not_fail_the_workflow(publishers: Estate) -> None:
+    result = await publishers.client.execute_workflow(LastReminder.run, TOO_LARGE, id="p", task_queue=TASK_QUEUE)
+
+    assert result == "reminded"
+
+
+async def test_a_worker_without_the_plugin_cannot_lose_a_last_event(estate: Estate) -> None:
+    async with Worker(estate.client, task_queue=TASK_QUEUE, workflows=[LastReminder]):
+        handle = await estate.client.start_workflow(LastReminder.run, DUE, id="p", task_queue=TASK_QUEUE)
+
+        async def failures() -> int:
+            kinds = [event.event_type async for event in handle.fetch_history_events()]
+            return kinds.count(EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED)
+
+        await soon(failures, lambda count: count > 0)
+        await handle.terminate()
 
 
 @pytest.mark.parametrize(
-    ("data", "why"), [(float("nan"), "no JSON"), ("x" * 1_200_000, "more than the broker takes")], ids=["nan", "large"]
+    ("data", "why"),
+    [(float("nan"), "not JSON"), ("x" * 1_200_000, "more than the broker accepts")],
+    ids=["nan", "large"],
 )
-async def test_an_event_that_nobody_can_send_fails_at_once(publishers: Estate, data: object, why: str) -> None:
+async def test_an_event_that_cannot_be_sent_fails_at_once(publishers: Estate, data: object, why: str) -> None:
     with pytest.raises(WorkflowFailureError) as failed:
         await publishers.client.execute_workflow(Invoice.run, data, id="p", task_queue=TASK_QUEUE)
 
