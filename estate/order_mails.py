@@ -9,7 +9,6 @@ import structlog
 
 from adapters.codec import UndecodableEvent, UnknownEventType
 from adapters.kafka.away import DATABASE_AWAY
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import NotACloudEvent, from_message, type_header
 from adapters.kafka.message import IncomingMessage
 from adapters.sql.estate import KEPT, Estate
@@ -24,6 +23,7 @@ from services.estate.records import QueuedTask
 from services.orders.service import OrderService
 from services.orders.store import OrderFilter, OrderRecord
 from services.unit_of_work import Clock
+from twinsaga_bridges.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError
 
 from adapters.kafka.clients import connected
 from adapters.kafka.consumer_workarounds import RestingConsumer
@@ -92,12 +91,3 @@ class KafkaConnection:
             "bootstrap_timeout_ms": connect_ms,
             **self.security.options(),
         }
-
-
-def give_up(producer: KafkaProducer) -> None:
-    """Close a producer and drop what it has not sent, so that none of it goes out later."""
-    try:
-        producer.close(timeout=0.5)
-    except KafkaError:
-        # With records left, close() raises before it comes to stop the sender, which would go on for ever.
-        producer._sender.force_close()  # noqa: SLF001

@@ -3,10 +3,11 @@
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
+from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.topics import dead_letters_of
 from domain.errors import Fault
+from twinsaga_bridges.kafka.producer import close_producer
 
 PREFIX = "dead_letter_"
 _LONGEST_ERROR = 2_000
@@ -44,7 +45,7 @@ class DeadLetters:
         """Give the producer up; the next dead letter makes another one."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            give_up(producer)
+            close_producer(producer)
 
     def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
         if self._producer is None:

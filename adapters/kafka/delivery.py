@@ -10,7 +10,6 @@ import structlog
 
 from adapters.codec import UndecodableEvent, UnknownEventType
 from adapters.kafka.away import DATABASE_AWAY
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_message, type_header
 from adapters.kafka.dead_letters import DeadLetters, DeadLettersAway
 from adapters.kafka.message import IncomingMessage
@@ -21,6 +20,7 @@ from adapters.sql.unit_of_work import MessageContext
 from domain.errors import Fault
 from domain.events import Event
 from services.unit_of_work import Clock
+from twinsaga_bridges.backoff import Backoff
 
 Reaction = Callable[[MessageContext, Event], None]
 """Runs a policy so that inbox row, effect and resulting event are one transaction."""

@@ -16,10 +16,10 @@ import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.delivery import NOTHING_DECIDED
 from adapters.kafka.message import Deciding, IncomingMessage
+from twinsaga_bridges.backoff import Backoff
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord

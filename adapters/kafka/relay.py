@@ -12,12 +12,13 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from adapters.kafka.away import DATABASE_AWAY
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.cloudevents import to_message
-from adapters.kafka.connection import KafkaConnection, give_up
+from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.in_flight_records import InFlightRecords, NotPublished
 from adapters.kafka.topics import topic_of
 from adapters.sql.outbox import Outbox
+from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka.producer import close_producer
 
 _AT_ONCE = 500
 _FALLBACK_POLL_S = 0.25
@@ -74,7 +75,7 @@ class Relay:
                 look = self._outbox.wait_for_commit(_ACKS_EVERY_S if sent else _FALLBACK_POLL_S) or not sent
         finally:
             self._active = False
-            give_up(producer)
+            close_producer(producer)
             with suppress(KafkaError, NotPublished):
                 sent.settle()
             self._mark(sent)

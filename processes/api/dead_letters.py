@@ -13,11 +13,12 @@ from itertools import islice
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
+from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection
 from adapters.kafka.dead_letter_reader import Letter, LettersOnBroker, Place
 from adapters.kafka.dead_letters import DeadLettersAway
 from api.dead_letters import Bookmark, LettersWanted
 from runtime.topics import CONSUMED_TOPICS
+from twinsaga_bridges.kafka.producer import close_producer
 
 LOOKED_AT = 10_000
 """At most so many letters are read for one page, and so many redriven at one call; a bookmark leads on."""
@@ -96,7 +97,7 @@ class DeadLetterBox:
             raise DeadLettersAway(f"the broker faulted after {sent} letters were redriven: {away!r}") from away
         finally:
             if producer is not None:
-                give_up(producer)
+                close_producer(producer)
         return Redriven(sent=sent, left=left)
 
 

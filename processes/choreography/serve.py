@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.lag import GroupLag
 from processes.choreography.metrics import ServiceMeasures, metrics_served
 from processes.choreography.service import ChoreographedService, Patience, topics_read_by
@@ -26,6 +25,7 @@ from runtime.wiring import (
     consuming_shipping,
 )
 from services.payments.service import PaymentService
+from twinsaga_bridges.backoff import Backoff
 
 _SWITCH_S = 0.0005
 """A message passes through five threads. At Python's 5 ms each may wait that long for another one that computes."""

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, get_args
 
 from adapters.clock import utc_now
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letter_listener import DeadLettersHeard
@@ -25,6 +24,7 @@ from processes.choreography.attention import attention_to_dead_letters
 from processes.choreography.pix_expiry import PixExpiry
 from runtime.wiring import ConsumingService
 from services.unit_of_work import Clock
+from twinsaga_bridges.backoff import Backoff
 
 KNOWN_TYPES = frozenset(tag_of(event) for event in get_args(Event))
 

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection
 
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection
@@ -28,6 +27,7 @@ from services.payments.store import PaymentStatus
 from tests.examples import BOOK, NOON, SettableClock, an_order
 from tests.service_databases import Urls
 from tests.unwell_databases import locked
+from twinsaga_bridges.backoff import Backoff
 
 PATIENCE = Patience(attempts=4, backoff=Backoff(first_s=60.0, longest_s=60.0))
 

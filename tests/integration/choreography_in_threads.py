@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from adapters.kafka.backoff import Backoff
 from adapters.kafka.connection import KafkaConnection
 from adapters.sql.database import Database
 from adapters.sql.journal_tables import event_log, inbox
@@ -27,6 +26,7 @@ from runtime import wiring
 from services.orders.store import OrderRecord, Stage
 from tests.service_databases import Urls, empty
 from tests.stack import eventually
+from twinsaga_bridges.backoff import Backoff
 
 STOP_DEADLINE_S = 10.0
 PLENTY = 100_000

@@ -72,7 +72,7 @@ class EventProducer:
         with self._lock:
             producer, self._producer = self._producer, None
         if producer is not None:
-            _close(producer)
+            close_producer(producer)
 
     def _connected(self) -> KafkaProducer:
         with self._lock:
@@ -85,10 +85,10 @@ class EventProducer:
         with self._lock:
             if self._producer is producer:
                 self._producer = None
-        _close(producer)
+        close_producer(producer)
 
 
-class _JsonAlready:
+class EncodedJson:
     """Data passes as it is: what is no JSON is to be found before the library has a say."""
 
     def read(self, event_factory: EventFactory | None, data: str | bytes) -> BaseCloudEvent:
@@ -124,7 +124,7 @@ def _binary(event: OutgoingEvent) -> tuple[bytes, list[tuple[str, bytes]]]:
     if event.traceparent is not None:
         attributes["traceparent"] = event.traceparent
     try:
-        message = to_binary(CloudEvent(attributes, _encoded(event)), _JsonAlready())
+        message = to_binary(CloudEvent(attributes, _encoded(event)), EncodedJson())
     except BaseCloudEventException as error:
         raise Unsendable(f"{event.type} is no CloudEvent: {error}") from error
     return message.value, list(message.headers.items())
@@ -137,7 +137,7 @@ def _encoded(event: OutgoingEvent) -> bytes:
         raise Unsendable(f"{event.type} is no JSON: {error}") from error
 
 
-def _close(producer: KafkaProducer) -> None:
+def close_producer(producer: KafkaProducer) -> None:
     try:
         producer.close(timeout=_CLOSE_S)
     except KafkaError:
