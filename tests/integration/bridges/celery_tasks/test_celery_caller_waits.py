@@ -31,7 +31,7 @@ async def test_100_waiting_workflows_leave_the_only_celery_process_free(addresse
             assert [await shop.got(result) for result in results] == [2 * n for n in range(WAITING)]
 
 
-async def test_a_task_whose_temporal_is_away_starts_its_workflow_later(addresses: Addresses, folder: Path) -> None:
+async def test_a_task_starts_its_workflow_later_when_temporal_is_away(addresses: Addresses, folder: Path) -> None:
     port, queue = free_port(), f"queue-{uuid4().hex[:8]}"
     own = Addresses(temporal=f"127.0.0.1:{port}", redis=addresses.redis, broker=addresses.broker)
     with celery_worker(own, folder, queue=queue, concurrency=1):
@@ -62,7 +62,7 @@ async def test_a_result_backend_that_is_away_gets_the_result_later(addresses: Ad
             assert shop.app.AsyncResult(result.id).get(timeout=10) == 8
 
 
-async def test_a_celery_worker_that_is_killed_is_not_missed(addresses: Addresses, folder: Path) -> None:
+async def test_killing_every_celery_worker_does_not_affect_a_waiting_task(addresses: Addresses, folder: Path) -> None:
     queue = f"queue-{uuid4().hex[:8]}"
     async with open_shop(addresses) as shop:
         with celery_worker(addresses, folder, queue=queue, concurrency=1) as worker:

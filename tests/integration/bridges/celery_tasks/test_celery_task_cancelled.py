@@ -44,7 +44,7 @@ async def test_a_task_is_not_run_for_a_workflow_that_was_terminated(
 
 
 @pytest.mark.usefixtures("estate")
-async def test_a_running_task_is_killed_when_asked_for(saga: Saga, token: str, notes: Notes) -> None:
+async def test_a_running_task_is_killed_with_terminate(saga: Saga, token: str, notes: Notes) -> None:
     handle = await saga.start(Wanted(name="estate.hold", args=[token], terminate=True))
     await notes.runs_begun(1)
     await handle.cancel()
@@ -54,7 +54,7 @@ async def test_a_running_task_is_killed_when_asked_for(saga: Saga, token: str, n
 
 
 @pytest.mark.usefixtures("estate")
-async def test_a_running_task_may_end_when_its_killing_is_not_asked_for(saga: Saga, token: str, notes: Notes) -> None:
+async def test_a_running_task_may_finish_without_terminate(saga: Saga, token: str, notes: Notes) -> None:
     handle = await saga.start(Wanted(name="estate.hold", args=[token]))
     await notes.runs_begun(1)
     await handle.cancel()

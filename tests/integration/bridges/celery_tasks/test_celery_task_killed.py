@@ -101,7 +101,7 @@ async def test_a_killed_child_is_replaced_when_its_message_is_acknowledged_late(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_child_killed_inside_its_success_signal_has_its_result_mended(
+async def test_a_child_killed_inside_its_success_signal_has_its_result_recovered(
     saga: Saga, token: str, notes: Notes, place: Place
 ) -> None:
     notes.open_gate()
@@ -111,7 +111,7 @@ async def test_a_child_killed_inside_its_success_signal_has_its_result_mended(
     assert len(notes.runs) == 1
 
 
-async def test_a_killed_celery_worker_is_noticed_by_its_silence(
+async def test_a_killed_celery_worker_is_detected_by_its_missing_signs_of_life(
     saga: Saga, token: str, notes: Notes, place: Place, worker: Engine
 ) -> None:
     handle = await saga.start(Wanted(name="estate.hold", args=[token], queue=place.queue))
@@ -185,7 +185,7 @@ async def test_a_second_attempt_of_the_activity_enqueues_no_second_copy(
     assert len(notes.runs) == 1
 
 
-async def test_an_activity_worker_killed_between_sending_and_noting_it_repeats_no_task(
+async def test_an_activity_worker_killed_between_sending_and_recording_it_repeats_no_task(
     saga: Saga, token: str, notes: Notes, place: Place
 ) -> None:
     with place.activity_worker("dies-after-sending") as doomed:
@@ -203,7 +203,7 @@ async def test_an_activity_worker_killed_between_sending_and_noting_it_repeats_n
     assert len(notes.runs) == 1
 
 
-async def test_a_broker_that_is_away_is_tried_again_until_it_is_back(
+async def test_sending_is_retried_until_the_broker_is_back(
     addresses: Addresses, folder: Path, token: str, notes: Notes, activity_worker: ActivityWorker
 ) -> None:
     port = free_port()
@@ -216,7 +216,7 @@ async def test_a_broker_that_is_away_is_tried_again_until_it_is_back(
     assert len(notes.runs) == 1
 
 
-async def test_a_redis_that_lost_its_memory_makes_the_task_be_sent_again(
+async def test_a_task_is_sent_again_after_redis_lost_its_data(
     addresses: Addresses, folder: Path, activity_worker: ActivityWorker
 ) -> None:
     with valkey(folder, free_port()) as redis:

@@ -1,4 +1,4 @@
-"""A Temporal dev server and a broker of the tests' own, and the bridge between them."""
+"""A Temporal server and a broker for each test, and the bridge between them."""
 
 import asyncio
 import json
@@ -26,24 +26,24 @@ from tests.integration.bridges.kafka.member import GROUP, Graveyard, connect
 from tests.integration.bridges.kafka.routes import ROUTES, TASK_QUEUE, TOPIC
 from tests.integration.conftest import Broker
 from tests.stack import eventually, free_port, listens
-from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, cloud_events
+from twinsaga_bridges.kafka_into_workflow import Bury, Decoder, KafkaIntoWorkflow, Limits, Routes, cloud_events
 
 T = TypeVar("T")
 
 
 async def soon(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], deadline_s: float = 30.0) -> T:
-    """Return the first answer that is wanted; the last one is in the error if none is."""
+    """Poll `look` until its answer is `wanted`, and return that answer."""
     end = time.monotonic() + deadline_s
     while True:
         found = await look()
         if wanted(found):
             return found
-        assert time.monotonic() < end, f"not within {deadline_s} s; at last {found!r}"
+        assert time.monotonic() < end, f"not within {deadline_s} s; the last answer was {found!r}"
         await asyncio.sleep(0.05)
 
 
 class TemporalServer:
-    """Keeps its state in a file, so that it can be killed and started again."""
+    """A dev server that keeps its state in a file, so that it can be killed and started again."""
 
     namespace = "default"
 
@@ -73,7 +73,7 @@ class TemporalServer:
 
 
 class GivenTemporal(TemporalServer):
-    """A real server, with a namespace of the test's own. It is not the tests' to kill."""
+    """A real server, shared by the tests, with a namespace for each test."""
 
     def __init__(self, servers: GivenServers, folder: Path) -> None:
         super().__init__(folder)
@@ -87,12 +87,12 @@ class GivenTemporal(TemporalServer):
         self.namespace = self._servers.make_namespace(f"test-{uuid4().hex[:8]}")
 
     def kill(self) -> None:
-        """Leave it running."""
+        """Keep the shared server running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estate:
-    """What a user of the bridge has."""
+    """The engines and clients that a test uses."""
 
     client: Client
     server: TemporalServer
@@ -101,7 +101,7 @@ class Estate:
     folder: Path
 
     def send(self, *events: tuple[str, str, str, int], **more_headers: str) -> None:
-        """Each is (event id, type, key, number)."""
+        """Send events, each a tuple (event id, type, key, number)."""
         with closing(KafkaProducer(bootstrap_servers=self.broker.bootstrap, acks="all")) as producer:
             for event_id, kind, key, number in events:
                 headers = {
@@ -120,14 +120,14 @@ class Estate:
             producer.flush(10)
 
     async def numbers(self, key: str) -> list[int]:
-        """What the ledger has written; nothing if there is none."""
+        """Query the entries of a ledger; none if the ledger does not exist yet."""
         try:
             return await self.client.get_workflow_handle(f"ledger/{key}").query(Ledger.numbers)
-        except Exception:  # noqa: BLE001 - whatever it is, the caller looks again until its deadline
+        except Exception:  # noqa: BLE001 - the caller polls until its deadline
             return []
 
     def committed(self) -> int:
-        """How many records the group has behind it, over all partitions."""
+        """Return how many records the group has committed, over all partitions."""
         with closing(KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)) as admin:
             return sum(stored.offset for stored in admin.list_group_offsets(GROUP)[GROUP].values() if stored.offset > 0)
 
@@ -135,11 +135,24 @@ class Estate:
         await soon(lambda: asyncio.to_thread(self.committed), lambda found: found == records)
 
     @asynccontextmanager
-    async def bridging(self, client: Client | None = None) -> AsyncIterator[None]:
+    async def bridging(
+        self,
+        client: Client | None = None,
+        *,
+        decoder: Decoder = cloud_events,
+        routes: Routes = ROUTES,
+        bury: Bury | None = None,
+        limits: Limits | None = None,
+    ) -> AsyncIterator[None]:
         stop, joined = threading.Event(), threading.Event()
         bootstrap = self.broker.bootstrap
         bridge = KafkaIntoWorkflow(
-            client or self.client, {TOPIC: cloud_events}, ROUTES, lambda: connect(bootstrap), self.graveyard.bury
+            client or self.client,
+            {TOPIC: decoder},
+            routes,
+            lambda: connect(bootstrap),
+            bury or self.graveyard.bury,
+            limits=limits,
         )
         running = asyncio.create_task(bridge.run(stop, joined))
         try:
@@ -150,12 +163,12 @@ class Estate:
             await running
 
     def member(self) -> AbstractContextManager["subprocess.Popen[bytes]"]:
-        """Another member, as a process."""
+        """Run another member of the group as a process."""
         return self.process("member", str(self.folder / "dead-letters"))
 
     @contextmanager
     def process(self, name: str, argument: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run one of the programs beside this file."""
+        """Run one of the programs in this folder."""
         servers = [self.broker.bootstrap, self.server.address, self.server.namespace]
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own program
@@ -174,7 +187,7 @@ class Estate:
 
 
 async def _connected(server: TemporalServer) -> Client:
-    """Connect once the server is healthy, which is a moment after it listens."""
+    """Connect when the server is healthy, which is shortly after it listens."""
 
     async def attempt() -> Client | None:
         try:
