@@ -70,6 +70,8 @@ class GroupMember:
         stop: threading.Event,
         joined: threading.Event,
     ) -> None:
+        # A broker that lost its offsets must get them again, even where they are the same.
+        self._committed = {}
         commit_at = 0.0
         while not stop.is_set():
             self._limit_in_flight(consumer)
