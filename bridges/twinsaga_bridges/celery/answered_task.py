@@ -59,8 +59,8 @@ def start_or_join(task: "Task[Any, Any]", chosen: StartWorkflow, client: ClientP
 
 
 def _store_workflow_id(task: "Task[Any, Any]", workflow_id: str) -> None:
-    # Before the workflow starts: afterwards this could overwrite the progress that the workflow reports, and a
-    # `revoke` in between would find a task that is still PENDING, and end it without cancelling the workflow.
+    # Before the workflow starts: afterwards this could overwrite the progress that the workflow reports. The state must
+    # not stay PENDING, because Celery's own `revoke` ends a pending task at once, before the workflow is cancelled.
     backend: Any = task.backend
     backend.set(workflow_key(str(task.request.id)), workflow_id)
     if not ignores_result(task) and backend.get_state(task.request.id) in (states.PENDING, states.RETRY):
