@@ -1,4 +1,4 @@
-"""One Temporal, one Valkey and one Celery worker for the folder; tests that kill a worker start their own."""
+"""One Temporal, one Valkey and one Celery worker for all tests here; tests that kill a worker start their own."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ def token() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What the tasks of one test noted, and the gate that they wait at."""
+    """What the tasks of one test recorded, and the gate that they wait at."""
 
     addresses: Addresses
     token: str
@@ -67,12 +67,12 @@ class Notes:
         return eventually(enough, f"the task of {self.token} has started {count} times", deadline_s)
 
     async def runs_begun(self, count: int) -> list[dict[str, Any]]:
-        """Leaves the event loop free for the Temporal worker of the test."""
+        """Wait on a thread: the event loop runs the test's Temporal worker."""
         return await asyncio.to_thread(self.await_runs, count)
 
     @property
     def peak(self) -> int:
-        """How many runs of the test there were at the same time, at most."""
+        """Return the largest number of concurrent runs."""
         return max(int(run["at_once"]) for run in self.runs)
 
     def open_gate(self) -> None:
@@ -116,7 +116,7 @@ ActivityWorker = Callable[..., AbstractAsyncContextManager[Saga]]
 
 
 async def attempt_begun(handle: WorkflowHandle[Any, Any], attempt: int, *, cancelled: bool = False) -> None:
-    """The activity of the workflow has come to its `attempt`th attempt, and knows of its cancellation."""
+    """Wait until the workflow's activity has started this attempt and, if `cancelled`, has a cancel request."""
     wanted = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED if cancelled else None
     async with asyncio.timeout(30):
         while True:
@@ -127,7 +127,7 @@ async def attempt_begun(handle: WorkflowHandle[Any, Any], attempt: int, *, cance
 
 
 async def kept_alive(handle: WorkflowHandle[Any, Any], *, attempt: int = 1, for_s: float = 0.0) -> None:
-    """The activity's `attempt` has begun, has gone through, and has had a sign of life `for_s` after its begin."""
+    """Wait until this attempt of the activity has had a heartbeat at least `for_s` seconds after its start."""
     async with asyncio.timeout(30):
         while True:
             pending = (await handle.describe()).raw_description.pending_activities
@@ -139,7 +139,7 @@ async def kept_alive(handle: WorkflowHandle[Any, Any], *, attempt: int = 1, for_
 
 
 async def activity_closed(addresses: Addresses, handle: WorkflowHandle[Any, Any]) -> None:
-    """The bridge knows that nobody waits for the task of this workflow any more."""
+    """Wait until the bridge has cancelled the claim of the workflow's task."""
     claims: Any = Redis.from_url(f"{addresses.redis}/2")
 
     def closed() -> bool:

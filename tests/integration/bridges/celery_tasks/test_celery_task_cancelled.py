@@ -1,4 +1,4 @@
-"""A workflow is cancelled, or ended otherwise, while it awaits a Celery task; or the task is revoked under it."""
+"""A workflow is cancelled or terminated while it awaits a Celery task, or the task is revoked in Celery."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -25,7 +25,7 @@ async def test_a_task_that_waits_in_the_queue_is_cancelled_at_once_and_never_run
         await handle.result()
     assert isinstance(ended.value.cause, CancelledError)
     with celery_worker(addresses, folder, queue=queue, concurrency=1):
-        # Queued behind it, so done after it.
+        # Queued after it, so done after it.
         assert await saga.result(Wanted(name="estate.add", args=[1, 1], queue=queue)) == 2
     assert notes.runs == []
 

@@ -1,4 +1,4 @@
-"""Who dies while a workflow awaits a Celery task: it is noticed, the task has one effect, the workflow gets its end."""
+"""A process dies while a workflow awaits a Celery task: the task has one effect and the workflow gets its outcome."""
 
 import asyncio
 import os
@@ -28,12 +28,12 @@ from tests.stack import eventually, free_port
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 
 VISIBILITY_S = 1
-RECEIVED_AND_SUCCEEDED = ("received", "succeeded")  # the lines that a worker logs of a task
+RECEIVED_AND_SUCCEEDED = ("received", "succeeded")  # the lines that a worker logs for each task
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A queue of Celery, and one of Temporal's with the same name, for one test alone."""
+    """A queue of Celery and a task queue of Temporal with the same name, for one test."""
 
     addresses: Addresses
     folder: Path
@@ -44,7 +44,7 @@ class Place:
         return int(self.addresses.broker_client().llen(self.queue))
 
     async def until_it_will_be_redelivered(self) -> None:
-        """A worker looks for messages that were not acknowledged for VISIBILITY_S when it starts, then seldom."""
+        """Wait for VISIBILITY_S: a worker redelivers unacknowledged messages when it starts, and then seldom."""
         broker = self.addresses.broker_client()
         due = lambda: broker.zcount("unacked_index", time.time() - VISIBILITY_S, "+inf") == 0  # noqa: E731 - as a name
         await asyncio.to_thread(eventually, due, "the message may be delivered again")
@@ -179,7 +179,7 @@ async def test_a_second_attempt_of_the_activity_enqueues_no_second_copy(
         notes.open_gate()
         with place.celery_worker() as worker:
             assert await handle.result() == "held"
-            # Queued behind a second copy, so done after it.
+            # Queued after a second copy, so done after it.
             assert await saga.result(Wanted(name="estate.add", args=[1, 1], queue=place.queue)) == 2
             assert worker.log.read_bytes().count(b"estate.hold[") == len(RECEIVED_AND_SUCCEEDED)
     assert len(notes.runs) == 1
@@ -194,11 +194,11 @@ async def test_an_activity_worker_killed_between_sending_and_recording_it_repeat
         await asyncio.to_thread(doomed.process.wait, 30)
     with place.activity_worker():
         await kept_alive(handle, attempt=2)
-        assert place.enqueued == 2  # nobody can know whether the first was sent
+        assert place.enqueued == 2  # the bridge cannot tell whether the first was sent
         notes.open_gate()
         with place.celery_worker():
             assert await handle.result() == "held"
-            # Queued behind the second copy, so done after it.
+            # Queued after the second copy, so done after it.
             assert await saga.result(Wanted(name="estate.add", args=[1, 1], queue=place.queue)) == 2
     assert len(notes.runs) == 1
 
