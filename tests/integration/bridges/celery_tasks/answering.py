@@ -19,7 +19,7 @@ async def unpack(value: int) -> int:
 
 @workflow.defn
 class Doubles:
-    """`how`: "": return at once; "wait": for the signal `go`; "refuse"; "break": a builtin exception; "go on as new"."""
+    """`how`: "": return at once; "wait": for the signal `go`; "refuse"; "break": builtin exception; "go on as new"."""
 
     def __init__(self) -> None:
         self._released = False
