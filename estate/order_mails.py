@@ -10,7 +10,7 @@ import structlog
 from adapters.codec import UndecodableEvent, UnknownEventType
 from adapters.kafka.cloudevents import NotACloudEvent, from_message, type_header
 from adapters.kafka.message import IncomingMessage
-from adapters.kafka.retries import DATABASE_AWAY, Backoff
+from adapters.kafka.retries import DATABASE_AWAY
 from adapters.sql.estate import KEPT, Estate
 from domain.errors import UnknownOrder
 from domain.events import OrderCancelled, OrderConfirmed
@@ -23,6 +23,7 @@ from services.estate.records import QueuedTask
 from services.orders.service import OrderService
 from services.orders.store import OrderFilter, OrderRecord
 from services.unit_of_work import Clock
+from twinsaga_bridges.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 

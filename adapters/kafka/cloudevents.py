@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cloudevents.core.base import BaseCloudEvent, EventFactory
+from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
 from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.v1.event import CloudEvent
@@ -17,6 +17,7 @@ from adapters.codec import decode_event, encode_event
 from adapters.kafka.connection import Headers
 from domain.events import RecordedEvent
 from domain.ids import EventId
+from twinsaga_bridges.kafka.producer import EncodedJson
 
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time")
 LARGEST_VALUE = 256 * 1024
@@ -42,27 +43,6 @@ class ReceivedEvent:
     traceparent: str | None
 
 
-class _JsonAlready:
-    """Leaves the data as it is: our codec writes and reads it, not the library."""
-
-    def read(self, event_factory: EventFactory | None, data: str | bytes) -> BaseCloudEvent:
-        raise NotImplementedError("events travel in binary mode only")
-
-    def write(self, event: BaseCloudEvent) -> bytes:
-        raise NotImplementedError("events travel in binary mode only")
-
-    def write_data(self, data: dict[str, Any] | str | bytes | None, datacontenttype: str | None) -> bytes:
-        if not isinstance(data, bytes):
-            raise TypeError(f"{datacontenttype} must be encoded before")
-        return data
-
-    def read_data(self, body: bytes, datacontenttype: str | None) -> bytes:  # noqa: ARG002 - part of the protocol
-        return body
-
-    def get_content_type(self) -> str:
-        return "application/cloudevents+json"
-
-
 def to_message(recorded: RecordedEvent, traceparent: str | None) -> OutgoingMessage:
     order_id = recorded.event.order_id
     attributes: dict[str, Any] = {
@@ -79,7 +59,7 @@ def to_message(recorded: RecordedEvent, traceparent: str | None) -> OutgoingMess
         attributes["causationid"] = recorded.caused_by
     if traceparent is not None:
         attributes["traceparent"] = traceparent
-    message = to_binary(CloudEvent(attributes, encode_event(recorded.event)), _JsonAlready())
+    message = to_binary(CloudEvent(attributes, encode_event(recorded.event)), EncodedJson())
     return OutgoingMessage(key=order_id.encode(), value=message.value, headers=list(message.headers.items()))
 
 
@@ -132,6 +112,6 @@ def _read(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) 
         raise NotACloudEvent(f"CloudEvents {headers['ce_specversion']!r} is not a supported version")
     message = KafkaMessage(headers=dict(headers), key=key, value=value)
     try:
-        return from_binary(message, _JsonAlready(), CloudEvent)
+        return from_binary(message, EncodedJson(), CloudEvent)
     except (BaseCloudEventException, ValueError, AttributeError) as error:
         raise NotACloudEvent(f"headers are unreadable: {error}") from error

@@ -96,15 +96,6 @@ class KafkaConnection:
         }
 
 
-def give_up(producer: KafkaProducer) -> None:
-    """Close a producer and drop its unsent records, so that none of them is sent later."""
-    try:
-        producer.close(timeout=0.5)
-    except KafkaError:
-        # With records left, close() raises before it stops the sender thread, which would run for ever.
-        producer._sender.force_close()  # noqa: SLF001
-
-
 def _connected(kind: type[T], **options: Any) -> T:  # noqa: ANN401 - kafka-python's options, which have no types
     """Make a client; if it cannot connect, close what it opened and raise with the reason.
 

@@ -11,11 +11,12 @@ from uuid import UUID
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from adapters.kafka.connection import DELIVERY_TIMEOUT_S, Headers, KafkaConnection, give_up
+from adapters.kafka.connection import DELIVERY_TIMEOUT_S, Headers, KafkaConnection
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.topics import dead_letters_of
 from domain.errors import Fault
 from domain.ids import OrderId
+from twinsaga_bridges.kafka.producer import close_producer
 
 DEAD_LETTER: Final = "dead_letter"
 PREFIX = "dead_letter_"
@@ -99,7 +100,7 @@ class DeadLetters:
         """Close the producer; the next dead letter opens another one."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            give_up(producer)
+            close_producer(producer)
 
     def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> None:
         if self._producer is None:

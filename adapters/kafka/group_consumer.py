@@ -20,7 +20,7 @@ from kafka.errors import KafkaError
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.delivery import OUTAGES
 from adapters.kafka.message import IncomingMessage, MessageHandler
-from adapters.kafka.retries import Backoff
+from twinsaga_bridges.backoff import Backoff
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.kafka.decoding import Decoder, Received
-from adapters.kafka.retries import Backoff
 from adapters.sql.batch import Batch
 from adapters.sql.inbox import AlreadyHandled, Inbox
 from adapters.sql.unit_of_work import MessageContext
+from twinsaga_bridges.backoff import Backoff
 
 Reaction = Callable[[MessageContext, Any], None]
 """Runs a policy with the event, so that inbox row, effect and resulting event are one transaction."""

@@ -12,11 +12,13 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from adapters.kafka.cloudevents import to_message
-from adapters.kafka.connection import KafkaConnection, give_up
+from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.in_flight_records import InFlightRecords, NotPublished
-from adapters.kafka.retries import DATABASE_AWAY, Backoff
+from adapters.kafka.retries import DATABASE_AWAY
 from adapters.kafka.topics import topic_of
 from adapters.sql.outbox import Outbox
+from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka.producer import close_producer
 
 _AT_ONCE = 500
 _FALLBACK_POLL_S = 0.25
@@ -77,7 +79,7 @@ class Relay:
         finally:
             self._active = False
             # First stop the producer: what is not acknowledged by then stays unmarked, and must not be sent any more.
-            give_up(producer)
+            close_producer(producer)
             with suppress(KafkaError, NotPublished):
                 sent.settle()
             self._mark(sent)

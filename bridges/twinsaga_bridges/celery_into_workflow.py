@@ -1,16 +1,16 @@
-"""An existing Celery task is answered by a workflow: its callers go on calling `delay()` and `get()`.
+"""A workflow answers an existing Celery task; its callers keep calling `delay()` and `get()`.
 
 In the Celery app:
 
     tasks = TasksAnsweredByWorkflows(app, ClientPerProcess(connect))
 
-    @tasks.task(name="shop.place_order")
-    def place_order(order):
-        return StartWorkflow(workflow="PlaceOrder", args=[order], task_queue="orders")
+    @tasks.task(name="reports.render")
+    def render(report):
+        return StartWorkflow(workflow="RenderReport", args=[report], task_queue="reports")
 
 In the workflow's worker: `Worker(..., plugins=[CeleryCallersPlugin(app)])`, with the app's task modules imported.
 
-`docs/bridges/celery_into_workflow.md` says what is guaranteed when which side dies.
+`docs/bridges/celery_into_workflow.md` lists the guarantees.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,12 +21,11 @@ from celery import Celery, Task
 from temporalio import activity
 from temporalio.plugin import SimplePlugin
 
-from twinsaga_bridges.blocking_calls import BlockingCalls
-from twinsaga_bridges.celery.answer_caller import finish, tell_progress
+from twinsaga_bridges.celery.answer_caller import finish, report_progress
+from twinsaga_bridges.celery.answered_task import RevokeCancelsWorkflow, start_or_join
+from twinsaga_bridges.celery.blocking_calls import BlockingCalls
 from twinsaga_bridges.celery.caller import FINISH_ACTIVITY, PROGRESS_ACTIVITY, CeleryCaller, StartWorkflow, WorkflowEnd
 from twinsaga_bridges.celery.callers_interceptor import CeleryCallersInterceptor, DescribeStep
-from twinsaga_bridges.celery.revoke_cancels import RevokeCancelsWorkflow
-from twinsaga_bridges.celery.start_for_caller import start_or_join
 from twinsaga_bridges.client_per_process import ClientPerProcess
 
 __all__ = ["CeleryCallersPlugin", "ClientPerProcess", "StartWorkflow", "TasksAnsweredByWorkflows"]
@@ -36,7 +35,7 @@ START_RETRIES = 100
 
 
 class TasksAnsweredByWorkflows:
-    """One for each Celery app."""
+    """Defines the tasks of one Celery app that workflows answer. Create one for each app."""
 
     def __init__(self, app: Celery, client: ClientPerProcess) -> None:
         self._app = app
@@ -44,10 +43,11 @@ class TasksAnsweredByWorkflows:
         RevokeCancelsWorkflow(app, client).install()
 
     def task(self, **options: Any) -> Callable[[Callable[P, StartWorkflow]], "Task[P, Any]"]:  # noqa: ANN401 - Celery's
-        """Like `app.task(**options)`, for a function that says which workflow answers.
+        """Like `app.task(**options)`, for a function that returns the workflow to start.
 
-        It must say the same for the same task id (`celery.current_task.request.id`) and arguments, and do nothing
-        that may not be done twice. Temporal away: the task is retried, `max_retries` times.
+        Celery may deliver a task twice, so the function must return the same for the same task id
+        (`celery.current_task.request.id`) and arguments, and must be idempotent. While Temporal is away the task is
+        retried, up to `max_retries` times.
         """
         client = self._client
 
@@ -56,7 +56,7 @@ class TasksAnsweredByWorkflows:
             def body(self: "Task[Any, Any]", *args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - the workflow's
                 return start_or_join(self, choose(*args, **kwargs), client)
 
-            app: Any = self._app  # whose types know no task that is made from options
+            app: Any = self._app  # its types lack a task that is made from options
             task: Task[P, Any] = app.task(bind=True, **{"max_retries": START_RETRIES, **options})(body)
             return task
 
@@ -64,12 +64,12 @@ class TasksAnsweredByWorkflows:
 
 
 class CeleryCallersPlugin(SimplePlugin):
-    """For the workers of the workflows that answer Celery tasks.
+    """For the Temporal workers of the workflows that answer Celery tasks.
 
     Args:
-        app: the Celery app, or one with the same broker and backend; new-style errbacks need its tasks registered.
+        app: the Celery app, or one with the same broker and backend. New-style errbacks need its tasks registered.
         describe: see `CeleryCallersInterceptor`; by default the progress is `{"step": name of the activity}`.
-        failures: exception classes by name, for callers who catch their own; builtin ones are known.
+        failures: exception classes by name, for callers that catch classes of their own. Builtin ones need no entry.
     """
 
     def __init__(
@@ -99,4 +99,4 @@ class _Answers:
 
     @activity.defn(name=PROGRESS_ACTIVITY)
     async def progress(self, caller: CeleryCaller, meta: dict[str, Any]) -> None:
-        await self._calls.on_thread(tell_progress, self._app, caller, meta)
+        await self._calls.on_thread(report_progress, self._app, caller, meta)

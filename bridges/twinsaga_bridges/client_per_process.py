@@ -1,8 +1,8 @@
-"""A Temporal client for code that forks and has no event loop: one per process, made when it is first needed.
+"""A Temporal client for programs that fork and have no event loop: one per process, connected on first use.
 
-A connection of Temporal's SDK does not survive a fork, and `Client.connect` fails in a child of a process that made a
-`Runtime`, unless the child brings one of its own. So each pid gets a runtime, an event loop in a daemon thread and
-a client. What a child inherited stays referenced: dropping the last reference to it would hang.
+A connection of Temporal's SDK does not survive a fork. `Client.connect` fails in a child process whose parent created
+a `Runtime`, unless the child creates its own. So each process id gets a runtime, an event loop in a daemon thread and
+a client. A child keeps its references to the parent's objects: destroying them would hang.
 """
 
 import asyncio
@@ -24,49 +24,51 @@ log = logging.getLogger(__name__)
 
 
 class ClientPerProcess:
-    """`connect` is awaited with the process's own runtime: `lambda runtime: Client.connect(target, runtime=runtime)`.
+    """`connect` gets the process's own runtime: `lambda runtime: Client.connect(target, runtime=runtime)`.
 
-    A connect that fails is tried again by the next call.
+    After a failed connect, the next call connects again.
     """
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self._rooms: dict[int, _Room] = {}
+        self._loops: dict[int, _ClientLoop] = {}
 
     def call(self, work: Callable[[Client], Awaitable[T]], deadline_s: float) -> T:
-        """Do `work` on the loop's thread and wait for it.
+        """Run `work` on the loop's thread and return its result.
 
         Raises:
-            TimeoutError: not done within `deadline_s`, connecting included.
+            TimeoutError: not done within `deadline_s` seconds, including the time to connect.
         """
-        room = self._room()
-        if threading.current_thread() is room.thread:
+        loop = self._loop()
+        if threading.current_thread() is loop.thread:
             raise RuntimeError("call() would wait for its own thread: await the work instead")
-        running = room.submit(work)
+        running = loop.submit(work)
         try:
             return running.result(deadline_s)
         finally:
             running.cancel()
 
     def start(self, work: Callable[[Client], Awaitable[None]], deadline_s: float, what: str) -> None:
-        """Do `work` without waiting; what it raises is logged with `what`."""
+        """Run `work` in the background. Its exception is logged, after the description `what`."""
 
         async def within_deadline(client: Client) -> None:
             async with asyncio.timeout(deadline_s):
                 await work(client)
 
-        def note(done: "Future[None]") -> None:
+        def log_error(done: "Future[None]") -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
                 log.warning("%s: %r", what, error)
 
-        self._room().submit(within_deadline).add_done_callback(note)
+        self._loop().submit(within_deadline).add_done_callback(log_error)
 
-    def _room(self) -> "_Room":
-        # setdefault is atomic; a lock held by another thread at the moment of a fork would stay locked in the child.
-        return self._rooms.setdefault(os.getpid(), _Room(self._connect))
+    def _loop(self) -> "_ClientLoop":
+        # setdefault is atomic. A lock would not do: if a thread holds it during a fork, it stays locked in the child.
+        return self._loops.setdefault(os.getpid(), _ClientLoop(self._connect))
 
 
-class _Room:
+class _ClientLoop:
+    """The event loop, runtime and client of one process."""
+
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._starting = threading.Lock()
@@ -93,7 +95,7 @@ class _Room:
 
     def _serve(self) -> None:
         assert self._loop is not None  # noqa: S101 - for the type checker
-        with contextlib.suppress(RuntimeError):  # the interpreter ends
+        with contextlib.suppress(RuntimeError):  # raised when the interpreter shuts down
             self._loop.run_forever()
 
     async def _connected(self) -> Client:

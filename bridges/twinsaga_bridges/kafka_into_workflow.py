@@ -1,26 +1,38 @@
-"""Kafka events start, signal and update workflows: each event once, each key in order.
+"""Kafka events start, signal and update workflows: each event once, the events of each key in order.
 
-    bridge = KafkaIntoWorkflow(client, {"orders": cloud_events}, {"order.created": SignalWithStart(...)}, connect, bury)
+    bridge = KafkaIntoWorkflow(client, {"invoices": cloud_events}, {"invoice.paid": Signal(...)}, connect, bury)
     await bridge.run(stop, joined)
 
-Offsets are committed once Temporal has acknowledged. `docs/bridges/kafka_into_workflow.md` says what is guaranteed when
-which side dies.
+Offsets are committed after Temporal has acknowledged. `docs/bridges/kafka_into_workflow.md` lists the guarantees.
 """
 
 import asyncio
+import inspect
+import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import structlog
 from kafka import KafkaConsumer
 from temporalio.client import Client
 
-from twinsaga_bridges.kafka.consumer import Membership, pauses
-from twinsaga_bridges.kafka.dispatch import Delivery, TemporalAway, Undeliverable
+from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka.consumer import GroupMember
+from twinsaga_bridges.kafka.dispatch import Delivery
 from twinsaga_bridges.kafka.events import Decoder, IncomingEvent, KafkaRecord, Unreadable, cloud_events, plain_json
-from twinsaga_bridges.kafka.key_lanes import Lanes, Marks
-from twinsaga_bridges.kafka.routes import NOTHING, Choose, Routes, Signal, SignalWithStart, Start, TooLate, Update
+from twinsaga_bridges.kafka.keyed_queues import KeyedQueues, OffsetTracker
+from twinsaga_bridges.kafka.routes import (
+    NOTHING,
+    Choose,
+    Route,
+    Routes,
+    Signal,
+    SignalWithStart,
+    Start,
+    TooLate,
+    Update,
+)
+from twinsaga_bridges.kafka.temporal_requests import Undeliverable, described
 
 __all__ = [
     "NOTHING",
@@ -30,6 +42,8 @@ __all__ = [
     "IncomingEvent",
     "KafkaIntoWorkflow",
     "KafkaRecord",
+    "Limits",
+    "Route",
     "Routes",
     "Signal",
     "SignalWithStart",
@@ -41,20 +55,36 @@ __all__ = [
     "plain_json",
 ]
 
-Bury = Callable[[KafkaRecord, Exception], None]
-"""Puts a record among the dead letters, and returns when it is there. Blocks; whatever it raises is tried again."""
+Bury = Callable[[KafkaRecord, Exception], Awaitable[None] | None]
+"""Stores a record among the dead letters, and returns when it is stored.
+
+A function, which is called on a thread and may block, or a coroutine function. After any exception it is called again.
+"""
+
+RETRY = Backoff(first_s=0.1, longest_s=5.0)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """`in_hand` records are held at most; `calls` of them are at Temporal at a time."""
+class Limits:
+    """`in_flight`: records from which on the consumer pauses. `calls`: maximum concurrent calls to Temporal."""
 
-    in_hand: int = 500
+    in_flight: int = 500
     calls: int = 50
 
 
 class KafkaIntoWorkflow:
-    """One member of a consumer group. `topics`: how each is read. `connect` makes a consumer that commits by hand."""
+    """One member of a consumer group.
+
+    Args:
+        client: its data converter encodes the arguments.
+        topics: the decoder of each topic.
+        routes: what an event of each type does.
+        connect: makes a consumer in the group, without automatic commits. Called again after a broker error.
+        bury: stores a dead letter.
+        limits: see there.
+    """
 
     def __init__(
         self,
@@ -64,52 +94,68 @@ class KafkaIntoWorkflow:
         connect: Callable[[], KafkaConsumer],
         bury: Bury,
         *,
-        pace: Pace | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        limits = limits or Limits()
         self._delivery = Delivery(client)
         self._topics = topics
         self._routes = routes
         self._connect = connect
         self._bury = bury
-        self._pace = pace or Pace()
-        self._calls = asyncio.Semaphore(self._pace.calls)
-        self._marks = Marks()
-        self._lanes = Lanes(self._marks, self._handle)
-        self._log = structlog.get_logger(__name__)
+        self._max_in_flight = limits.in_flight
+        self._calls = asyncio.Semaphore(limits.calls)
+        self._offsets = OffsetTracker()
+        self._queues = KeyedQueues(self._offsets, self._handle)
 
     async def run(self, stop: threading.Event, joined: threading.Event) -> None:
-        """Bridge until `stop` is set; then what is in hand gets five seconds. `joined` is set once it is a member."""
+        """Run until `stop` is set, then give the records in flight five seconds.
+
+        `joined` is set when the member gets its first partitions.
+        """
         loop = asyncio.get_running_loop()
 
-        def take(records: Sequence[KafkaRecord]) -> None:
-            loop.call_soon_threadsafe(self._lanes.take, records)
+        def dispatch(records: Sequence[KafkaRecord]) -> None:
+            loop.call_soon_threadsafe(self._queues.put, records)
 
-        member = Membership(sorted(self._topics), self._connect, self._marks, take, self._pace.in_hand)
+        member = GroupMember(sorted(self._topics), self._connect, self._offsets, dispatch, self._max_in_flight)
         try:
             await asyncio.to_thread(member.run, stop, joined)
         finally:
-            await self._lanes.stop()
+            await self._queues.stop()
 
     async def _handle(self, record: KafkaRecord) -> None:
-        waits = pauses()
+        """Retry until the record is delivered or buried: what is raised here concerns a server, not the record."""
+        delays = RETRY.jittered()
         while True:
             try:
                 async with self._calls:
                     await self._deliver(record)
-            except TemporalAway as away:
-                self._log.warning("Temporal is away", error=str(away), topic=record.topic, offset=record.offset)
-            except Exception as fault:  # noqa: BLE001 - what a route stands on is away, or what carries the dead letters
-                self._log.warning("to be tried again", error=repr(fault), topic=record.topic, offset=record.offset)
+            except Exception as error:  # noqa: BLE001 - user code may call any service, and raise its exceptions
+                log.warning("%s is delivered again: %s", _place(record), described(error))
             else:
                 return
-            await asyncio.sleep(next(waits))
+            await asyncio.sleep(next(delays))
 
     async def _deliver(self, record: KafkaRecord) -> None:
         try:
+            event, route = self._decoded(record)
+            await self._delivery.deliver(event, route)
+        except (Unreadable, Undeliverable) as refusal:
+            log.error("%s is a dead letter: %s", _place(record), refusal)  # noqa: TRY400 - not a fault of this program
+            burying = await asyncio.to_thread(self._bury, record, refusal)
+            if inspect.isawaitable(burying):
+                await burying
+
+    def _decoded(self, record: KafkaRecord) -> tuple[IncomingEvent, Route | Choose | None]:
+        try:
             event = self._topics[record.topic](record)
-            route = self._routes.get(event.type)
-            if route is not None:
-                await self._delivery.deliver(event, route)
-        except (Unreadable, Undeliverable) as why:
-            self._log.error("dead letter", topic=record.topic, offset=record.offset, error=str(why))
-            await asyncio.to_thread(self._bury, record, why)
+            return event, self._routes.get(event.type)
+        except Unreadable:
+            raise
+        except Exception as error:
+            # A decoder sees only the record, so a retry would raise the same again and hold up the partition for ever.
+            raise Unreadable(f"the decoder failed: {described(error)}") from error
+
+
+def _place(record: KafkaRecord) -> str:
+    return f"{record.topic}/{record.partition} offset {record.offset}"

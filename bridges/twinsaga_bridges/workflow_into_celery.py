@@ -1,10 +1,10 @@
-"""A workflow awaits a Celery task by its name.
+"""A workflow awaits a Celery task, which it calls by name.
 
 In the workflow: `await run_celery_task("package.task", "an argument", within=timedelta(hours=1))`.
 In the Temporal worker: `Worker(..., plugins=[CeleryTasksPlugin(celery_app, TaskClaims.at(redis_url))])`.
-In the Celery app, below `app = Celery(...)`: `install(app, ClientPerProcess(connect), TaskClaims.at(redis_url))`.
+In the Celery app, after `app = Celery(...)`: `install(app, ClientPerProcess(connect), TaskClaims.at(redis_url))`.
 
-`docs/bridges/workflow_into_celery.md` says what is guaranteed when which side dies.
+`docs/bridges/workflow_into_celery.md` lists the guarantees.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
-    from twinsaga_bridges.celery.install import install
     from twinsaga_bridges.celery.task_activity import ACTIVITY, CeleryTasksPlugin
     from twinsaga_bridges.celery.task_call import CeleryTaskCall
     from twinsaga_bridges.celery.task_claims import TaskClaims
+    from twinsaga_bridges.celery.worker_signals import install
     from twinsaga_bridges.client_per_process import ClientPerProcess
 
 __all__ = ["CeleryTasksPlugin", "ClientPerProcess", "TaskClaims", "install", "run_celery_task"]
@@ -55,7 +55,7 @@ async def run_celery_task(
     heartbeat_timeout: timedelta = ...,
     task_queue: str | None = ...,
     summary: str | None = ...,
-) -> Any: ...  # noqa: ANN401 - what a task returns is known to the caller only
+) -> Any: ...  # noqa: ANN401 - only the caller knows what the task returns
 
 
 async def run_celery_task(  # noqa: PLR0913 - keywords, all but one with a default
@@ -71,25 +71,25 @@ async def run_celery_task(  # noqa: PLR0913 - keywords, all but one with a defau
     task_queue: str | None = None,
     summary: str | None = None,
 ) -> Any:
-    """Send the task to Celery and wait for its result, holding no worker of Temporal's meanwhile.
+    """Send the task to Celery and wait for its result. No slot of a Temporal worker is held meanwhile.
 
     Args:
         name: the task's name in Celery.
-        args: its positional arguments; JSON, like everything that passes here.
-        within: for waiting in Celery's queue, running and all of Celery's own retries together.
-        result_type: what to decode the result to, as for an activity.
+        args: its positional arguments. Arguments and results must be JSON.
+        within: timeout for queueing, running and all of Celery's own retries together.
+        result_type: the type to decode the result to, as for an activity.
         kwargs: the task's keyword arguments.
-        queue: Celery's queue, when it is not the one that Celery would route to.
-        terminate: on cancellation, kill the task if it runs already; else it may run to its end.
-        retry_failures: run the task anew when it has finally failed, by this policy; else its failure is final.
-        heartbeat_timeout: how long a silent task counts as alive. Signs of life come five times as often.
-        task_queue: where a Temporal worker has the `CeleryTasksPlugin`; by default this workflow's own.
-        summary: what the Temporal UI shows; by default the task's name.
+        queue: Celery's queue; by default the one that Celery routes to.
+        terminate: on cancellation, kill a running task; by default it may finish.
+        retry_failures: policy for running the task again after its final failure; by default the await fails.
+        heartbeat_timeout: a task counts as lost after this time without a sign of life; five are sent in it.
+        task_queue: Temporal task queue of a worker with the `CeleryTasksPlugin`; by default this workflow's own.
+        summary: shown in the Temporal UI; by default the task's name.
 
     Raises:
         ActivityError: its cause is an `ApplicationError` with the task's exception class as `type` and its message,
             or `WorkerLostError`, `TaskRevokedError`, `NotRegistered`, `CeleryResultTooLarge`,
-            `CeleryResultNotEncodable`, `CeleryResultLost`; or a `TimeoutError` of Temporal's.
+            `CeleryResultNotEncodable`, `CeleryResultLost`; or Temporal's `TimeoutError`.
     """
     call = CeleryTaskCall(
         name=name,

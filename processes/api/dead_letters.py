@@ -12,11 +12,12 @@ from itertools import islice
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
+from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection
 from adapters.kafka.dead_letter_reader import LettersOnBroker, Place
 from adapters.kafka.dead_letters import DeadLettersAway
 from runtime.kafka import CONSUMED_TOPICS
 from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
+from twinsaga_bridges.kafka.producer import close_producer
 
 READ_AT_MOST = 10_000
 """Letters read for one page or one redrive; the bookmark leads to the rest."""
@@ -78,7 +79,7 @@ class DeadLetterBox:
             raise DeadLettersAway(f"the broker failed after {sent} letters were redriven: {away!r}") from away
         finally:
             if producer is not None:
-                give_up(producer)
+                close_producer(producer)
         return Redriven(sent=sent, left=left)
 
 

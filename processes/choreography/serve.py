@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from adapters.kafka.lag import GroupLag
-from adapters.kafka.retries import Backoff
 from processes.choreography.metrics import ServiceMeasures, metrics_served
 from processes.choreography.service import ChoreographedService, ServiceTiming, topics_read_by
 from runtime.kafka import kafka_connection
@@ -23,6 +22,7 @@ from runtime.wiring import (
 )
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.payments.service import PaymentService
+from twinsaga_bridges.backoff import Backoff
 
 _SWITCH_S = 0.0005
 """Python's thread switch interval, in seconds. A message passes through five threads; at the default of 5 ms each of

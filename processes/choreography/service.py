@@ -18,7 +18,6 @@ from adapters.kafka.delivery import Delivery
 from adapters.kafka.group_consumer import COMMIT_WITHIN_S, GroupMember
 from adapters.kafka.reactions import Reaction, Reactions
 from adapters.kafka.relay import Relay
-from adapters.kafka.retries import Backoff
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, topic_of
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION, OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
 from domain.commands import FailedCompensation, ShowAttention
@@ -30,6 +29,7 @@ from runtime.wiring import ConsumingService
 from services.names import ORDER_SERVICE, PAYMENT_SERVICE
 from services.orders.service import OrderService
 from services.unit_of_work import Clock
+from twinsaga_bridges.backoff import Backoff
 
 KNOWN_TYPES = frozenset(tag_of(event) for event in get_args(Event))
 

@@ -16,7 +16,6 @@ from adapters.kafka.decoding import decode_dead_letter
 from adapters.kafka.delivery import OUTAGES, Delivery
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.reactions import Reactions
-from adapters.kafka.retries import Backoff
 from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from adapters.sql.database import Database
 from adapters.sql.parked import ParkedMessage
@@ -32,6 +31,7 @@ from services.payments.store import PaymentStatus
 from tests.support.examples import BOOK, NOON, SettableClock, an_order
 from tests.support.faulty_databases import locked
 from tests.support.service_databases import Urls
+from twinsaga_bridges.backoff import Backoff
 
 TIMING = ServiceTiming(attempts=4, backoff=Backoff(first_s=60.0, longest_s=60.0))
 

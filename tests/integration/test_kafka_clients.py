@@ -1,4 +1,4 @@
-"""A client that cannot connect leaves nothing behind: an outage is met by many attempts, for as long as it takes."""
+"""A client that cannot connect leaks no thread and no socket: during an outage, connecting is retried many times."""
 
 import gc
 import logging
@@ -14,7 +14,7 @@ from tests.support.ports import free_port
 
 
 def threads_and_files() -> tuple[set[threading.Thread], set[Path]]:
-    gc.collect()  # kafka-python leaves the socket of a refused connection to it
+    gc.collect()  # kafka-python leaves the socket of a refused connection to the garbage collector
     return set(threading.enumerate()), {file for file in Path("/proc/self/fd").iterdir() if file.exists()}
 
 
@@ -31,7 +31,8 @@ def threads_and_files() -> tuple[set[threading.Thread], set[Path]]:
 def test_a_client_that_cannot_connect_leaves_no_thread_and_no_socket(
     make: Callable[[KafkaConnection], object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, logger="kafka")  # what it logs holds the error, whose frames hold the sockets
+    # A captured log record keeps the exception, whose frames keep the sockets.
+    caplog.set_level(logging.CRITICAL, logger="kafka")
     nowhere = KafkaConnection(bootstrap=f"127.0.0.1:{free_port()}", connect_timeout_ms=200, answer_timeout_ms=200)
     threads, files = threads_and_files()
 

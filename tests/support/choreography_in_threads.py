@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import func, select
 
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.retries import Backoff
 from adapters.sql.database import Database
 from adapters.sql.journal_tables import event_log, inbox
 from adapters.sql.migrations import migrate
@@ -35,6 +34,7 @@ from services.names import (
 from services.orders.store import OrderRecord, Stage
 from tests.support.service_databases import Urls, empty
 from tests.support.waiting import eventually
+from twinsaga_bridges.backoff import Backoff
 
 STOP_DEADLINE_S = 10.0
 PLENTY = 100_000

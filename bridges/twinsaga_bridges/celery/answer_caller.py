@@ -1,4 +1,4 @@
-"""Ends a Celery task from outside its worker, as the worker would have: chain, callbacks, chord, errbacks included."""
+"""Ends a Celery task from outside its worker, with all that the worker would do: chain, callbacks, chord, errbacks."""
 
 import builtins
 from collections.abc import Mapping
@@ -12,35 +12,36 @@ from kombu.utils.json import dumps, loads
 
 from twinsaga_bridges.celery.caller import CeleryCaller, WorkflowEnd
 
-CARRIED = (
+REQUEST_FIELDS = (
     "id task root_id parent_id group group_index chord chain callbacks errbacks delivery_info headers "
     "reply_to correlation_id stamped_headers stamps replaced_task_nesting"
 ).split()
-ARGUMENTS = ("args", "kwargs")  # needed, and so carried, only where the backend stores them with the result
+ARGUMENT_FIELDS = ("args", "kwargs")  # needed only where the backend stores them with the result
 
 
 def ignores_result(task: "Task[Any, Any]") -> bool:
-    """The caller's word goes before the task's option."""
-    asked = vars(task.request).get("ignore_result")
-    return bool(task.ignore_result if asked is None else asked)
+    """Return the caller's choice, or else the task's option."""
+    chosen = vars(task.request).get("ignore_result")
+    return bool(task.ignore_result if chosen is None else chosen)
 
 
 def dumped(task: "Task[Any, Any]") -> str:
-    """The current request of `task`."""
-    names = (*CARRIED, *ARGUMENTS) if task.app.conf.result_extended else CARRIED
+    """Serialise what `finish` needs of the task's current request."""
+    names = (*REQUEST_FIELDS, *ARGUMENT_FIELDS) if task.app.conf.result_extended else REQUEST_FIELDS
     fields = {name: value for name in names if (value := getattr(task.request, name, None)) is not None}
     return dumps({**fields, "ignore_result": ignores_result(task)})
 
 
 def finish(app: Celery, request_json: str, end: WorkflowEnd, result: object, failures: Mapping[str, type]) -> None:
-    """May be called again for the same task: its end is then stored again, and its chain not sent a second time."""
+    """End the task. Repeatable: the result is stored again, but the chain is not sent a second time."""
     request: Any = Context(loads(request_json))
     task_id, stored = request.id, not request.ignore_result
     task = app.tasks.get(request.task)
     backend = task.backend if task is not None else app.backend
     if end.kind == "succeeded":
+        # A stored SUCCESS means that an earlier attempt has sent the chain. The result comes last for that reason.
         if not stored or backend.get_state(task_id) != states.SUCCESS:
-            _dispatch(app, request, result)
+            _send_callbacks(app, request, result)
         try:
             backend.mark_as_done(task_id, result, request=request, store_result=stored)
         except EncodeError as error:
@@ -51,8 +52,8 @@ def finish(app: Celery, request_json: str, end: WorkflowEnd, result: object, fai
         backend.mark_as_revoked(task_id, end.message, request=request, store_result=stored)
 
 
-def _dispatch(app: Celery, request: Context, result: object) -> None:
-    """Celery's tracer does this before it stores the result; `mark_as_done` does not."""
+def _send_callbacks(app: Celery, request: Context, result: object) -> None:
+    # Celery's tracer does this before it stores the result; `mark_as_done` does not.
     route: dict[str, Any] = {"parent_id": request.id, "root_id": request.root_id or request.id}
     if app.conf.task_inherit_parent_priority:
         route["priority"] = (request.delivery_info or {}).get("priority")
@@ -63,17 +64,18 @@ def _dispatch(app: Celery, request: Context, result: object) -> None:
 
 
 def exception_of(end: WorkflowEnd, failures: Mapping[str, type]) -> Exception:
+    """Make the exception that `.get()` raises: one of `failures`, a builtin one, or a class made for this name."""
     known = failures.get(end.error_type) or getattr(builtins, end.error_type, None)
     if not (isinstance(known, type) and issubclass(known, Exception)):
         known = create_exception_cls(end.error_type, "celery.exceptions")
     try:
         error: Exception = known(end.message)
-    except TypeError:  # its constructor asks for something else
+    except TypeError:  # its constructor takes other arguments
         error = create_exception_cls(end.error_type, "celery.exceptions")(end.message)
     return error
 
 
-def tell_progress(app: Celery, caller: CeleryCaller, meta: Mapping[str, Any]) -> None:
+def report_progress(app: Celery, caller: CeleryCaller, meta: Mapping[str, Any]) -> None:
     request = Context(loads(caller.request))
     if request.ignore_result or app.backend.get_state(caller.task_id) in states.READY_STATES:
         return

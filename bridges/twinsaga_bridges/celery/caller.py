@@ -1,4 +1,4 @@
-"""What travels between a Celery task and the workflow that it started. Imports nothing of Celery."""
+"""Messages between a Celery task and the workflow that it started. Imports nothing of Celery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ MESSAGE_LIMIT = 4_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartWorkflow:
-    """Which workflow answers a Celery task.
+    """The workflow that answers a Celery task.
 
-    `id`: the same one for two tasks is one workflow, whose end both get. Without it each task has its own.
+    `id`: two tasks with the same id share one workflow, and both get its result. None: one workflow for each task.
     """
 
     workflow: str
@@ -28,7 +28,7 @@ class StartWorkflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CeleryCaller:
-    """A Celery task that waits for a workflow. `request` is Celery's request in Celery's own JSON."""
+    """A Celery task that waits for a workflow. `request` is its Celery request, serialised by Celery's JSON."""
 
     task_id: str
     workflow_id: str
@@ -43,7 +43,7 @@ class WorkflowEnd:
 
 
 def failed_end(error: BaseException) -> WorkflowEnd:
-    """Of an activity's or a child's failure, the one who raised it speaks."""
+    """Report the root cause: Temporal wraps the failure of an activity or a child workflow, perhaps several times."""
     cause = error
     while isinstance(cause, ActivityError | ChildWorkflowError) and cause.cause is not None:
         cause = cause.cause

@@ -1,4 +1,7 @@
-"""The activity that enqueues a Celery task and leaves, and the plugin that registers it."""
+"""The activity that enqueues a Celery task and returns at once, and the plugin that registers it.
+
+The activity stays open in Temporal and is completed by the task's end, so it holds no slot of its worker meanwhile.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,10 +13,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.plugin import SimplePlugin
 
-from twinsaga_bridges.celery.client import CeleryCalls
-from twinsaga_bridges.celery.task_call import AwaitedBy, CeleryTaskCall
+from twinsaga_bridges.celery.blocking_calls import CeleryCalls
+from twinsaga_bridges.celery.task_call import CeleryTaskCall, WaitingActivity
 from twinsaga_bridges.celery.task_claims import TaskClaims, TaskState
-from twinsaga_bridges.celery.task_outcome import CeleryResultLost, Failed, Succeeded, as_failure, unfit_for_temporal
+from twinsaga_bridges.celery.task_outcome import CeleryResultLost, Failed, Succeeded, as_failure, rejected_result
 from twinsaga_bridges.celery.task_watch import OpenTask, TaskWatch
 
 ACTIVITY = "run_celery_task"
@@ -27,33 +30,34 @@ class CeleryTaskActivity:
 
     @activity.defn(name=ACTIVITY)
     async def run(self, call: CeleryTaskCall) -> Any:  # noqa: ANN401 - the task's own result
-        by = _awaited_by(call)
-        task_id, state = await self._calls.on_thread(self._calls.claims.claim, by)
+        waiting = _waiting_activity(call)
+        task_id, state = await self._calls.on_thread(self._calls.claims.claim, waiting)
         if state is TaskState.SENDING:
             await self._calls.send(call, task_id)
         elif state is TaskState.CANCELLED:
             raise ApplicationError("the Celery task was revoked", type="TaskRevokedError", non_retryable=True)
         elif state is TaskState.FINISHED:
             return await self._result(task_id, call)
-        return self._leave(OpenTask(activity.client(), call, by, task_id))
+        return self._complete_later(OpenTask(activity.client(), call, waiting, task_id))
 
-    def _leave(self, task: OpenTask) -> NoReturn:
-        self._watch.add(task, _bound_s())
+    def _complete_later(self, task: OpenTask) -> NoReturn:
+        self._watch.add(task, _deadline_s())
         activity.raise_complete_async()
 
     async def _result(self, task_id: str, call: CeleryTaskCall) -> Any:  # noqa: ANN401 - as above
-        """An earlier attempt's task has ended, and its report was lost."""
-        ending = await self._calls.stored_ending(task_id)
-        if ending is None:
-            ending = Failed(CeleryResultLost("the result backend does not know how the Celery task ended"))
-        if not isinstance(ending, Succeeded):
-            raise as_failure(ending, retryable=call.retry_failures)
-        if unfit := await unfit_for_temporal(activity.client(), ending.result):
-            raise unfit
-        return ending.result
+        """Return the outcome of an earlier attempt's task whose report was lost."""
+        outcome = await self._calls.stored_outcome(task_id)
+        if outcome is None:
+            outcome = Failed(CeleryResultLost("the result backend does not contain the Celery task's outcome"))
+        if not isinstance(outcome, Succeeded):
+            raise as_failure(outcome, retryable=call.retry_failures)
+        if rejected := await rejected_result(activity.client(), outcome.result):
+            raise rejected
+        return outcome.result
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
+        """Close the watch when the last worker that shares the plugin has stopped."""
         self._workers += 1
         try:
             yield
@@ -64,18 +68,18 @@ class CeleryTaskActivity:
 
 
 class CeleryTasksPlugin(SimplePlugin):
-    """For the Temporal workers whose task queue `run_celery_task` names: by default, the workflow's own."""
+    """For the Temporal workers of the task queue that `run_celery_task` uses: by default the workflow's own."""
 
     def __init__(self, app: Celery, claims: TaskClaims) -> None:
         tasks = CeleryTaskActivity(CeleryCalls(app, claims))
         super().__init__("CeleryTasksPlugin", activities=[tasks.run], run_context=tasks.watching)
 
 
-def _awaited_by(call: CeleryTaskCall) -> AwaitedBy:
+def _waiting_activity(call: CeleryTaskCall) -> WaitingActivity:
     info = activity.info()
     if info.workflow_id is None or info.workflow_run_id is None or not info.heartbeat_timeout:
         raise ApplicationError("start this activity through run_celery_task()", non_retryable=True)
-    return AwaitedBy(
+    return WaitingActivity(
         workflow_id=info.workflow_id,
         run_id=info.workflow_run_id,
         activity_id=info.activity_id,
@@ -84,6 +88,6 @@ def _awaited_by(call: CeleryTaskCall) -> AwaitedBy:
     )
 
 
-def _bound_s() -> float:
+def _deadline_s() -> float:
     info = activity.info()
     return (info.start_to_close_timeout or info.schedule_to_close_timeout or timedelta(days=1)).total_seconds()

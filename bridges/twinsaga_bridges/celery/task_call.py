@@ -1,4 +1,4 @@
-"""What travels between the workflow, the claims in Redis and the Celery worker. Imports nothing of Celery."""
+"""Data shared by the workflow, the claims in Redis and the Celery worker. Imports nothing of Celery."""
 
 import hashlib
 import re
@@ -15,8 +15,8 @@ TASK_ID = re.compile(rf"({TASK_ID_PREFIX}[0-9a-f]{{32}})-(\d+)")
 class CeleryTaskCall:
     """Input of the activity that enqueues a Celery task.
 
-    `terminate`: a cancelled workflow kills the task when it runs already (SIGTERM to its process).
-    `retry_failures`: Temporal's retry policy decides on the task's final failure, and an attempt runs the task anew.
+    `terminate`: cancelling the workflow kills a running task (SIGTERM to its process).
+    `retry_failures`: the activity's retry policy applies to the task's final failure; each attempt is a new task.
     """
 
     name: str
@@ -28,8 +28,8 @@ class CeleryTaskCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AwaitedBy:
-    """The activity that waits for a Celery task: enough to complete it from anywhere, whatever attempt it is at."""
+class WaitingActivity:
+    """The activity that waits for a Celery task: what any process needs to complete it, whatever its attempt."""
 
     workflow_id: str
     run_id: str
@@ -39,22 +39,22 @@ class AwaitedBy:
 
     @property
     def key(self) -> str:
-        """The same for every attempt of the activity, different for every activity."""
+        """Unique for each activity, the same for all of its attempts."""
         identity = f"{self.workflow_id}\x00{self.run_id}\x00{self.activity_id}"
         return TASK_ID_PREFIX + hashlib.sha256(identity.encode()).hexdigest()[:32]
 
     @property
-    def pulse_s(self) -> float:
-        """Seconds between two signs of life; five may be missed."""
+    def check_interval_s(self) -> float:
+        """Seconds between two signs of life. Five missed ones are a heartbeat timeout."""
         return self.heartbeat_timeout.total_seconds() / 5
 
 
 def task_id_of(key: str, run: int) -> str:
-    """Celery's id of the `run`th time that the activity had its task run, counted from 1."""
+    """Return Celery's id for the `run`th task of the activity, counted from 1."""
     return f"{key}-{run}"
 
 
 def key_and_run(task_id: str) -> tuple[str, int] | None:
-    """None when no workflow waits for the task."""
+    """Parse such an id; None for the id of a task that no workflow waits for."""
     match = TASK_ID.fullmatch(task_id)
     return (match[1], int(match[2])) if match else None

@@ -1,10 +1,9 @@
-"""One record in Redis for each activity that waits for a Celery task: who waits, and how far the task is.
+"""Claims: one record in Redis for each activity that waits for a Celery task, with the activity and the task's state.
 
-The record is what makes a task run once although its message may exist twice. Every step is one script, so that
-two processes never both believe that they were first.
+The broker may hold two messages of a task; the claim lets only one of them run. Each transition is one Lua script, so
+of two processes only one succeeds. The record's field `order` is what Python calls the sequence of an execution.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -12,8 +11,9 @@ from typing import Self, cast
 
 from redis import Redis
 
-from twinsaga_bridges.celery.task_call import AwaitedBy, key_and_run, task_id_of
+from twinsaga_bridges.celery.task_call import WaitingActivity, key_and_run, task_id_of
 
+# ARGV: expiry in ms, workflow id, run id, activity id, retry failures, heartbeat timeout in ms.
 CLAIM = """
 local state = redis.call('HGET', KEYS[1], 'state')
 local run = tonumber(redis.call('HGET', KEYS[1], 'run') or '1')
@@ -30,6 +30,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return {run, state}
 """
 
+# ARGV: run, order, acks_late, sure. A missing record lets the task run: better twice than never.
 START = """
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then return 'run' end
@@ -42,7 +43,7 @@ redis.call('PEXPIRE', KEYS[1] .. ':alive', redis.call('HGET', KEYS[1], 'heartbea
 return 'run'
 """
 
-# A move: ARGV = run, the states it may come from, the new state, the order that the mover has ('' for any).
+# ARGV: run, the states to move from, the state to move to, the mover's order ('' for any), whether the task failed.
 MOVE = """
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then return 0 end
@@ -55,18 +56,18 @@ return 1
 
 
 class TaskState(StrEnum):
-    SENDING = "sending"  # its message may or may not be with the broker
+    SENDING = "sending"  # its message may or may not have reached the broker
     SENT = "sent"  # queued, or in the countdown of one of Celery's own retries
     RUNNING = "running"
-    RELEASED = "released"  # its body raised Ignore: somebody else will store the result
+    RELEASED = "released"  # its body raised Ignore: another program will store the result
     FINISHED = "finished"
     CANCELLED = "cancelled"  # before it ran; it never will
 
 
-class Start(StrEnum):
+class StartDecision(StrEnum):
     RUN = "run"
     DROP = "drop"
-    DOUBTFUL = "doubtful"  # the record says that it runs elsewhere: true, or the other died a moment ago
+    DOUBTFUL = "doubtful"  # another copy runs, or its worker died less than a heartbeat timeout ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ OPEN = f"{TaskState.SENDING},{TaskState.SENT},{TaskState.RUNNING},{TaskState.REL
 
 
 class TaskClaims:
-    """`kept` is how long a record outlives its last claim: longer than any task, its queueing included."""
+    """`kept`: how long a record outlives its last claim. It must exceed the longest task, including its queueing."""
 
     def __init__(self, redis: Redis, *, prefix: str = "celery-task:", kept: timedelta = timedelta(days=7)) -> None:
         self._redis = redis
@@ -95,26 +96,27 @@ class TaskClaims:
 
     @classmethod
     def at(cls, url: str) -> Self:
-        """Claims in the Redis at `url`, which is connected to when it is first needed."""
+        """Use the Redis at `url`. It connects on first use."""
         return cls(Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2))
 
-    def claim(self, by: AwaitedBy) -> tuple[str, TaskState]:
-        """The task's id and state; SENDING asks the caller to send it, for the first time or again."""
+    def claim(self, activity: WaitingActivity) -> tuple[str, TaskState]:
+        """Return the task's id and state. SENDING: the caller must send the task, perhaps for the second time."""
         answer = self._claim(
-            keys=[self._prefix + by.key],
+            keys=[self._prefix + activity.key],
             args=[
                 self._kept_ms,
-                by.workflow_id,
-                by.run_id,
-                by.activity_id,
-                int(by.retry_failures),
-                int(by.heartbeat_timeout.total_seconds() * 1000),
+                activity.workflow_id,
+                activity.run_id,
+                activity.activity_id,
+                int(activity.retry_failures),
+                int(activity.heartbeat_timeout.total_seconds() * 1000),
             ],
         )
         run, state = cast("tuple[int, bytes]", answer)
-        return task_id_of(by.key, run), TaskState(state.decode())
+        return task_id_of(activity.key, run), TaskState(state.decode())
 
-    def awaited_by(self, task_id: str) -> AwaitedBy | None:
+    def waiting_activity(self, task_id: str) -> WaitingActivity | None:
+        """Return the activity that waits for this run of the task, or None."""
         known = key_and_run(task_id)
         if known is None:
             return None
@@ -123,7 +125,7 @@ class TaskClaims:
         if None in found or int(cast("bytes", found[5])) != known[1]:
             return None
         workflow_id, run_id, activity_id, retry, heartbeat_ms, _ = (cast("bytes", value).decode() for value in found)
-        return AwaitedBy(
+        return WaitingActivity(
             workflow_id=workflow_id,
             run_id=run_id,
             activity_id=activity_id,
@@ -131,69 +133,65 @@ class TaskClaims:
             heartbeat_timeout=timedelta(milliseconds=int(heartbeat_ms)),
         )
 
-    def start(self, task_id: str, *, order: int, acks_late: bool, sure: bool = False) -> Start:
-        """May this copy of the message run? `sure`: the caller has seen that nobody else runs it."""
-        key, run = self._place(task_id)
-        answer = self._start(keys=[key], args=[run, order, int(acks_late), int(sure)])
-        return Start(cast("bytes", answer).decode())
+    def start(self, task_id: str, *, sequence: int, acks_late: bool, sure: bool = False) -> StartDecision:
+        """Decide whether this copy of the message runs. `sure`: the caller has checked that no other copy does."""
+        key, run = self._key_and_run(task_id)
+        answer = self._start(keys=[key], args=[run, sequence, int(acks_late), int(sure)])
+        return StartDecision(cast("bytes", answer).decode())
 
     def sent(self, task_id: str) -> bool:
         return self._moved(task_id, TaskState.SENDING, TaskState.SENT)
 
-    def waits_again(self, task_id: str, order: int, state: TaskState) -> bool:
-        """From RUNNING to SENT (Celery retries it) or RELEASED, unless a later copy runs already."""
-        return self._moved(task_id, TaskState.RUNNING, state, order=str(order))
+    def requeue(self, task_id: str, sequence: int, state: TaskState) -> bool:
+        """Move from RUNNING to SENT (Celery retries it) or RELEASED, unless a later execution has started."""
+        return self._moved(task_id, TaskState.RUNNING, state, sequence=str(sequence))
 
     def finish(self, task_id: str, *, failed: bool) -> bool:
         return self._moved(task_id, OPEN, TaskState.FINISHED, failed=failed)
 
     def cancel(self, task_id: str) -> bool:
-        """False when it runs already, or has ended."""
+        """Return False if the task runs already, or has ended."""
         return self._moved(task_id, f"{TaskState.SENDING},{TaskState.SENT}", TaskState.CANCELLED)
 
-    def pulse(self, task_id: str, by: AwaitedBy) -> None:
-        key = self._place(task_id)[0] + ":alive"
+    def mark_alive(self, task_id: str, activity: WaitingActivity) -> None:
+        """Give a sign of life; it lasts for one heartbeat timeout."""
+        key = self._key_and_run(task_id)[0] + ":alive"
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.incr(key)
-            pipeline.pexpire(key, by.heartbeat_timeout)
+            pipeline.pexpire(key, activity.heartbeat_timeout)
             pipeline.execute()
 
-    def pulses(self, task_id: str) -> bytes | None:
-        """A value that changes with every pulse; None when the last one is too long ago."""
-        return cast("bytes | None", self._redis.get(self._place(task_id)[0] + ":alive"))
+    def signs_of_life(self, task_id: str) -> bytes | None:
+        """Return a counter of the signs of life; None after a heartbeat timeout without one."""
+        return cast("bytes | None", self._redis.get(self._key_and_run(task_id)[0] + ":alive"))
 
-    def nobody_will_deliver_again(self, task_id: str) -> None:
-        self._redis.hset(self._place(task_id)[0], "acks_late", "0")
+    def expect_no_redelivery(self, task_id: str) -> None:
+        self._redis.hset(self._key_and_run(task_id)[0], "acks_late", "0")
 
-    def progress(self, task_id: str, details: str) -> None:
-        self._redis.hset(self._place(task_id)[0], "progress", details)
+    def store_progress(self, task_id: str, details: str) -> None:
+        self._redis.hset(self._key_and_run(task_id)[0], "progress", details)
 
-    def look(self, task_ids: Sequence[str]) -> list[TaskRecord]:
+    def record(self, task_id: str) -> TaskRecord:
+        key = self._key_and_run(task_id)[0]
         with self._redis.pipeline(transaction=False) as pipeline:
-            for key in [self._place(task_id)[0] for task_id in task_ids]:
-                pipeline.hmget(key, ["state", "run", "failed", "acks_late", "progress"])
-                pipeline.exists(key + ":alive")
-            answers = pipeline.execute()
-        return [_record(fields, bool(alive)) for fields, alive in zip(answers[::2], answers[1::2], strict=True)]
+            pipeline.hmget(key, ["state", "run", "failed", "acks_late", "progress"])
+            pipeline.exists(key + ":alive")
+            (state, run, failed, acks_late, progress), alive = pipeline.execute()
+        return TaskRecord(
+            state=TaskState(state.decode()) if state else None,
+            run=int(run or 1),
+            failed=failed == b"1",
+            acks_late=acks_late == b"1",
+            progress=progress,
+            alive=bool(alive),
+        )
 
-    def _moved(self, task_id: str, source: str, target: TaskState, *, order: str = "", failed: bool = False) -> bool:
-        key, run = self._place(task_id)
-        return bool(self._move(keys=[key], args=[run, source, target, order, int(failed)]))
+    def _moved(self, task_id: str, source: str, target: TaskState, *, sequence: str = "", failed: bool = False) -> bool:
+        key, run = self._key_and_run(task_id)
+        return bool(self._move(keys=[key], args=[run, source, target, sequence, int(failed)]))
 
-    def _place(self, task_id: str) -> tuple[str, int]:
+    def _key_and_run(self, task_id: str) -> tuple[str, int]:
         known = key_and_run(task_id)
         if known is None:
             raise ValueError(f"no workflow waits for the task {task_id}")
         return self._prefix + known[0], known[1]
-
-
-def _record(fields: list[bytes | None], alive: bool) -> TaskRecord:
-    state, run, failed, acks_late, progress = fields
-    return TaskRecord(
-        state=TaskState(state.decode()) if state else None,
-        run=int(run or 1),
-        failed=failed == b"1",
-        acks_late=acks_late == b"1",
-        progress=progress,
-        alive=alive,
-    )

@@ -1,4 +1,4 @@
-"""How the end of a Celery task reaches the activity that waits for it."""
+"""The outcome of a Celery task, and how the waiting activity is completed with it."""
 
 import logging
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from temporalio.client import AsyncActivityHandle, Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from twinsaga_bridges.celery.task_call import AwaitedBy
+from twinsaga_bridges.celery.task_call import WaitingActivity
 
-# The server refuses a payload of 2 MiB; the rest is for what encloses it.
+# The server rejects a payload of 2 MiB; the difference is for the message around it.
 RESULT_LIMIT_BYTES = 2 * 1024 * 1024 - 16 * 1024
 RPC_DEADLINE = timedelta(seconds=10)
 MESSAGE_LIMIT = 4_000
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class CeleryResultLost(Exception):
-    """The task has ended, and nothing tells how."""
+    """The task has ended, and the result backend does not contain its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class Revoked:
     reason: str
 
 
-Ending = Succeeded | Failed | Revoked
+Outcome = Succeeded | Failed | Revoked
 
 
-def stored_ending(app: Celery, task_id: str) -> Ending | None:
-    """What Celery's result backend knows; None while the task has not ended, or when it knows nothing."""
+def stored_outcome(app: Celery, task_id: str) -> Outcome | None:
+    """Read the outcome from the result backend; None if it contains none, or none yet."""
     meta = app.backend.get_task_meta(task_id)
     status, result = meta["status"], meta["result"]
     if status == states.SUCCESS:
@@ -58,23 +58,23 @@ def stored_ending(app: Celery, task_id: str) -> Ending | None:
     return None
 
 
-def as_failure(ending: Failed | Revoked, *, retryable: bool) -> ApplicationError:
-    """Its type is the Python exception's class name, its details are `{"traceback": ...}`.
+def as_failure(outcome: Failed | Revoked, *, retryable: bool) -> ApplicationError:
+    """Return an error whose type is the Python exception's class name, with details `{"traceback": ...}`.
 
-    A revoked task is never retried: somebody wanted its end.
+    A revoked task is never retried: revoking it was a decision, not a fault.
     """
-    if isinstance(ending, Revoked):
-        return ApplicationError(f"the Celery task was {ending.reason}", type="TaskRevokedError", non_retryable=True)
+    if isinstance(outcome, Revoked):
+        return ApplicationError(f"the Celery task was {outcome.reason}", type="TaskRevokedError", non_retryable=True)
     return ApplicationError(
-        str(ending.error)[:MESSAGE_LIMIT],
-        {"traceback": ending.traceback[-TRACEBACK_LIMIT:]},
-        type=type(ending.error).__name__,
+        str(outcome.error)[:MESSAGE_LIMIT],
+        {"traceback": outcome.traceback[-TRACEBACK_LIMIT:]},
+        type=type(outcome.error).__name__,
         non_retryable=not retryable,
     )
 
 
-async def unfit_for_temporal(client: Client, result: object) -> ApplicationError | None:
-    """Why the result cannot be an activity's result, if so."""
+async def rejected_result(client: Client, result: object) -> ApplicationError | None:
+    """Return the error if Temporal cannot take this value as an activity's result, else None."""
     try:
         payloads = await client.data_converter.encode([result])
     except (TypeError, ValueError, RuntimeError) as error:
@@ -84,39 +84,41 @@ async def unfit_for_temporal(client: Client, result: object) -> ApplicationError
     if size <= RESULT_LIMIT_BYTES:
         return None
     message = (
-        f"the Celery task's result has {size} bytes, a Temporal payload at most {RESULT_LIMIT_BYTES}: "
-        "store it elsewhere and return where it is"
+        f"the Celery task's result has {size} bytes, more than the {RESULT_LIMIT_BYTES} of a Temporal payload: "
+        "store it elsewhere and return its address"
     )
     return ApplicationError(message, type="CeleryResultTooLarge", non_retryable=True)
 
 
-def activity_handle(client: Client, by: AwaitedBy) -> AsyncActivityHandle:
-    return client.get_async_activity_handle(workflow_id=by.workflow_id, run_id=by.run_id, activity_id=by.activity_id)
+def activity_handle(client: Client, activity: WaitingActivity) -> AsyncActivityHandle:
+    return client.get_async_activity_handle(
+        workflow_id=activity.workflow_id, run_id=activity.run_id, activity_id=activity.activity_id
+    )
 
 
-async def report(client: Client, by: AwaitedBy, ending: Ending) -> None:
-    """End the activity; of an activity that has ended already, do nothing."""
-    handle = activity_handle(client, by)
+async def report(client: Client, activity: WaitingActivity, outcome: Outcome) -> None:
+    """Complete the activity. Does nothing if it has ended already."""
+    handle = activity_handle(client, activity)
     try:
-        if isinstance(ending, Revoked):
-            await _report_revoked(handle, ending)
-        elif isinstance(ending, Failed):
-            await handle.fail(as_failure(ending, retryable=by.retry_failures), rpc_timeout=RPC_DEADLINE)
-        elif unfit := await unfit_for_temporal(client, ending.result):
-            await handle.fail(unfit, rpc_timeout=RPC_DEADLINE)
+        if isinstance(outcome, Revoked):
+            await _report_revoked(handle, outcome)
+        elif isinstance(outcome, Failed):
+            await handle.fail(as_failure(outcome, retryable=activity.retry_failures), rpc_timeout=RPC_DEADLINE)
+        elif rejected := await rejected_result(client, outcome.result):
+            await handle.fail(rejected, rpc_timeout=RPC_DEADLINE)
         else:
-            await handle.complete(ending.result, rpc_timeout=RPC_DEADLINE)
+            await handle.complete(outcome.result, rpc_timeout=RPC_DEADLINE)
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
-        log.info("nobody waits for activity %s of %s any more", by.activity_id, by.workflow_id)
+        log.info("activity %s of %s has ended already", activity.activity_id, activity.workflow_id)
 
 
-async def _report_revoked(handle: AsyncActivityHandle, ending: Revoked) -> None:
+async def _report_revoked(handle: AsyncActivityHandle, outcome: Revoked) -> None:
     try:
         await handle.report_cancellation(rpc_timeout=RPC_DEADLINE)
     except RPCError as error:
         if error.status != RPCStatusCode.INVALID_ARGUMENT:
             raise
-        # Nobody cancelled the activity: the task was revoked from Celery's side, or it expired.
-        await handle.fail(as_failure(ending, retryable=False), rpc_timeout=RPC_DEADLINE)
+        # The activity was not cancelled: the task was revoked in Celery, or it expired.
+        await handle.fail(as_failure(outcome, retryable=False), rpc_timeout=RPC_DEADLINE)

@@ -1,17 +1,17 @@
-"""A member of the consumer group: it polls in a thread of its own, and commits what is done."""
+"""One member of a consumer group: it polls in a thread of its own and commits the offsets of handled records."""
 
-import random
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import structlog
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
+from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.events import KafkaRecord
-from twinsaga_bridges.kafka.key_lanes import Marks
+from twinsaga_bridges.kafka.keyed_queues import OffsetTracker
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord
@@ -20,31 +20,36 @@ POLL_MS = 200
 COMMIT_EVERY_S = 0.5
 COMMIT_DEADLINE_MS = 2_000
 LEAVE_DEADLINE_MS = 1_000
-FINISH_IN_HAND_S = 5.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+DRAIN_S = 5.0
+REJOIN = Backoff(first_s=0.1, longest_s=5.0)
+
+log = logging.getLogger(__name__)
 
 
-class Membership:
-    """`take` gets each batch of records; `marks` says when they are done. With `in_hand` of them open it pauses."""
+class GroupMember:
+    """Passes each polled batch to `dispatch`, and pauses its partitions while `max_in_flight` records are in flight.
+
+    `offsets` is shared with the code that handles the records and completes them there.
+    """
 
     def __init__(
         self,
         topics: Sequence[str],
         connect: Callable[[], KafkaConsumer],
-        marks: Marks,
-        take: Callable[[Sequence[KafkaRecord]], None],
-        in_hand: int,
+        offsets: OffsetTracker,
+        dispatch: Callable[[Sequence[KafkaRecord]], None],
+        max_in_flight: int,
     ) -> None:
         self._topics = topics
         self._connect = connect
-        self._marks = marks
-        self._take = take
-        self._in_hand = in_hand
+        self._offsets = offsets
+        self._dispatch = dispatch
+        self._max_in_flight = max_in_flight
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
-        self._log = structlog.get_logger(__name__)
 
     def run(self, stop: threading.Event, joined: threading.Event) -> None:
-        waits = pauses()
+        """Consume until `stop` is set; rejoin the group with backoff after every broker error."""
+        delays = REJOIN.jittered()
         while not stop.is_set():
             try:
                 consumer = self._connect()
@@ -53,11 +58,11 @@ class Membership:
                     self._consume(consumer, stop, joined)
                 finally:
                     consumer.close(autocommit=False, timeout_ms=LEAVE_DEADLINE_MS)
-            except KafkaError as fault:
-                self._log.warning("the broker faulted, joining again", error=repr(fault))
-                stop.wait(next(waits))
+            except KafkaError as error:
+                log.warning("broker error, joining the group again: %r", error)
+                stop.wait(next(delays))
             finally:
-                self._marks.forget_all_but(set())
+                self._offsets.retain(set())
 
     def _consume(
         self,
@@ -65,54 +70,54 @@ class Membership:
         stop: threading.Event,
         joined: threading.Event,
     ) -> None:
+        # A broker that lost its offsets must get them again, even where they are the same.
+        self._committed = {}
         commit_at = 0.0
         while not stop.is_set():
-            if self._marks.open >= self._in_hand:  # polling goes on, so the group does not take us for dead
-                consumer.pause(*consumer.assignment())
-            elif self._marks.open <= self._in_hand // 2:
-                consumer.resume(*consumer.paused())
+            self._limit_in_flight(consumer)
             batches = consumer.poll(timeout_ms=POLL_MS)
             assigned = {(partition.topic, partition.partition) for partition in consumer.assignment()}
-            self._marks.forget_all_but(assigned)
+            self._offsets.retain(assigned)
             if assigned:
                 joined.set()
             records = [_read(raw) for batch in batches.values() for raw in batch]
             for record in records:
-                self._marks.taken(record)
+                self._offsets.add(record)
             if records:
-                self._take(records)
+                self._dispatch(records)
             if time.monotonic() >= commit_at:
                 self._commit(consumer)
                 commit_at = time.monotonic() + COMMIT_EVERY_S
-        self._finish(consumer)
+        self._drain(consumer)
 
-    def _finish(self, consumer: KafkaConsumer) -> None:
-        end = time.monotonic() + FINISH_IN_HAND_S
-        while self._marks.open and time.monotonic() < end:
+    def _limit_in_flight(self, consumer: KafkaConsumer) -> None:
+        # A paused consumer keeps polling: otherwise the group would take it for dead and reassign its partitions.
+        if self._offsets.in_flight >= self._max_in_flight:
+            consumer.pause(*consumer.assignment())
+        elif self._offsets.in_flight <= self._max_in_flight // 2:
+            consumer.resume(*consumer.paused())
+
+    def _drain(self, consumer: KafkaConsumer) -> None:
+        """Wait up to DRAIN_S seconds for the records in flight, then commit."""
+        end = time.monotonic() + DRAIN_S
+        while self._offsets.in_flight and time.monotonic() < end:
             consumer.pause(*consumer.assignment())
             consumer.poll(timeout_ms=50)
         self._commit(consumer)
 
     def _commit(self, consumer: KafkaConsumer) -> None:
-        """A fault only means that records come again, and a repetition has no effect."""
         offsets = {
             TopicPartition(*partition): OffsetAndMetadata(offset, "", -1)
-            for partition, offset in self._marks.committable().items()
+            for partition, offset in self._offsets.committable().items()
         }
         if not offsets or offsets == self._committed:
             return
         try:
             consumer.commit(offsets, timeout_ms=COMMIT_DEADLINE_MS)
             self._committed = offsets
-        except KafkaError as fault:
-            self._log.warning("offsets not committed", error=repr(fault))
-
-
-def pauses() -> Iterator[float]:
-    pause = FIRST_PAUSE_S
-    while True:
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
-        pause = min(2 * pause, LONGEST_PAUSE_S)
+        except KafkaError as error:
+            # Harmless: the records are delivered again, and a repeated event has no second effect.
+            log.warning("offsets not committed: %r", error)
 
 
 def _read(raw: "ConsumerRecord") -> KafkaRecord:

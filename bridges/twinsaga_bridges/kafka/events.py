@@ -1,4 +1,4 @@
-"""Kafka records as events: what has happened, under an id by which a repetition is known."""
+"""Kafka records, and the events that decoders read from them."""
 
 import json
 from collections.abc import Callable
@@ -17,13 +17,20 @@ class KafkaRecord:
     headers: tuple[tuple[str, bytes], ...]
 
     def header(self, name: str) -> str | None:
-        """The first header of that name, or None."""
+        """Return the first header with this name, decoded as UTF-8, or None.
+
+        Raises:
+            UnicodeDecodeError: its value is not UTF-8.
+        """
         return next((value.decode() for key, value in self.headers if key == name and value is not None), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingEvent:
-    """`id` names what happened, not the record: one event in two records has one effect. `data` is decoded JSON."""
+    """An event as the routes see it.
+
+    `id` identifies the event, not the record: two records with the same id have one effect. `data` is decoded JSON.
+    """
 
     id: str
     type: str
@@ -33,15 +40,15 @@ class IncomingEvent:
 
 
 class Unreadable(ValueError):
-    """The record is no event. Reading it again does not help."""
+    """The record does not contain an event. Reading it again does not help: it goes to the dead letters."""
 
 
 Decoder = Callable[[KafkaRecord], IncomingEvent]
-"""Raises Unreadable."""
+"""Reads one record, without I/O. Raises Unreadable; any other exception counts as Unreadable too."""
 
 
 def cloud_events(record: KafkaRecord) -> IncomingEvent:
-    """Read CloudEvents 1.0 in binary mode. A record without an id would pass as new each time, so it is refused."""
+    """Read CloudEvents 1.0 in binary mode. A record without an id is refused: each repetition would count as new."""
     event_id, event_type = _header(record, "ce_id"), _header(record, "ce_type")
     if _header(record, "ce_specversion") != "1.0":
         raise Unreadable("only CloudEvents 1.0 are read")
@@ -49,7 +56,7 @@ def cloud_events(record: KafkaRecord) -> IncomingEvent:
 
 
 def plain_json(event_type: str) -> Decoder:
-    """Read records of a producer that knows no CloudEvents: the key is its request's id, the value is the request."""
+    """Read JSON records without CloudEvents headers. The record's key is the id: the same key twice is one event."""
 
     def read(record: KafkaRecord) -> IncomingEvent:
         key = _key(record)
@@ -62,7 +69,7 @@ def _header(record: KafkaRecord, name: str) -> str:
     try:
         value = record.header(name)
     except UnicodeDecodeError as error:
-        raise Unreadable(f"header {name} is no UTF-8") from error
+        raise Unreadable(f"header {name} is not UTF-8") from error
     if not value:
         raise Unreadable(f"header {name} is missing")
     return value
@@ -72,11 +79,13 @@ def _key(record: KafkaRecord) -> str:
     try:
         return (record.key or b"").decode()
     except UnicodeDecodeError as error:
-        raise Unreadable("the key is no UTF-8") from error
+        raise Unreadable("the key is not UTF-8") from error
 
 
 def _json(record: KafkaRecord) -> Any:  # noqa: ANN401 - JSON is any of a few types
     try:
         return json.loads(record.value or b"")
+    except RecursionError as error:
+        raise Unreadable("the value is nested too deeply") from error
     except ValueError as error:
-        raise Unreadable("the value is no JSON") from error
+        raise Unreadable("the value is not JSON") from error

@@ -1,4 +1,7 @@
-"""How a workflow knows which event started it: Temporal headers, which the one bridge writes and the other reads."""
+"""Temporal headers that name the event which started a workflow.
+
+`kafka_into_workflow` writes them on the start request; `workflow_into_kafka` reads them inside the workflow.
+"""
 
 from collections.abc import Mapping
 
@@ -11,8 +14,8 @@ TRACEPARENT = "kafka-traceparent"
 
 def started_by(event_id: str, traceparent: str | None) -> Header:
     converter = default().payload_converter
-    told = {CAUSED_BY: event_id} | ({TRACEPARENT: traceparent} if traceparent else {})
-    return Header(fields={name: converter.to_payload(value) for name, value in told.items()})
+    values = {CAUSED_BY: event_id} | ({TRACEPARENT: traceparent} if traceparent else {})
+    return Header(fields={name: converter.to_payload(value) for name, value in values.items()})
 
 
 def header_of(headers: Mapping[str, Payload], name: str) -> str | None:

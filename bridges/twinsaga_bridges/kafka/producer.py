@@ -55,7 +55,7 @@ class EventProducer:
         with self._lock:
             producer, self._producer = self._producer, None
         if producer is not None:
-            _close(producer)
+            close_producer(producer)
 
     def _connected(self) -> KafkaProducer:
         with self._lock:
@@ -68,10 +68,10 @@ class EventProducer:
         with self._lock:
             if self._producer is producer:
                 self._producer = None
-        _close(producer)
+        close_producer(producer)
 
 
-class _JsonAlready:
+class EncodedJson:
     """Passes encoded data through: `_encoded` finds what is not JSON, where the library would raise anything."""
 
     def read(self, event_factory: EventFactory | None, data: str | bytes) -> BaseCloudEvent:
@@ -107,7 +107,7 @@ def _binary(event: OutgoingEvent) -> tuple[bytes, list[tuple[str, bytes]]]:
     if event.traceparent is not None:
         attributes["traceparent"] = event.traceparent
     try:
-        message = to_binary(CloudEvent(attributes, _encoded(event)), _JsonAlready())
+        message = to_binary(CloudEvent(attributes, _encoded(event)), EncodedJson())
     except BaseCloudEventException as error:
         raise Unsendable(f"{event.type} is not a CloudEvent: {error}") from error
     return message.value, list(message.headers.items())
@@ -120,7 +120,7 @@ def _encoded(event: OutgoingEvent) -> bytes:
         raise Unsendable(f"{event.type} is not JSON: {error}") from error
 
 
-def _close(producer: KafkaProducer) -> None:
+def close_producer(producer: KafkaProducer) -> None:
     try:
         producer.close(timeout=_CLOSE_S)
     except KafkaError:

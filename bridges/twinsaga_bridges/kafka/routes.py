@@ -1,4 +1,8 @@
-"""What an event does to a workflow: the table that a user of the bridge writes."""
+"""The routing table that a user of `kafka_into_workflow` writes: what an event of each type does to a workflow.
+
+What a route does wrong costs one record at most. The plain functions see one event and do no I/O, so whatever they
+raise makes that event a dead letter. The async ones (`Choose`, `TooLate`) may call services: see their docstrings.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,72 +13,71 @@ from temporalio.common import TypedSearchAttributes
 from twinsaga_bridges.kafka.events import IncomingEvent
 
 WorkflowId = Callable[[IncomingEvent], str]
-"""Raises ValueError, KeyError or TypeError for an event that names no workflow."""
+"""Names the workflow."""
 
 Argument = Callable[[IncomingEvent], Any]
-"""Makes what the workflow gets. Raises as WorkflowId does."""
+"""Makes the argument of the workflow, its signal or its update, or returns NOTHING."""
 
 
 NOTHING = object()
-"""An argument function returns it when the workflow's signal or update takes no argument."""
+"""Returned by an Argument function for a signal or an update that takes no argument."""
 
 
-def whole(event: IncomingEvent) -> Any:  # noqa: ANN401 - JSON
-    """Pass the event's data as it is."""
+def event_data(event: IncomingEvent) -> Any:  # noqa: ANN401 - JSON
     return event.data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Start a workflow. One that runs or has ended under this id is left as it is."""
+    """Start a workflow. If one runs, or has run, under this id, nothing happens."""
 
     workflow: str
     workflow_id: WorkflowId
     task_queue: str
-    argument: Argument = whole
+    argument: Argument = event_data
     summary: str | None = None
     search_attributes: Callable[[IncomingEvent], TypedSearchAttributes] | None = None
 
 
 TooLate = Callable[[IncomingEvent], Awaitable[None]]
-"""What to do with an event whose workflow does not run. It may run twice. Whatever it raises is tried again."""
+"""Handles an event whose workflow does not run. It must be idempotent. Its exceptions count as those of Choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """Signal a workflow that runs. When none does, the event is a dead letter, or is for `too_late`."""
+    """Signal a running workflow. If none runs, call `too_late`; without it the event is a dead letter."""
 
     signal: str
     workflow_id: WorkflowId
-    argument: Argument = whole
+    argument: Argument = event_data
     too_late: TooLate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalWithStart:
-    """Signal a workflow, which is started first if it never ran. An event that comes after its end is a dead letter."""
+    """Signal a workflow, and start it first if it never ran. An event that arrives after its end is a dead letter."""
 
     signal: str
     start: Start
-    argument: Argument = whole
+    argument: Argument = event_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Update a workflow and wait for its answer, which takes a running worker. A rejected one is a dead letter."""
+    """Update a workflow and wait for the result, which needs a running worker. A rejected update is a dead letter."""
 
     update: str
     workflow_id: WorkflowId
-    argument: Argument = whole
+    argument: Argument = event_data
 
 
 Route = Start | Signal | SignalWithStart | Update
 Choose = Callable[[IncomingEvent], Awaitable[Route | None]]
-"""Decides for each event, when its type alone does not say it; None: nothing is left to do.
+"""Chooses the route of one event where its type does not decide; None: do nothing. It must be idempotent.
 
-It may run again for the same event, so what it writes must bear that. Raises ValueError, KeyError or TypeError for an
-event that no repetition helps; after anything else the event is tried again.
+The exceptions of bad data (`ValueError`, `KeyError`, `TypeError` and the like, see `EVENT_FAULTS`) make the event a
+dead letter. After any other one, such as that of an unreachable database, the event is delivered again.
 """
 
 Routes = Mapping[str, Route | Choose]
-"""By event type. An event whose type has no route is skipped: topics carry more than one reader wants."""
+"""By event type. Events whose type has no route are skipped: a topic may carry events for other readers."""

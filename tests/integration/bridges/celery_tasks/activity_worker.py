@@ -1,4 +1,4 @@
-"""A Temporal worker as a process of its own, to be killed: `python -m ... TASK_QUEUE [dies-after-sending]`."""
+"""A Temporal worker as a process that tests can kill: `python -m ... TASK_QUEUE [dies-after-sending]`."""
 
 import asyncio
 import os

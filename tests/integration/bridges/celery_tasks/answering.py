@@ -1,4 +1,4 @@
-"""Workflows that answer Celery tasks, and know nothing of it."""
+"""A workflow that answers Celery tasks. Its code does not mention Celery."""
 
 import asyncio
 from datetime import timedelta
@@ -19,14 +19,14 @@ async def unpack(value: int) -> int:
 
 @workflow.defn
 class Doubles:
-    """`how`: "" at once; "wait" for the signal `go`; "refuse"; "break", with a builtin's name; "go on as new"."""
+    """`how`: "": return at once; "wait": for the signal `go`; "refuse"; "break": builtin exception; "go on as new"."""
 
     def __init__(self) -> None:
-        self._told = False
+        self._released = False
 
     @workflow.signal
     def go(self) -> None:
-        self._told = True
+        self._released = True
 
     @workflow.run
     async def run(self, value: int, how: str) -> int:
@@ -37,13 +37,13 @@ class Doubles:
         if how == "go on as new":
             workflow.continue_as_new(args=[value, "wait"])
         if how == "wait":
-            await self._until_told(value)
+            await self._wait_for_go(value)
         return value * 2
 
-    async def _until_told(self, value: int) -> None:
+    async def _wait_for_go(self, value: int) -> None:
         await workflow.execute_activity(pack, value, start_to_close_timeout=timedelta(seconds=10))
         try:
-            await workflow.wait_condition(lambda: self._told)
+            await workflow.wait_condition(lambda: self._released)
         except asyncio.CancelledError:
             await workflow.execute_activity(unpack, value, start_to_close_timeout=timedelta(seconds=10))
             raise

@@ -1,4 +1,4 @@
-"""Workflows that await Celery tasks."""
+"""A workflow that awaits a Celery task."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,7 +17,7 @@ class Wanted:
     queue: str | None = None
     activity_queue: str | None = None
     terminate: bool = False
-    attempts: int = 0  # of a task that fails; 0: its failure is final
+    attempts: int = 0  # maximum attempts of a failing task; 0: its failure is final
     silence_s: float = 2.0
     within_s: float = 60.0
 

@@ -1,4 +1,4 @@
-"""Temporal, Valkey and Celery workers of the tests' own, as processes."""
+"""Temporal, Valkey and Celery workers as processes of the tests."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ READY = b" ready."  # what a Celery worker logs when it consumes
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """`broker` is a Valkey of its own only where a test stops it."""
+    """`broker` differs from `redis` only where a test stops the broker."""
 
     temporal: str
     redis: str
@@ -98,7 +98,7 @@ def temporal(folder: Path, port: int) -> Iterator[str]:
 
 
 def _knows_namespace(target: str) -> bool:
-    """It listens before it can serve."""
+    """The server listens before it can serve."""
 
     async def ask() -> bool:
         try:
@@ -126,9 +126,9 @@ def celery_worker(
 
 
 def celery_client(addresses: Addresses) -> Celery:
-    """An app that knows no task, such as a caller in another code base has."""
+    """An app without tasks, as in the code base of a remote caller."""
     app = Celery("callers", broker=addresses.broker, backend=f"{addresses.redis}/1", set_as_current=False)
-    # Else results of a group could be waited for only in the thread that sent it.
+    # By default, only the thread that sent a group can wait for its results.
     app.conf.update(result_backend_thread_safe=True, result_chord_join_timeout=10)
     app.conf.broker_transport_options = {"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1}
     return app

@@ -1,4 +1,4 @@
-"""A Celery application as somebody has it; only `install` knows of Temporal. Started by `celery -A`."""
+"""An ordinary Celery application; only `install` and `answered` involve Temporal. Started by `celery -A`."""
 
 import json
 import os
@@ -27,7 +27,7 @@ app.conf.update(
 
 
 @signals.task_success.connect(weak=False)
-def die_before_the_bridge_hears(result: object, **_: object) -> None:
+def die_before_the_bridge_reports(result: object, **_: object) -> None:
     if result == DIE_IN_SUCCESS:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -48,7 +48,7 @@ def wait_at_gate(token: str) -> None:
     deadline = time.monotonic() + GATE_DEADLINE_S
     while not notes().exists(f"gate:{token}"):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"nobody opened the gate {token}")
+            raise TimeoutError(f"the gate {token} was not opened")
         time.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""A caller of tasks that workflows answer."""
+"""A caller of Celery tasks that workflows answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from twinsaga_bridges.celery_into_workflow import CeleryCallersPlugin
 
 
 class Shop:
-    """A caller that knows tasks by their names, and the worker of the workflows."""
+    """A caller that uses tasks by name, and the worker of the workflows."""
 
     def __init__(self, app: Celery, queue: str, client: Client) -> None:
         self.app = app

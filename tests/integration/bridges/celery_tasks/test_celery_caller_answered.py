@@ -1,4 +1,4 @@
-"""Callers of a Celery task get what the workflow behind it comes to."""
+"""Callers of a Celery task get the outcome of the workflow that answers it."""
 
 import pytest
 from celery.exceptions import TaskRevokedError
@@ -110,6 +110,6 @@ async def activities_of(shop: Shop, workflow_id: str) -> list[str]:
 
 
 async def runs_of(shop: Shop, workflow_id: str) -> int:
-    """How often the workflow was started, by the server's own books."""
+    """Count the workflow's runs on the server."""
     found = [each async for each in shop.client.list_workflows(f"WorkflowId = '{workflow_id}'")]
     return len(found)

@@ -72,7 +72,7 @@ async def test_a_chord_of_chains(shop: Shop) -> None:
 
 async def test_a_chord_fails_when_the_workflow_of_its_header_fails(shop: Shop) -> None:
     result = chord([shop.doubling(3, how="break"), add(shop, 1, 1)], total(shop), app=shop.app).apply_async()
-    # Which of the two depends on whether the caller sees the header or the body first.
+    # The class depends on whether the caller reads the header or the body first.
     with pytest.raises((ChordError, LookupError), match="nothing to double"):
         await shop.got(result)
 
@@ -98,7 +98,7 @@ async def test_an_answer_that_is_given_twice_sends_the_chain_once(shop: Shop, to
     assert isinstance(result.parent, AsyncResult)
     caller = await caller_of(shop, result.parent.id)
     await asyncio.to_thread(finish, shop.app, caller.request, WorkflowEnd(kind="succeeded"), 6, {})
-    # Queued behind what a second answer might have sent.
+    # Queued after anything that a second answer would have sent.
     assert await shop.got(add(shop, 1, 1).apply_async()) == 2
     assert [run["value"] for run in notes.runs] == [6]
 

@@ -1,4 +1,4 @@
-"""While a workflow works for a Celery task, no Celery worker is held; and whoever is away is waited for."""
+"""A workflow that answers a Celery task holds no Celery worker, and survives outages of the servers around it."""
 
 import asyncio
 from pathlib import Path
@@ -24,7 +24,7 @@ async def test_100_waiting_workflows_leave_the_only_celery_process_free(addresse
         with celery_worker(addresses, folder, queue=queue, concurrency=1):
             wanted = {"queue": shop.queue, "how": "wait"}
             results = [shop.app.send_task("estate.double", (n,), wanted, queue=queue) for n in range(WAITING)]
-            # Queued behind them, so done when all have been started.
+            # Queued after them, so done when all have been started.
             assert await shop.got(shop.app.send_task("estate.add", (1, 1), queue=queue)) == 2
             assert not any(result.ready() for result in results)
             for result in results:
@@ -32,11 +32,11 @@ async def test_100_waiting_workflows_leave_the_only_celery_process_free(addresse
             assert [await shop.got(result) for result in results] == [2 * n for n in range(WAITING)]
 
 
-async def test_a_task_whose_temporal_is_away_starts_its_workflow_later(addresses: Addresses, folder: Path) -> None:
+async def test_a_task_starts_its_workflow_later_when_temporal_is_away(addresses: Addresses, folder: Path) -> None:
     port, queue = free_port(), f"queue-{uuid4().hex[:8]}"
     own = Addresses(temporal=f"127.0.0.1:{port}", redis=addresses.redis, broker=addresses.broker)
     with celery_worker(own, folder, queue=queue, concurrency=1):
-        # The workers of the workflows come with Temporal; their queue is known beforehand.
+        # The workflow's worker starts together with Temporal; its task queue is chosen before.
         result = celery_client(addresses).send_task("estate.double", (4,), {"queue": queue}, queue=queue)
         await asyncio.to_thread(eventually, lambda: result.state == "RETRY", "Celery will try again")
         with temporal(folder, port):
@@ -63,7 +63,7 @@ async def test_a_result_backend_that_is_away_gets_the_result_later(addresses: Ad
             assert shop.app.AsyncResult(result.id).get(timeout=10) == 8
 
 
-async def test_a_celery_worker_that_is_killed_is_not_missed(addresses: Addresses, folder: Path) -> None:
+async def test_killing_every_celery_worker_does_not_affect_a_waiting_task(addresses: Addresses, folder: Path) -> None:
     queue = f"queue-{uuid4().hex[:8]}"
     async with open_shop(addresses) as shop:
         with celery_worker(addresses, folder, queue=queue, concurrency=1) as worker:

@@ -37,7 +37,7 @@ async def test_a_final_failure_is_not_retried_by_temporal(saga: Saga, token: str
     assert len(notes.runs) == 1
 
 
-async def test_a_failure_is_retried_by_temporal_when_asked_for(saga: Saga, token: str, notes: Notes) -> None:
+async def test_a_failure_is_retried_by_temporal_with_a_retry_policy(saga: Saga, token: str, notes: Notes) -> None:
     wanted = Wanted(name="estate.second_run", args=[token], attempts=3)
     assert await saga.result(wanted) == "ran twice"
     assert len(notes.runs) == 2
@@ -52,7 +52,9 @@ async def test_the_retries_of_celery_stay_with_celery(saga: Saga, token: str, no
     assert len(scheduled) == 1
 
 
-async def test_the_countdown_of_a_retry_of_celery_is_no_silence(saga: Saga, token: str, notes: Notes) -> None:
+async def test_the_countdown_of_a_celery_retry_does_not_count_as_a_lost_task(
+    saga: Saga, token: str, notes: Notes
+) -> None:
     assert await saga.result(Wanted(name="estate.later", args=[token], silence_s=1)) == "later"
     assert len(notes.runs) == 2
 
@@ -101,7 +103,7 @@ async def heartbeat_details(saga: Saga, workflow_id: str) -> list[object]:
             await asyncio.sleep(0.05)
 
 
-async def test_a_task_whose_result_somebody_else_stores_is_awaited_too(saga: Saga, token: str, notes: Notes) -> None:
+async def test_a_task_whose_result_another_program_stores_is_awaited(saga: Saga, token: str, notes: Notes) -> None:
     handle = await saga.start(Wanted(name="estate.ends_elsewhere", args=[token], silence_s=1))
     [run] = await notes.runs_begun(1)
     await kept_alive(handle, for_s=2)

@@ -1,4 +1,4 @@
-"""A workflow is cancelled, or ended otherwise, while it awaits a Celery task; or the task is revoked under it."""
+"""A workflow is cancelled or terminated while it awaits a Celery task, or the task is revoked in Celery."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -25,7 +25,7 @@ async def test_a_task_that_waits_in_the_queue_is_cancelled_at_once_and_never_run
         await handle.result()
     assert isinstance(ended.value.cause, CancelledError)
     with celery_worker(addresses, folder, queue=queue, concurrency=1):
-        # Queued behind it, so done after it.
+        # Queued after it, so done after it.
         assert await saga.result(Wanted(name="estate.add", args=[1, 1], queue=queue)) == 2
     assert notes.runs == []
 
@@ -44,7 +44,7 @@ async def test_a_task_is_not_run_for_a_workflow_that_was_terminated(
 
 
 @pytest.mark.usefixtures("estate")
-async def test_a_running_task_is_killed_when_asked_for(saga: Saga, token: str, notes: Notes) -> None:
+async def test_a_running_task_is_killed_with_terminate(saga: Saga, token: str, notes: Notes) -> None:
     handle = await saga.start(Wanted(name="estate.hold", args=[token], terminate=True))
     await notes.runs_begun(1)
     await handle.cancel()
@@ -54,7 +54,7 @@ async def test_a_running_task_is_killed_when_asked_for(saga: Saga, token: str, n
 
 
 @pytest.mark.usefixtures("estate")
-async def test_a_running_task_may_end_when_its_killing_is_not_asked_for(saga: Saga, token: str, notes: Notes) -> None:
+async def test_a_running_task_may_finish_without_terminate(saga: Saga, token: str, notes: Notes) -> None:
     handle = await saga.start(Wanted(name="estate.hold", args=[token]))
     await notes.runs_begun(1)
     await handle.cancel()

@@ -1,4 +1,4 @@
-"""Who dies while a workflow awaits a Celery task: it is noticed, the task has one effect, the workflow gets its end."""
+"""A process dies while a workflow awaits a Celery task: the task has one effect and the workflow gets its outcome."""
 
 import asyncio
 import os
@@ -29,12 +29,12 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 
 VISIBILITY_S = 1
-RECEIVED_AND_SUCCEEDED = ("received", "succeeded")  # the lines that a worker logs of a task
+RECEIVED_AND_SUCCEEDED = ("received", "succeeded")  # the lines that a worker logs for each task
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A queue of Celery, and one of Temporal's with the same name, for one test alone."""
+    """A queue of Celery and a task queue of Temporal with the same name, for one test."""
 
     addresses: Addresses
     folder: Path
@@ -45,7 +45,7 @@ class Place:
         return int(self.addresses.broker_client().llen(self.queue))
 
     async def until_it_will_be_redelivered(self) -> None:
-        """A worker looks for messages that were not acknowledged for VISIBILITY_S when it starts, then seldom."""
+        """Wait for VISIBILITY_S: a worker redelivers unacknowledged messages when it starts, and then seldom."""
         broker = self.addresses.broker_client()
         due = lambda: broker.zcount("unacked_index", time.time() - VISIBILITY_S, "+inf") == 0  # noqa: E731 - as a name
         await asyncio.to_thread(eventually, due, "the message may be delivered again")
@@ -102,7 +102,7 @@ async def test_a_killed_child_is_replaced_when_its_message_is_acknowledged_late(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_child_killed_inside_its_success_signal_has_its_result_mended(
+async def test_a_child_killed_inside_its_success_signal_has_its_result_recovered(
     saga: Saga, token: str, notes: Notes, place: Place
 ) -> None:
     notes.open_gate()
@@ -112,7 +112,7 @@ async def test_a_child_killed_inside_its_success_signal_has_its_result_mended(
     assert len(notes.runs) == 1
 
 
-async def test_a_killed_celery_worker_is_noticed_by_its_silence(
+async def test_a_killed_celery_worker_is_detected_by_its_missing_signs_of_life(
     saga: Saga, token: str, notes: Notes, place: Place, worker: Engine
 ) -> None:
     handle = await saga.start(Wanted(name="estate.hold", args=[token], queue=place.queue))
@@ -180,13 +180,13 @@ async def test_a_second_attempt_of_the_activity_enqueues_no_second_copy(
         notes.open_gate()
         with place.celery_worker() as worker:
             assert await handle.result() == "held"
-            # Queued behind a second copy, so done after it.
+            # Queued after a second copy, so done after it.
             assert await saga.result(Wanted(name="estate.add", args=[1, 1], queue=place.queue)) == 2
             assert worker.log.read_bytes().count(b"estate.hold[") == len(RECEIVED_AND_SUCCEEDED)
     assert len(notes.runs) == 1
 
 
-async def test_an_activity_worker_killed_between_sending_and_noting_it_repeats_no_task(
+async def test_an_activity_worker_killed_between_sending_and_recording_it_repeats_no_task(
     saga: Saga, token: str, notes: Notes, place: Place
 ) -> None:
     with place.activity_worker("dies-after-sending") as doomed:
@@ -195,16 +195,16 @@ async def test_an_activity_worker_killed_between_sending_and_noting_it_repeats_n
         await asyncio.to_thread(doomed.process.wait, 30)
     with place.activity_worker():
         await kept_alive(handle, attempt=2)
-        assert place.enqueued == 2  # nobody can know whether the first was sent
+        assert place.enqueued == 2  # the bridge cannot tell whether the first was sent
         notes.open_gate()
         with place.celery_worker():
             assert await handle.result() == "held"
-            # Queued behind the second copy, so done after it.
+            # Queued after the second copy, so done after it.
             assert await saga.result(Wanted(name="estate.add", args=[1, 1], queue=place.queue)) == 2
     assert len(notes.runs) == 1
 
 
-async def test_a_broker_that_is_away_is_tried_again_until_it_is_back(
+async def test_sending_is_retried_until_the_broker_is_back(
     addresses: Addresses, folder: Path, token: str, notes: Notes, activity_worker: ActivityWorker
 ) -> None:
     port = free_port()
@@ -217,7 +217,7 @@ async def test_a_broker_that_is_away_is_tried_again_until_it_is_back(
     assert len(notes.runs) == 1
 
 
-async def test_a_redis_that_lost_its_memory_makes_the_task_be_sent_again(
+async def test_a_task_is_sent_again_after_redis_lost_its_data(
     addresses: Addresses, folder: Path, activity_worker: ActivityWorker
 ) -> None:
     with valkey(folder, free_port()) as redis:

@@ -21,5 +21,5 @@ async def test_200_tasks_of_2_s_pass_through_one_activity_slot(
         results = await asyncio.gather(*[saga.result(wanted) for _ in range(TASKS)])
     assert results == [token] * TASKS
     assert len(notes.runs) == TASKS
-    # More ran at once than the activity worker has slots; with one held by each task it would have been one.
+    # The activity worker has one slot: if each task held it, only one task would run at a time.
     assert notes.peak > CHILDREN / 2

@@ -22,7 +22,7 @@ from tests.support.broker import Broker
 from tests.support.ports import free_port, listens
 from tests.support.real_servers import GivenServers
 from tests.support.waiting import eventually, soon
-from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, cloud_events
+from twinsaga_bridges.kafka_into_workflow import Bury, Decoder, KafkaIntoWorkflow, Limits, Routes, cloud_events
 
 
 class TemporalServer:
@@ -118,11 +118,24 @@ class Estate:
         await soon(lambda: asyncio.to_thread(self.committed), lambda found: found == records)
 
     @asynccontextmanager
-    async def bridging(self, client: Client | None = None) -> AsyncIterator[None]:
+    async def bridging(
+        self,
+        client: Client | None = None,
+        *,
+        decoder: Decoder = cloud_events,
+        routes: Routes = ROUTES,
+        bury: Bury | None = None,
+        limits: Limits | None = None,
+    ) -> AsyncIterator[None]:
         stop, joined = threading.Event(), threading.Event()
         bootstrap = self.broker.bootstrap
         bridge = KafkaIntoWorkflow(
-            client or self.client, {TOPIC: cloud_events}, ROUTES, lambda: connect(bootstrap), self.graveyard.bury
+            client or self.client,
+            {TOPIC: decoder},
+            routes,
+            lambda: connect(bootstrap),
+            bury or self.graveyard.bury,
+            limits=limits,
         )
         running = asyncio.create_task(bridge.run(stop, joined))
         try:

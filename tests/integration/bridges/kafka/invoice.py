@@ -23,7 +23,7 @@ class Invoice:
 
 @workflow.defn
 class Reminder:
-    """Publishes what it is given."""
+    """Publishes its argument."""
 
     @workflow.run
     async def run(self, event: OutgoingEvent) -> str:

@@ -1,4 +1,4 @@
-"""A workflow that writes down what it hears. No orders here: the bridge knows none."""
+"""A workflow that records the numbers it receives."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""One member of the bridge's group as a process. Arguments: the broker, Temporal, and the file of the dead letters."""
+"""One member of the bridge's group as a process. Arguments: broker, Temporal, namespace, file of the dead letters."""
 
 import asyncio
 import signal
@@ -23,14 +23,14 @@ def connect(bootstrap: str) -> KafkaConsumer:
 
 
 class Graveyard:
-    """Dead letters, one a line in a file, so that they outlive the process."""
+    """Stores dead letters in a file, one per line, so that they survive the process."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def bury(self, record: KafkaRecord, why: Exception) -> None:
         with self._file.open("a") as letters:
-            letters.write(f"{record.offset} {why}\n")
+            letters.write(f"{record.offset} {why}".replace("\n", " ") + "\n")
 
     @property
     def letters(self) -> list[str]:

@@ -1,11 +1,11 @@
-"""What a user's route, a codec or Temporal says no to: what no repetition helps is buried, all else is tried again."""
+"""What Temporal, a codec or a converter rejects: a dead letter if no retry helps, else a retry."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from structlog.testing import capture_logs
 from temporalio.api.common.v1 import GrpcStatus, Payload
 from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
@@ -19,32 +19,32 @@ from tests.integration.bridges.kafka.estate import Estate
 from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.routes import TASK_QUEUE
 from tests.support.waiting import soon
-from twinsaga_bridges.kafka.temporal_errors import LARGE, TemporalAway, acknowledged
+from twinsaga_bridges.kafka.dispatch import LARGE, TemporalAway, acknowledged
 from twinsaga_bridges.kafka.temporal_requests import Undeliverable
 
-OVER_THE_BLOB_LIMIT, OVER_THE_LIMIT_OF_GRPC = 3_000_000, 6_000_000
+OVER_TEMPORALS_LIMIT, OVER_GRPCS_LIMIT = 3_000_000, 6_000_000
 
 
-async def test_a_namespace_that_does_not_exist_is_waited_for(estate: Estate) -> None:
+async def test_events_wait_for_a_namespace_that_does_not_exist_yet(
+    estate: Estate, caplog: pytest.LogCaptureFixture
+) -> None:
     elsewhere = Client(estate.client.service_client, namespace=f"{estate.client.namespace}-later")
-    with capture_logs() as logs:
-        async with estate.bridging(elsewhere):
-            estate.send(
-                ("e1", "ledger.written", "a", 1), ("e2", "ledger.closed", "a", 0), ("e3", "ledger.closed", "b", 0)
+    caplog.set_level(logging.WARNING, logger="twinsaga_bridges")
+
+    async def logged() -> str:
+        return caplog.text
+
+    async with estate.bridging(elsewhere):
+        estate.send(("e1", "ledger.written", "a", 1), ("e2", "ledger.closed", "a", 0), ("e3", "ledger.closed", "b", 0))
+        await soon(logged, lambda text: "the namespace does not exist" in text)
+        assert estate.graveyard.letters == []
+
+        await estate.client.workflow_service.register_namespace(
+            RegisterNamespaceRequest(
+                namespace=elsewhere.namespace, workflow_execution_retention_period=Duration(seconds=86_400)
             )
-
-            async def told() -> str:
-                return str(logs)
-
-            await soon(told, lambda found: "the namespace does not exist" in found)
-            assert estate.graveyard.letters == []
-
-            await estate.client.workflow_service.register_namespace(
-                RegisterNamespaceRequest(
-                    namespace=elsewhere.namespace, workflow_execution_retention_period=Duration(seconds=86_400)
-                )
-            )
-            await estate.await_committed(3)
+        )
+        await estate.await_committed(3)
 
     async with Worker(elsewhere, task_queue=TASK_QUEUE, workflows=[Ledger]):
         assert await elsewhere.get_workflow_handle_for(Ledger.run, "ledger/a").result() == [1]
@@ -52,8 +52,10 @@ async def test_a_namespace_that_does_not_exist_is_waited_for(estate: Estate) -> 
     assert "ledger/b" in letter
 
 
-@pytest.mark.parametrize("size", [OVER_THE_BLOB_LIMIT, OVER_THE_LIMIT_OF_GRPC])
-async def test_what_temporal_takes_in_no_case_is_a_dead_letter_and_the_key_goes_on(estate: Estate, size: int) -> None:
+@pytest.mark.parametrize("size", [OVER_TEMPORALS_LIMIT, OVER_GRPCS_LIMIT])
+async def test_a_request_that_temporal_always_rejects_is_a_dead_letter_and_the_key_continues(
+    estate: Estate, size: int
+) -> None:
     async with estate.bridging():
         estate.send(("e0", "ledger.opened", "a", 0))
         estate.send(("e1", "ledger.filled", "a", size), ("e2", "ledger.corrected_at_length", "a", size))
@@ -75,13 +77,13 @@ async def test_an_argument_that_cannot_be_encoded_is_a_dead_letter(estate: Estat
 
 
 class KeysAway(PayloadCodec):
-    """Encodes nothing as long as its keys are away."""
+    """Fails while `away` is set."""
 
-    asked = 0
+    calls = 0
     away = True
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        self.asked += 1
+        self.calls += 1
         if self.away:
             raise ConnectionError("the keys are away")
         return list(payloads)
@@ -90,27 +92,27 @@ class KeysAway(PayloadCodec):
         return list(payloads)
 
 
-async def test_a_codec_whose_keys_are_away_is_waited_for(estate: Estate) -> None:
+async def test_events_wait_for_a_codec_whose_keys_are_away(estate: Estate) -> None:
     codec = KeysAway()
     config = estate.client.config() | {"data_converter": replace(DataConverter.default, payload_codec=codec)}
     async with estate.bridging(Client(**config)):
         estate.send(("e1", "ledger.written", "a", 1))
 
-        async def asked() -> int:
-            return codec.asked
+        async def calls() -> int:
+            return codec.calls
 
-        await soon(asked, lambda times: times > 1)
+        await soon(calls, lambda count: count > 1)
         codec.away = False
 
         assert await soon(lambda: estate.numbers("a"), bool) == [1]
     assert estate.graveyard.letters == []
 
 
-async def _refused(error: RPCError) -> None:
+async def fail(error: RPCError) -> None:
     raise error
 
 
-async def test_a_server_that_is_too_busy_is_asked_again_and_one_that_finds_it_too_large_is_not() -> None:
+async def test_a_rate_limit_is_retried_and_a_size_limit_is_not() -> None:
     busy = GrpcStatus(code=RPCStatusCode.RESOURCE_EXHAUSTED)
     cause = ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT
     busy.details.add().Pack(ResourceExhaustedFailure(cause=cause))
@@ -119,6 +121,6 @@ async def test_a_server_that_is_too_busy_is_asked_again_and_one_that_finds_it_to
 
     for error, size in ((too_busy, 10 * LARGE), (too_large, LARGE // 2)):
         with pytest.raises(TemporalAway):
-            await acknowledged(_refused(error), size)
+            await acknowledged(fail(error), size)
     with pytest.raises(Undeliverable):
-        await acknowledged(_refused(too_large), 10 * LARGE)
+        await acknowledged(fail(too_large), 10 * LARGE)

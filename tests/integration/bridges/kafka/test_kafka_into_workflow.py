@@ -1,4 +1,4 @@
-"""Events start, signal and update workflows, each once and in order."""
+"""Events start, signal and update workflows: each event once, the events of a key in order."""
 
 import asyncio
 from random import Random
@@ -51,19 +51,20 @@ async def test_an_update_is_answered_once_and_a_rejected_one_is_a_dead_letter(es
         assert "rejected" in letter
 
 
-async def test_what_cannot_be_read_or_mapped_is_a_dead_letter_and_the_partition_goes_on(estate: Estate) -> None:
+async def test_unreadable_and_unmappable_records_are_dead_letters_and_the_partition_continues(estate: Estate) -> None:
     topic = estate.broker.topic(TOPIC)
     headers = {"ce_specversion": "1.0", "ce_id": "e0", "ce_type": "ledger.written", "ce_source": "/test"}
     encoded = [(name, value.encode()) for name, value in headers.items()]
     async with estate.bridging():
         topic.put(b"{}", b"a", [])
-        topic.put(b"no JSON", b"a", encoded)
+        topic.put(b"not JSON", b"a", encoded)
+        topic.put(b"[" * 100_000, b"a", encoded)
         topic.put(b"{}", b"a", encoded)
         estate.send(("e1", "ledger.written", "a", 1), ("e2", "not.ours", "a", 2))
-        await estate.await_committed(5)
+        await estate.await_committed(6)
 
         assert await estate.numbers("a") == [1]
-    assert len(estate.graveyard.letters) == 3
+    assert len(estate.graveyard.letters) == 4
 
 
 async def test_each_key_keeps_its_order(estate: Estate) -> None:
@@ -77,7 +78,7 @@ async def test_each_key_keeps_its_order(estate: Estate) -> None:
 
 
 @pytest.mark.embedded("kills the embedded Temporal; tests/real/test_servers_die.py kills the real one")
-async def test_a_temporal_that_is_away_is_waited_for_and_nothing_is_lost_or_swapped(estate: Estate) -> None:
+async def test_events_wait_while_temporal_is_away_and_none_is_lost_or_reordered(estate: Estate) -> None:
     events = [(f"a-{number}", "ledger.written", "a", number) for number in range(40)]
     async with estate.bridging():
         estate.send(*events[:10])
@@ -94,7 +95,7 @@ async def test_a_temporal_that_is_away_is_waited_for_and_nothing_is_lost_or_swap
 
 
 async def test_a_member_killed_between_acknowledgement_and_commit_repeats_no_effect(estate: Estate) -> None:
-    random = Random(20261124)  # noqa: S311 - a seed, so that a failure can be seen again
+    random = Random(20261124)  # noqa: S311 - seeded, so that a failure can be reproduced
     keys = [f"k{number}" for number in range(5)]
     events = [(f"{key}-{number}", "ledger.written", key, number) for number in range(30) for key in keys]
     for _ in range(2):
@@ -102,7 +103,7 @@ async def test_a_member_killed_between_acknowledgement_and_commit_repeats_no_eff
             at = len(keys) * random.randrange(5, 20)
             estate.send(*events[:at])
             await soon(lambda: estate.numbers(keys[0]), bool)
-            member.kill()  # what it has sent since its last commit comes again
+            member.kill()  # what it delivered since its last commit is delivered again
     with estate.member():
         estate.send(*events)
         await soon(

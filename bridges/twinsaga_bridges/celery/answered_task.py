@@ -1,0 +1,154 @@
+"""The Celery side of a task that a workflow answers: its body, which starts the workflow, and its `revoke`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+from celery import Celery, Task, signals, states
+from celery.exceptions import Ignore, TaskRevokedError
+from celery.utils.functional import maybe_list
+from celery.worker import state as worker_state
+from celery.worker.control import Panel
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from twinsaga_bridges.celery.answer_caller import dumped, exception_of, ignores_result
+from twinsaga_bridges.celery.blocking_calls import BlockingCalls
+from twinsaga_bridges.celery.caller import CALLER_SIGNAL, CeleryCaller, StartWorkflow, failed_end
+from twinsaga_bridges.client_per_process import ClientPerProcess
+
+START_DEADLINE_S = 15.0
+LONGEST_RETRY_DELAY_S = 30
+TRANSIENT = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
+CANCEL_DEADLINE_S = 30.0
+POLL_S = 0.1
+
+
+def workflow_key(task_id: str) -> str:
+    """Return the result backend's key for the id of the workflow that answers a task."""
+    return f"celery-task-workflow-{task_id}"
+
+
+def start_or_join(task: "Task[Any, Any]", chosen: StartWorkflow, client: ClientPerProcess) -> Any:  # noqa: ANN401
+    """Start the workflow, or add this task to its callers if it runs already. Return the result if it has closed.
+
+    Raises:
+        Ignore: the workflow runs and answers later; Celery stores nothing for this execution.
+        Retry: Temporal is away.
+        Exception: the failure of a workflow that has closed.
+    """
+    request = task.request
+    if request.called_directly or request.is_eager:
+        raise RuntimeError(f"{task.name} is answered by a workflow: call it with delay() or apply_async()")
+    workflow_id = chosen.id or f"celery-task/{request.id}"
+    _store_workflow_id(task, workflow_id)
+    caller = CeleryCaller(task_id=str(request.id), workflow_id=workflow_id, request=dumped(task))
+    try:
+        client.call(lambda connected: _signal_with_start(connected, workflow_id, chosen, caller), START_DEADLINE_S)
+    except WorkflowAlreadyStartedError:
+        return _result_of_closed(task, workflow_id, client)
+    except RPCError as error:
+        if error.status not in TRANSIENT:
+            raise
+        _retry_later(task, error)
+    except (RuntimeError, TimeoutError) as error:  # connecting to a server that is away raises these
+        _retry_later(task, error)
+    raise Ignore
+
+
+def _store_workflow_id(task: "Task[Any, Any]", workflow_id: str) -> None:
+    # Before the workflow starts: afterwards this could overwrite the progress that the workflow reports. The state must
+    # not stay PENDING, because Celery's own `revoke` ends a pending task at once, before the workflow is cancelled.
+    backend: Any = task.backend
+    backend.set(workflow_key(str(task.request.id)), workflow_id)
+    if not ignores_result(task) and backend.get_state(task.request.id) in (states.PENDING, states.RETRY):
+        task.update_state(state=states.STARTED, meta={"workflow_id": workflow_id})
+
+
+async def _signal_with_start(client: Client, workflow_id: str, chosen: StartWorkflow, caller: CeleryCaller) -> None:
+    await client.start_workflow(
+        chosen.workflow,
+        args=chosen.args,
+        id=workflow_id,
+        task_queue=chosen.task_queue,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        start_signal=CALLER_SIGNAL,
+        start_signal_args=[caller],
+        static_summary=chosen.static_summary,
+    )
+
+
+def _result_of_closed(task: "Task[Any, Any]", workflow_id: str, client: ClientPerProcess) -> Any:  # noqa: ANN401
+    if task.backend.get_state(str(task.request.id)) in states.READY_STATES:
+        raise Ignore  # the broker delivered the task again after it had been answered
+    try:
+        return client.call(lambda connected: connected.get_workflow_handle(workflow_id).result(), START_DEADLINE_S)
+    except WorkflowFailureError as error:
+        if isinstance(error.cause, CancelledError):
+            raise TaskRevokedError(f"the workflow {workflow_id} was cancelled") from error
+        raise exception_of(failed_end(error.cause), {}) from error
+
+
+def _retry_later(task: "Task[Any, Any]", error: Exception) -> NoReturn:
+    delay = min(2**task.request.retries, LONGEST_RETRY_DELAY_S)
+    raise task.retry(exc=error, countdown=delay)
+
+
+class RevokeCancelsWorkflow:
+    """Wraps Celery's `revoke` command, so that revoking a task cancels the workflow that answers it.
+
+    The body of the task has returned long ago: Celery itself has nothing left to stop.
+    """
+
+    def __init__(self, app: Celery, client: ClientPerProcess) -> None:
+        self._app = app
+        self._client = client
+        self._calls = BlockingCalls("celery-revoke")
+
+    def install(self) -> None:
+        """Install the wrapper when a worker of the app starts: Celery's commands arrive in its main process."""
+        signals.worker_init.connect(self._wrap, weak=False)
+
+    def _wrap(self, **_: object) -> None:
+        original = Panel.data["revoke"]
+
+        def revoke(state: Any, task_id: Any, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - Celery's types
+            reply = original(state, task_id, *args, **kwargs)
+            for each in maybe_list(task_id) or ():
+                self._client.start(self._cancelling(str(each)), CANCEL_DEADLINE_S, f"revoke of task {each}")
+            return reply
+
+        Panel.data["revoke"] = revoke
+
+    def _cancelling(self, task_id: str) -> Callable[[Client], Awaitable[None]]:
+        async def cancel(client: Client) -> None:
+            workflow_id = await self._workflow_of(task_id)
+            if workflow_id is None:
+                return
+            workflow = client.get_workflow_handle(workflow_id)
+            if (await workflow.describe()).status == WorkflowExecutionStatus.RUNNING:
+                await workflow.cancel(reason=f"Celery task {task_id} revoked")
+            else:
+                await self._calls.on_thread(self._end_unanswered, task_id)
+
+        return cancel
+
+    async def _workflow_of(self, task_id: str) -> str | None:
+        """Return the workflow's id, or None for a task that no workflow answers. Waits while the task's body runs."""
+        backend: Any = self._app.backend
+        while True:
+            # The order matters: a body that ends between the two reads has stored the id by then.
+            starting = any(request.id == task_id for request in worker_state.active_requests)
+            found = await self._calls.on_thread(backend.get, workflow_key(task_id))
+            if found is not None and not starting:
+                return bytes(found).decode()
+            if not starting:
+                return None
+            await asyncio.sleep(POLL_S)
+
+    def _end_unanswered(self, task_id: str) -> None:
+        """End a task whose workflow closed without an answer, for example because it was terminated."""
+        if self._app.backend.get_state(task_id) not in states.READY_STATES:
+            self._app.backend.mark_as_revoked(task_id, "revoked", store_result=True)

@@ -1,0 +1,95 @@
+"""Records of one key are handled in order, records of different keys concurrently; offsets are tracked meanwhile."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from twinsaga_bridges.kafka.events import KafkaRecord
+
+Partition = tuple[str, int]
+"""Topic and partition number."""
+
+
+class OffsetTracker:
+    """Tracks the records in flight and the offset up to which each partition may be committed.
+
+    Thread-safe: the consumer's thread adds records, the event loop completes them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next: dict[Partition, int] = {}
+        self._in_flight: dict[Partition, set[int]] = {}
+
+    def add(self, record: KafkaRecord) -> None:
+        partition = record.topic, record.partition
+        with self._lock:
+            self._in_flight.setdefault(partition, set()).add(record.offset)
+            self._next[partition] = max(self._next.get(partition, 0), record.offset + 1)
+
+    def complete(self, record: KafkaRecord) -> None:
+        with self._lock:
+            self._in_flight.get((record.topic, record.partition), set()).discard(record.offset)
+
+    def is_in_flight(self, record: KafkaRecord) -> bool:
+        """Return False also for a record whose partition was revoked after it was added."""
+        with self._lock:
+            return record.offset in self._in_flight.get((record.topic, record.partition), ())
+
+    def retain(self, assigned: set[Partition]) -> None:
+        """Drop all other partitions: another member handles and commits their records now."""
+        with self._lock:
+            for partition in self._next.keys() - assigned:
+                del self._next[partition], self._in_flight[partition]
+
+    def committable(self) -> dict[Partition, int]:
+        """Return, for each partition, the offset of its first record in flight, or the one after its last record."""
+        with self._lock:
+            return {partition: min(self._in_flight[partition], default=end) for partition, end in self._next.items()}
+
+    @property
+    def in_flight(self) -> int:
+        with self._lock:
+            return sum(map(len, self._in_flight.values()))
+
+
+class KeyedQueues:
+    """One queue and one asyncio task for each key that has records in flight. Use it on the event loop only."""
+
+    def __init__(self, offsets: OffsetTracker, handle: Callable[[KafkaRecord], Awaitable[None]]) -> None:
+        self._offsets = offsets
+        self._handle = handle
+        self._queues: dict[bytes, deque[KafkaRecord]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def put(self, records: Sequence[KafkaRecord]) -> None:
+        """Queue the records by key. Records without a key are queued by partition."""
+        for record in records:
+            key = record.key or f"{record.topic}/{record.partition}".encode()
+            queue = self._queues.get(key)
+            if queue is not None:
+                queue.append(record)
+                continue
+            self._queues[key] = deque([record])
+            # The event loop keeps only a weak reference to a task.
+            task = asyncio.create_task(self._drain(key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Cancel what is in flight. Its offsets stay uncommitted, so Kafka delivers it again, here or elsewhere."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _drain(self, key: bytes) -> None:
+        queue = self._queues[key]
+        try:
+            while queue:
+                record = queue.popleft()
+                if self._offsets.is_in_flight(record):
+                    await self._handle(record)
+                    self._offsets.complete(record)
+        finally:
+            del self._queues[key]
