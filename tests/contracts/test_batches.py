@@ -1,4 +1,4 @@
-"""One transaction for many units: each is undone alone, and all last together or none does."""
+"""One transaction for many units: each can be undone alone, and all others are committed together."""
 
 from contextlib import suppress
 
@@ -37,7 +37,7 @@ def scheduled(units: SqlUnits[SqlShippingStore], order_id: OrderId) -> bool:
         return unit.store.find(order_id) is not None
 
 
-def test_nothing_of_a_batch_is_seen_before_its_end_and_all_of_it_after(
+def test_a_batch_is_visible_only_after_its_end(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
     orders = [an_order() for _ in range(3)]
@@ -55,7 +55,7 @@ def test_nothing_of_a_batch_is_seen_before_its_end_and_all_of_it_after(
     assert Outbox(databases.shipping).waiting() == len(orders)
 
 
-def test_a_batch_that_raises_leaves_nothing(
+def test_a_batch_that_raises_is_rolled_back(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
     order = an_order()
@@ -81,7 +81,7 @@ def test_a_unit_that_is_not_committed_is_undone_alone(units: SqlUnits[SqlShippin
     assert not scheduled(units, undone.order_id)
 
 
-def test_a_message_that_comes_twice_in_a_batch_has_one_effect(
+def test_a_message_that_is_twice_in_a_batch_has_one_effect(
     units: SqlUnits[SqlShippingStore], databases: Databases
 ) -> None:
     first, second = an_order(), an_order()

@@ -146,7 +146,7 @@ def test_messages_share_a_transaction_and_the_gateway_is_called_before_it(
     assert payments.outbox.waiting() == 20
 
 
-def test_one_fault_parks_its_own_order_and_counts_one_attempt(
+def test_a_fault_parks_its_own_order_and_counts_one_attempt(
     delivery: Delivery, payments: ConsumingService[PaymentService], clock: SettableClock
 ) -> None:
     orders = [an_order(), an_order(token="tok_gatewayFlaky"), an_order(), an_order()]
