@@ -80,7 +80,7 @@ class Letter:
         return "omitted_bytes" not in self.story
 
 
-class LettersOnBroker:
+class DeadLetterReader:
     """`topics`: the topics whose dead letters are read, without `.dlq`."""
 
     def __init__(self, connection: KafkaConnection, topics: Sequence[str]) -> None:

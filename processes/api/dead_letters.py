@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection, give_up
-from adapters.kafka.dead_letter_reader import Letter, LettersOnBroker, Place
+from adapters.kafka.dead_letter_reader import DeadLetterReader, Letter, Place
 from adapters.kafka.dead_letters import DeadLettersAway
 from api.dead_letters import Bookmark, LettersWanted
 from runtime.topics import CONSUMED_TOPICS
@@ -43,7 +43,7 @@ class DeadLetterBox:
         self, connection: KafkaConnection, topics: Sequence[str] = CONSUMED_TOPICS, *, looked_at: int = LOOKED_AT
     ) -> None:
         self._connection = connection
-        self._letters = LettersOnBroker(connection, topics)
+        self._letters = DeadLetterReader(connection, topics)
         self._topics = frozenset(topics)
         self._looked_at = looked_at
 
