@@ -356,3 +356,11 @@ def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
 
     assert [each.event_type for each in failed] == ["order.created"]
     assert buried.messages == []
+
+
+def test_a_dead_letter_can_quote_a_lone_surrogate(buried: Buried) -> None:
+    (message,) = messages(*created(an_order()))
+
+    story = dict(buried._story(message, ValueError("no order \ud800"), 1))
+
+    assert story["dead_letter_message"] == rb"no order \ud800"
