@@ -24,7 +24,7 @@ _TAGS = sorted(tag_of(event) for event in get_args(Event))
 _ENDS = [tag_of(OrderCancelled), tag_of(OrderConfirmed)]
 _PUBLISHERS = {topic_of(tag_of(event)): publisher_of(event) for event in get_args(Event)}
 _DESCRIPTIONS = {
-    "order-requests": "Orders of a producer without CloudEvents. Its key is the request's id; one key is one order.",
+    "order-requests": "Orders of a producer without CloudEvents, keyed by request id: a repetition is ignored.",
     SETTLEMENTS: "The payment gateway reports that a customer has paid.",
     "saga-outcomes": "The outcomes of orchestrated orders.",
 }

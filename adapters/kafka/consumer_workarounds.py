@@ -65,7 +65,9 @@ class RestingConsumer(RejoiningConsumer):
         return records
 
 
-def end_offsets(reader: KafkaConsumer, partitions: Collection[TopicPartition], deadline_s: float) -> dict[Any, int]:
+def end_offsets(
+    reader: KafkaConsumer, partitions: Collection[TopicPartition], deadline_s: float
+) -> dict[TopicPartition, int]:
     """Return the end of each assigned partition, as the answer to a fetch contains it.
 
     `KafkaConsumer.end_offsets` is wrong on the embedded broker: it returns where the last batch begins. The caller

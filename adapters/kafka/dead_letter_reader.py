@@ -45,7 +45,7 @@ class Place:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-class LettersOnBroker:
+class DeadLetterReader:
     """`topics`: the topics whose dead letters are read, without `.dlq`."""
 
     def __init__(self, connection: KafkaConnection, topics: Sequence[str]) -> None:

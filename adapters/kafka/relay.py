@@ -20,7 +20,7 @@ from adapters.sql.outbox import Outbox
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.producer import close_producer
 
-_AT_ONCE = 500
+_ROWS_PER_QUERY = 500
 _FALLBACK_POLL_S = 0.25
 _ACKS_EVERY_S = 0.01
 _GIVE_WAY_S = 0.004
@@ -66,16 +66,18 @@ class Relay:
             )
 
     def _relay(self, stop: threading.Event) -> None:
-        producer, sent, look = self._connection.producer(), InFlightRecords(), True
+        producer, sent, may_have_rows = self._connection.producer(), InFlightRecords(), True
         self._active = True
         try:
             while not stop.is_set():
                 sent.settle()
-                if look:
+                if may_have_rows:
                     self._send(producer, sent)
                 if sent.marks_are_due:
                     self._mark(sent)
-                look = self._outbox.wait_for_commit(_ACKS_EVERY_S if sent else _FALLBACK_POLL_S) or not sent
+                wait_s = _ACKS_EVERY_S if sent else _FALLBACK_POLL_S
+                # Without a new commit, query again only once nothing is in flight: a query costs processor time.
+                may_have_rows = self._outbox.wait_for_commit(wait_s) or not sent
         finally:
             self._active = False
             # First stop the producer: what is not acknowledged by then stays unmarked, and must not be sent any more.
@@ -86,7 +88,7 @@ class Relay:
 
     def _send(self, producer: KafkaProducer, sent: InFlightRecords) -> None:
         recordings, last = self._outbox.recordings, None
-        for row in sent.sendable(self._outbox.unpublished(_AT_ONCE, sent.seqs)):
+        for row in sent.sendable(self._outbox.unpublished(_ROWS_PER_QUERY, sent.seqs)):
             message = to_message(row.recorded, row.traceparent)
             topic = topic_of(row.recorded.event.type)
             last = producer.send(topic, value=message.value, key=message.key, headers=message.headers)

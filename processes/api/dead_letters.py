@@ -13,7 +13,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection
-from adapters.kafka.dead_letter_reader import LettersOnBroker, Place
+from adapters.kafka.dead_letter_reader import DeadLetterReader, Place
 from adapters.kafka.dead_letters import DeadLettersAway
 from runtime.kafka import CONSUMED_TOPICS
 from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
@@ -30,7 +30,7 @@ class DeadLetterBox:
         self, connection: KafkaConnection, topics: Sequence[str] = CONSUMED_TOPICS, *, read_at_most: int = READ_AT_MOST
     ) -> None:
         self._connection = connection
-        self._letters = LettersOnBroker(connection, topics)
+        self._letters = DeadLetterReader(connection, topics)
         self._topics = frozenset(topics)
         self._read_at_most = read_at_most
 

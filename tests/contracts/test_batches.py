@@ -55,7 +55,7 @@ def test_a_batch_is_invisible_until_its_end_and_then_visible_as_a_whole(
     assert Outbox(databases.shipping).waiting() == len(orders)
 
 
-def test_a_batch_that_raises_leaves_nothing(
+def test_a_batch_that_raises_is_rolled_back(
     units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
 ) -> None:
     order = an_order()

@@ -146,7 +146,7 @@ def test_messages_share_a_transaction_and_the_gateway_is_called_before_it(
     assert payments.outbox.waiting() == 20
 
 
-def test_one_fault_parks_its_own_order_and_counts_one_attempt(
+def test_a_fault_parks_its_own_order_and_counts_one_attempt(
     delivery: Delivery, payments: ConsumingService[PaymentService], clock: SettableClock
 ) -> None:
     orders = [an_order(), an_order(token="tok_gatewayFlaky"), an_order(), an_order()]
@@ -356,3 +356,11 @@ def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
 
     assert [each.event_type for each in failed] == ["order.created"]
     assert buried.messages == []
+
+
+def test_a_dead_letter_can_quote_a_lone_surrogate(buried: Buried) -> None:
+    (message,) = messages(*created(an_order()))
+
+    story = dict(buried._story(message, ValueError("no order \ud800"), 1))
+
+    assert story["dead_letter_message"] == rb"no order \ud800"

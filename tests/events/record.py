@@ -1,6 +1,6 @@
 """Records one message of each event type that has none yet: `python -m tests.events.record`.
 
-What is recorded stays as it is. It stands for what the first version wrote, and has to be readable for ever.
+Recorded messages never change: the first version wrote them, and they must stay readable.
 """
 
 import json
@@ -44,7 +44,7 @@ def a_message_of(event_type: type[Event]) -> Mapping[str, Any]:
     message = to_message(recorded, TRACE)
     value = json.loads(message.value)
     if event_type is PaymentSettled:
-        value.pop("type")  # the gateway does not know of it
+        value.pop("type")  # the gateway does not write our tag
     return {
         "topic": topic_of(event.type),
         "key": message.key.decode(),

@@ -1,4 +1,4 @@
-"""An order goes through all four services, whatever comes twice, late, or while somebody joins or leaves."""
+"""An order passes through all four services, despite repeated or late messages and changing group members."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from tests.support.choreography_in_threads import PLENTY, SKU, Choreography
 from tests.support.waiting import eventually
 
 
-def test_an_order_goes_through_all_four_services(choreography: Choreography) -> None:
+def test_an_order_passes_through_all_four_services(choreography: Choreography) -> None:
     choreography.start()
 
     order_id = choreography.place()
@@ -62,7 +62,7 @@ def test_a_refused_order_is_undone(
     choreography.await_books_right()
 
 
-def test_a_pix_payment_that_does_not_come_expires(choreography: Choreography) -> None:
+def test_an_unpaid_pix_payment_expires(choreography: Choreography) -> None:
     choreography.start()
     order_id = choreography.place(Pix())
     choreography.await_event(order_id, "payment.pending")
@@ -75,7 +75,7 @@ def test_a_pix_payment_that_does_not_come_expires(choreography: Choreography) ->
     choreography.await_books_right()
 
 
-def test_what_is_delivered_again_long_after_the_end_changes_nothing(choreography: Choreography, broker: Broker) -> None:
+def test_events_repeated_after_the_end_change_nothing(choreography: Choreography, broker: Broker) -> None:
     choreography.start()
     order_id = choreography.place()
     choreography.await_end(order_id)
@@ -85,7 +85,7 @@ def test_what_is_delivered_again_long_after_the_end_changes_nothing(choreography
     for recorded in before:
         for _ in range(2):
             broker.topic(topic_of(recorded.event.type)).put_event(recorded)
-    choreography.await_end(choreography.place())  # it stands behind the repeated ones in each topic
+    choreography.await_end(choreography.place())  # its events are behind the repeated ones in each topic
 
     assert choreography.recorded(order_id) == before
     stock = choreography.services.inventory.stock_of(SKU)
@@ -107,7 +107,7 @@ def test_members_may_join_and_leave_while_orders_run(choreography: Choreography)
     choreography.await_books_right()
 
 
-def test_a_service_that_was_away_takes_what_waited_for_it(choreography: Choreography) -> None:
+def test_a_service_that_was_down_handles_the_waiting_messages(choreography: Choreography) -> None:
     choreography.start("order-service", "payment-service", "inventory-service")
     order_id = choreography.place()
     choreography.await_event(order_id, "inventory.reserved")
@@ -118,7 +118,7 @@ def test_a_service_that_was_away_takes_what_waited_for_it(choreography: Choreogr
 
 
 @pytest.mark.embedded("a real broker keeps what it has, on disk")
-def test_a_broker_that_forgot_everything_gets_it_again_from_the_event_logs(
+def test_a_broker_that_lost_its_messages_gets_them_again_from_the_event_logs(
     choreography: Choreography, broker: Broker
 ) -> None:
     choreography.start("order-service", "inventory-service", "shipping-service")

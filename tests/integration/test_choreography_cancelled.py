@@ -1,4 +1,4 @@
-"""A customer cancels at any moment. Whoever owns the pivot, shipping, has the last word, and all services follow it."""
+"""A customer may cancel at any moment. Shipping, which owns the pivot, decides, and the other services follow."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ def conductor_of(choreography: Choreography) -> ChoreographedControl:
 
 
 async def cancel(choreography: Choreography, order_id: OrderId) -> bool:
-    """As the API does it. Return whether it is accepted."""
+    """Request a cancellation as the API does. Return whether it is accepted."""
     try:
         await conductor_of(choreography).cancel(order_id)
     except NotPossibleNow:
@@ -50,7 +50,7 @@ def start_all_but(choreography: Choreography, running: Sequence[str]) -> None:
         (["order-service", "payment-service"], "payment.completed"),
     ],
 )
-async def test_an_order_that_is_cancelled_before_the_pivot_is_undone_wherever_it_stands(
+async def test_an_order_that_is_cancelled_before_the_pivot_is_undone(
     choreography: Choreography, running: list[str], stands_at: str
 ) -> None:
     if running:
@@ -73,7 +73,7 @@ async def test_an_order_that_is_cancelled_before_the_pivot_is_undone_wherever_it
     assert (stock.reserved, stock.sold) == (0, 0)
 
 
-async def test_at_the_pivot_a_cancelled_order_ends_as_shipping_says(choreography: Choreography) -> None:
+async def test_at_the_pivot_shipping_decides_about_a_cancellation(choreography: Choreography) -> None:
     choreography.start("order-service", "payment-service", "inventory-service")
     order_id = choreography.place()
     choreography.await_event(order_id, "inventory.reserved")
@@ -91,7 +91,7 @@ async def test_at_the_pivot_a_cancelled_order_ends_as_shipping_says(choreography
     choreography.await_books_right()
 
 
-async def test_a_pix_order_is_cancelled_while_its_customer_has_not_paid(choreography: Choreography) -> None:
+async def test_an_unpaid_pix_order_can_be_cancelled(choreography: Choreography) -> None:
     choreography.start()
     order_id = choreography.place(Pix())
     choreography.await_event(order_id, "payment.pending")
@@ -103,7 +103,7 @@ async def test_a_pix_order_is_cancelled_while_its_customer_has_not_paid(choreogr
     choreography.await_books_right()
 
 
-async def test_a_cancellation_that_was_accepted_and_then_overtaken_by_the_pivot_leaves_a_confirmed_order(
+async def test_an_accepted_cancellation_that_the_pivot_overtakes_leaves_a_confirmed_order(
     choreography: Choreography,
 ) -> None:
     choreography.start("order-service", "payment-service", "inventory-service")
@@ -130,7 +130,7 @@ async def test_a_cancellation_that_was_accepted_and_then_overtaken_by_the_pivot_
         (["order-service", "payment-service"], "payment.completed"),
     ],
 )
-async def test_an_order_that_is_undone_already_may_be_cancelled_too(
+async def test_an_order_that_is_being_undone_can_be_cancelled_too(
     choreography: Choreography, running: list[str], stands_at: str
 ) -> None:
     choreography.start(*running)
@@ -146,8 +146,8 @@ async def test_an_order_that_is_undone_already_may_be_cancelled_too(
     choreography.await_books_right()
 
 
-async def test_whenever_a_cancellation_comes_the_order_ends_whole(choreography: Choreography) -> None:
-    """Each is cancelled when a number of its events is recorded that the seed says."""
+async def test_at_every_moment_a_cancellation_leaves_a_consistent_order(choreography: Choreography) -> None:
+    """Each order is cancelled after a number of its events, which the seed determines."""
     choose = random.Random(SEED)  # noqa: S311 - a test's choice
     choreography.start()
     payments: list[PaymentMethod] = [Card(token="tok_visa"), Card(token="tok_gatewayFlaky")]

@@ -1,4 +1,4 @@
-"""An outage that lasts: behind one order, or of a service's whole database."""
+"""A long outage: of the gateway for one order, or of a service's whole database."""
 
 import time
 
@@ -22,12 +22,12 @@ FLAKY = Card(token="tok_gatewayFlaky")
 
 @pytest.fixture
 def partitions() -> int:
-    """Everything shares one partition, so that what blocks it blocks all."""
+    """One, so that a blocked partition blocks everything."""
     return 1
 
 
 def make_gateway_fault(choreography: Choreography, order_id: OrderId) -> None:
-    """Every charge of the order faults, until the gateway is mended."""
+    """Make every charge of the order fault, until `mend_gateway`."""
     key = charge_key(order_id)
     book = insert(charges).values(
         key=key,
@@ -55,7 +55,7 @@ def mend_gateway(choreography: Choreography, order_id: OrderId) -> None:
         connection.commit()
 
 
-def test_a_charge_that_faults_holds_up_none_of_fifty_others_and_its_order_keeps_its_sequence(
+def test_a_faulting_charge_delays_none_of_fifty_other_orders_and_its_own_events_stay_in_order(
     choreography: Choreography,
 ) -> None:
     choreography.patience = impatient(attempts=FOR_EVER)
@@ -87,7 +87,7 @@ def test_a_charge_that_faults_holds_up_none_of_fifty_others_and_its_order_keeps_
     choreography.await_books_right()
 
 
-def test_a_database_that_is_away_for_longer_than_a_session_costs_no_partition_no_order_and_no_message(
+def test_a_database_outage_longer_than_the_session_timeout_loses_no_partition_and_no_order(
     choreography: Choreography, broker: Broker
 ) -> None:
     choreography.start()

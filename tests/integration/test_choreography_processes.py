@@ -18,7 +18,7 @@ from tests.support.service_processes import ServiceProcesses
 from tests.support.waiting import eventually
 
 UNDER_WAY = 30
-"""Orders at once, at most: a machine that cannot keep up with the customer would be further behind with each."""
+"""Maximum concurrent orders, so that a slow machine does not fall further and further behind."""
 
 NO_TEMPORAL = """
 import sys
@@ -54,7 +54,7 @@ def assert_each_order_was_paid_once(choreography: Choreography, orders: Sequence
     choreography.await_books_right()
 
 
-def test_a_member_that_is_killed_in_the_middle_of_a_batch_is_taken_over_without_loss_or_doubling(
+def test_after_a_kill_in_the_middle_of_a_batch_no_message_is_lost_or_handled_twice(
     choreography: Choreography, processes: ServiceProcesses
 ) -> None:
     choreography.start("inventory-service", "shipping-service")
@@ -74,7 +74,7 @@ def test_a_member_that_is_killed_in_the_middle_of_a_batch_is_taken_over_without_
     assert other.stop() == 0
 
 
-def test_scaling_out_and_in_under_load_loses_and_doubles_nothing(
+def test_scaling_under_load_loses_no_message_and_handles_none_twice(
     choreography: Choreography, processes: ServiceProcesses
 ) -> None:
     choreography.start("order-service", "inventory-service", "shipping-service")
@@ -90,7 +90,7 @@ def test_scaling_out_and_in_under_load_loses_and_doubles_nothing(
             orders.append(choreography.place())
 
     def await_later_orders(count: int) -> None:
-        """Wait for the ends of so many orders that are placed from now on: whoever serves them has joined anew.
+        """Wait for the ends of this many orders that are placed from now on: their members have joined again.
 
         A member that leaves before that, in the middle of a rebalance, wedges the embedded broker's group for good.
         """
@@ -119,7 +119,7 @@ def test_scaling_out_and_in_under_load_loses_and_doubles_nothing(
     assert more[1].stop() == 0
 
 
-def test_the_choreography_runs_where_temporal_cannot_be_imported(
+def test_the_choreography_runs_without_the_temporal_library(
     choreography: Choreography, processes: ServiceProcesses, tmp_path: Path
 ) -> None:
     blocker = tmp_path / "no_temporal"

@@ -1,4 +1,4 @@
-"""What an operator sees of the dead letters, and what a redrive does."""
+"""Listing and redriving dead letters."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ def letters_in(box: DeadLetterBox, wanted: LetterFilter = ALL) -> Sequence[Lette
     return box.page(wanted, 1_000).letters
 
 
-def test_a_refund_that_is_redriven_twice_once_the_gateway_is_well_ends_its_order_once(
+def test_a_refund_that_is_redriven_twice_after_the_gateway_recovered_cancels_its_order_once(
     choreography: Choreography, box: DeadLetterBox
 ) -> None:
     choreography.patience = impatient(attempts=2)
@@ -52,7 +52,7 @@ def test_a_refund_that_is_redriven_twice_once_the_gateway_is_well_ends_its_order
     choreography.await_books_right()
 
 
-def test_what_still_cannot_be_handled_comes_back_as_a_letter_with_one_story(
+def test_a_redriven_message_that_fails_again_is_a_new_letter_with_one_set_of_headers(
     choreography: Choreography, broker: Broker, box: DeadLetterBox
 ) -> None:
     choreography.start("payment-service")
@@ -67,7 +67,7 @@ def test_what_still_cannot_be_handled_comes_back_as_a_letter_with_one_story(
     assert again.story["offset"] == "1"
 
 
-def test_letters_of_one_key_go_back_in_the_order_in_which_they_came(broker: Broker, box: DeadLetterBox) -> None:
+def test_letters_of_one_key_are_redriven_in_their_order(broker: Broker, box: DeadLetterBox) -> None:
     for number in range(5):
         broker.topic("orders.dlq").put(str(number).encode(), b"one-key", FROM_ORDERS)
 
@@ -76,7 +76,7 @@ def test_letters_of_one_key_go_back_in_the_order_in_which_they_came(broker: Brok
     assert [message.value for message in broker.topic("orders").await_messages(5)] == [b"0", b"1", b"2", b"3", b"4"]
 
 
-def test_a_letter_without_its_value_or_of_a_strange_topic_does_not_go_back(broker: Broker, box: DeadLetterBox) -> None:
+def test_a_letter_without_its_value_or_of_an_unknown_topic_is_not_redriven(broker: Broker, box: DeadLetterBox) -> None:
     broker.topic("orders.dlq").put(None, b"too-large", [*FROM_ORDERS, ("dead_letter_omitted_bytes", b"9")])
     broker.topic("orders.dlq").put(b"{}", b"strange", [("dead_letter_topic", b"elsewhere")])
     broker.topic("orders.dlq").put(b"{}", b"no-story")
@@ -86,7 +86,7 @@ def test_a_letter_without_its_value_or_of_a_strange_topic_does_not_go_back(broke
     assert (redriven.sent, redriven.left) == (0, 3)
 
 
-def test_more_letters_than_one_call_takes_are_all_redriven_once_by_following_the_bookmark(broker: Broker) -> None:
+def test_following_the_bookmark_redrives_more_letters_than_one_call_takes(broker: Broker) -> None:
     box = DeadLetterBox(broker.connection, read_at_most=3)
     for number in range(8):
         broker.topic("orders.dlq").put(b"{}", f"key-{number}".encode(), FROM_ORDERS)
@@ -101,7 +101,7 @@ def test_more_letters_than_one_call_takes_are_all_redriven_once_by_following_the
     }
 
 
-def test_letters_that_come_back_while_others_are_redriven_are_not_sent_in_a_circle(broker: Broker) -> None:
+def test_letters_that_fail_again_during_a_redrive_are_not_redriven_endlessly(broker: Broker) -> None:
     box = DeadLetterBox(broker.connection, read_at_most=2)
     for _ in range(4):
         broker.topic("orders.dlq").put(b"poison", b"one-key", FROM_ORDERS)
@@ -117,7 +117,7 @@ def test_letters_that_come_back_while_others_are_redriven_are_not_sent_in_a_circ
     assert calls < 20
 
 
-def test_pages_follow_one_another_without_gap_or_repetition(broker: Broker, box: DeadLetterBox) -> None:
+def test_pages_have_no_gap_and_no_repetition(broker: Broker, box: DeadLetterBox) -> None:
     for number in range(7):
         topic = "orders" if number % 2 else "payments"
         broker.topic(f"{topic}.dlq").put(b"{}", f"key-{number}".encode(), [("dead_letter_topic", topic.encode())])
@@ -137,10 +137,12 @@ def test_pages_follow_one_another_without_gap_or_repetition(broker: Broker, box:
     "size",
     [
         LARGEST_VALUE + 1,
-        pytest.param(LARGER_THAN_ANY_TOPIC_TAKES, marks=pytest.mark.embedded("Apache Kafka takes none so large")),
+        pytest.param(
+            LARGER_THAN_ANY_TOPIC_TAKES, marks=pytest.mark.embedded("Apache Kafka accepts no message of this size")
+        ),
     ],
 )
-def test_an_oversize_message_is_buried_without_what_does_not_fit_and_its_partition_goes_on(
+def test_an_oversize_message_is_buried_and_its_partition_goes_on(
     choreography: Choreography, broker: Broker, box: DeadLetterBox, size: int
 ) -> None:
     headers = [("ce_type", b"order.created"), *((f"ce_{name}", b"1.0") for name in ("id", "source", "specversion"))]
@@ -157,7 +159,7 @@ def test_an_oversize_message_is_buried_without_what_does_not_fit_and_its_partiti
     assert EventId(dict(letter.headers)["ce_id"].decode()) == "1.0"
 
 
-def test_the_error_that_a_dead_letter_tells_names_nobody(choreography: Choreography, box: DeadLetterBox) -> None:
+def test_the_error_in_a_dead_letter_contains_no_personal_data(choreography: Choreography, box: DeadLetterBox) -> None:
     choreography.place()
     with refusing_changes(choreography.database_url("orders"), "orders"):
         choreography.start("order-service")
@@ -170,5 +172,5 @@ def test_the_error_that_a_dead_letter_tells_names_nobody(choreography: Choreogra
 
 @pytest.fixture
 def partitions() -> int:
-    """So that what blocks one partition blocks all."""
+    """One, so that a blocked partition blocks everything."""
     return 1

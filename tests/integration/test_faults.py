@@ -148,7 +148,7 @@ def test_an_undo_out_of_attempts_is_a_dead_letter(choreography: Choreography, br
     assert choreography.await_end(choreography.place()).stage is Stage.CONFIRMED
 
 
-def test_a_dead_letter_that_is_heard_twice_or_after_the_end_changes_nothing(
+def test_a_dead_letter_that_is_read_twice_or_after_the_end_changes_nothing(
     choreography: Choreography, broker: Broker
 ) -> None:
     choreography.patience = impatient(attempts=2)

@@ -1,4 +1,4 @@
-"""What Prometheus is told of a service, scraped from a real one."""
+"""The Prometheus metrics of a service, scraped from a real one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -22,7 +22,7 @@ from tests.support.ports import free_port, listens
 
 @contextmanager
 def away(database: Database, table: str) -> Iterator[None]:
-    """For a while the table is not there, as when somebody migrates or restores."""
+    """Remove the table during the block, as a migration or a restore may."""
 
     def rename(old: str, new: str) -> None:
         with database.writing() as connection:
@@ -52,7 +52,7 @@ def scraping(choreography: Choreography) -> Scraping:
     return scrape
 
 
-def test_the_lag_grows_while_the_consumer_stands_still_and_goes_back_to_zero(
+def test_the_lag_grows_while_the_consumer_is_paused_and_returns_to_zero(
     choreography: Choreography, scraping: Scraping
 ) -> None:
     choreography.start()
@@ -70,7 +70,7 @@ def test_the_lag_grows_while_the_consumer_stands_still_and_goes_back_to_zero(
         assert {labels["topic"] for labels, _ in scraped.samples("twinsaga_consumer_lag")} == {"payments", "shipping"}
 
 
-def test_a_group_that_never_committed_is_behind_by_everything(choreography: Choreography, scraping: Scraping) -> None:
+def test_a_group_that_never_committed_lags_by_all_messages(choreography: Choreography, scraping: Scraping) -> None:
     choreography.start("order-service")
     order_id = choreography.place()
     choreography.await_event(order_id, "order.created")
@@ -79,7 +79,7 @@ def test_a_group_that_never_committed_is_behind_by_everything(choreography: Chor
         scraped.await_value("twinsaga_consumer_lag", lambda lag: lag == 2, "2", topic="orders")
 
 
-def test_a_parked_order_is_counted_until_it_passes(choreography: Choreography, scraping: Scraping) -> None:
+def test_a_parked_message_is_counted_until_it_is_handled(choreography: Choreography, scraping: Scraping) -> None:
     choreography.patience = impatient(attempts=10_000)
     choreography.start()
     with scraping("payment-service") as scraped:
@@ -114,7 +114,7 @@ def test_the_outbox_ages_while_the_broker_is_away(
         assert scraped.value("twinsaga_consumer_lag") is None
 
 
-def test_a_database_that_is_away_tells_nothing_and_is_named(choreography: Choreography, scraping: Scraping) -> None:
+def test_metrics_of_a_database_that_is_away_are_left_out(choreography: Choreography, scraping: Scraping) -> None:
     with away(choreography.databases.shipping, "parked"), scraping("shipping-service") as scraped:
         assert scraped.value("twinsaga_source_up", source="database") == 0
         assert scraped.value("twinsaga_parked_messages") is None
@@ -129,7 +129,7 @@ class CountedLag(GroupLag):
         return {}
 
 
-def test_asking_often_measures_seldom_and_the_port_is_given_back(choreography: Choreography) -> None:
+def test_frequent_scrapes_share_one_measurement_and_the_port_is_released(choreography: Choreography) -> None:
     port = free_port()
     lag = CountedLag(choreography.connection, "shipping-service", ())
     with closing(OPENERS["shipping-service"](choreography, choreography.clock)) as consuming:

@@ -1,4 +1,4 @@
-"""The relay loses nothing and keeps each order's order; what it sends twice, the inboxes drop."""
+"""The relay loses no event and keeps the events of an order in order; the inboxes drop what it sends twice."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +50,9 @@ def running(relay: Relay) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def test_what_is_sent_and_not_marked_is_sent_again_and_handled_once(choreography: Choreography, broker: Broker) -> None:
+def test_an_event_that_is_sent_and_not_marked_is_sent_again_and_handled_once(
+    choreography: Choreography, broker: Broker
+) -> None:
     order_id = choreography.place()
     outbox = ForgetfulOutbox(choreography.databases.orders)
     with running(Relay(outbox, broker.connection)):
@@ -79,7 +81,7 @@ def test_of_two_relays_one_is_active_and_the_other_takes_over(choreography: Chor
 
 
 @pytest.mark.embedded("stops the embedded broker; tests/real/test_servers_away.py kills the real one")
-def test_events_of_one_order_keep_their_order_while_the_broker_comes_and_goes(
+def test_events_of_one_order_stay_in_order_while_the_broker_restarts(
     choreography: Choreography, broker: Broker
 ) -> None:
     outbox = Outbox(choreography.databases.orders)
@@ -103,7 +105,7 @@ def test_events_of_one_order_keep_their_order_while_the_broker_comes_and_goes(
 
 
 class SlowAnswers:
-    """A producer of which the sender hears nothing until `answered` is set, though the broker has everything."""
+    """A producer whose acknowledgements arrive only after `answered` is set, although the broker has the records."""
 
     def __init__(self, producer: KafkaProducer, answered: threading.Event) -> None:
         self._producer = producer
@@ -128,8 +130,8 @@ class SlowAnswer:
     def get(self, timeout: float) -> object:
         return self.future.get(timeout=timeout)
 
-    def add_both(self, hears: Callable[[object], None]) -> None:
-        self.future.add_both(hears)
+    def add_both(self, callback: Callable[[object], None]) -> None:
+        self.future.add_both(callback)
 
 
 class SlowlyAnswering(KafkaConnection):
@@ -139,7 +141,7 @@ class SlowlyAnswering(KafkaConnection):
         return SlowAnswers(super().producer(), self.answered)
 
 
-def test_while_an_event_is_not_acknowledged_others_go_out_but_not_the_next_of_its_order(
+def test_during_a_missing_acknowledgement_only_the_next_event_of_that_order_waits(
     choreography: Choreography, broker: Broker
 ) -> None:
     outbox, connection = Outbox(choreography.databases.orders), SlowlyAnswering(bootstrap=broker.bootstrap)

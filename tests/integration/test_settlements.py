@@ -29,7 +29,9 @@ def handled(choreography: Choreography, event_id: str = "s-1") -> None:
     eventually(lambda: event_id in choreography.handled("payment-service"), "the settlement is handled")
 
 
-def test_a_settlement_goes_on_with_the_order_and_names_its_cause(choreography: Choreography, broker: Broker) -> None:
+def test_a_settlement_continues_the_order_and_is_the_cause_of_the_next_event(
+    choreography: Choreography, broker: Broker
+) -> None:
     choreography.start()
     order_id = choreography.place(Pix())
     choreography.await_event(order_id, "payment.pending")
@@ -43,7 +45,7 @@ def test_a_settlement_goes_on_with_the_order_and_names_its_cause(choreography: C
     choreography.await_books_right()
 
 
-def test_money_that_comes_after_the_expiry_goes_back(choreography: Choreography, broker: Broker) -> None:
+def test_money_that_comes_after_the_expiry_is_refunded(choreography: Choreography, broker: Broker) -> None:
     choreography.start()
     order_id = choreography.place(Pix())
     choreography.await_event(order_id, "payment.pending")

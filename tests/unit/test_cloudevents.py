@@ -1,4 +1,4 @@
-"""Every event survives the way over Kafka, and what is no event is never taken for one."""
+"""Every event survives the way over Kafka, and other messages are refused."""
 
 from datetime import UTC, datetime
 from typing import get_args
@@ -143,7 +143,7 @@ def test_a_wrong_attribute_is_refused(name: str, value: bytes) -> None:
         (b'{"type":"order.exploded","order_id":"1"}', UnknownEventType),
     ],
 )
-def test_data_that_is_no_event_is_refused(value: bytes | None, error: type[Exception]) -> None:
+def test_a_value_that_is_not_an_event_is_refused(value: bytes | None, error: type[Exception]) -> None:
     message = to_message(recorded(OrderConfirmed(order_id=ID)), None)
 
     with pytest.raises(error):

@@ -1,7 +1,7 @@
-"""Which changes of an event break somebody.
+"""Which changes of an event are incompatible.
 
-Each kind of change is made to a real event class, and judged by the messages that one version writes and the other
-reads: a change is breaking exactly if one of them is refused.
+Each kind of change is made to a real event class. It is incompatible exactly if one version refuses a message that the
+other one writes.
 """
 
 import json
@@ -158,7 +158,7 @@ def test_a_harmless_change_is_not_found(changed: EventClass, message: Fields) ->
     assert breaking_changes(schema_of(PUBLISHED), schema_of(changed)) == []
 
 
-def test_an_event_that_nobody_writes_any_more_is_broken_and_a_new_one_is_not() -> None:
+def test_a_removed_event_is_incompatible_and_a_new_one_is_compatible() -> None:
     schemas = event_schemas()
     fewer = {tag: schema for tag, schema in schemas.items() if tag != "order.created"}
 

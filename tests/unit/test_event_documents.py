@@ -1,4 +1,4 @@
-"""What is committed in `docs/` is what the code says today."""
+"""The generated documents in `docs/` agree with the code."""
 
 import json
 import re
@@ -39,19 +39,19 @@ MESSAGE = IncomingMessage(
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The documents, in a folder where a test may write."""
+    """A copy of the documents that a test may change."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     return tmp_path
 
 
 @pytest.mark.parametrize("path", GENERATED, ids=str)
-def test_what_is_committed_is_what_would_be_generated_now(path: Path) -> None:
+def test_the_committed_documents_are_up_to_date(path: Path) -> None:
     committed = (ROOT / path).read_text() if (ROOT / path).exists() else None
 
     assert committed == GENERATED[path], f"{path} is out of date: run `make docs`"
 
 
-def test_no_document_is_left_of_what_is_no_longer_generated() -> None:
+def test_every_document_is_still_generated() -> None:
     assert {file.relative_to(ROOT) for file in (ROOT / EVENTS).iterdir()} <= GENERATED.keys()
 
 
@@ -59,7 +59,7 @@ def test_every_event_type_has_a_published_schema() -> None:
     assert published_schemas().keys() == {tag_of(event) for event in get_args(Event)}
 
 
-def test_a_breaking_change_is_not_written_over_the_published_schema(copy: Path) -> None:
+def test_an_incompatible_change_does_not_overwrite_the_published_schema(copy: Path) -> None:
     published = copy / EVENTS / "order.created.json"
     schema = json.loads(published.read_text())
     schema["properties"]["channel"] = {"type": "string"}
@@ -72,7 +72,7 @@ def test_a_breaking_change_is_not_written_over_the_published_schema(copy: Path) 
     assert {file: file.read_bytes() for file in copy.rglob("*.*")} == before
 
 
-def test_the_documents_are_written_where_they_are_missing_or_old(copy: Path) -> None:
+def test_missing_and_outdated_documents_are_written(copy: Path) -> None:
     (copy / EVENTS / "order.created.json").unlink()
     page = copy / "docs" / "choreography.md"
     page.write_text(re.sub(r"flowchart LR\n    order-service.*?```", "old\n```", page.read_text(), flags=re.DOTALL))
@@ -82,7 +82,7 @@ def test_the_documents_are_written_where_they_are_missing_or_old(copy: Path) -> 
     assert {path: (copy / path).read_text() for path in GENERATED} == GENERATED
 
 
-def test_the_headers_in_the_document_are_those_that_are_sent() -> None:
+def test_the_documented_headers_are_those_of_an_event() -> None:
     event = OrderConfirmed(order_id=OrderId("o-1"))
     at = datetime(2030, 1, 1, tzinfo=UTC)
     whole = RecordedEvent(event_id=EventId("e-1"), event=event, service="s", at=at, caused_by=EventId("e-0"))
@@ -92,7 +92,7 @@ def test_the_headers_in_the_document_are_those_that_are_sent() -> None:
     assert dict(to_message(sparse, None).headers).keys() >= set(CLOUD_EVENT["required"])
 
 
-def test_the_headers_of_what_a_bridge_publishes_are_among_them() -> None:
+def test_the_headers_of_a_bridge_are_documented() -> None:
     event = OutgoingEvent(topic="t", key="o-1", type="order.confirmed", source="s", data={}, id="e-1", caused_by="e-0")
 
     _, headers = _binary(event)
@@ -100,7 +100,7 @@ def test_the_headers_of_what_a_bridge_publishes_are_among_them() -> None:
     assert set(CLOUD_EVENT["required"]) <= dict(headers).keys() <= CLOUD_EVENT["properties"].keys()
 
 
-def test_the_headers_of_a_dead_letter_in_the_document_are_those_that_are_sent() -> None:
+def test_the_documented_headers_are_those_of_a_dead_letter() -> None:
     dead_letters = DeadLetters(KafkaConnection(bootstrap="nowhere:1"), "payment-service")
 
     story = dict(dead_letters._story(MESSAGE, ValueError("no"), 1))
@@ -113,7 +113,7 @@ def test_every_topic_is_a_channel() -> None:
     assert DOCUMENT["channels"].keys() == set(ALL_TOPICS)
 
 
-def test_every_reference_in_the_document_leads_somewhere() -> None:
+def test_every_reference_in_the_document_can_be_resolved() -> None:
     references = re.findall(r'"\$ref": "([^"]+)"', json.dumps(DOCUMENT))
 
     assert references
@@ -138,7 +138,7 @@ def received_by(process: str) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("service", ROUTING)
-def test_a_service_receives_what_it_has_policies_for(service: str) -> None:
+def test_a_service_receives_the_events_of_its_policies(service: str) -> None:
     received = received_by(service)
 
     assert {topic for topic, _ in received} == set(topics_read_by(service))
@@ -170,7 +170,7 @@ def test_the_page_shows_the_picture_and_the_table() -> None:
     assert table_of_the_policies() in page
 
 
-def test_the_picture_and_the_table_leave_nothing_out() -> None:
+def test_the_picture_and_the_table_are_complete() -> None:
     picture, table = picture_of_the_choreography(), table_of_the_policies()
     for policies in (*ROUTING.values(), *OUT_OF_ATTEMPTS.values()):
         for policy in policies.values():

@@ -1,4 +1,4 @@
-"""Messages that were recorded once are read today, and by others who know nothing but the published schemas."""
+"""Messages that the first version wrote stay readable, by this version and by the published schemas."""
 
 import json
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ def read(message: Json) -> RecordedEvent:
 
 
 def with_more_fields(value: Any) -> Any:  # noqa: ANN401 - JSON is any of a few types
-    """What a later version may write: fields more, in every object at every depth."""
+    """What a later version may write: more fields, in every object at every depth."""
     if isinstance(value, dict):
         return {name: with_more_fields(inner) for name, inner in value.items()} | {"since_v2": {"why": ["new"]}}
     return [with_more_fields(item) for item in value] if isinstance(value, list) else value
@@ -68,7 +68,7 @@ def test_one_message_of_every_type_is_recorded() -> None:
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_a_recorded_message_is_read_and_nothing_in_it_is_lost(tag: str) -> None:
+def test_a_recorded_message_is_read_without_loss(tag: str) -> None:
     message = recorded_message(tag)
 
     recorded = read(message)
@@ -81,7 +81,7 @@ def test_a_recorded_message_is_read_and_nothing_in_it_is_lost(tag: str) -> None:
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_fields_and_headers_that_nobody_knows_yet_are_ignored_at_any_depth(tag: str) -> None:
+def test_unknown_fields_and_headers_are_ignored_at_any_depth(tag: str) -> None:
     message = recorded_message(tag)
     later = message | {
         "value": with_more_fields(message["value"]),
@@ -92,7 +92,7 @@ def test_fields_and_headers_that_nobody_knows_yet_are_ignored_at_any_depth(tag: 
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_the_published_schemas_accept_what_was_recorded_what_is_written_now_and_what_is_added_later(tag: str) -> None:
+def test_the_published_schemas_accept_recorded_current_and_later_messages(tag: str) -> None:
     event = next(event for event in get_args(Event) if tag_of(event) == tag)
     data, headers = Draft202012Validator(SCHEMAS[tag]), Draft202012Validator(CLOUD_EVENT)
 
@@ -103,7 +103,7 @@ def test_the_published_schemas_accept_what_was_recorded_what_is_written_now_and_
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_the_published_schemas_refuse_what_lacks_a_field_and_what_is_another_event(tag: str) -> None:
+def test_the_published_schemas_refuse_a_missing_field_and_another_event(tag: str) -> None:
     schema = Draft202012Validator(SCHEMAS[tag])
     value = recorded_message(tag)["value"]
 
@@ -113,5 +113,5 @@ def test_the_published_schemas_refuse_what_lacks_a_field_and_what_is_another_eve
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_a_recorded_message_lies_in_its_topic(tag: str) -> None:
+def test_a_recorded_message_is_of_its_topic(tag: str) -> None:
     assert recorded_message(tag)["topic"] == topic_of(tag)
