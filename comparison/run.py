@@ -20,7 +20,7 @@ from comparison.child_processes import READY_FILE, child_stack, settings_in
 from comparison.machine import caveats, load, machine
 from comparison.results import Comparison, results_of
 from comparison.stack import SAGA_PROCESSES
-from comparison.stack_faults import StackFaults
+from comparison.stack_control import StackControl
 from comparison.stack_meter import StackMeter
 from comparison.trial_player import Block, OrdersStuck, TrialPlayer, Turn, plan_turns
 from comparison.trials import TRIALS, Trial
@@ -99,7 +99,7 @@ async def _play(plan: Plan, api: str, ready_file: Path, settings: Settings, cons
     services = open_services(settings, publish=False)
     async with http_client(api, HTTP_TIMEOUT_S) as client:
         with closing(services), closing(kafka):
-            control = StackFaults(ready_file, settings, services, temporal)
+            control = StackControl(ready_file, settings, services, temporal)
             meter = StackMeter(ready_file, settings.data_dir, temporal, kafka)
             try:
                 played = await _play_all(planned, TrialPlayer(ShopClient(client), control, meter), console)

@@ -36,7 +36,7 @@ _HEADER_BYTES = 48
 
 
 class StackMeter:
-    """Implements Meter. A missing process, or a broker that does not answer, is left out of a reading."""
+    """A missing process, or a broker that does not answer, is left out of a reading."""
 
     def __init__(self, ready_file: Path, data: Path, temporal: Client, kafka: KafkaConsumer) -> None:
         self._ready_file = ready_file
@@ -49,6 +49,7 @@ class StackMeter:
         return await asyncio.to_thread(self._read)
 
     async def history_events(self, order_id: OrderId) -> int:
+        """Return the events in the history of the order's saga workflow; 0 if it has no workflow."""
         try:
             described = await self._temporal.get_workflow_handle(workflow_id(order_id)).describe(
                 rpc_timeout=RPC_TIMEOUT
