@@ -31,6 +31,7 @@ from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.wiring import open_services
 
+# 30 minutes otherwise; the trial of an expired pix payment waits for it.
 PIX_EXPIRY_S = 5.0
 HTTP_TIMEOUT_S = 30.0
 
@@ -72,6 +73,7 @@ def compare(plan: Plan, console: Console) -> Comparison:
             ready = running.enter_context(child_stack(settings, folder, _processes(plan)))
         settings = settings.with_changes(temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"])
         played = asyncio.run(_play(plan, ready["api"], folder / READY_FILE, settings, console))
+        # Stopped here and not at the end of the block, so that the status line tells what takes the time.
         with console.status("stopping everything"):
             running.close()
     return Comparison(

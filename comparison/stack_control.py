@@ -43,6 +43,7 @@ class StackControl:
         self._killed[process] = pid
         os.kill(pid, signal.SIGKILL)
         at = datetime.now(UTC)
+        # The fault ends with the process. Its sockets and locks are free only when it is gone.
         while is_running(pid):  # noqa: ASYNC110 - the end of another process sets no event here
             await asyncio.sleep(POLL_S)
         return at
@@ -77,6 +78,7 @@ class StackControl:
         with closing(
             sqlite3.connect(file, timeout=LOCKED_WITHIN_S, isolation_level=None, check_same_thread=False)
         ) as connection:
+            # BEGIN IMMEDIATE takes the write lock without writing. In a thread, since it may wait for other writers.
             await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
             try:
                 yield
@@ -90,6 +92,7 @@ class StackControl:
                 await asyncio.to_thread(_publish_again, Outbox(database), order_ids)
             return
         for order_id in order_ids:
+            # The same workflow id: Temporal must find the saga instead of starting a second one.
             record = await asyncio.to_thread(self._services.orders.find, order_id)
             await start_saga(self._temporal, record.request, self._settings)
 

@@ -85,6 +85,7 @@ class StackMeter:
 
     def _read_new_records(self, topics: Collection[str]) -> None:
         if not self._next:
+            # The first reading: begin with the oldest record of every partition.
             numbers = {topic: self._kafka.partitions_for_topic(topic) or () for topic in topics}
             self._next = {TopicPartition(topic, number): 0 for topic in topics for number in numbers[topic]}
             self._kafka.assign(list(self._next))
@@ -94,6 +95,7 @@ class StackMeter:
         while time.monotonic() < deadline:
             batches = self._kafka.poll(timeout_ms=EMPTY_POLL_MS)
             self._next |= {partition: records[-1].offset + 1 for partition, records in batches.items()}
+            # An empty poll alone may only mean that a fetch was slow.
             if not batches and all(self._next[partition] >= end for partition, end in ends.items()):
                 return
         raise KafkaTimeoutError(f"the records were not read within {READ_DEADLINE_S} s")
@@ -126,6 +128,7 @@ def commits(database: Path) -> int | None:
             header = index.read(_HEADER_BYTES)
     except OSError:
         return None
+    # The file is shorter while SQLite creates it.
     if len(header) < _HEADER_BYTES:
         return None
     changes: int = struct.unpack_from("=I", header, _CHANGES_AT)[0]

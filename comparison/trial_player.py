@@ -65,6 +65,7 @@ def plan_turns(trials: Sequence[Trial], orders: int, seed: int, *, brief: bool =
     """
     rng = Random(seed)  # noqa: S311 - not used for secrets
     shuffled = rng.sample(list(trials), len(trials))
+    # Faults last: what they leave behind, for example cold caches, would slow down the blocks after them.
     shuffled.sort(key=lambda trial: trial.kind is Kind.FAULT)
     planned: list[tuple[Trial, SagaStyle]] = []
     for trial in shuffled:
@@ -87,6 +88,7 @@ class TrialPlayer:
         """Warm everything up, then return the CPU seconds per second of each process without orders."""
         for style in SagaStyle:
             await self._play_unmeasured(style, WARM_UP_ORDERS)
+        # After the warm-up orders: a process that has never worked uses less when idle than one that has.
         before = await self._reading_at_rest()
         await asyncio.sleep(IDLE_S)
         usage = used_between(before, await self._meter.read())
@@ -101,9 +103,11 @@ class TrialPlayer:
             async with asyncio.timeout(deadline_s):
                 fault = await _play(turn.trial, block)
         except* TimeoutError:
+            # The block is reported as it is: its outcomes show which orders did not finish.
             pass
         finally:
             await block.cancel_acts()
+            # The next block must not begin on a stack that is still coming up.
             await self._control.wait_until_restarted()
         after = await self._reading_at_rest()
         orders = [await self._measured(order_id, block) for order_id in block.order_ids]
