@@ -109,6 +109,7 @@ class RawChains:
                 "choreographed-p50": median(times.received[-1] - times.sent for times in back),
                 "choreographed-p50-seen": median(times.back - times.sent for times in back),
             }
+        # From the records' own stamps: the driver's polls would add to the time between them.
         took = max(times.received[-1] for times in back) - min(times.sent for times in back)
         return {"choreographed-rate": len(back) / took}
 

@@ -62,6 +62,7 @@ def _forward(consumer: KafkaConsumer, producer: KafkaProducer, target: str, stop
         received = time.time_ns()
         records = [record for partition in batch.values() for record in partition]
         sent = [producer.send(target, key=record.key, value=stamped(record.value, received)) for record in records]
+        # As our services do: commit the offset only after the broker has acknowledged what was sent.
         for future in sent:
             future.get(timeout=ACK_S)
         if records:

@@ -43,6 +43,7 @@ async def measure_memory(target: BenchTarget, orders: int, on_played: Callable[[
         BenchmarkFailed: an order did not end as it must.
         CannotRun: the system does not tell the memory of a process.
     """
+    # Imports and first connections end before the idle figure is taken.
     await asyncio.sleep(SETTLE_S)
     idle = _memory(target)
     first: Mapping[str, int] = {}
@@ -63,6 +64,7 @@ def _memory(target: BenchTarget) -> dict[str, int]:
     """Return proportional set sizes: a page that several processes share is divided among them."""
     named = target.own_pids()
     parents = _parents()
+    # The supervisor is the parent of the named processes, and not in the ready file itself.
     supervisor = {parents[pid] for pid in named.values() if pid in parents}
     engines = {pid for name, pid in target.all_pids().items() if name in ENGINES}
     names = {pid: name for name, pid in named.items()} | dict.fromkeys(supervisor, "supervisor")

@@ -55,6 +55,7 @@ class CompletionWatcher:
     async def watching(self) -> AsyncIterator[None]:
         """Poll during the block. A poll that fails ends the block."""
         with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as connection:
+            # Orders that ended before the watch are of no interest, and may be a hundred thousand.
             (self._last_seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event_log").fetchone()
             async with asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(self._poll_repeatedly(connection))

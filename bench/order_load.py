@@ -52,6 +52,7 @@ class OrderLoad:
             BenchmarkFailed: an order did not end as its scenario says.
         """
         body = await self._stock()
+        # A poll every 2 ms would take processor time from 32 concurrent orders; a lone order is timed more exactly.
         watcher = CompletionWatcher(
             self._target.folder, poll_s=SEQUENTIAL_POLL_S if in_flight == 1 else CONCURRENT_POLL_S
         )
@@ -125,6 +126,7 @@ class ConcurrentOrders:
         with self.breakdown.cpu_per_item(f"{self.style} orders together", self.target, self.orders):
             finished = await self._run(self.orders)
         completions = [order.completion for order in finished]
+        # By the services' timestamps, so that the delay until this process sees an end is not part of the rate.
         took = max(each.finished_at for each in completions) - min(each.placed_at for each in completions)
         return {f"{self.style}-rate": len(completions) / took.total_seconds()}
 

@@ -89,6 +89,7 @@ async def play(
     """Return the pairs by the name of the figure. `on_played` is called after each block."""
     for side in (benchmark.ours, benchmark.baseline):
         await side.warm_up()
+    # The ratio is taken within a pair: its two blocks ran next to each other, under the same load of the machine.
     found: dict[str, list[Pair]] = {}
     for turn in turns(pairs, ours_first=ours_first):
         values: dict[bool, Values] = {}

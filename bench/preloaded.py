@@ -67,6 +67,7 @@ class CpuOfOrders:
         after = self.target.own_cpu()
         per_order = {name: (after[name] - used) / self.orders for name, used in before.items() if name in after}
         self.breakdown.add(f"CPU: {self.style} orders, {self.held} held", per_order)
+        # A restart resets the counter, so the difference would be too small without a sign of it.
         if pids != self.target.own_pids():
             raise BenchmarkFailed("a process of the stack was restarted, so its CPU time is not known")
         needed = [name for name in PROCESSES_OF[self.style] if name not in ENGINES]
@@ -98,6 +99,7 @@ class Reads:
             calls.append(("read-order", f"/orders/{one}"))
             calls.append(("read-timeline", f"/orders/{other}/timeline"))
             calls.append(("read-list", f"/orders?status={'cancelled' if number % 2 else 'confirmed'}"))
+        # Mixed, so that a slow moment of the machine meets every kind of call.
         self.rng.shuffle(calls)
         times: dict[str, list[float]] = {}
         gc.collect()

@@ -85,6 +85,7 @@ class Scores:
         self.begin(activity)
         try:
             yield
+        # Anything else is a bug or a stack that is gone, and ends the run.
         except* FAILURES as failures:
             self.problems.append(f"{activity}: {first_of(failures)}")
 

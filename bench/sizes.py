@@ -11,22 +11,10 @@ CPU_IN_FLIGHT = 16
 class Sizes:
     """Sizes of one block, except `pairs`, `held_few`, `held_many` and `memory_orders`.
 
-    Attributes:
-        pairs: blocks of each side.
-        rest_seconds: pause between blocks of orders and their baseline. Consumers poll often for a while after their
-            last record, and a saga has a timer of five seconds.
-        alone: items of either side that run one after the other.
-        orders: orchestrated orders, 32 in flight, as are the next three: enough for several seconds each.
-        workflows: bare workflows.
-        choreographed: choreographed orders.
-        chains: records through the raw chain.
-        starts: starts of workflows.
-        tasks: Celery tasks.
-        cpu_orders: orders whose CPU time is measured, 16 in flight.
-        reads: calls of each kind.
-        held_few: orders in the databases of the baseline.
-        held_many: orders in the databases of ours.
-        memory_orders: orders after which memory is measured.
+    `orders` (orchestrated), `workflows`, `choreographed` and `chains` run with 32 in flight, for several seconds each;
+    `alone`, of either side, one after the other; `cpu_orders` with 16 in flight. `reads` is for each kind of call.
+    `rest_seconds` is the pause between blocks of orders and their baseline: consumers poll often for a while after
+    their last record, and a saga has a timer of five seconds.
     """
 
     pairs: int = 5

@@ -59,14 +59,14 @@ async def timed_starts(client: Client, settings: Settings, topic: str, starts: i
     counting = CountingClient(client, starts, done)
     connection = kafka_connection(settings)
     connect_member = partial(connection.consumer, f"bench-{topic}")
-    bridge = KafkaIntoWorkflow(cast("Client", counting), {topic: cloud_events}, ROUTES, connect_member, _bury)
+    bridge = KafkaIntoWorkflow(cast("Client", counting), {topic: cloud_events}, ROUTES, connect_member, _fail)
     await bridge.run(done, threading.Event())
     return counting.seconds
 
 
-def _bury(record: KafkaRecord, why: Exception) -> None:
+def _fail(record: KafkaRecord, why: Exception) -> None:
     print(f"a start from {record.topic} {record.offset} failed: {why}", file=sys.stderr, flush=True)  # noqa: T201 - its log
-    # No start of the benchmark may fail. The end of the process is what the bench notices at once.
+    # In place of a dead letter: no start may fail here, and the bench notices at once that the process has ended.
     os._exit(1)
 
 

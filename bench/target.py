@@ -49,6 +49,7 @@ def running_stack(
         CannotRun: the stack did not come up, or the settings name databases elsewhere.
     """
     folder.mkdir()
+    # Without the bridge no order has a witness, and the API must not link to one.
     settings = settings_in(folder, witness_enabled="kafka-bridge" in names)
     started = [name for name in names if not (given_engines and name in ENGINES)]
     with child_stack(settings, folder, started) as ready:
@@ -70,6 +71,7 @@ class BenchTarget:
     given_engines: bool
 
     def all_pids(self) -> Mapping[str, int]:
+        # Read again each time: a restarted process has a new id.
         running: dict[str, int] = json.loads((self.folder / READY_FILE).read_text())["processes"]
         return running
 

@@ -18,6 +18,7 @@ from comparison.child_processes import ChildProcess
 from runtime.kafka import kafka_connection, topic_shape
 from runtime.settings import Settings
 
+# No worker polls this queue: a start is complete when Temporal has acknowledged it.
 STARTED = "OnlyStarted"
 STARTED_QUEUE = "bench-started"
 EVENT_TYPE = "bench.started"
@@ -43,6 +44,7 @@ class BridgedStarts:
         return {"kafka-starts": self.starts / await self._seconds_for(self.starts)}
 
     async def _seconds_for(self, starts: int) -> float:
+        # A new topic each time, filled before the bridge begins: the bridge is measured, and not the producer.
         topic = f"bench-starts-{uuid4().hex[:8]}"
         try:
             await asyncio.to_thread(self._fill, topic, starts)

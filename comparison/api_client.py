@@ -120,6 +120,7 @@ class ShopClient:
         async with asyncio.timeout(RETRY_S):
             while True:
                 answer = await self._client.post(path, json=body, headers=headers)
+                # 409: a call like this one is still in flight. 503: a database or an engine is away. Both pass.
                 if answer.status_code not in _RETRIED:
                     return answer.raise_for_status().json()
                 await asyncio.sleep(self._retry_pause_s)

@@ -103,7 +103,9 @@ class ChildProcess:
             self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                pipe.close()
+                # A request that the child did not read is still in the buffer, and close() tries to send it.
+                with suppress(BrokenPipeError):
+                    pipe.close()
 
     def failure(self, what: str) -> CannotRun:
         lines = "\n    ".join(self.log.read_text(errors="replace").splitlines()[-SHOWN_LINES:])

@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
-from comparison.stack import StackControl
+from comparison.order_block import OrderBlock
 from domain.order import SagaStyle, Step
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 
@@ -28,31 +27,7 @@ class FaultWindow:
     ended: datetime
 
 
-class OrdersUnderFault(Protocol):
-    """The orders of one block, as a fault script sees them."""
-
-    @property
-    def style(self) -> SagaStyle: ...
-
-    @property
-    def control(self) -> StackControl: ...
-
-    async def place(self, *, copies: int = 1) -> None:
-        """Place all orders. With copies, send each call that many times under one idempotency key."""
-        ...
-
-    async def wait_for_event(self, event_type: str) -> None:
-        """Wait until every order has recorded an event of this type."""
-        ...
-
-    async def wait_until_finished(self) -> None: ...
-
-    async def redeliver(self) -> None:
-        """Deliver the engine's input for all orders again."""
-        ...
-
-
-Fault = Callable[[OrdersUnderFault], Awaitable[FaultWindow | None]]
+Fault = Callable[[OrderBlock], Awaitable[FaultWindow | None]]
 """Plays the fault. Returns None if there is nothing to recover from."""
 
 _SERVICE_OF: Mapping[Step, str] = {
@@ -69,7 +44,7 @@ def process_of(step: Step, style: SagaStyle) -> str:
     return "saga-worker" if style is SagaStyle.ORCHESTRATED else _SERVICE_OF[step]
 
 
-async def gateway_silent(orders: OrdersUnderFault) -> FaultWindow:
+async def gateway_silent(orders: OrderBlock) -> FaultWindow:
     began = _now()
     async with orders.control.write_locked("gateway"):
         await orders.place()
@@ -77,7 +52,7 @@ async def gateway_silent(orders: OrdersUnderFault) -> FaultWindow:
     return FaultWindow(began=began, ended=_now())
 
 
-async def payments_frozen(orders: OrdersUnderFault) -> FaultWindow:
+async def payments_frozen(orders: OrderBlock) -> FaultWindow:
     began = _now()
     async with orders.control.suspended(process_of(Step.CHARGE_PAYMENT, orders.style)):
         await orders.place()
@@ -85,7 +60,7 @@ async def payments_frozen(orders: OrdersUnderFault) -> FaultWindow:
     return FaultWindow(began=began, ended=_now())
 
 
-async def killed_before_creating(orders: OrdersUnderFault) -> FaultWindow:
+async def killed_before_creating(orders: OrderBlock) -> FaultWindow:
     victim = process_of(Step.CREATE_ORDER, orders.style)
     # Suspended first, so that its input is delivered and not yet processed when the kill comes.
     async with orders.control.suspended(victim):
@@ -103,7 +78,7 @@ def killed_while(step: Step, *, database: str, after: str) -> Fault:
         after: type of the event before the step. Once every order has recorded it, all of them are in the step.
     """
 
-    async def fault(orders: OrdersUnderFault) -> FaultWindow:
+    async def fault(orders: OrderBlock) -> FaultWindow:
         async with orders.control.write_locked(database):
             await orders.place()
             await orders.wait_for_event(after)
@@ -113,7 +88,7 @@ def killed_while(step: Step, *, database: str, after: str) -> Fault:
     return fault
 
 
-async def killed_while_confirming(orders: OrdersUnderFault) -> FaultWindow:
+async def killed_while_confirming(orders: OrderBlock) -> FaultWindow:
     # Placing and confirming write to the same database. So the inventory holds the orders between the two first.
     async with AsyncExitStack() as confirming:
         async with orders.control.write_locked("inventory"):
@@ -128,7 +103,7 @@ async def killed_while_confirming(orders: OrdersUnderFault) -> FaultWindow:
 def engine_killed(engine: str) -> Fault:
     """Kill the engine while every order is being charged."""
 
-    async def fault(orders: OrdersUnderFault) -> FaultWindow:
+    async def fault(orders: OrderBlock) -> FaultWindow:
         async with orders.control.write_locked("gateway"):
             await orders.place()
             await orders.wait_for_event("order.created")
@@ -138,7 +113,7 @@ def engine_killed(engine: str) -> Fault:
     return fault
 
 
-async def duplicate_storm(orders: OrdersUnderFault) -> None:
+async def duplicate_storm(orders: OrderBlock) -> None:
     """Send every call five times, and deliver the engine's input again during the orders and after their end."""
     await orders.place(copies=COPIES)
     await orders.redeliver()

@@ -49,6 +49,7 @@ def sync_seconds(folder: Path) -> float:
         taken = []
         for _ in range(SYNCS):
             began = time.perf_counter()
+            # A commit costs a sync of at least one page, so this bounds the rate of transactions.
             file.write(b"x" * 4096)
             file.flush()
             os.fsync(file.fileno())

@@ -80,6 +80,7 @@ class Usage:
 def used_between(before: Reading, after: Reading) -> Usage:
     """Return the difference of two readings, without restarted processes and without counters that went back."""
     same = {name for name, pid in before.pids.items() if after.pids.get(name) == pid}
+    # Temporal and Kafka count since their start, so after a restart the counters of their data are lost as well.
     return Usage(
         seconds=after.at - before.at,
         cpu={name: after.cpu[name] - cpu for name, cpu in before.cpu.items() if name in same and name in after.cpu},

@@ -1,85 +1,70 @@
 """The orders of one block: placed, acted on by customers and operators, and awaited."""
 
 import asyncio
+from dataclasses import dataclass, field
 
 from comparison.api_client import RETRY_S, ShopClient
-from comparison.faults import FaultWindow
-from comparison.scenarios import Body
-from comparison.stack import StackControl
-from comparison.trials import Trial
+from comparison.scenarios import Body, Scenario
+from comparison.stack_control import StackControl
 from domain.ids import OrderId
 from domain.order import SagaStyle
 
 
+@dataclass(slots=True, kw_only=True)
 class OrderBlock:
-    """A number of equal orders of one trial in one style. Implements OrdersUnderFault."""
+    """`orders` equal orders of one scenario in one style. `control` is for the faults that they meet."""
 
-    def __init__(
-        self, trial: Trial, style: SagaStyle, orders: int, body: Body, shop: ShopClient, control: StackControl
-    ) -> None:
-        self._trial = trial
-        self._style = style
-        self._orders = orders
-        self._body = body
-        self._shop = shop
-        self._control = control
-        self._acts: dict[str, asyncio.Task[int]] = {}
-        self.order_ids: list[str] = []
-
-    @property
-    def style(self) -> SagaStyle:
-        return self._style
-
-    @property
-    def control(self) -> StackControl:
-        return self._control
+    scenario: Scenario
+    style: SagaStyle
+    orders: int
+    body: Body
+    shop: ShopClient
+    control: StackControl
+    order_ids: list[str] = field(default_factory=list)
+    _acts: dict[str, asyncio.Task[int]] = field(default_factory=dict)
 
     @property
     def operator_actions(self) -> dict[str, int]:
         """Successful actions of an operator, by order id."""
         return {order_id: act.result() for order_id, act in self._acts.items() if _succeeded(act)}
 
-    async def play(self) -> FaultWindow | None:
-        """Play the trial and return once every order has finished."""
-        window = None
-        if self._trial.fault is not None:
-            window = await self._trial.fault(self)
-        elif self._trial.concurrent:
-            await self.place()
-        else:
-            for _ in range(self._orders):
-                await self._place_one(1)
-                await self.wait_until_finished()
-        await self.wait_until_finished()
+    async def place(self, *, copies: int = 1) -> None:
+        """Place all orders at once. With copies, send each call that many times under one idempotency key."""
+        async with asyncio.TaskGroup() as customers:
+            for _ in range(self.orders):
+                customers.create_task(self._place_one(copies))
+
+    async def place_one_by_one(self) -> None:
+        for _ in range(self.orders):
+            await self._place_one(1)
+            await self.wait_until_finished()
+
+    async def wait_for_event(self, event_type: str) -> None:
+        """Wait until every order has recorded an event of this type."""
+        await self.shop.wait_for_event(event_type, self.order_ids)
+
+    async def wait_until_finished(self) -> None:
+        await self.shop.wait_until_finished(self.style, self.order_ids)
+
+    async def wait_for_acts(self) -> None:
+        """An order may finish before the answer to the act that finished it has arrived."""
         if self._acts:
-            # An order may finish before the answer to the act that finished it has arrived.
             await asyncio.wait(self._acts.values(), timeout=RETRY_S)
-        return window
 
     async def cancel_acts(self) -> None:
         for act in self._acts.values():
             act.cancel()
         await asyncio.gather(*self._acts.values(), return_exceptions=True)
 
-    async def place(self, *, copies: int = 1) -> None:
-        async with asyncio.TaskGroup() as customers:
-            for _ in range(self._orders):
-                customers.create_task(self._place_one(copies))
-
-    async def wait_for_event(self, event_type: str) -> None:
-        await self._shop.wait_for_event(event_type, self.order_ids)
-
-    async def wait_until_finished(self) -> None:
-        await self._shop.wait_until_finished(self._style, self.order_ids)
-
     async def redeliver(self) -> None:
-        await self._control.redeliver(self._style, [OrderId(order_id) for order_id in self.order_ids])
+        """Deliver the engine's input for all orders again."""
+        await self.control.redeliver(self.style, [OrderId(order_id) for order_id in self.order_ids])
 
     async def _place_one(self, copies: int) -> None:
-        order_id = await self._shop.place(self._body, self._style, copies=copies)
+        order_id = await self.shop.place(self.body, self.style, copies=copies)
         self.order_ids.append(order_id)
-        if self._trial.scenario.act is not None:
-            self._acts[order_id] = asyncio.create_task(self._shop.perform(self._trial.scenario.act, order_id))
+        if self.scenario.act is not None:
+            self._acts[order_id] = asyncio.create_task(self.shop.perform(self.scenario.act, order_id))
 
 
 def _succeeded(task: "asyncio.Task[int]") -> bool:

@@ -150,6 +150,7 @@ def _rates(blocks: Sequence[Block]) -> tuple[float, ...]:
 
 def _per_order(counts: Sequence[int | None], orders: int) -> float | None:
     known = [count for count in counts if count is not None]
+    # A mean over some of the blocks would not be comparable with a mean over all of them.
     return sum(known) / orders if len(known) == len(counts) else None
 
 

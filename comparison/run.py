@@ -20,7 +20,7 @@ from comparison.child_processes import READY_FILE, child_stack, settings_in
 from comparison.machine import caveats, load, machine
 from comparison.results import Comparison, results_of
 from comparison.stack import SAGA_PROCESSES
-from comparison.stack_faults import StackFaults
+from comparison.stack_control import StackControl
 from comparison.stack_meter import StackMeter
 from comparison.trial_player import Block, OrdersStuck, TrialPlayer, Turn, plan_turns
 from comparison.trials import TRIALS, Trial
@@ -31,6 +31,7 @@ from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.wiring import open_services
 
+# 30 minutes otherwise; the trial of an expired pix payment waits for it.
 PIX_EXPIRY_S = 5.0
 HTTP_TIMEOUT_S = 30.0
 
@@ -72,6 +73,7 @@ def compare(plan: Plan, console: Console) -> Comparison:
             ready = running.enter_context(child_stack(settings, folder, _processes(plan)))
         settings = settings.with_changes(temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"])
         played = asyncio.run(_play(plan, ready["api"], folder / READY_FILE, settings, console))
+        # Stopped here and not at the end of the block, so that the status line tells what takes the time.
         with console.status("stopping everything"):
             running.close()
     return Comparison(
@@ -99,7 +101,7 @@ async def _play(plan: Plan, api: str, ready_file: Path, settings: Settings, cons
     services = open_services(settings, publish=False)
     async with http_client(api, HTTP_TIMEOUT_S) as client:
         with closing(services), closing(kafka):
-            control = StackFaults(ready_file, settings, services, temporal)
+            control = StackControl(ready_file, settings, services, temporal)
             meter = StackMeter(ready_file, settings.data_dir, temporal, kafka)
             try:
                 played = await _play_all(planned, TrialPlayer(ShopClient(client), control, meter), console)

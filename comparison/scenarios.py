@@ -40,6 +40,7 @@ class Scenario:
         return {
             self._sku(run, number): {
                 "name": f"{self.name} {number}",
+                # Different prices, so that mixed-up lines would show in the total.
                 "unit_price": {"amount": 1_250 + number, "currency": "BRL"},
                 "on_hand": on_hand,
             }

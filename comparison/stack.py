@@ -1,13 +1,10 @@
-"""What a comparison needs from the stack that it plays on, beside the HTTP API."""
+"""The stack that a comparison plays on: its processes, databases, topics and counters."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from domain.ids import OrderId
 from domain.order import SagaStyle
 from services.names import DATABASE_OF, GATEWAY, SERVICES
 
@@ -29,30 +26,6 @@ POLL_S = 0.2
 EQUAL_READINGS = 2
 
 
-class StackControl(Protocol):
-    """Breaks a running stack on purpose. The supervisor restarts a process that was killed."""
-
-    async def kill(self, process: str) -> datetime:
-        """Send SIGKILL and wait until the process is gone. Return the time of the signal."""
-        ...
-
-    async def wait_until_restarted(self) -> None:
-        """Wait until every killed process has been restarted and answers."""
-        ...
-
-    def suspended(self, process: str) -> AbstractAsyncContextManager[None]:
-        """Send SIGSTOP, and SIGCONT at the end of the block unless the process was killed in it."""
-        ...
-
-    def write_locked(self, database: str) -> AbstractAsyncContextManager[None]:
-        """Hold the write lock of a database: writers wait until their own timeout, readers are not affected."""
-        ...
-
-    async def redeliver(self, style: SagaStyle, order_ids: Sequence[OrderId]) -> None:
-        """Deliver the engine's input for these orders again: each event, or each start of a saga."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """Counters that only grow: CPU seconds by process, writing commits by database, Kafka records by topic.
@@ -65,14 +38,6 @@ class Reading:
     cpu: Mapping[str, float]
     commits: Mapping[str, int]
     records: Mapping[str, int]
-
-
-class Meter(Protocol):
-    async def read(self) -> Reading: ...
-
-    async def history_events(self, order_id: OrderId) -> int:
-        """Events in the history of the order's saga workflow; 0 if it has no workflow."""
-        ...
 
 
 async def wait_until_idle(

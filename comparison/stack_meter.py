@@ -36,7 +36,7 @@ _HEADER_BYTES = 48
 
 
 class StackMeter:
-    """Implements Meter. A missing process, or a broker that does not answer, is left out of a reading."""
+    """A missing process, or a broker that does not answer, is left out of a reading."""
 
     def __init__(self, ready_file: Path, data: Path, temporal: Client, kafka: KafkaConsumer) -> None:
         self._ready_file = ready_file
@@ -49,6 +49,7 @@ class StackMeter:
         return await asyncio.to_thread(self._read)
 
     async def history_events(self, order_id: OrderId) -> int:
+        """Return the events in the history of the order's saga workflow; 0 if it has no workflow."""
         try:
             described = await self._temporal.get_workflow_handle(workflow_id(order_id)).describe(
                 rpc_timeout=RPC_TIMEOUT
@@ -84,6 +85,7 @@ class StackMeter:
 
     def _read_new_records(self, topics: Collection[str]) -> None:
         if not self._next:
+            # The first reading: begin with the oldest record of every partition.
             numbers = {topic: self._kafka.partitions_for_topic(topic) or () for topic in topics}
             self._next = {TopicPartition(topic, number): 0 for topic in topics for number in numbers[topic]}
             self._kafka.assign(list(self._next))
@@ -93,6 +95,7 @@ class StackMeter:
         while time.monotonic() < deadline:
             batches = self._kafka.poll(timeout_ms=EMPTY_POLL_MS)
             self._next |= {partition: records[-1].offset + 1 for partition, records in batches.items()}
+            # An empty poll alone may only mean that a fetch was slow.
             if not batches and all(self._next[partition] >= end for partition, end in ends.items()):
                 return
         raise KafkaTimeoutError(f"the records were not read within {READ_DEADLINE_S} s")
@@ -125,6 +128,7 @@ def commits(database: Path) -> int | None:
             header = index.read(_HEADER_BYTES)
     except OSError:
         return None
+    # The file is shorter while SQLite creates it.
     if len(header) < _HEADER_BYTES:
         return None
     changes: int = struct.unpack_from("=I", header, _CHANGES_AT)[0]

@@ -11,7 +11,9 @@ from comparison.faults import FaultWindow
 from comparison.measures import MeasuredOrder, Usage, used_between
 from comparison.order_block import OrderBlock
 from comparison.scenarios import SCENARIOS
-from comparison.stack import ENGINE_DATABASE, POLL_S, Meter, Reading, StackControl, wait_until_idle
+from comparison.stack import ENGINE_DATABASE, POLL_S, Reading, wait_until_idle
+from comparison.stack_control import StackControl
+from comparison.stack_meter import StackMeter
 from comparison.trials import Kind, Trial
 from domain.ids import OrderId
 from domain.order import SagaStyle
@@ -63,6 +65,7 @@ def plan_turns(trials: Sequence[Trial], orders: int, seed: int, *, brief: bool =
     """
     rng = Random(seed)  # noqa: S311 - not used for secrets
     shuffled = rng.sample(list(trials), len(trials))
+    # Faults last: what they leave behind, for example cold caches, would slow down the blocks after them.
     shuffled.sort(key=lambda trial: trial.kind is Kind.FAULT)
     planned: list[tuple[Trial, SagaStyle]] = []
     for trial in shuffled:
@@ -76,7 +79,7 @@ def plan_turns(trials: Sequence[Trial], orders: int, seed: int, *, brief: bool =
 
 
 class TrialPlayer:
-    def __init__(self, shop: ShopClient, control: StackControl, meter: Meter) -> None:
+    def __init__(self, shop: ShopClient, control: StackControl, meter: StackMeter) -> None:
         self._shop = shop
         self._control = control
         self._meter = meter
@@ -85,6 +88,7 @@ class TrialPlayer:
         """Warm everything up, then return the CPU seconds per second of each process without orders."""
         for style in SagaStyle:
             await self._play_unmeasured(style, WARM_UP_ORDERS)
+        # After the warm-up orders: a process that has never worked uses less when idle than one that has.
         before = await self._reading_at_rest()
         await asyncio.sleep(IDLE_S)
         usage = used_between(before, await self._meter.read())
@@ -92,17 +96,18 @@ class TrialPlayer:
 
     async def play(self, turn: Turn, *, run: str, deadline_s: float = DEADLINE_S) -> Block:
         """Play one block. An order that is unfinished at the deadline is reported in the state that it has then."""
-        body = await self._shop.stock(turn.trial.scenario, f"{run}-{turn.number}")
-        block = OrderBlock(turn.trial, turn.style, turn.orders, body, self._shop, self._control)
+        block = await self._block(turn.trial, turn.style, turn.orders, run=f"{run}-{turn.number}")
         before = await self._meter.read()
         fault = None
         try:
             async with asyncio.timeout(deadline_s):
-                fault = await block.play()
+                fault = await _play(turn.trial, block)
         except* TimeoutError:
+            # The block is reported as it is: its outcomes show which orders did not finish.
             pass
         finally:
             await block.cancel_acts()
+            # The next block must not begin on a stack that is still coming up.
             await self._control.wait_until_restarted()
         after = await self._reading_at_rest()
         orders = [await self._measured(order_id, block) for order_id in block.order_ids]
@@ -126,6 +131,16 @@ class TrialPlayer:
             await asyncio.sleep(POLL_S)
         return await self._shop.audit()
 
+    async def _block(self, trial: Trial, style: SagaStyle, orders: int, *, run: str) -> OrderBlock:
+        return OrderBlock(
+            scenario=trial.scenario,
+            style=style,
+            orders=orders,
+            body=await self._shop.stock(trial.scenario, run),
+            shop=self._shop,
+            control=self._control,
+        )
+
     async def _measured(self, order_id: str, block: OrderBlock) -> MeasuredOrder:
         history_events = await self._meter.history_events(OrderId(order_id))
         actions = block.operator_actions.get(order_id, 0)
@@ -143,13 +158,26 @@ class TrialPlayer:
         await self._reading_at_rest()
 
     async def _play_unmeasured(self, style: SagaStyle, orders: int) -> None:
-        body = await self._shop.stock(_UNMEASURED.scenario, "unmeasured")
-        block = OrderBlock(_UNMEASURED, style, orders, body, self._shop, self._control)
+        block = await self._block(_UNMEASURED, style, orders, run="unmeasured")
         try:
             async with asyncio.timeout(DEADLINE_S):
-                await block.play()
+                await _play(_UNMEASURED, block)
         except* TimeoutError as late:
             raise OrdersStuck(f"a plain {style} order did not finish within {DEADLINE_S:.0f} s") from late
+
+
+async def _play(trial: Trial, block: OrderBlock) -> FaultWindow | None:
+    """Place the orders as the trial says, and return once every one of them has finished."""
+    window = None
+    if trial.fault is not None:
+        window = await trial.fault(block)
+    elif trial.concurrent:
+        await block.place()
+    else:
+        await block.place_one_by_one()
+    await block.wait_until_finished()
+    await block.wait_for_acts()
+    return window
 
 
 def _no_work_between(before: Reading, after: Reading) -> bool:

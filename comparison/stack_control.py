@@ -1,4 +1,4 @@
-"""Faults of the embedded stack: signals to its processes, locks on its databases, repeated deliveries."""
+"""Breaks a running embedded stack on purpose: signals to processes, locks on databases, repeated deliveries."""
 
 import asyncio
 import json
@@ -27,8 +27,8 @@ RESTARTED_WITHIN_S = 60.0
 LOCKED_WITHIN_S = 10.0
 
 
-class StackFaults:
-    """Implements StackControl. `services` use the databases of the stack that wrote `ready_file`."""
+class StackControl:
+    """`services` use the databases of the stack that wrote `ready_file`. Its supervisor restarts killed processes."""
 
     def __init__(self, ready_file: Path, settings: Settings, services: Services, temporal: Client) -> None:
         self._ready_file = ready_file
@@ -38,16 +38,18 @@ class StackFaults:
         self._killed: dict[str, int] = {}
 
     async def kill(self, process: str) -> datetime:
+        """Send SIGKILL and wait until the process is gone. Return the time of the signal."""
         pid = self._pids()[process]
         self._killed[process] = pid
         os.kill(pid, signal.SIGKILL)
         at = datetime.now(UTC)
+        # The fault ends with the process. Its sockets and locks are free only when it is gone.
         while is_running(pid):  # noqa: ASYNC110 - the end of another process sets no event here
             await asyncio.sleep(POLL_S)
         return at
 
     async def wait_until_restarted(self) -> None:
-        """Raises CannotRun if that takes longer than RESTARTED_WITHIN_S."""
+        """Wait until every killed process runs again. Raises CannotRun after RESTARTED_WITHIN_S."""
         try:
             async with asyncio.timeout(RESTARTED_WITHIN_S):
                 while self._not_restarted():  # noqa: ASYNC110 - the ready file of another process changes
@@ -59,6 +61,7 @@ class StackFaults:
 
     @asynccontextmanager
     async def suspended(self, process: str) -> AsyncIterator[None]:
+        """Send SIGSTOP, and SIGCONT at the end of the block unless the process was killed in it."""
         pid = self._pids()[process]
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -70,10 +73,12 @@ class StackFaults:
 
     @asynccontextmanager
     async def write_locked(self, database: str) -> AsyncIterator[None]:
+        """Hold the write lock of a database: writers wait until their own timeout, readers are not affected."""
         file = self._settings.data_dir / f"{database}.db"
         with closing(
             sqlite3.connect(file, timeout=LOCKED_WITHIN_S, isolation_level=None, check_same_thread=False)
         ) as connection:
+            # BEGIN IMMEDIATE takes the write lock without writing. In a thread, since it may wait for other writers.
             await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
             try:
                 yield
@@ -81,11 +86,13 @@ class StackFaults:
                 connection.execute("ROLLBACK")
 
     async def redeliver(self, style: SagaStyle, order_ids: Sequence[OrderId]) -> None:
+        """Deliver the engine's input for these orders again: each event, or each start of a saga."""
         if style is SagaStyle.CHOREOGRAPHED:
             for database in self._services.databases.journals:
                 await asyncio.to_thread(_publish_again, Outbox(database), order_ids)
             return
         for order_id in order_ids:
+            # The same workflow id: Temporal must find the saga instead of starting a second one.
             record = await asyncio.to_thread(self._services.orders.find, order_id)
             await start_saga(self._temporal, record.request, self._settings)
 
