@@ -62,6 +62,7 @@ class Ffmpeg:
         command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "28", "-pix_fmt", "yuv420p"]
         command += ["-vf", "scale=-2:'2*trunc(min(720,ih)/2)'", "-c:a", "aac", "-b:a", "96k"]
         command += ["-movflags", "+faststart", "-f", "mp4", str(into)]
+        # Errors go to a file: a pipe that is not read while we follow stdout would fill up and block ffmpeg.
         with (
             TemporaryFile() as errors,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,  # noqa: S603 - no shell
@@ -70,6 +71,7 @@ class Ffmpeg:
                 _follow(process.stdout, duration, progress)
                 code = process.wait(STOP_DEADLINE_S)
             finally:
+                # Also after an error of `progress`: Popen's own exit would wait for the whole compression.
                 process.kill()
             errors.seek(0)
             output = errors.read().decode(errors="replace")

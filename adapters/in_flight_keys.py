@@ -15,6 +15,7 @@ DEADLINE_S = 0.25
 HELD_MS = 30_000
 """Longer than the slowest request. The key of a crashed request becomes free after this time."""
 
+# Compare and delete in one script: the claim may expire, and another request may claim the key, between two commands.
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 

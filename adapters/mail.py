@@ -46,6 +46,7 @@ class MailServer:
             with smtplib.SMTP(self.host, self.port, timeout=DEADLINE_S) as server:
                 server.send_message(mail)
         except smtplib.SMTPRecipientsRefused as error:
+            # It has no reply code of its own, but one for each recipient.
             permanent = all(code >= PERMANENT for code, _ in error.recipients.values())
             raise (MailRefused if permanent else MailFault)(str(error)) from error
         except smtplib.SMTPResponseException as error:

@@ -22,8 +22,6 @@ def order_id_from_key(scope: str, key: str) -> OrderId:
 
 
 def event_id_of(order_id: OrderId, event_type: str) -> EventId:
-    """Derive the event id, so that a repeated step yields the event that it recorded before.
-
-    This requires that an order has at most one event of each type.
-    """
+    """Derive the event id, so that a repeated step yields the event that it recorded before."""
+    # Sufficient, because an order has at most one event of each type.
     return EventId(str(uuid5(_EVENTS, f"{order_id}\n{event_type}")))

@@ -24,14 +24,14 @@ def celery_app(settings: Settings) -> Celery:
         result_serializer="json",
         accept_content=["json"],
         task_default_queue=QUEUE,
-        task_acks_late=True,
+        task_acks_late=True,  # together with the next line: a task whose child dies is delivered again
         task_reject_on_worker_lost=True,
         task_track_started=True,
         task_time_limit=limit,
-        task_soft_time_limit=limit - 30,
+        task_soft_time_limit=limit - 30,  # time to mark the video as failed before the child is killed
         task_send_sent_event=True,
         worker_send_task_events=True,
-        worker_prefetch_multiplier=1,
+        worker_prefetch_multiplier=1,  # a video of half an hour must not hold back prefetched mails
         worker_lost_wait=LOST_WAIT_S,
         worker_cancel_long_running_tasks_on_connection_loss=True,  # the broker redelivers them: not twice at once
         worker_hijack_root_logger=False,

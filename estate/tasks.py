@@ -29,6 +29,7 @@ def add_tasks(app: Celery, contexts: TaskContexts) -> None:
         if state in states.READY_STATES:
             contexts.current().estate.ended(task_id)
 
+    # For every way a task can end. A retry is not a READY state, so a retried task stays open in the outbox.
     signals.task_postrun.connect(mark_ended, weak=False)
 
 
@@ -41,6 +42,7 @@ def _add_mail(app: Celery, contexts: TaskContexts) -> None:
             if not context.estate.has_ended(task_id):
                 context.mail_server.send(task_id, to, subject, body)
         except Fault as fault:
+            # MailRefused is not a Fault: the task fails at once, since a retry would be refused too.
             raise self.retry(exc=fault, countdown=min(2**self.request.retries, LONGEST_MAIL_PAUSE_S)) from fault
         return f"mail sent to {to}"
 

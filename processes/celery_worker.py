@@ -92,6 +92,7 @@ class _Worker(celery_apps.Worker):
 
 
 def _children_die_with_us() -> None:
+    # Otherwise a prefork child would outlive a killed worker, and finish a task that another worker runs again.
     parent = os.getpid()
     signals.worker_process_init.connect(lambda **_: parent_death.die_with_parent(parent), weak=False)
 

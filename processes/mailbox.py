@@ -25,7 +25,7 @@ class Mailbox:
     def __init__(self, folder: Path, *, max_mails: int = MAX_MAILS) -> None:
         self._maildir = mailbox.Maildir(folder, create=True)
         self._max_mails = max_mails
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # mailbox.Maildir is not thread-safe
 
     def add(self, content: bytes) -> None:
         """Store a mail, and delete the oldest ones above `max_mails`."""

@@ -79,6 +79,7 @@ class Estate:
 
     def sent(self, task_id: str, again_after: timedelta) -> None:
         """Make the task due again after this time, in case the broker loses it. A task that has ended stays ended."""
+        # Only if it is still open: a quick task may have ended before the sender gets here.
         self._set_due(self._clock() + again_after, task_outbox.c.task_id == task_id, task_outbox.c.due_at.is_not(None))
 
     def ended(self, task_id: str) -> None:
@@ -128,6 +129,7 @@ class Estate:
 
     def _insert(self, table: Table, key: str, row: dict[str, Any], task: QueuedTask) -> dict[str, Any]:
         with self._database.writing() as connection:
+            # A repeated call adds neither: the first one has written both in this transaction.
             if _inserted(connection, table, row):
                 self._add_task(connection, task)
             found = connection.execute(select(table).where(table.c[key] == row[key])).mappings().one()

@@ -45,6 +45,7 @@ def fault_of(context: ExceptionContext) -> BaseException | None:
     error = context.original_exception
     if isinstance(error, sqlite3.Error):
         return _sqlite_fault(error)
+    # By SQLSTATE: message texts are translated and change between versions.
     if getattr(error, "sqlstate", None) in _PG_TRANSACTIONS_COLLIDE:
         return ConcurrentChange(str(error))
     if context.is_disconnect or isinstance(context.sqlalchemy_exception, exc.OperationalError | exc.InterfaceError):

@@ -68,5 +68,6 @@ class Retention:
         with self._database.writing() as connection:
             connection.execute(delete(event_log).where(event_log.c.seq.in_(seqs)))
             for some in chunked(order_ids):
+                # Only old steps: an order can have newer attempts than its old events show.
                 connection.execute(delete(steps).where(steps.c.order_id.in_(some), steps.c.at < self._before))
             connection.commit()

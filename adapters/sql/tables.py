@@ -1,4 +1,4 @@
-"""Each service's own tables, and the gateway's. The migrations make them."""
+"""The tables of each service and of the gateway. The migrations create them."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ GATEWAY: Final = MetaData(naming_convention=NAMES)
 
 
 def _is(column: Column[str], value: str) -> ColumnElement[bool]:
-    """A condition that is spelled the same in a partial index and in the query that is to use it: no parameter."""
+    # A literal, not a parameter: the planner uses a partial index only if query and index have the same condition.
     return column == literal_column(f"'{value}'")
 
 
@@ -123,8 +123,8 @@ shipments = Table(
     Column("reason", Text),
 )
 
-# `account` is what an idempotency key says before its first slash: whom the charge belongs to. `amount` is unknown to a
-# key that was refunded before it was ever charged.
+# `account` is the part of the idempotency key before the first slash: the order. `amount` is null for a key that was
+# refunded before it was charged.
 charges = Table(
     "charges",
     GATEWAY,

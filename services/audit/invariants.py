@@ -47,6 +47,7 @@ def audit(books: Books, clock: Clock) -> Verdict:
         for dossier in _dossiers(records, books):
             verdict.orders_checked += 1
             _check_order(dossier, now, verdict)
+    # The rest is not checked order by order: many orders share a SKU, and an orphan has no order to start from.
     _check_stock(books, verdict)
     for service, order_id in books.orphans():
         verdict.note(order_id, "every record belongs to an order", f"{service} holds a record of an unknown order")
@@ -95,6 +96,7 @@ def _check_confirmed(dossier: _Dossier, verdict: Verdict) -> None:
         detail = f"total {total}, {len(captured)} charges hold {dossier.held}"
         verdict.note(dossier.order_id, "a confirmed order has one captured charge of its total", detail)
     reservation = dossier.reservation
+    # Still reserved is right too: the sale follows the pivot by a message of its own, after the confirmation or before.
     live = {ReservationStatus.RESERVED, ReservationStatus.SOLD}
     if reservation is None or reservation.status not in live or reservation.order != order:
         detail = f"reservation: {reservation.status if reservation else 'none'}"

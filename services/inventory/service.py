@@ -47,6 +47,7 @@ class InventoryService:
             if found is None or found.order is None or found.status is ReservationStatus.RELEASED:
                 msg = f"order {command.order_id} has no reservation that could be sold"
                 raise ImpossibleState(msg)
+            # A repetition finds SOLD and changes nothing.
             if found.status is ReservationStatus.RESERVED:
                 for line in _in_lock_order(found.order.lines):
                     unit.store.sell(line.sku, line.quantity)
@@ -57,6 +58,7 @@ class InventoryService:
         """Put the pieces back. Before the reservation, this leaves a tombstone that refuses the reservation."""
         with self._units.begin() as unit:
             found = unit.store.find(command.order_id)
+            # Sold means that the shipment is scheduled: after the pivot, releasing is a defect and not a refusal.
             if found is not None and found.status is ReservationStatus.SOLD:
                 msg = f"order {command.order_id} is sold and cannot be released"
                 raise ImpossibleState(msg)

@@ -110,6 +110,7 @@ class OrderService:
         """Ask for a cancellation. The Shipping service, which owns the pivot, decides whether it is too late."""
         event = OrderCancellationRequested(order_id=command.order_id, reason=command.reason)
         with self._units.begin() as unit:
+            # Only an event, no change of the order: whether it is too late is decided by the owner of the pivot.
             _existing(unit, command.order_id)
             unit.record(event)
             unit.commit()

@@ -59,6 +59,7 @@ class PaymentService:
         try:
             outcome = self._ask_gateway(order)
         except GatewayFault as fault:
+            # In a transaction of its own, so that the attempt count survives the failed command.
             self._note(order.order_id, Step.CHARGE_PAYMENT, fault)
             raise
         with self._units.begin() as unit:
@@ -92,6 +93,7 @@ class PaymentService:
         if found.status is PaymentStatus.CAPTURED:
             return completed(found)
         key = charge_key(command.order_id)
+        # The gateway's books decide how much was paid: the caller's message is only a hint.
         captured = self._gateway.settle(key)
         with self._units.begin() as unit:
             payment = unit.store.find(command.order_id) or found

@@ -217,7 +217,7 @@ def test_a_row_of_a_concurrent_transaction_is_never_overwritten(units: SqlUnits[
         unit.commit()
 
     with units.begin() as unit:
-        unit.store._rows._there[order_id] = False
+        unit.store._rows._exists[order_id] = False
         with pytest.raises(ConcurrentChange):
             unit.store.save(Shipment(order_id=order_id, status=ShipmentStatus.SCHEDULED, tracking_number="TS1"))
 

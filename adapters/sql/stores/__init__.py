@@ -1,1 +1,1 @@
-"""The four services' stores. Each sees one transaction, and locks what it finds if that transaction may write."""
+"""The stores of the four services. Each belongs to one transaction, and locks the rows it finds if that may write."""

@@ -13,9 +13,9 @@ _pieces: BindParameter[int] = bindparam("pieces")
 
 
 def _moving(*, out_of: Column[int], into: Column[int]) -> Executable:
-    """Move pieces if there are so many."""
-    there_are = update(stock).where(stock.c.sku == bindparam("of_sku"), out_of >= _pieces)
-    return there_are.values({out_of: out_of - _pieces, into: into + _pieces})
+    # Check and change are one statement, so concurrent orders cannot take more pieces than there are.
+    enough = update(stock).where(stock.c.sku == bindparam("of_sku"), out_of >= _pieces)
+    return enough.values({out_of: out_of - _pieces, into: into + _pieces})
 
 
 _RESERVE = _moving(out_of=stock.c.on_hand, into=stock.c.reserved)

@@ -38,6 +38,7 @@ class SqlOrderStore:
         self._rows.save(record.request.order_id, _row(record))
 
     def page(self, wanted: OrderFilter) -> Sequence[OrderRecord]:
+        # By key, not by offset: orders that are placed meanwhile neither shift nor repeat the rows of later pages.
         page = select(orders).order_by(orders.c.placed_at.desc(), orders.c.order_id.desc()).limit(wanted.limit)
         if wanted.style is not None:
             page = page.where(orders.c.style == wanted.style)
@@ -110,5 +111,5 @@ def _place(before: tuple[datetime, OrderId]) -> tuple[BindParameter[datetime], B
 
 @cache
 def _prices_of(count: int) -> Executable:
-    """Not by an expanding list: that is put into the statement's text each time, and most orders have one line."""
+    # No expanding list: it renders the statement anew at each execution. Most orders have one line, so the cache hits.
     return select(prices).where(prices.c.sku.in_([bindparam(f"sku_{number}") for number in range(count)]))
