@@ -36,8 +36,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)
         for item in items:
-            # A file shares its servers, so one process runs all of it.
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).as_posix()))
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -83,6 +82,12 @@ def _why_not_here(item: pytest.Item) -> str | None:
 def _needs_postgres(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     return callspec is not None and "postgres" in callspec.params.values()
+
+
+def _group(item: pytest.Item) -> str:
+    """What one process runs: a file, which shares its servers, or all browser tests, which share one stack."""
+    place = item.path.relative_to(TESTS)
+    return "browser" if place.parts[0] == "browser" else place.as_posix()
 
 
 def _rank(item: pytest.Item) -> int:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 import pytest_asyncio
@@ -17,8 +16,6 @@ from tests.integration.bridges.kafka.routes import TASK_QUEUE
 from tests.support.broker import Broker
 from tests.support.real_servers import given_servers
 from tests.support.waiting import soon
-
-T = TypeVar("T")
 
 
 async def _connected(server: TemporalServer) -> Client:
