@@ -100,7 +100,7 @@ def _connected(kind: type[T], **options: Any) -> T:  # noqa: ANN401 - kafka-pyth
     """Make a client; if it cannot connect, close what it opened and raise with the reason.
 
     The constructors of kafka-python open sockets and start a thread before they connect. When they raise because they
-    cannot connect, they leave both running, once more with each attempt.
+    cannot connect, they leave both running, again with each attempt.
     """
     opened: list[Any] = []
 

@@ -55,17 +55,13 @@ def assert_each_order_was_paid_once(choreography: Choreography, orders: Sequence
     choreography.await_books_right()
 
 
-<<<<<<< HEAD
-def test_after_a_kill_in_the_middle_of_a_batch_no_message_is_lost_or_handled_twice(
-=======
 def is_handling_together(member: ServiceProcess) -> bool:
-    """Its last line says so: whatever it does next with the messages, to park them included, it logs too."""
+    """Return whether the last line of its log says so. Each later action on the messages, parking included, logs a line."""
     lines = member.log.read_text().splitlines()
     return bool(lines) and "handling together" in lines[-1]
 
 
-def test_a_member_that_is_killed_in_the_middle_of_a_batch_is_taken_over_without_loss_or_doubling(
->>>>>>> hg
+def test_after_a_kill_in_the_middle_of_a_batch_no_message_is_lost_or_handled_twice(
     choreography: Choreography, processes: ServiceProcesses
 ) -> None:
     choreography.start("inventory-service", "shipping-service")
