@@ -56,7 +56,7 @@ def assert_each_order_was_paid_once(choreography: Choreography, orders: Sequence
 
 
 def is_handling_together(member: ServiceProcess) -> bool:
-    """Return whether the last line of its log says so. Each later action on the messages, parking included, logs a line."""
+    """Return whether this is the last line of its log. Each later action on the messages, also parking, logs a line."""
     lines = member.log.read_text().splitlines()
     return bool(lines) and "handling together" in lines[-1]
 
