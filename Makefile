@@ -39,11 +39,11 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 	$(BIN)/lint-imports
 
 test: lint ## every check: lint, the tests without servers, then all others (AT_ONCE=4: that many side by side)
-	$(BIN)/pytest -n 2 --dist loadgroup $(QUICK_TESTS)
-	$(BIN)/pytest -n $(AT_ONCE) --dist loadgroup tests $(addprefix --ignore=,$(QUICK_TESTS))
+	$(BIN)/pytest -n 2 $(QUICK_TESTS)
+	$(BIN)/pytest -n $(AT_ONCE) tests $(addprefix --ignore=,$(QUICK_TESTS))
 
 test-workflows: $(STAMP) ## the workflows alone, on a Temporal that skips waiting times
-	$(BIN)/pytest -n 2 --dist loadgroup tests/workflows
+	$(BIN)/pytest -n 2 tests/workflows
 
 test-real: $(STAMP) ## the tests on real servers, started without Docker (QUICK=1: five minutes of them)
 	tests/real/run $(if $(QUICK),quick)

@@ -1,4 +1,4 @@
-"""Which tests run where, and how they are distributed when several processes run them (`pytest -n 3 --dist loadgroup`).
+"""Which tests run where, and how they are distributed when several processes run them (`pytest -n 3`).
 
 Tests run on the embedded engines, or on the servers that TWINSAGA_TEST_SERVERS names.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.real_servers import POSTGRES_URL, VARIABLE, given_servers, postgres_url
 
@@ -19,6 +20,16 @@ NO_SERVERS = f"{VARIABLE} is not set; see `make test-real`"
 LONG_FILES = ("spec/test_bench.py", "spec/test_compare.py", "chaos", "spec", "integration/bridges", "browser", "expiry")
 """They begin first, so that no process still runs a long one when the others have nothing left."""
 
+
+# xdist's own loadgroup does nothing with pytest 9.2, whose node ids can no longer be changed.
+class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """One process runs all tests of a file, since they share servers; and all browser tests, which share a stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "browser" if file.startswith("tests/browser/") else file
+
+
 _left_out = pytest.StashKey[Counter[str]]()
 
 
@@ -26,17 +37,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_left_out] = Counter()
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out = {item: why for item in items if (why := _why_not_here(item))}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
     config.stash[_left_out].update(left_out.values())
-    if hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):  # a process of xdist; the scheduler keeps this order
         items.sort(key=_rank)
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:  # noqa: ANN401 - xdist's
+    config.option.loadscopereorder = False
+    return TogetherByFile(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -82,12 +96,6 @@ def _why_not_here(item: pytest.Item) -> str | None:
 def _needs_postgres(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     return callspec is not None and "postgres" in callspec.params.values()
-
-
-def _group(item: pytest.Item) -> str:
-    """What one process runs: a file, which shares its servers, or all browser tests, which share one stack."""
-    place = item.path.relative_to(TESTS)
-    return "browser" if place.parts[0] == "browser" else place.as_posix()
 
 
 def _rank(item: pytest.Item) -> int:

@@ -19,6 +19,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from embedded.binaries import redis_binary, temporal_binary
+from runtime import parent_death
 from tests.support.ports import listens
 from tests.support.waiting import eventually
 
@@ -56,7 +57,11 @@ class Addresses:
 def running(command: list[str], log: Path, environment: dict[str, str] | None = None) -> Iterator["Engine"]:
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own programs
-            command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            [*parent_death.command_prefix(), *command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
         )
     engine = Engine(process, log)
     try:
