@@ -1,8 +1,8 @@
 """The event log and the journal of steps, within a transaction of the caller."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
-from typing import Any
 
 from sqlalchemy import Connection, Executable, RowMapping, bindparam, case, func, or_, select
 
@@ -23,7 +23,9 @@ _STEP_ORDER = {step: place for place, step in enumerate(Step)}
 _ENDED = (StepStatus.DONE, StepStatus.REFUSED)
 
 _EVENTS_OF = select(event_log).where(event_log.c.order_id == bindparam("order_id")).order_by(event_log.c.seq)
-_STEPS_OF = select(steps).where(steps.c.order_id == bindparam("order_id"))
+_STEPS_OF = select(steps.c.step, steps.c.status, steps.c.attempts, steps.c.last_error, steps.c.at).where(
+    steps.c.order_id == bindparam("order_id")
+)
 
 
 class EventLog:
@@ -73,15 +75,7 @@ def recorded_event(row: RowMapping, service: str) -> RecordedEvent:
 
 def count_attempt(dialect: str, journal: JournalRows, tried: StepRecord, order_id: OrderId) -> None:
     """Count one attempt of a step. The late failure of an overtaken attempt does not reopen a step that has ended."""
-    row: dict[str, Any] = {
-        "order_id": order_id,
-        "step": tried.step,
-        "status": tried.status,
-        "attempts": tried.attempts,
-        "last_error": tried.last_error,
-        "at": tried.at,
-    }
-    journal.add(_counting(dialect), row)
+    journal.add(_counting(dialect), {"order_id": order_id, **asdict(tried)})
 
 
 @cache
@@ -110,15 +104,9 @@ def _counting(dialect: str) -> Executable:
 
 
 def steps_of(connection: Connection, order_id: OrderId) -> Sequence[StepRecord]:
-    rows = connection.execute(_STEPS_OF, {"order_id": order_id}).mappings()
+    rows = connection.execute(_STEPS_OF, {"order_id": order_id})
     found = [
-        StepRecord(
-            step=Step(row["step"]),
-            status=StepStatus(row["status"]),
-            attempts=row["attempts"],
-            last_error=row["last_error"],
-            at=row["at"],
-        )
-        for row in rows
+        StepRecord(step=Step(step), status=StepStatus(status), attempts=attempts, last_error=last_error, at=at)
+        for step, status, attempts, last_error, at in rows
     ]
     return sorted(found, key=lambda record: _STEP_ORDER[record.step])
