@@ -14,8 +14,8 @@ from kafka.errors import KafkaError
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.in_flight_records import InFlightRecords, NotPublished
-from adapters.kafka.retries import DATABASE_AWAY
 from adapters.kafka.topics import topic_of
+from adapters.sql.faults import DATABASE_AWAY
 from adapters.sql.outbox import Outbox
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.producer import close_producer

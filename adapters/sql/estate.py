@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
-from adapters.sql.estate_tables import task_outbox, users, videos
+from adapters.sql.tables import task_outbox, users, videos
 from services.estate.records import OPEN, QueuedTask, User, Video, VideoEngine, VideoStatus
 from services.unit_of_work import Clock
 

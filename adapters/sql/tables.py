@@ -1,4 +1,4 @@
-"""The tables of each service and of the gateway. The migrations create them."""
+"""The tables of each service, of the gateway and of the Celery estate. The migrations create them."""
 
 from typing import Final
 
@@ -23,6 +23,7 @@ PAYMENTS: Final = MetaData(naming_convention=NAMES)
 INVENTORY: Final = MetaData(naming_convention=NAMES)
 SHIPPING: Final = MetaData(naming_convention=NAMES)
 GATEWAY: Final = MetaData(naming_convention=NAMES)
+ESTATE: Final = MetaData(naming_convention=NAMES)
 
 
 def _is(column: Column[str], value: str) -> ColumnElement[bool]:
@@ -141,3 +142,45 @@ charges = Table(
     Column("charge_faults", Integer, nullable=False),
     Column("refund_faults", Integer, nullable=False),
 )
+
+users = Table(
+    "users",
+    ESTATE,
+    Column("user_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+videos = Table(
+    "videos",
+    ESTATE,
+    Column("video_id", Text, primary_key=True),
+    Column("engine", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("size_before", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("size_after", BigInteger),
+    Column("stored_at", Text),
+    Column("error", Text),
+    Column("alive_at", Instant),
+    Column("finished_at", Instant),
+)
+
+# `due_at` is when to send the task (again), and null once the task has ended.
+task_outbox = Table(
+    "task_outbox",
+    ESTATE,
+    Column("task_id", Text, primary_key=True),
+    Column("task", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("due_at", Instant),
+    Column("written_at", Instant, nullable=False),
+)
+Index("ix_task_outbox_due_at", task_outbox.c.due_at)
+Index("ix_task_outbox_written_at", task_outbox.c.written_at)
