@@ -11,10 +11,10 @@ from adapters.sql.database import wakes_relay
 from adapters.sql.dialects import inserting
 from adapters.sql.journal_tables import event_log, steps
 from adapters.sql.write_buffer import JournalRows
-from domain.events import Event, RecordedEvent
-from domain.ids import EventId, OrderId, event_id_of
+from domain.events import RecordedEvent
+from domain.ids import OrderId
 from domain.order import Step
-from services.unit_of_work import Clock, StepRecord, StepStatus
+from services.unit_of_work import StepRecord, StepStatus
 
 OUTBOX_CHANNEL = "outbox"
 """PostgreSQL's NOTIFY channel. Channels are local to a database, and each service has its own database."""
@@ -28,39 +28,29 @@ _STEPS_OF = select(steps.c.step, steps.c.status, steps.c.attempts, steps.c.last_
 )
 
 
-class EventLog:
-    def __init__(self, service: str, clock: Clock, *, publish: bool) -> None:
-        self._service = service
-        self._clock = clock
-        self._publish = publish
+def record_event(
+    connection: Connection, journal: JournalRows, recorded: RecordedEvent, traceparent: str | None, *, publish: bool
+) -> None:
+    """Write the event to the log, and with `publish` also to the outbox."""
+    row = {
+        "event_id": recorded.event_id,
+        "order_id": recorded.event.order_id,
+        "type": recorded.event.type,
+        "event": encode_event(recorded.event).decode(),
+        "at": recorded.at,
+        "caused_by": recorded.caused_by,
+        "traceparent": traceparent,
+        "publish": publish,
+        "waits": publish,
+    }
+    journal.add(_recording(connection.dialect.name, wake_relay=publish), row)
+    if publish:
+        wakes_relay(connection)
 
-    def record(
-        self,
-        connection: Connection,
-        journal: JournalRows,
-        event: Event,
-        *,
-        caused_by: EventId | None,
-        traceparent: str | None,
-    ) -> None:
-        row = {
-            "event_id": event_id_of(event.order_id, event.type),
-            "order_id": event.order_id,
-            "type": event.type,
-            "event": encode_event(event).decode(),
-            "at": self._clock(),
-            "caused_by": caused_by,
-            "traceparent": traceparent,
-            "publish": self._publish,
-            "waits": self._publish,
-        }
-        journal.add(_recording(connection.dialect.name, wake_relay=self._publish), row)
-        if self._publish:
-            wakes_relay(connection)
 
-    def events_of(self, connection: Connection, order_id: OrderId) -> Sequence[RecordedEvent]:
-        rows = connection.execute(_EVENTS_OF, {"order_id": order_id}).mappings()
-        return [recorded_event(row, self._service) for row in rows]
+def events_of(connection: Connection, order_id: OrderId, service: str) -> Sequence[RecordedEvent]:
+    rows = connection.execute(_EVENTS_OF, {"order_id": order_id}).mappings()
+    return [recorded_event(row, service) for row in rows]
 
 
 def recorded_event(row: RowMapping, service: str) -> RecordedEvent:

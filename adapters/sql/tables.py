@@ -179,8 +179,6 @@ task_outbox = Table(
     Column("task", Text, nullable=False),
     Column("arguments", Text, nullable=False),
     Column("engine", Text, nullable=False),
-    Column("due_at", Instant),
-    Column("written_at", Instant, nullable=False),
+    Column("due_at", Instant, index=True),
+    Column("written_at", Instant, nullable=False, index=True),
 )
-Index("ix_task_outbox_due_at", task_outbox.c.due_at)
-Index("ix_task_outbox_written_at", task_outbox.c.written_at)

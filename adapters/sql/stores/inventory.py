@@ -80,11 +80,4 @@ def reservation(row: RowMapping) -> Reservation:
 
 
 def stock_item(row: RowMapping) -> Stock:
-    return Stock(
-        sku=row["sku"],
-        name=row["name"],
-        on_hand=row["on_hand"],
-        reserved=row["reserved"],
-        sold=row["sold"],
-        restocked=row["restocked"],
-    )
+    return Stock(**{column.name: row[column.name] for column in stock.c})
