@@ -87,6 +87,7 @@ class Relay:
             self._mark(sent)
 
     def _send(self, producer: KafkaProducer, sent: InFlightRecords) -> None:
+        # Read before the query: its rows may lack an event that is recorded meanwhile, which must not count as sent.
         recordings, last = self._outbox.recordings, None
         for row in sent.sendable(self._outbox.unpublished(_ROWS_PER_QUERY, sent.seqs)):
             message = to_message(row.recorded, row.traceparent)

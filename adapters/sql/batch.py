@@ -1,4 +1,4 @@
-"""One transaction for the effects of many messages: the commit, synced to disk, costs more than all that is in it."""
+"""One transaction for the effects of many messages: the commit, synced to disk, costs more than everything in it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -88,7 +88,7 @@ class Estate:
         return row is not None and row["due_at"] is None
 
     def requeue_silent_videos(self, silent_for: timedelta) -> int:
-        """Make the tasks of videos due whose worker gave no sign of life for this long. Return how many."""
+        """Requeue the tasks of videos whose worker gave no sign of life for `silent_for`. Return how many."""
         # When the whole Celery worker dies, Redis redelivers only after its visibility timeout, which is far longer.
         now = self._clock()
         silent = select(videos.c.video_id).where(

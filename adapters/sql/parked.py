@@ -51,7 +51,7 @@ class ParkedMessages:
     def park(self, message: ParkedMessage) -> None:
         """Park the message. Repeatable: a message that is parked already keeps its attempts and its next attempt."""
         headers = json.dumps([(name, b64encode(value).decode()) for name, value in message.headers])
-        statement = inserting("postgresql" if self._database.is_postgres else "sqlite", parked)
+        statement = inserting(self._database.url.get_backend_name(), parked)
         self._database.change(
             statement.on_conflict_do_nothing(index_elements=["message_id"]), asdict(message) | {"headers": headers}
         )

@@ -1,6 +1,6 @@
 """The tables of each service, of the gateway and of the Celery estate. The migrations create them."""
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -31,6 +31,10 @@ def _is(column: Column[str], value: str) -> ColumnElement[bool]:
     return column == literal_column(f"'{value}'")
 
 
+def _partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> None:
+    Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
 orders = Table(
     "orders",
     ORDERS,
@@ -52,13 +56,7 @@ Index("ix_orders_place", *_PLACE)
 Index("ix_orders_style_place", orders.c.style, *_PLACE)
 Index("ix_orders_status_place", orders.c.status, *_PLACE)
 Index("ix_orders_style_status_place", orders.c.style, orders.c.status, *_PLACE)
-Index(
-    "ix_orders_never_created",
-    orders.c.style,
-    orders.c.placed_at,
-    sqlite_where=never_created,
-    postgresql_where=never_created,
-)
+_partial_index("ix_orders_never_created", orders.c.style, orders.c.placed_at, where=never_created)
 
 prices = Table(
     "prices",
@@ -81,12 +79,7 @@ payments = Table(
     Column("expires_at", Instant),
 )
 payment_pending: Final = _is(payments.c.status, "pending")
-Index(
-    "ix_payments_expires_at",
-    payments.c.expires_at,
-    sqlite_where=payment_pending,
-    postgresql_where=payment_pending,
-)
+_partial_index("ix_payments_expires_at", payments.c.expires_at, where=payment_pending)
 
 stock = Table(
     "stock",
@@ -108,12 +101,7 @@ reservations = Table(
     Column("reason", Text),
 )
 reserved_not_sold: Final = _is(reservations.c.status, "reserved")
-Index(
-    "ix_reservations_not_sold",
-    reservations.c.order_id,
-    sqlite_where=reserved_not_sold,
-    postgresql_where=reserved_not_sold,
-)
+_partial_index("ix_reservations_not_sold", reservations.c.order_id, where=reserved_not_sold)
 
 shipments = Table(
     "shipments",

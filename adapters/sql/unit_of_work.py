@@ -100,12 +100,8 @@ class SqlUnit(Generic[S]):
         if status.key_is_parked:
             raise KeyIsParked(message.check_inbox_for)
         if status.handled:
-            raise AlreadyHandled(message.message_id)
+            raise AlreadyHandled(f"message {message.message_id} was handled before")
         message.check_inbox_for = None
-
-    @property
-    def _dialect(self) -> str:
-        return self._connection.dialect.name
 
     def record(self, event: Event) -> None:
         units, message = self._units, self._message
@@ -122,7 +118,7 @@ class SqlUnit(Generic[S]):
 
     def tried(self, order_id: OrderId, step: Step, status: StepStatus, *, error: str | None = None) -> None:
         tried = StepRecord(step=step, status=status, attempts=1, last_error=error, at=self._units.clock())
-        journal.count_attempt(self._dialect, self._journal, tried, order_id)
+        journal.count_attempt(self._connection.dialect.name, self._journal, tried, order_id)
 
     def steps_of(self, order_id: OrderId) -> Sequence[StepRecord]:
         return journal.steps_of(self._connection, order_id)
@@ -135,8 +131,8 @@ class SqlUnit(Generic[S]):
             # The inbox row commits together with the effect and its event. So a message that is delivered again, to
             # this consumer or to another one, either finds the row or finds no trace of the first attempt.
             message_id = self._message.message_id
-            if not put_into_inbox(self._dialect, self._journal, message_id, self._units.clock):
-                raise AlreadyHandled(message_id)
+            if not put_into_inbox(self._connection.dialect.name, self._journal, message_id, self._units.clock):
+                raise AlreadyHandled(f"message {message_id} was handled before")
             self._commit()
             self._message.in_inbox = True
         else:

@@ -31,13 +31,9 @@ def upgrade() -> None:
     op.create_index("ix_orders_style_place", "orders", ["style", *place])
     op.create_index("ix_orders_status_place", "orders", ["status", *place])
     op.create_index("ix_orders_style_status_place", "orders", ["style", "status", *place])
-    never_created = sa.text("stage = 'requested'")
+    requested = sa.text("stage = 'requested'")
     op.create_index(
-        "ix_orders_never_created",
-        "orders",
-        ["style", "placed_at"],
-        sqlite_where=never_created,
-        postgresql_where=never_created,
+        "ix_orders_never_created", "orders", ["style", "placed_at"], sqlite_where=requested, postgresql_where=requested
     )
     op.create_table(
         "prices",
