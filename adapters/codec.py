@@ -1,17 +1,19 @@
-"""JSON of events and order snapshots. The `type` tag alone decides which event it is: two types may have equal fields.
+"""JSON of events, and of the values that a column stores.
 
-Unknown fields are ignored, at any depth, so that a later version may add some.
+The `type` tag alone decides which event it is: two types may have equal fields. Unknown fields are
+ignored, at any depth, so that a later version may add some.
 """
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from domain.events import Event
-from domain.order import Order, OrderRequest
-from services.orders.store import Attention
 
+T = TypeVar("T")
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 _TAG_MISSING_FROM_UNION = "union_tag_invalid"
 
 
@@ -42,33 +44,14 @@ def decode_event(value: bytes | str) -> Event:
         raise kind(_without_input(error)) from error
 
 
-def events_schema() -> dict[str, Any]:
-    """JSON Schema of what `encode_event` writes: one definition for each event, with the tags as `discriminator`."""
-    return _events().json_schema(mode="serialization")
+def to_json(value: object) -> str:
+    """Write an order, a request or another dataclass that a column stores."""
+    return _adapter(type(value)).dump_json(value).decode()
 
 
-def encode_order(order: Order) -> bytes:
-    return _orders().dump_json(order)
-
-
-def decode_order(value: bytes | str) -> Order:
-    return _orders().validate_json(value)
-
-
-def encode_request(request: OrderRequest) -> bytes:
-    return _requests().dump_json(request)
-
-
-def decode_request(value: bytes | str) -> OrderRequest:
-    return _requests().validate_json(value)
-
-
-def encode_attention(attention: Attention) -> bytes:
-    return _attentions().dump_json(attention)
-
-
-def decode_attention(value: bytes | str) -> Attention:
-    return _attentions().validate_json(value)
+def from_json(kind: type[T], text: str) -> T:
+    """Read what `to_json` wrote."""
+    return _adapter(kind).validate_json(text)
 
 
 def _without_input(error: ValidationError) -> str:
@@ -77,7 +60,7 @@ def _without_input(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'event'}: {problem['msg']}" for problem in problems)
 
 
-# Built at first use, because building takes time that a process without decoding need not spend.
+# Adapters are built at first use, because building takes time that a process without decoding need not spend.
 
 
 @cache
@@ -85,16 +68,7 @@ def _events() -> TypeAdapter[Event]:
     return TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 
-@cache
-def _orders() -> TypeAdapter[Order]:
-    return TypeAdapter(Order)
-
-
-@cache
-def _attentions() -> TypeAdapter[Attention]:
-    return TypeAdapter(Attention)
-
-
-@cache
-def _requests() -> TypeAdapter[OrderRequest]:
-    return TypeAdapter(OrderRequest)
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]

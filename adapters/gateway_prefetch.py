@@ -6,7 +6,7 @@ A transaction must not wait for the gateway, and one call after the other would 
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Final, Protocol
+from typing import Final
 
 from domain.errors import GatewayFault
 from domain.events import OrderCreated
@@ -14,29 +14,6 @@ from domain.money import Money
 from domain.order import Order
 from services.payments.gateway import AwaitingCustomer, Charged, Declined, PaymentGateway
 from services.payments.transitions import charge_key
-
-
-class Prefetch(Protocol):
-    """Does the slow part of many reactions at once, before their common transaction."""
-
-    def fetch(self, events: Sequence[object]) -> int:
-        """Return how many of the first events are ready to be handled in a transaction."""
-        ...
-
-    def discard(self) -> None:
-        """Drop the answers that were not used."""
-        ...
-
-
-class NoPrefetch:
-    """For services whose reactions call nothing outside their database."""
-
-    def fetch(self, events: Sequence[object]) -> int:
-        return len(events)
-
-    def discard(self) -> None:
-        """Nothing is kept."""
-
 
 _MAX_CALLS: Final = 16
 _WAIT_S: Final = 10.0
@@ -80,6 +57,7 @@ class GatewayPrefetch:
         return [*map(self._is_answered, events), False].index(False)
 
     def discard(self) -> None:
+        """Drop the answers that were not used."""
         # A call that was made and is dropped here is harmless: the next one has the same idempotency key.
         for future in self._pending.values():
             future.cancel()

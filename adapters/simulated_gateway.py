@@ -5,11 +5,11 @@ An idempotency key stands for one charge: every call with the same key finds the
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import blake2b
 from typing import Final
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from adapters.sql.database import Database
 from adapters.sql.faults import DatabaseFault
@@ -29,7 +29,6 @@ _CHARGED: Final = frozenset(
 _CHARGE_FAULTS: Final = {"tok_gatewayFlaky": 2}
 _REFUND_FAULTS: Final = {"tok_refundFlaky": 2}
 
-_BOOK: Final = select(charges).where(charges.c.key == bindparam("of_key")).with_for_update()
 _ADD: Final = insert(charges)
 _CHANGE: Final = update(charges).where(charges.c.key == bindparam("of_key"))
 
@@ -49,6 +48,10 @@ class Book:
     refund_asked: bool = False
     charge_faults: int = 0
     refund_faults: int = 0
+
+
+_BOOKS: Final = select(*(charges.c[field.name] for field in fields(Book)))
+_BOOK: Final = _BOOKS.where(charges.c.key == bindparam("of_key")).with_for_update()
 
 
 class SimulatedGateway:
@@ -108,16 +111,16 @@ class SimulatedGateway:
     def books(self) -> Iterator[Book]:
         """Yield the state of every key, sorted by key."""
         with self._database.reading() as connection:
-            for row in connection.execution_options(yield_per=500).execute(select(charges).order_by(charges.c.key)):
-                yield _book(row)
+            for row in connection.execution_options(yield_per=500).execute(_BOOKS.order_by(charges.c.key)).mappings():
+                yield Book(**row)
 
     @contextmanager
     def _books(self, operation: str, key: str) -> "Iterator[tuple[Connection, Book | None]]":
         """Lock and yield the state of the key. To callers, a fault of this database is a fault of the gateway."""
         try:
             with self._database.writing() as connection:
-                row = connection.execute(_BOOK, {"of_key": key}).first()
-                yield connection, _book(row) if row else None
+                row = connection.execute(_BOOK, {"of_key": key}).mappings().first()
+                yield connection, Book(**row) if row else None
         except DatabaseFault as away:
             raise GatewayFault(operation, str(away)) from away
 
@@ -138,16 +141,12 @@ def _refund_faults(book: Book, *, asked_by_operator: bool) -> bool:
 
 def _write(connection: Connection, before: Book | None, book: Book) -> None:
     """Insert or update, and commit: a fault that is raised afterwards must not undo it."""
-    row = {column.name: getattr(book, column.name) for column in charges.c if column.name != "account"}
+    row = asdict(book) | {"account": book.key.partition("/")[0]}
     if before is None:
-        connection.execute(_ADD, row | {"account": book.key.partition("/")[0]})
+        connection.execute(_ADD, row)
     else:
         connection.execute(_CHANGE, {"of_key": book.key} | row)
     connection.commit()
-
-
-def _book(row: Row[tuple[object, ...]]) -> Book:
-    return Book(**{name: value for name, value in row._mapping.items() if name != "account"})  # noqa: SLF001
 
 
 def _charge_id(key: str) -> str:

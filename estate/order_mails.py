@@ -10,8 +10,8 @@ import structlog
 from adapters.codec import UndecodableEvent, UnknownEventType
 from adapters.kafka.cloudevents import NotACloudEvent, from_message, type_header
 from adapters.kafka.message import IncomingMessage
-from adapters.kafka.retries import DATABASE_AWAY
 from adapters.sql.estate import KEPT, Estate
+from adapters.sql.faults import DATABASE_AWAY
 from domain.errors import UnknownOrder
 from domain.events import OrderCancelled, OrderConfirmed
 from domain.ids import OrderId

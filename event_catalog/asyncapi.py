@@ -110,7 +110,6 @@ def _operations() -> Iterable[tuple[str, Json]]:
         yield _operation(BRIDGE, "send", dead_letters_of(topic), [DEAD_LETTER_NAME])
     for topic in OUTGOING_TOPICS:
         yield _operation(SAGA_WORKER, "send", topic, _names_in(topic), "At the end of each order.")
-        yield _operation(BRIDGE, "send", topic, _names_in(topic), "What the saga worker could not send.")
     for topic in ("orders", *OUTGOING_TOPICS):
         yield _operation(ORDER_MAILS, "receive", topic, _ENDS, "Mails the outcome to the customer.")
     yield _operation(API, "send", SETTLEMENTS, _names_in(SETTLEMENTS), "After the payment gateway's webhook call.")

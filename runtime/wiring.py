@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
 from adapters.clock import utc_now
-from adapters.gateway_prefetch import GatewayPrefetch, NoPrefetch, Prefetch
+from adapters.gateway_prefetch import GatewayPrefetch
 from adapters.simulated_gateway import SimulatedGateway
 from adapters.sql.audit import AuditedDatabases, AuditReads
 from adapters.sql.batch import Batches
@@ -102,7 +102,7 @@ def open_services(settings: DatabaseUrls, *, publish: bool, pix_expiry: timedelt
 class ConsumingService(Generic[T]):
     """A service with what its consumer and its relay need. `service_for` binds it to one message and its inbox row.
 
-    `batches`: None if messages are handled one by one. `prefetch` calls what must not be called in a batch.
+    `batches`: None if messages are handled one by one. `prefetch` calls the gateway before a batch.
     """
 
     name: str
@@ -111,7 +111,7 @@ class ConsumingService(Generic[T]):
     parked: ParkedMessages
     outbox: Outbox
     batches: Batches | None
-    prefetch: Prefetch
+    prefetch: GatewayPrefetch | None
     close: Callable[[], None]
 
 
@@ -178,6 +178,6 @@ def _consuming(
         parked=ParkedMessages(database),
         outbox=outbox,
         batches=Batches(database),
-        prefetch=NoPrefetch(),
+        prefetch=None,
         close=close,
     )

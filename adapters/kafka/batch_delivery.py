@@ -9,12 +9,11 @@ from itertools import takewhile
 
 import structlog
 
-from adapters.gateway_prefetch import Prefetch
+from adapters.gateway_prefetch import GatewayPrefetch
 from adapters.kafka.decoding import Decoded, Received
 from adapters.kafka.reactions import Reactions, run_reaction
-from adapters.kafka.retries import DATABASE_AWAY
 from adapters.sql.batch import Batch, Batches
-from adapters.sql.faults import ConcurrentChange
+from adapters.sql.faults import DATABASE_AWAY, ConcurrentChange
 from adapters.sql.inbox import Inbox
 
 _WORTH_A_BATCH = 2
@@ -22,9 +21,11 @@ _WORTH_A_BATCH = 2
 
 
 class BatchedDelivery:
-    """`batches`: None handles every message alone."""
+    """`batches`: None handles every message alone. `prefetch`: None if the reactions call no gateway."""
 
-    def __init__(self, reactions: Reactions, inbox: Inbox, batches: Batches | None, prefetch: Prefetch) -> None:
+    def __init__(
+        self, reactions: Reactions, inbox: Inbox, batches: Batches | None, prefetch: GatewayPrefetch | None
+    ) -> None:
         self._reactions = reactions
         self._inbox = inbox
         self._batches = batches
@@ -58,7 +59,8 @@ class BatchedDelivery:
         return len(ready)
 
     def discard_prefetched(self) -> None:
-        self._prefetch.discard()
+        if self._prefetch is not None:
+            self._prefetch.discard()
 
     def _ready(self, messages: Sequence[Decoded]) -> list[Received | None]:
         """Return what can share a transaction, up to the first message that cannot. None: nothing is left to do."""
@@ -79,6 +81,8 @@ class BatchedDelivery:
 
     def _prefetched(self, ready: list[Received | None]) -> list[Received | None]:
         """Call the gateway now, for all messages at once: a transaction must not wait for it."""
+        if self._prefetch is None:
+            return ready
         places = [place for place, received in enumerate(ready) if received is not None]
         fetched = self._prefetch.fetch([received.event for received in ready if received is not None])
         return ready[: places[fetched]] if fetched < len(places) else ready

@@ -94,10 +94,7 @@ def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> Re
 
 def type_header(headers: Headers) -> str | None:
     """Return the event's type from the headers, without decoding the event; None if the header is missing."""
-    for name, value in headers:
-        if name == "ce_type":
-            return value.decode("utf-8", errors="replace")
-    return None
+    return next((value.decode(errors="replace") for name, value in headers if name == "ce_type"), None)
 
 
 def _read(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> BaseCloudEvent:

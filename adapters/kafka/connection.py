@@ -56,43 +56,36 @@ class KafkaConnection:
             RestingConsumer,
             **self._servers(self.connect_timeout_ms),
             group_id=group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            # kafka-python: a poll that returns a part of a fetch can stall its partition for ever once it is paused.
-            max_poll_records=100_000,
-            fetch_max_bytes=1024 * 1024,
+            **self._reading(),
             max_partition_fetch_bytes=256 * 1024,
-            fetch_max_wait_ms=self.fetch_max_wait_ms,
             # With as many partitions in each topic, all messages of one order reach the same member.
             partition_assignment_strategy=[RangePartitionAssignor],
             session_timeout_ms=self.session_timeout_ms,
             heartbeat_interval_ms=self.session_timeout_ms // 4,
             reconnect_backoff_max_ms=_RECONNECT_MAX_MS,
-            metrics_enabled=False,
         )
 
     def reader(self) -> KafkaConsumer:
         """A consumer without a group, which commits nothing: the caller assigns and seeks."""
-        return _connected(
-            KafkaConsumer,
-            **self._servers(self.answer_timeout_ms),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",  # if retention deleted the offset that the caller seeks
-            max_poll_records=100_000,
-            fetch_max_bytes=1024 * 1024,
-            fetch_max_wait_ms=self.fetch_max_wait_ms,
-            metrics_enabled=False,
-        )
+        return _connected(KafkaConsumer, **self._servers(self.answer_timeout_ms), **self._reading())
 
     def admin(self, deadline_s: float) -> KafkaAdminClient:
         milliseconds = int(deadline_s * 1000)
         return _connected(KafkaAdminClient, **self._servers(milliseconds), request_timeout_ms=milliseconds)
 
     def _servers(self, connect_ms: int) -> dict[str, Any]:
+        servers = {"bootstrap_servers": self.bootstrap, "bootstrap_timeout_ms": connect_ms}
+        return servers | self.security.options()
+
+    def _reading(self) -> dict[str, Any]:
         return {
-            "bootstrap_servers": self.bootstrap,
-            "bootstrap_timeout_ms": connect_ms,
-            **self.security.options(),
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",  # for a new group, or if retention deleted the offset
+            # kafka-python: a poll that returns a part of a fetch can stall its partition for ever once it is paused.
+            "max_poll_records": 100_000,
+            "fetch_max_bytes": 1024 * 1024,
+            "fetch_max_wait_ms": self.fetch_max_wait_ms,
+            "metrics_enabled": False,
         }
 
 

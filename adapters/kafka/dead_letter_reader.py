@@ -78,7 +78,11 @@ class DeadLetterReader:
                     for topic in topics
                     for number in consumer.partitions_for_topic(topic) or ()
                 )
-                ends = _ends(consumer, partitions) if partitions else {}
+                if not partitions:
+                    return
+                consumer.assign(partitions)
+                consumer.seek_to_beginning()
+                ends = end_offsets(consumer, partitions, _ANSWER_DEADLINE_S)
                 for partition in partitions:
                     first = _first(partition, behind)
                     if first is not None and first < ends[partition]:
@@ -89,16 +93,9 @@ class DeadLetterReader:
 
 def _first(partition: TopicPartition, behind: Place | None) -> int | None:
     """The first offset to read, or None if the whole partition is before the place."""
-    if behind is None or (partition.topic, partition.partition) > (behind.topic, behind.partition):
+    if behind is None or partition > (behind.topic, behind.partition):
         return 0
-    same = (partition.topic, partition.partition) == (behind.topic, behind.partition)
-    return behind.offset + 1 if same else None
-
-
-def _ends(consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    consumer.assign(partitions)
-    consumer.seek_to_beginning()
-    return end_offsets(consumer, partitions, _ANSWER_DEADLINE_S)
+    return behind.offset + 1 if partition == (behind.topic, behind.partition) else None
 
 
 def _letters(consumer: KafkaConsumer, partition: TopicPartition, first: int, end: int) -> Iterator[Letter]:
@@ -111,6 +108,7 @@ def _letters(consumer: KafkaConsumer, partition: TopicPartition, first: int, end
             if record.offset >= end:
                 return
             yield _letter(record)
+            # The caller may keep a letter for long: only the time without an answer of the broker counts.
             deadline = time.monotonic() + _ANSWER_DEADLINE_S
         position = consumer.position(partition)
         if time.monotonic() > deadline:

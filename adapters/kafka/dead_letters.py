@@ -1,4 +1,4 @@
-"""Dead letters: messages that no further attempt will help go to `<topic>.dlq`, unchanged.
+"""Dead letters: a message that another attempt would not help goes to `<topic>.dlq`, unchanged.
 
 Headers with the prefix `dead_letter_` add where the message was, which group gave it up, and why.
 """

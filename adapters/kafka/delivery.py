@@ -11,9 +11,9 @@ from adapters.kafka.dead_letters import DeadLetters, DeadLettersAway
 from adapters.kafka.decoding import Decoded, Received, decode
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.reactions import Reactions, run_reaction
-from adapters.kafka.retries import DATABASE_AWAY
 from adapters.kafka.topics import is_dead_letters
 from adapters.sql.chunks import chunked
+from adapters.sql.faults import DATABASE_AWAY
 from adapters.sql.inbox import Inbox, KeyIsParked
 from adapters.sql.parked import ParkedMessage, ParkedMessages
 from domain.errors import Fault

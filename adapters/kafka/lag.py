@@ -18,7 +18,7 @@ class GroupLag:
         self._topics = sorted(topics)
 
     def measure(self) -> Mapping[TopicPartition, int]:
-        """Uncommitted messages by partition; all of its messages if the group never committed there.
+        """Number of uncommitted messages by partition. Without a committed offset, all messages of the partition count.
 
         Raises:
             kafka.errors.KafkaError: the broker did not answer in time, or refused.

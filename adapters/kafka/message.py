@@ -54,7 +54,7 @@ class MessageHandler(Protocol):
 
     @property
     def seconds_until_retry(self) -> float:
-        """How long `retry_due` has nothing to do."""
+        """Seconds during which `retry_due` has nothing to do."""
         ...
 
     def handle(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:

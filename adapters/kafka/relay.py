@@ -14,8 +14,8 @@ from kafka.errors import KafkaError
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.in_flight_records import InFlightRecords, NotPublished
-from adapters.kafka.retries import DATABASE_AWAY
 from adapters.kafka.topics import topic_of
+from adapters.sql.faults import DATABASE_AWAY
 from adapters.sql.outbox import Outbox
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.producer import close_producer
@@ -87,6 +87,7 @@ class Relay:
             self._mark(sent)
 
     def _send(self, producer: KafkaProducer, sent: InFlightRecords) -> None:
+        # Read before the query: its rows may lack an event that is recorded meanwhile, which must not count as sent.
         recordings, last = self._outbox.recordings, None
         for row in sent.sendable(self._outbox.unpublished(_ROWS_PER_QUERY, sent.seqs)):
             message = to_message(row.recorded, row.traceparent)

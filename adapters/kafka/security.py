@@ -19,24 +19,17 @@ class KafkaSecurity:
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
 
-    @property
-    def encrypts(self) -> bool:
-        return self.protocol in {"SSL", "SASL_SSL"}
-
-    @property
-    def authenticates(self) -> bool:
-        return self.protocol in {"SASL_PLAINTEXT", "SASL_SSL"}
-
     def tls(self) -> ssl.SSLContext | None:
         """Raises OSError or ssl.SSLError if the file is missing or contains no certificate."""
-        return ssl.create_default_context(cafile=self.ca_file) if self.encrypts else None
+        encrypts = self.protocol in {"SSL", "SASL_SSL"}
+        return ssl.create_default_context(cafile=self.ca_file) if encrypts else None
 
     def options(self) -> dict[str, Any]:
         """Options of any kafka-python client. Raises as `tls` does."""
         chosen: dict[str, Any] = {"security_protocol": self.protocol}
-        if self.encrypts:
-            chosen["ssl_context"] = self.tls()
-        if self.authenticates:
+        if tls := self.tls():
+            chosen["ssl_context"] = tls
+        if self.protocol in {"SASL_PLAINTEXT", "SASL_SSL"}:
             chosen["sasl_mechanism"] = self.mechanism
             chosen["sasl_plain_username"] = self.user
             chosen["sasl_plain_password"] = self.password

@@ -36,9 +36,6 @@ def is_dead_letters(topic: str) -> bool:
     return topic.endswith(_DEAD_LETTERS)
 
 
-ALL_TOPICS = (*TOPICS, SETTLEMENTS, *map(dead_letters_of, (*TOPICS, SETTLEMENTS)))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicShape:
     """All topics have the same number of partitions, so that one consumer gets all messages of a key.
@@ -50,13 +47,8 @@ class TopicShape:
     partitions: int
     replicas: int = 1
 
-    def partitions_of(self, topic: str) -> int:
-        return 1 if is_dead_letters(topic) else self.partitions
 
-
-def ensure_topics(
-    connection: KafkaConnection, shape: TopicShape, deadline_s: float, topics: Iterable[str] = ALL_TOPICS
-) -> None:
+def ensure_topics(connection: KafkaConnection, shape: TopicShape, deadline_s: float, topics: Iterable[str]) -> None:
     """Create the missing topics; existing ones keep their shape.
 
     Raises:
@@ -65,11 +57,10 @@ def ensure_topics(
     admin = connection.admin(deadline_s)
     try:
         for topic in topics:
+            partitions = 1 if is_dead_letters(topic) else shape.partitions
+            wanted = NewTopic(topic, num_partitions=partitions, replication_factor=shape.replicas)
             with suppress(TopicAlreadyExistsError):
-                admin.create_topics(
-                    [NewTopic(topic, num_partitions=shape.partitions_of(topic), replication_factor=shape.replicas)],
-                    timeout_ms=int(deadline_s * 1000),
-                )
+                admin.create_topics([wanted], timeout_ms=int(deadline_s * 1000))
     finally:
         admin.close()
 

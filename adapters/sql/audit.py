@@ -81,15 +81,14 @@ class AuditReads:
 
     def stock(self) -> Iterator[tuple[Stock, Counted]]:
         # One statement, so that both sides of the comparison are of the same instant.
-        for rows in _streamed(self._databases.inventory, _stock_with_reservations(self._databases.inventory)):
-            for row in rows:
-                yield stock_item(row), Counted(reserved=row["counted_reserved"], sold=row["counted_sold"])
+        for row in _streamed(self._databases.inventory, _stock_with_reservations(self._databases.inventory)):
+            yield stock_item(row), Counted(reserved=row["counted_reserved"], sold=row["counted_sold"])
 
     def outbox_waiting(self, before: datetime) -> Iterator[tuple[str, OrderId]]:
         waiting = select(event_log.c.order_id).where(waits_in_outbox, event_log.c.at < before)
         for database in self._databases.journals:
-            for rows in _streamed(database, waiting.order_by(event_log.c.seq)):
-                yield from ((database.service, OrderId(row["order_id"])) for row in rows)
+            for row in _streamed(database, waiting.order_by(event_log.c.seq)):
+                yield database.service, OrderId(row["order_id"])
 
     def handled_twice(self) -> Iterator[tuple[str, OrderId, EventId]]:
         twice = (
@@ -99,8 +98,8 @@ class AuditReads:
             .having(func.count() > 1)
         )
         for database in self._databases.journals:
-            for rows in _streamed(database, twice):
-                yield from ((database.service, OrderId(row["order_id"]), EventId(row["caused_by"])) for row in rows)
+            for row in _streamed(database, twice):
+                yield database.service, OrderId(row["order_id"]), EventId(row["caused_by"])
 
     def _known(self, order_ids: Sequence[str]) -> set[str]:
         with self._databases.orders.reading() as connection:
@@ -120,9 +119,9 @@ def _in_chunks(database: Database, wanted: Select[Any], key: ColumnElement[str])
         after = rows[-1]["order_id"]
 
 
-def _streamed(database: Database, wanted: Select[Any]) -> Iterator[Sequence[RowMapping]]:
+def _streamed(database: Database, wanted: Select[Any]) -> Iterator[RowMapping]:
     with database.reading() as connection:
-        yield from connection.execution_options(yield_per=CHUNK).execute(wanted).mappings().partitions()
+        yield from connection.execution_options(yield_per=CHUNK).execute(wanted).mappings()
 
 
 def _by_order(

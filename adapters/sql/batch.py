@@ -1,4 +1,4 @@
-"""One transaction for the effects of many messages: the commit, synced to disk, costs more than all that is in it."""
+"""One transaction for the effects of many messages: the commit, synced to disk, costs more than everything in it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -52,7 +52,7 @@ class Batch:
     @contextmanager
     def look(self) -> Iterator[OpenTransaction]:
         """Open a unit that only reads. It sees what the batch has changed so far, except for journal rows."""
-        yield OpenTransaction(self.connection, self.journal, _commit_nothing)
+        yield OpenTransaction(self.connection, self.journal, commit=lambda: None)
 
 
 class Batches:
@@ -80,7 +80,3 @@ def single_unit(transaction: AbstractContextManager[Connection]) -> Iterator[Ope
     """Open a transaction for one unit."""
     with transaction as connection:
         yield OpenTransaction(connection, ImmediateWriter(connection), connection.commit)
-
-
-def _commit_nothing() -> None:
-    """A read-only unit has nothing to commit."""

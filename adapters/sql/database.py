@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy import URL, Connection, Engine, UpdateBase, create_engine, event, exc, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from adapters.sql.commit_notifier import CommitNotifier, notifier_path
@@ -109,6 +109,13 @@ class Database:
         """Open a transaction that reads one snapshot. It blocks no writer, and no writer blocks it."""
         with self._connect(self._reader) as connection:
             yield connection
+
+    def change(self, statement: UpdateBase, values: Mapping[str, Any] | None = None) -> int:
+        """Execute one statement in a transaction of its own; return the number of rows. Raises DatabaseFault."""
+        with self.writing() as connection:
+            changed = connection.execute(statement, values).rowcount
+            connection.commit()
+        return changed
 
     def own_connection(self) -> DBAPIConnection:
         """Open a connection of the driver outside the pool, for a long time. The caller closes it."""

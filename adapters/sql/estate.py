@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
-from adapters.sql.estate_tables import task_outbox, users, videos
+from adapters.sql.tables import task_outbox, users, videos
 from services.estate.records import OPEN, QueuedTask, User, Video, VideoEngine, VideoStatus
 from services.unit_of_work import Clock
 
@@ -47,11 +47,9 @@ class Estate:
         """Return False, and change nothing, if the video has ended or a later attempt than `attempt` has begun."""
         if "status" in values and values["status"] not in OPEN:
             values["finished_at"] = self._clock()
-        with self._database.writing() as connection:
-            current = () if attempt is None else (videos.c.attempts == attempt,)
-            changed = connection.execute(update(videos).where(*_open_video(video_id), *current).values(values)).rowcount
-            connection.commit()
-        return bool(changed)
+        current = () if attempt is None else (videos.c.attempts == attempt,)
+        of_open = videos.c.video_id == video_id, videos.c.status.in_(OPEN)
+        return bool(self._database.change(update(videos).where(*of_open, *current).values(values)))
 
     def begin_video(self, video_id: str) -> Video | None:
         """Count one more attempt. Return None if the video has ended."""
@@ -90,7 +88,7 @@ class Estate:
         return row is not None and row["due_at"] is None
 
     def requeue_silent_videos(self, silent_for: timedelta) -> int:
-        """Make the tasks of videos due whose worker gave no sign of life for this long. Return how many."""
+        """Requeue the tasks of videos whose worker gave no sign of life for `silent_for`. Return how many."""
         # When the whole Celery worker dies, Redis redelivers only after its visibility timeout, which is far longer.
         now = self._clock()
         silent = select(videos.c.video_id).where(
@@ -99,8 +97,7 @@ class Estate:
         again = update(task_outbox).where(task_outbox.c.task_id.in_(silent), task_outbox.c.due_at > now)
         with self._database.writing() as connection:
             requeued = connection.execute(again.values(due_at=now)).rowcount
-            waiting = update(videos).where(videos.c.video_id.in_(silent)).values(status=VideoStatus.QUEUED)
-            connection.execute(waiting)
+            connection.execute(update(videos).where(videos.c.video_id.in_(silent)).values(status=VideoStatus.QUEUED))
             connection.commit()
         return requeued
 
@@ -109,23 +106,15 @@ class Estate:
         now = self._clock()
         values = {"status": VideoStatus.FAILED, "error": "not finished in time", "finished_at": now}
         abandoned = videos.c.status.in_(OPEN), videos.c.created_at < now - older_than
-        with self._database.writing() as connection:
-            failed = connection.execute(update(videos).where(*abandoned).values(values)).rowcount
-            connection.commit()
-        return failed
+        return self._database.change(update(videos).where(*abandoned).values(values))
 
     def forget_old(self) -> int:
         """Delete the rows of tasks that ended, once they are older than KEPT. Return how many."""
         old = delete(task_outbox).where(task_outbox.c.due_at.is_(None), task_outbox.c.written_at < self._clock() - KEPT)
-        with self._database.writing() as connection:
-            forgotten = connection.execute(old).rowcount
-            connection.commit()
-        return forgotten
+        return self._database.change(old)
 
     def _set_due(self, at: datetime | None, *where: ColumnElement[bool]) -> None:
-        with self._database.writing() as connection:
-            connection.execute(update(task_outbox).where(*where).values(due_at=at))
-            connection.commit()
+        self._database.change(update(task_outbox).where(*where).values(due_at=at))
 
     def _insert(self, table: Table, key: str, row: dict[str, Any], task: QueuedTask) -> dict[str, Any]:
         with self._database.writing() as connection:
@@ -138,9 +127,8 @@ class Estate:
 
     def _add_task(self, connection: Connection, task: QueuedTask) -> bool:
         now = self._clock()
-        row = asdict(task) | {"arguments": json.dumps(task.arguments), "written_at": now}
-        row["due_at"] = now + SENT_BY_WRITER
-        return _inserted(connection, task_outbox, row)
+        times = {"written_at": now, "due_at": now + SENT_BY_WRITER}
+        return _inserted(connection, task_outbox, asdict(task) | {"arguments": json.dumps(task.arguments)} | times)
 
     def _row(self, wanted: Any) -> dict[str, Any] | None:  # noqa: ANN401 - a select
         with self._database.reading() as connection:
@@ -153,10 +141,6 @@ def _inserted(connection: Connection, table: Table, row: dict[str, Any]) -> bool
     # By the returned row: psycopg reports no row count for an INSERT .. ON CONFLICT.
     wanted = inserting(connection.dialect.name, table).values(row).on_conflict_do_nothing()
     return connection.execute(wanted.returning(*table.primary_key)).first() is not None
-
-
-def _open_video(video_id: str) -> tuple[ColumnElement[bool], ...]:
-    return videos.c.video_id == video_id, videos.c.status.in_(OPEN)
 
 
 def _video(row: dict[str, Any]) -> Video:

@@ -20,6 +20,12 @@ class ConcurrentChange(DatabaseFault):
     """A concurrent transaction came first. A retry of the unit sees its changes."""
 
 
+DATABASE_AWAY = (DatabaseFault, exc.OperationalError, exc.ProgrammingError, exc.InternalError)
+"""Database-wide faults. No message caused them, so they are retried in place, and none is parked or dead-lettered.
+
+ProgrammingError is among them because a table is missing while an operator migrates or restores.
+"""
+
 _PG_TRANSACTIONS_COLLIDE = frozenset({"23505", "40001", "40P01"})
 """PostgreSQL, appendix A: unique_violation, serialization_failure, deadlock_detected."""
 

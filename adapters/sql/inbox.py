@@ -37,10 +37,6 @@ class InboxStatus:
 class AlreadyHandled(Exception):
     """The message was handled before. The unit is rolled back, and nothing is left to do."""
 
-    def __init__(self, message_id: EventId) -> None:
-        super().__init__(f"message {message_id} was handled before")
-        self.message_id = message_id
-
 
 class KeyIsParked(Exception):
     """An earlier message of the key waits for its next attempt, so this one must wait too. The unit has not started."""

@@ -1,8 +1,8 @@
 """The event log and the journal of steps, within a transaction of the caller."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
-from typing import Any
 
 from sqlalchemy import Connection, Executable, RowMapping, bindparam, case, func, or_, select
 
@@ -11,10 +11,10 @@ from adapters.sql.database import wakes_relay
 from adapters.sql.dialects import inserting
 from adapters.sql.journal_tables import event_log, steps
 from adapters.sql.write_buffer import JournalRows
-from domain.events import Event, RecordedEvent
-from domain.ids import EventId, OrderId, event_id_of
+from domain.events import RecordedEvent
+from domain.ids import OrderId
 from domain.order import Step
-from services.unit_of_work import Clock, StepRecord, StepStatus
+from services.unit_of_work import StepRecord, StepStatus
 
 OUTBOX_CHANNEL = "outbox"
 """PostgreSQL's NOTIFY channel. Channels are local to a database, and each service has its own database."""
@@ -23,42 +23,34 @@ _STEP_ORDER = {step: place for place, step in enumerate(Step)}
 _ENDED = (StepStatus.DONE, StepStatus.REFUSED)
 
 _EVENTS_OF = select(event_log).where(event_log.c.order_id == bindparam("order_id")).order_by(event_log.c.seq)
-_STEPS_OF = select(steps).where(steps.c.order_id == bindparam("order_id"))
+_STEPS_OF = select(steps.c.step, steps.c.status, steps.c.attempts, steps.c.last_error, steps.c.at).where(
+    steps.c.order_id == bindparam("order_id")
+)
 
 
-class EventLog:
-    def __init__(self, service: str, clock: Clock, *, publish: bool) -> None:
-        self._service = service
-        self._clock = clock
-        self._publish = publish
+def record_event(
+    connection: Connection, journal: JournalRows, recorded: RecordedEvent, traceparent: str | None, *, publish: bool
+) -> None:
+    """Write the event to the log, and with `publish` also to the outbox."""
+    row = {
+        "event_id": recorded.event_id,
+        "order_id": recorded.event.order_id,
+        "type": recorded.event.type,
+        "event": encode_event(recorded.event).decode(),
+        "at": recorded.at,
+        "caused_by": recorded.caused_by,
+        "traceparent": traceparent,
+        "publish": publish,
+        "waits": publish,
+    }
+    journal.add(_recording(connection.dialect.name, wake_relay=publish), row)
+    if publish:
+        wakes_relay(connection)
 
-    def record(
-        self,
-        connection: Connection,
-        journal: JournalRows,
-        event: Event,
-        *,
-        caused_by: EventId | None,
-        traceparent: str | None,
-    ) -> None:
-        row = {
-            "event_id": event_id_of(event.order_id, event.type),
-            "order_id": event.order_id,
-            "type": event.type,
-            "event": encode_event(event).decode(),
-            "at": self._clock(),
-            "caused_by": caused_by,
-            "traceparent": traceparent,
-            "publish": self._publish,
-            "waits": self._publish,
-        }
-        journal.add(_recording(connection.dialect.name, wake_relay=self._publish), row)
-        if self._publish:
-            wakes_relay(connection)
 
-    def events_of(self, connection: Connection, order_id: OrderId) -> Sequence[RecordedEvent]:
-        rows = connection.execute(_EVENTS_OF, {"order_id": order_id}).mappings()
-        return [recorded_event(row, self._service) for row in rows]
+def events_of(connection: Connection, order_id: OrderId, service: str) -> Sequence[RecordedEvent]:
+    rows = connection.execute(_EVENTS_OF, {"order_id": order_id}).mappings()
+    return [recorded_event(row, service) for row in rows]
 
 
 def recorded_event(row: RowMapping, service: str) -> RecordedEvent:
@@ -73,15 +65,7 @@ def recorded_event(row: RowMapping, service: str) -> RecordedEvent:
 
 def count_attempt(dialect: str, journal: JournalRows, tried: StepRecord, order_id: OrderId) -> None:
     """Count one attempt of a step. The late failure of an overtaken attempt does not reopen a step that has ended."""
-    row: dict[str, Any] = {
-        "order_id": order_id,
-        "step": tried.step,
-        "status": tried.status,
-        "attempts": tried.attempts,
-        "last_error": tried.last_error,
-        "at": tried.at,
-    }
-    journal.add(_counting(dialect), row)
+    journal.add(_counting(dialect), {"order_id": order_id, **asdict(tried)})
 
 
 @cache
@@ -110,15 +94,9 @@ def _counting(dialect: str) -> Executable:
 
 
 def steps_of(connection: Connection, order_id: OrderId) -> Sequence[StepRecord]:
-    rows = connection.execute(_STEPS_OF, {"order_id": order_id}).mappings()
+    rows = connection.execute(_STEPS_OF, {"order_id": order_id})
     found = [
-        StepRecord(
-            step=Step(row["step"]),
-            status=StepStatus(row["status"]),
-            attempts=row["attempts"],
-            last_error=row["last_error"],
-            at=row["at"],
-        )
-        for row in rows
+        StepRecord(step=Step(step), status=StepStatus(status), attempts=attempts, last_error=last_error, at=at)
+        for step, status, attempts, last_error, at in rows
     ]
     return sorted(found, key=lambda record: _STEP_ORDER[record.step])

@@ -21,6 +21,7 @@ event_log = Table(
     Column("traceparent", Text),
     Column("publish", Boolean, nullable=False),
     Column("waits", Boolean, nullable=False),
+    # A number means one event for ever: SQLite would otherwise give that of a deleted last row to the next event.
     sqlite_autoincrement=True,
 )
 waits_in_outbox: Final[ColumnElement[bool]] = event_log.c.waits.is_(True)

@@ -3,10 +3,10 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, exists, func, select, tuple_, update
+from sqlalchemy import RowMapping, bindparam, delete, exists, func, select, tuple_, update
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
@@ -34,8 +34,9 @@ class ParkedMessage:
 # Only the first parked message of a key is due: a later one before it would break the order within the key.
 _earlier = parked.alias("earlier")
 _FIRST_OF_ITS_KEY = ~exists().where(_earlier.c.key == parked.c.key, _earlier.c.seq < parked.c.seq)
+_PARTITION = tuple_(parked.c.topic, parked.c.partition)
 _DUE = (
-    select(parked)
+    select(*(parked.c[field.name] for field in fields(ParkedMessage)))
     .where(parked.c.next_attempt_at <= bindparam("now"), _FIRST_OF_ITS_KEY)
     .order_by(parked.c.seq)
     .limit(bindparam("at_most"))
@@ -49,23 +50,11 @@ class ParkedMessages:
 
     def park(self, message: ParkedMessage) -> None:
         """Park the message. Repeatable: a message that is parked already keeps its attempts and its next attempt."""
-        row = {
-            "message_id": message.message_id,
-            "key": message.key,
-            "topic": message.topic,
-            "partition": message.partition,
-            "offset": message.offset,
-            "timestamp_ms": message.timestamp_ms,
-            "headers": json.dumps([(name, b64encode(value).decode()) for name, value in message.headers]),
-            "value": message.value,
-            "attempts": message.attempts,
-            "next_attempt_at": message.next_attempt_at,
-            "last_error": message.last_error,
-        }
-        with self._database.writing() as connection:
-            statement = inserting(connection.dialect.name, parked).on_conflict_do_nothing(index_elements=["message_id"])
-            connection.execute(statement, row)
-            connection.commit()
+        headers = json.dumps([(name, b64encode(value).decode()) for name, value in message.headers])
+        statement = inserting(self._database.url.get_backend_name(), parked)
+        self._database.change(
+            statement.on_conflict_do_nothing(index_elements=["message_id"]), asdict(message) | {"headers": headers}
+        )
 
     def due(
         self, now: datetime, limit: int, partitions: Collection[tuple[str, int]] | None = None
@@ -74,21 +63,17 @@ class ParkedMessages:
 
         `partitions` (topic, number): only messages of these, so that each member of the group retries its own.
         """
-        due = _DUE if partitions is None else _DUE.where(_in(partitions))
+        due = _DUE if partitions is None else _DUE.where(_PARTITION.in_(list(partitions)))
         with self._database.reading() as connection:
             rows = connection.execute(due, {"now": now, "at_most": limit}).mappings().all()
         return [_message(row) for row in rows]
 
     def reschedule(self, message_id: EventId, attempts: int, next_attempt_at: datetime, error: str) -> None:
         changes = {"attempts": attempts, "next_attempt_at": next_attempt_at, "last_error": error}
-        with self._database.writing() as connection:
-            connection.execute(update(parked).where(parked.c.message_id == message_id).values(changes))
-            connection.commit()
+        self._database.change(update(parked).where(parked.c.message_id == message_id).values(changes))
 
     def remove(self, message_id: EventId) -> None:
-        with self._database.writing() as connection:
-            connection.execute(delete(parked).where(parked.c.message_id == message_id))
-            connection.commit()
+        self._database.change(delete(parked).where(parked.c.message_id == message_id))
 
     def count(self) -> int:
         with self._database.reading() as connection:
@@ -96,21 +81,6 @@ class ParkedMessages:
             return found
 
 
-def _in(partitions: Collection[tuple[str, int]]) -> ColumnElement[bool]:
-    return tuple_(parked.c.topic, parked.c.partition).in_(list(partitions))
-
-
 def _message(row: RowMapping) -> ParkedMessage:
-    return ParkedMessage(
-        message_id=row["message_id"],
-        key=row["key"],
-        topic=row["topic"],
-        partition=row["partition"],
-        offset=row["offset"],
-        timestamp_ms=row["timestamp_ms"],
-        headers=tuple((name, b64decode(value)) for name, value in json.loads(row["headers"])),
-        value=row["value"],
-        attempts=row["attempts"],
-        next_attempt_at=row["next_attempt_at"],
-        last_error=row["last_error"],
-    )
+    headers = tuple((name, b64decode(value)) for name, value in json.loads(row["headers"]))
+    return ParkedMessage(**{**row, "headers": headers})

@@ -35,9 +35,15 @@ class Retention:
         """Delete handled messages. Return how many."""
         # They must be older than the retention of the topics: a forgotten message that comes again is handled twice.
         forgotten = 0
-        while some := self._forget_some_messages():
-            forgotten += some
-        return forgotten
+        while True:
+            with self._database.writing() as connection:
+                values = {"before": self._before, "at_most": CHUNK}
+                old = connection.execute(_OLD_MESSAGES, values).scalars().all()
+                connection.execute(delete(inbox).where(inbox.c.message_id.in_(old)))
+                connection.commit()
+            forgotten += len(old)
+            if len(old) < CHUNK:
+                return forgotten
 
     def forget_events(self, of_unfinished: Collection[OrderId]) -> int:
         """Delete the published events and the steps of all orders except `of_unfinished`. Return how many events."""
@@ -53,14 +59,6 @@ class Retention:
             if len(rows) < CHUNK or rows[-1].at >= self._before:
                 return forgotten
             after = rows[-1].seq
-
-    def _forget_some_messages(self) -> int:
-        with self._database.writing() as connection:
-            values = {"before": self._before, "at_most": CHUNK}
-            old = connection.execute(_OLD_MESSAGES, values).scalars().all()
-            connection.execute(delete(inbox).where(inbox.c.message_id.in_(old)))
-            connection.commit()
-        return len(old)
 
     def _forget(self, seqs: list[int], order_ids: set[OrderId]) -> None:
         if not seqs:

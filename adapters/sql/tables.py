@@ -1,6 +1,6 @@
-"""The tables of each service and of the gateway. The migrations create them."""
+"""The tables of each service, of the gateway and of the Celery estate. The migrations create them."""
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -23,11 +23,16 @@ PAYMENTS: Final = MetaData(naming_convention=NAMES)
 INVENTORY: Final = MetaData(naming_convention=NAMES)
 SHIPPING: Final = MetaData(naming_convention=NAMES)
 GATEWAY: Final = MetaData(naming_convention=NAMES)
+ESTATE: Final = MetaData(naming_convention=NAMES)
 
 
 def _is(column: Column[str], value: str) -> ColumnElement[bool]:
     # A literal, not a parameter: the planner uses a partial index only if query and index have the same condition.
     return column == literal_column(f"'{value}'")
+
+
+def _partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> None:
+    Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 orders = Table(
@@ -51,13 +56,7 @@ Index("ix_orders_place", *_PLACE)
 Index("ix_orders_style_place", orders.c.style, *_PLACE)
 Index("ix_orders_status_place", orders.c.status, *_PLACE)
 Index("ix_orders_style_status_place", orders.c.style, orders.c.status, *_PLACE)
-Index(
-    "ix_orders_never_created",
-    orders.c.style,
-    orders.c.placed_at,
-    sqlite_where=never_created,
-    postgresql_where=never_created,
-)
+_partial_index("ix_orders_never_created", orders.c.style, orders.c.placed_at, where=never_created)
 
 prices = Table(
     "prices",
@@ -80,12 +79,7 @@ payments = Table(
     Column("expires_at", Instant),
 )
 payment_pending: Final = _is(payments.c.status, "pending")
-Index(
-    "ix_payments_expires_at",
-    payments.c.expires_at,
-    sqlite_where=payment_pending,
-    postgresql_where=payment_pending,
-)
+_partial_index("ix_payments_expires_at", payments.c.expires_at, where=payment_pending)
 
 stock = Table(
     "stock",
@@ -107,12 +101,7 @@ reservations = Table(
     Column("reason", Text),
 )
 reserved_not_sold: Final = _is(reservations.c.status, "reserved")
-Index(
-    "ix_reservations_not_sold",
-    reservations.c.order_id,
-    sqlite_where=reserved_not_sold,
-    postgresql_where=reserved_not_sold,
-)
+_partial_index("ix_reservations_not_sold", reservations.c.order_id, where=reserved_not_sold)
 
 shipments = Table(
     "shipments",
@@ -140,4 +129,44 @@ charges = Table(
     Column("refund_asked", Boolean, nullable=False),
     Column("charge_faults", Integer, nullable=False),
     Column("refund_faults", Integer, nullable=False),
+)
+
+users = Table(
+    "users",
+    ESTATE,
+    Column("user_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+videos = Table(
+    "videos",
+    ESTATE,
+    Column("video_id", Text, primary_key=True),
+    Column("engine", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("size_before", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("size_after", BigInteger),
+    Column("stored_at", Text),
+    Column("error", Text),
+    Column("alive_at", Instant),
+    Column("finished_at", Instant),
+)
+
+# `due_at` is when to send the task (again), and null once the task has ended.
+task_outbox = Table(
+    "task_outbox",
+    ESTATE,
+    Column("task_id", Text, primary_key=True),
+    Column("task", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("due_at", Instant, index=True),
+    Column("written_at", Instant, nullable=False, index=True),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -13,7 +13,7 @@ from adapters.sql.batch import Batch, OpenTransaction, single_unit
 from adapters.sql.database import Database
 from adapters.sql.inbox import AlreadyHandled, KeyIsParked, put_into_inbox, status_of
 from domain.events import Event, RecordedEvent
-from domain.ids import EventId, OrderId
+from domain.ids import EventId, OrderId, event_id_of
 from domain.order import Step
 from services.unit_of_work import Clock, StepRecord, StepStatus
 
@@ -35,23 +35,16 @@ class MessageContext:
     check_inbox_for: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class SqlUnits(Generic[S]):
     """`publish`: events go into the outbox; otherwise they are only in the event log, for the timeline."""
 
-    def __init__(
-        self,
-        database: Database,
-        store: Callable[[Connection], S],
-        clock: Clock,
-        *,
-        publish: bool,
-        message: MessageContext | None = None,
-    ) -> None:
-        self._database = database
-        self._store = store
-        self._clock = clock
-        self._publish = publish
-        self._message = message
+    database: Database
+    store: Callable[[Connection], S]
+    clock: Clock
+    _: KW_ONLY
+    publish: bool
+    message: MessageContext | None = None
 
     def for_message(self, message: MessageContext | None) -> "SqlUnits[S]":
         """Bind to one message: a commit that records an event also writes the message's inbox row.
@@ -60,35 +53,22 @@ class SqlUnits(Generic[S]):
         marks the message afterwards. With `check_inbox_for`, opening the first unit raises AlreadyHandled or
         KeyIsParked.
         """
-        return SqlUnits(self._database, self._store, self._clock, publish=self._publish, message=message)
+        return replace(self, message=message)
 
     def begin(self) -> "SqlUnit[S]":
-        batch = self._message and self._message.within
-        return self._unit(batch.savepoint() if batch else single_unit(self._database.writing()))
+        batch = self.message and self.message.within
+        return SqlUnit(self, batch.savepoint() if batch else single_unit(self.database.writing()))
 
     def look(self) -> "SqlUnit[S]":
-        batch = self._message and self._message.within
-        return self._unit(batch.look() if batch else single_unit(self._database.reading()))
-
-    def _unit(self, transaction: AbstractContextManager[OpenTransaction]) -> "SqlUnit[S]":
-        log = journal.EventLog(self._database.service, self._clock, publish=self._publish)
-        return SqlUnit(transaction, self._store, log, self._clock, self._message)
+        batch = self.message and self.message.within
+        return SqlUnit(self, batch.look() if batch else single_unit(self.database.reading()))
 
 
 class SqlUnit(Generic[S]):
-    def __init__(
-        self,
-        transaction: AbstractContextManager[OpenTransaction],
-        store: Callable[[Connection], S],
-        log: "journal.EventLog",
-        clock: Clock,
-        message: MessageContext | None,
-    ) -> None:
+    def __init__(self, units: SqlUnits[S], transaction: AbstractContextManager[OpenTransaction]) -> None:
+        self._units = units
         self._transaction = transaction
-        self._make_store = store
-        self._log = log
-        self._clock = clock
-        self._message = message
+        self._message = units.message
         self._recorded = False
 
     @property
@@ -103,7 +83,7 @@ class SqlUnit(Generic[S]):
             # The caller's `with` block never starts, so its end does not close the transaction.
             self._transaction.__exit__(type(error), error, error.__traceback__)
             raise
-        self._store = self._make_store(self._connection)
+        self._store = self._units.store(self._connection)
         return self
 
     def __exit__(
@@ -120,35 +100,39 @@ class SqlUnit(Generic[S]):
         if status.key_is_parked:
             raise KeyIsParked(message.check_inbox_for)
         if status.handled:
-            raise AlreadyHandled(message.message_id)
+            raise AlreadyHandled(f"message {message.message_id} was handled before")
         message.check_inbox_for = None
 
-    @property
-    def _dialect(self) -> str:
-        return self._connection.dialect.name
-
     def record(self, event: Event) -> None:
-        cause, traceparent = (self._message.message_id, self._message.traceparent) if self._message else (None, None)
-        self._log.record(self._connection, self._journal, event, caused_by=cause, traceparent=traceparent)
+        units, message = self._units, self._message
+        recorded = RecordedEvent(
+            event_id=event_id_of(event.order_id, event.type),
+            event=event,
+            service=units.database.service,
+            at=units.clock(),
+            caused_by=message.message_id if message else None,
+        )
+        trace = message.traceparent if message else None
+        journal.record_event(self._connection, self._journal, recorded, trace, publish=units.publish)
         self._recorded = True
 
     def tried(self, order_id: OrderId, step: Step, status: StepStatus, *, error: str | None = None) -> None:
-        tried = StepRecord(step=step, status=status, attempts=1, last_error=error, at=self._clock())
-        journal.count_attempt(self._dialect, self._journal, tried, order_id)
+        tried = StepRecord(step=step, status=status, attempts=1, last_error=error, at=self._units.clock())
+        journal.count_attempt(self._connection.dialect.name, self._journal, tried, order_id)
 
     def steps_of(self, order_id: OrderId) -> Sequence[StepRecord]:
         return journal.steps_of(self._connection, order_id)
 
     def events_of(self, order_id: OrderId) -> Sequence[RecordedEvent]:
-        return self._log.events_of(self._connection, order_id)
+        return journal.events_of(self._connection, order_id, self._units.database.service)
 
     def commit(self) -> None:
         if self._message is not None and self._recorded:
             # The inbox row commits together with the effect and its event. So a message that is delivered again, to
             # this consumer or to another one, either finds the row or finds no trace of the first attempt.
             message_id = self._message.message_id
-            if not put_into_inbox(self._dialect, self._journal, message_id, self._clock):
-                raise AlreadyHandled(message_id)
+            if not put_into_inbox(self._connection.dialect.name, self._journal, message_id, self._units.clock):
+                raise AlreadyHandled(f"message {message_id} was handled before")
             self._commit()
             self._message.in_inbox = True
         else:

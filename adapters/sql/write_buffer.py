@@ -44,15 +44,16 @@ class BufferedWriter:
 
     batch: "BufferedWriter | None" = None
     _rows: dict[Executable, list[Row]] = field(default_factory=dict)
-    _once: dict[tuple[Executable, Hashable], Executable] = field(default_factory=dict)
+    _once: set[tuple[Executable, Hashable]] = field(default_factory=set)
 
     def add(self, statement: Executable, row: Row) -> None:
         self._rows.setdefault(statement, []).append(row)
 
     def add_once(self, statement: Executable, row: Row, key: Hashable) -> bool:
-        if self._has(statement, key):
+        row_key = statement, key
+        if row_key in self._once or (self.batch is not None and row_key in self.batch._once):  # noqa: SLF001 - same class
             return False
-        self._once[statement, key] = statement
+        self._once.add(row_key)
         self.add(statement, row)
         return True
 
@@ -64,14 +65,9 @@ class BufferedWriter:
 
     def write(self, connection: Connection) -> None:
         """Raises ConcurrentChange if another transaction has added one of the `add_once` rows meanwhile."""
-        once = set(self._once.values())
+        once = {statement for statement, _ in self._once}
         for statement, rows in self._rows.items():
             written = connection.execute(statement, rows)
             if statement in once and written.rowcount != len(rows):
                 raise ConcurrentChange(f"{len(rows) - written.rowcount} of {len(rows)} rows exist already")
             written.close()
-
-    def _has(self, statement: Executable, key: Hashable) -> bool:
-        if (statement, key) in self._once:
-            return True
-        return self.batch is not None and self.batch._has(statement, key)  # noqa: SLF001 - same class

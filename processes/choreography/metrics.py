@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from adapters.clock import utc_now
 from adapters.kafka.lag import GroupLag
-from adapters.kafka.retries import DATABASE_AWAY
+from adapters.sql.faults import DATABASE_AWAY
 from runtime.errors import CannotRun
 from runtime.wiring import ConsumingService
 from services.unit_of_work import Clock

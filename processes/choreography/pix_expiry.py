@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import structlog
 
-from adapters.kafka.retries import DATABASE_AWAY
+from adapters.sql.faults import DATABASE_AWAY
 from adapters.sql.inbox import AlreadyHandled
 from adapters.sql.unit_of_work import MessageContext
 from domain.commands import AbortPayment

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, event, text
 
-from adapters.codec import encode_event, encode_request
+from adapters.codec import encode_event, to_json
 from adapters.sql.audit import AuditReads
 from adapters.sql.database import Database
 from adapters.sql.inbox import Inbox, status_of
@@ -53,7 +53,7 @@ _FILL: Final = {
         SELECT 'p' || n, 'k' || n % 5000, 'orders', n % 4, n, 0, '[]', '', 1, {_AT}, 'away' {_EACH}""",
 }
 _PARAMETERS: Final = {
-    "orders": {"request": encode_request(a_request()).decode()},
+    "orders": {"request": to_json(a_request())},
     "event_log": {"event": encode_event(ShippingScheduled(order_id=AN_ORDER, tracking_number="T")).decode()},
 }
 

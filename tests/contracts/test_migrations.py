@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Connection, create_engine, event, text
 
-from adapters.sql import estate_tables, inbox, journal_tables, migrations, outbox, tables
+from adapters.sql import inbox, journal_tables, migrations, outbox, tables
 from adapters.sql.database import Database
 from adapters.sql.migrations import migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
@@ -40,7 +40,7 @@ METADATA = {
     "inventory": [journal_tables.JOURNAL, tables.INVENTORY],
     "shipping": [journal_tables.JOURNAL, tables.SHIPPING],
     "gateway": [tables.GATEWAY],
-    "estate": [estate_tables.ESTATE],
+    "estate": [tables.ESTATE],
 }
 
 

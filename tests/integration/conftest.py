@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.kafka.topics import TopicShape, ensure_topics
+from runtime.kafka import ALL_TOPICS
 from tests.support.broker import Broker, GivenBroker
 from tests.support.choreography_in_threads import Choreography
 from tests.support.real_servers import given_servers
@@ -25,7 +26,7 @@ def broker(tmp_path: Path, partitions: int) -> Iterator[Broker]:
     broker = GivenBroker(servers) if servers else Broker(tmp_path / "tansu.log")
     try:
         broker.start()
-        ensure_topics(broker.connection, TopicShape(partitions=partitions), 10)
+        ensure_topics(broker.connection, TopicShape(partitions=partitions), 10, ALL_TOPICS)
         yield broker
     finally:
         broker.stop()

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.codec import UndecodableEvent, UnknownEventType
 from adapters.kafka.cloudevents import LARGEST_VALUE, NotACloudEvent, from_message, to_message, type_header
-from adapters.kafka.topics import ALL_TOPICS, topic_of
+from adapters.kafka.topics import topic_of
 from choreography.routing import tag_of
 from domain.events import (
     Event,
@@ -32,6 +32,7 @@ from domain.events import (
 from domain.ids import CustomerId, EventId, OrderId, Sku
 from domain.money import Money
 from domain.order import Card, Order, OrderLine, OrderRequest, Pix, PricedLine, Reason, ShippingAddress
+from runtime.kafka import ALL_TOPICS
 
 ID = OrderId("0d3d8f7e-0000-4000-8000-000000000001")
 AT = datetime(2030, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)

@@ -151,6 +151,12 @@ def test_those_who_mail_receive_the_ends_of_orders_of_both_styles() -> None:
     assert received_by(serve_order_mails.GROUP) == set(product(serve_order_mails.TOPICS, OUTCOME_TYPES))
 
 
+def test_only_the_saga_worker_sends_the_outcomes_of_orchestrated_orders() -> None:
+    to_outcomes = [name for name in DOCUMENT["operations"] if name.endswith(".send.saga-outcomes")]
+
+    assert to_outcomes == ["saga-worker.send.saga-outcomes"]
+
+
 def test_every_event_of_the_saga_is_sent_by_one_process_or_the_witness() -> None:
     senders: dict[str, set[str]] = {}
     for name, operation in DOCUMENT["operations"].items():

@@ -62,16 +62,11 @@ def _revisions(service: str) -> set[str]:
 
 def _is_newest(database: Database, service: str) -> bool:
     with database.reading() as connection:
-        revision = _revision_of(connection)
+        migrated = inspect(connection).has_table("alembic_version")
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if migrated else None
     if revision is not None and revision not in _revisions(service):
         raise UnknownRevision(service, revision)
     return revision == newest_revision(service)
-
-
-def _revision_of(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _upgrade(connection: Connection, service: str) -> None:

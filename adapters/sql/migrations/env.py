@@ -1,8 +1,11 @@
-"""What Alembic runs. The transaction is the caller's."""
+"""What Alembic runs. The transaction is the caller's; NAMES names keys and indexes."""
 
 from alembic import context
+from sqlalchemy import MetaData
+
+from adapters.sql.dialects import NAMES
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection)
+context.configure(connection=connection, target_metadata=MetaData(naming_convention=NAMES))
 with context.begin_transaction():
     context.run_migrations()

@@ -10,29 +10,26 @@ def create_journal() -> None:
     _create_event_log()
     op.create_table(
         "steps",
-        sa.Column("order_id", sa.Text(), nullable=False),
-        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("order_id", sa.Text(), primary_key=True),
+        sa.Column("step", sa.Text(), primary_key=True),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_error", sa.Text()),
         sa.Column("at", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("order_id", "step", name="pk_steps"),
     )
     op.create_table(
         "inbox",
-        sa.Column("message_id", sa.Text(), nullable=False),
-        sa.Column("handled_at", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("message_id", name="pk_inbox"),
+        sa.Column("message_id", sa.Text(), primary_key=True),
+        sa.Column("handled_at", Instant(), nullable=False, index=True),
     )
-    op.create_index("ix_inbox_handled_at", "inbox", ["handled_at"])
     _create_parked()
 
 
 def _create_event_log() -> None:
     op.create_table(
         "event_log",
-        sa.Column("seq", Sequence, nullable=False, autoincrement=True),
-        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("seq", Sequence, primary_key=True, autoincrement=True),
+        sa.Column("event_id", sa.Text(), nullable=False, unique=True),
         sa.Column("order_id", sa.Text(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("event", sa.Text(), nullable=False),
@@ -41,8 +38,6 @@ def _create_event_log() -> None:
         sa.Column("traceparent", sa.Text()),
         sa.Column("publish", sa.Boolean(), nullable=False),
         sa.Column("waits", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("seq", name="pk_event_log"),
-        sa.UniqueConstraint("event_id", name="uq_event_log_event_id"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_event_log_order_id_seq", "event_log", ["order_id", "seq"])
@@ -58,8 +53,8 @@ def _create_event_log() -> None:
 def _create_parked() -> None:
     op.create_table(
         "parked",
-        sa.Column("seq", Sequence, nullable=False, autoincrement=True),
-        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("seq", Sequence, primary_key=True, autoincrement=True),
+        sa.Column("message_id", sa.Text(), nullable=False, unique=True),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("partition", sa.Integer(), nullable=False),
@@ -68,11 +63,8 @@ def _create_parked() -> None:
         sa.Column("headers", sa.Text(), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("next_attempt_at", Instant(), nullable=False),
+        sa.Column("next_attempt_at", Instant(), nullable=False, index=True),
         sa.Column("last_error", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("seq", name="pk_parked"),
-        sa.UniqueConstraint("message_id", name="uq_parked_message_id"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_parked_key_seq", "parked", ["key", "seq"])
-    op.create_index("ix_parked_next_attempt_at", "parked", ["next_attempt_at"])

@@ -1,12 +1,12 @@
 from sqlalchemy import BindParameter, Column, Connection, Executable, RowMapping, bindparam, select, update
 
-from adapters.codec import decode_order, encode_order
+from adapters.codec import from_json, to_json
 from adapters.sql.dialects import inserting
 from adapters.sql.stores.order_rows import OrderRows
 from adapters.sql.tables import reservations, stock
 from domain.errors import ImpossibleState
 from domain.ids import OrderId, Sku
-from domain.order import Reason
+from domain.order import Order, Reason
 from services.inventory.store import Reservation, ReservationStatus, Stock
 
 _pieces: BindParameter[int] = bindparam("pieces")
@@ -35,7 +35,7 @@ class SqlInventoryStore:
     def save(self, reservation: Reservation) -> None:
         row = {
             "status": reservation.status,
-            "priced_order": encode_order(reservation.order).decode() if reservation.order else None,
+            "priced_order": to_json(reservation.order) if reservation.order else None,
             "reason": reservation.reason,
         }
         self._rows.save(reservation.order_id, row)
@@ -74,17 +74,10 @@ def reservation(row: RowMapping) -> Reservation:
     return Reservation(
         order_id=row["order_id"],
         status=ReservationStatus(row["status"]),
-        order=decode_order(row["priced_order"]) if row["priced_order"] else None,
+        order=from_json(Order, row["priced_order"]) if row["priced_order"] else None,
         reason=Reason(row["reason"]) if row["reason"] else None,
     )
 
 
 def stock_item(row: RowMapping) -> Stock:
-    return Stock(
-        sku=row["sku"],
-        name=row["name"],
-        on_hand=row["on_hand"],
-        reserved=row["reserved"],
-        sold=row["sold"],
-        restocked=row["restocked"],
-    )
+    return Stock(**{column.name: row[column.name] for column in stock.c})

@@ -5,20 +5,13 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, select, tuple_
 
-from adapters.codec import (
-    decode_attention,
-    decode_order,
-    decode_request,
-    encode_attention,
-    encode_order,
-    encode_request,
-)
+from adapters.codec import from_json, to_json
 from adapters.sql.dialects import inserting
 from adapters.sql.stores.order_rows import OrderRows
 from adapters.sql.tables import never_created, orders, prices
 from domain.ids import OrderId, Sku
 from domain.money import Money
-from domain.order import Reason, SagaStyle, Step
+from domain.order import Order, OrderRequest, Reason, SagaStyle, Step
 from services.orders.store import Attention, OrderFilter, OrderRecord, Stage
 
 
@@ -69,12 +62,12 @@ class SqlOrderStore:
 
 def order_record(row: RowMapping) -> OrderRecord:
     return OrderRecord(
-        request=decode_request(row["request"]),
+        request=from_json(OrderRequest, row["request"]),
         style=SagaStyle(row["style"]),
         fingerprint=row["fingerprint"],
         stage=Stage(row["stage"]),
         placed_at=row["placed_at"],
-        order=decode_order(row["priced_order"]) if row["priced_order"] else None,
+        order=from_json(Order, row["priced_order"]) if row["priced_order"] else None,
         reason=Reason(row["reason"]) if row["reason"] else None,
         attention=_attention(row),
         finished_at=row["finished_at"],
@@ -84,7 +77,7 @@ def order_record(row: RowMapping) -> OrderRecord:
 def _attention(row: RowMapping) -> Attention | None:
     text = row["attention"]
     if not text or text.startswith("{"):
-        return decode_attention(text) if text else None
+        return from_json(Attention, text) if text else None
     # A row from before the column held JSON: the error alone, of the only compensation that can run out of attempts.
     return Attention(step=Step.REFUND_PAYMENT, since=row["placed_at"], error=text)
 
@@ -95,10 +88,10 @@ def _row(record: OrderRecord) -> dict[str, Any]:
         "stage": record.stage,
         "status": record.status,
         "fingerprint": record.fingerprint,
-        "request": encode_request(record.request).decode(),
-        "priced_order": encode_order(record.order).decode() if record.order else None,
+        "request": to_json(record.request),
+        "priced_order": to_json(record.order) if record.order else None,
         "reason": record.reason,
-        "attention": encode_attention(record.attention).decode() if record.attention else None,
+        "attention": to_json(record.attention) if record.attention else None,
         "placed_at": record.placed_at,
         "finished_at": record.finished_at,
     }

@@ -3,11 +3,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
-from adapters.codec import decode_order, encode_order
+from adapters.codec import from_json, to_json
 from adapters.sql.stores.order_rows import OrderRows
 from adapters.sql.tables import payment_pending, payments
 from domain.ids import OrderId
-from domain.order import Reason
+from domain.order import Order, Reason
 from services.payments.store import Payment, PaymentStatus
 
 _EXPIRED = (
@@ -30,7 +30,7 @@ class SqlPaymentStore:
     def save(self, payment: Payment) -> None:
         row = {
             "status": payment.status,
-            "priced_order": encode_order(payment.order).decode() if payment.order else None,
+            "priced_order": to_json(payment.order) if payment.order else None,
             "charge_id": payment.charge_id,
             "captured": payment.captured,
             "refunded": payment.refunded,
@@ -48,7 +48,7 @@ def payment(row: RowMapping) -> Payment:
     return Payment(
         order_id=row["order_id"],
         status=PaymentStatus(row["status"]),
-        order=decode_order(row["priced_order"]) if row["priced_order"] else None,
+        order=from_json(Order, row["priced_order"]) if row["priced_order"] else None,
         charge_id=row["charge_id"],
         captured=row["captured"],
         refunded=row["refunded"],

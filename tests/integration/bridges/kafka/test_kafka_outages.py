@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 
 from adapters.kafka.topics import TopicShape, ensure_topics
+from runtime.kafka import ALL_TOPICS
 from tests.integration.bridges.kafka.estate import Estate
 from tests.support.waiting import soon
 
@@ -82,7 +83,7 @@ async def test_a_broker_that_comes_back_empty_is_read_from_its_beginning(estate:
 
         estate.broker.stop()
         await asyncio.to_thread(estate.broker.start)
-        await asyncio.to_thread(ensure_topics, estate.broker.connection, TopicShape(partitions=4), 10)
+        await asyncio.to_thread(ensure_topics, estate.broker.connection, TopicShape(partitions=4), 10, ALL_TOPICS)
         # The same offsets as before the restart must be committed again.
         estate.send(*half)
         await estate.await_committed(len(half))

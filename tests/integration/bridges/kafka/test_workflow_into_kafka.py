@@ -14,6 +14,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 
 from adapters.kafka.topics import TopicShape, ensure_topics
+from runtime.kafka import ALL_TOPICS
 from tests.integration.bridges.kafka.estate import Estate
 from tests.integration.bridges.kafka.invoice import TASK_QUEUE, Invoice, LastReminder, LocalReminder, Reminder
 from tests.integration.bridges.kafka.publisher import connect
@@ -56,7 +57,7 @@ async def await_timer(handle: "WorkflowHandle[Any, Any]") -> None:
 
 async def bring_back(estate: Estate) -> None:
     await asyncio.to_thread(estate.broker.start)
-    await asyncio.to_thread(ensure_topics, estate.broker.connection, TopicShape(partitions=4), 10)
+    await asyncio.to_thread(ensure_topics, estate.broker.connection, TopicShape(partitions=4), 10, ALL_TOPICS)
 
 
 async def test_a_workflow_publishes_a_cloud_event_under_an_id_derived_from_it(publishers: Estate) -> None:

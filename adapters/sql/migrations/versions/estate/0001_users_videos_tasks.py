@@ -12,16 +12,15 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "users",
-        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), primary_key=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("email", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("user_id", name="pk_users"),
     )
     op.create_table(
         "videos",
-        sa.Column("video_id", sa.Text(), nullable=False),
+        sa.Column("video_id", sa.Text(), primary_key=True),
         sa.Column("engine", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("size_before", sa.BigInteger(), nullable=False),
@@ -34,17 +33,13 @@ def upgrade() -> None:
         sa.Column("error", sa.Text()),
         sa.Column("alive_at", Instant()),
         sa.Column("finished_at", Instant()),
-        sa.PrimaryKeyConstraint("video_id", name="pk_videos"),
     )
     op.create_table(
         "task_outbox",
-        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("task_id", sa.Text(), primary_key=True),
         sa.Column("task", sa.Text(), nullable=False),
         sa.Column("arguments", sa.Text(), nullable=False),
         sa.Column("engine", sa.Text(), nullable=False),
-        sa.Column("due_at", Instant()),
-        sa.Column("written_at", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("task_id", name="pk_task_outbox"),
+        sa.Column("due_at", Instant(), index=True),
+        sa.Column("written_at", Instant(), nullable=False, index=True),
     )
-    op.create_index("ix_task_outbox_due_at", "task_outbox", ["due_at"])
-    op.create_index("ix_task_outbox_written_at", "task_outbox", ["written_at"])

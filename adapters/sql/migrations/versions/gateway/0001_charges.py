@@ -10,8 +10,8 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "charges",
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), primary_key=True),
+        sa.Column("account", sa.Text(), nullable=False, index=True),
         sa.Column("charge_id", sa.Text(), nullable=False),
         sa.Column("instant", sa.Boolean(), nullable=False),
         sa.Column("token", sa.Text()),
@@ -22,6 +22,4 @@ def upgrade() -> None:
         sa.Column("refund_asked", sa.Boolean(), nullable=False),
         sa.Column("charge_faults", sa.Integer(), nullable=False),
         sa.Column("refund_faults", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name="pk_charges"),
     )
-    op.create_index("ix_charges_account", "charges", ["account"])

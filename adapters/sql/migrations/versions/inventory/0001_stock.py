@@ -13,24 +13,22 @@ def upgrade() -> None:
     create_journal()
     op.create_table(
         "stock",
-        sa.Column("sku", sa.Text(), nullable=False),
+        sa.Column("sku", sa.Text(), primary_key=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("on_hand", sa.BigInteger(), nullable=False),
         sa.Column("reserved", sa.BigInteger(), nullable=False),
         sa.Column("sold", sa.BigInteger(), nullable=False),
         sa.Column("restocked", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("sku", name="pk_stock"),
-        sa.CheckConstraint("on_hand >= 0", name="ck_stock_on_hand"),
-        sa.CheckConstraint("reserved >= 0", name="ck_stock_reserved"),
-        sa.CheckConstraint("sold >= 0", name="ck_stock_sold"),
+        sa.CheckConstraint("on_hand >= 0", name="on_hand"),
+        sa.CheckConstraint("reserved >= 0", name="reserved"),
+        sa.CheckConstraint("sold >= 0", name="sold"),
     )
     op.create_table(
         "reservations",
-        sa.Column("order_id", sa.Text(), nullable=False),
+        sa.Column("order_id", sa.Text(), primary_key=True),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("priced_order", sa.Text()),
         sa.Column("reason", sa.Text()),
-        sa.PrimaryKeyConstraint("order_id", name="pk_reservations"),
     )
     not_sold = sa.text("status = 'reserved'")
     op.create_index(

@@ -14,7 +14,7 @@ def upgrade() -> None:
     create_journal()
     op.create_table(
         "orders",
-        sa.Column("order_id", sa.Text(), nullable=False),
+        sa.Column("order_id", sa.Text(), primary_key=True),
         sa.Column("style", sa.Text(), nullable=False),
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
@@ -25,25 +25,19 @@ def upgrade() -> None:
         sa.Column("attention", sa.Text()),
         sa.Column("placed_at", Instant(), nullable=False),
         sa.Column("finished_at", Instant()),
-        sa.PrimaryKeyConstraint("order_id", name="pk_orders"),
     )
     place = ["placed_at", "order_id"]
     op.create_index("ix_orders_place", "orders", place)
     op.create_index("ix_orders_style_place", "orders", ["style", *place])
     op.create_index("ix_orders_status_place", "orders", ["status", *place])
     op.create_index("ix_orders_style_status_place", "orders", ["style", "status", *place])
-    never_created = sa.text("stage = 'requested'")
+    requested = sa.text("stage = 'requested'")
     op.create_index(
-        "ix_orders_never_created",
-        "orders",
-        ["style", "placed_at"],
-        sqlite_where=never_created,
-        postgresql_where=never_created,
+        "ix_orders_never_created", "orders", ["style", "placed_at"], sqlite_where=requested, postgresql_where=requested
     )
     op.create_table(
         "prices",
-        sa.Column("sku", sa.Text(), nullable=False),
+        sa.Column("sku", sa.Text(), primary_key=True),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("sku", name="pk_prices"),
     )

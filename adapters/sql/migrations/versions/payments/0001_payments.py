@@ -14,7 +14,7 @@ def upgrade() -> None:
     create_journal()
     op.create_table(
         "payments",
-        sa.Column("order_id", sa.Text(), nullable=False),
+        sa.Column("order_id", sa.Text(), primary_key=True),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("priced_order", sa.Text()),
         sa.Column("charge_id", sa.Text()),
@@ -22,7 +22,6 @@ def upgrade() -> None:
         sa.Column("refunded", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.Text()),
         sa.Column("expires_at", Instant()),
-        sa.PrimaryKeyConstraint("order_id", name="pk_payments"),
     )
     pending = sa.text("status = 'pending'")
     op.create_index(

@@ -13,9 +13,8 @@ def upgrade() -> None:
     create_journal()
     op.create_table(
         "shipments",
-        sa.Column("order_id", sa.Text(), nullable=False),
+        sa.Column("order_id", sa.Text(), primary_key=True),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("tracking_number", sa.Text()),
         sa.Column("reason", sa.Text()),
-        sa.PrimaryKeyConstraint("order_id", name="pk_shipments"),
     )
