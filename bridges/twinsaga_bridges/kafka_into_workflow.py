@@ -18,7 +18,7 @@ from temporalio.client import Client
 
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.consumer import GroupMember
-from twinsaga_bridges.kafka.dispatch import Delivery
+from twinsaga_bridges.kafka.dispatch import Delivery, Undeliverable, described
 from twinsaga_bridges.kafka.events import Decoder, IncomingEvent, KafkaRecord, Unreadable, cloud_events, plain_json
 from twinsaga_bridges.kafka.keyed_queues import KeyedQueues, OffsetTracker
 from twinsaga_bridges.kafka.routes import (
@@ -32,7 +32,6 @@ from twinsaga_bridges.kafka.routes import (
     TooLate,
     Update,
 )
-from twinsaga_bridges.kafka.temporal_requests import Undeliverable, described
 
 __all__ = [
     "NOTHING",

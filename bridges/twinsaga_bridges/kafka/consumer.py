@@ -64,12 +64,7 @@ class GroupMember:
             finally:
                 self._offsets.retain(set())
 
-    def _consume(
-        self,
-        consumer: KafkaConsumer,
-        stop: threading.Event,
-        joined: threading.Event,
-    ) -> None:
+    def _consume(self, consumer: KafkaConsumer, stop: threading.Event, joined: threading.Event) -> None:
         # A broker that lost its offsets must get them again, even where they are the same.
         self._committed = {}
         commit_at = 0.0

@@ -16,7 +16,7 @@ from temporalio.worker import (
 )
 from temporalio.workflow import ContinueAsNewError
 
-from twinsaga_bridges.kafka.headers import CAUSED_BY, TRACEPARENT, header_of
+from twinsaga_bridges.kafka.events import CAUSED_BY, TRACEPARENT, header_of
 
 ACTIVITY = "publish_to_kafka"
 ACK_DEADLINE_S = 10.0

@@ -6,6 +6,7 @@ raise makes that event a dead letter. The async ones (`Choose`, `TooLate`) may c
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from temporalio.common import TypedSearchAttributes
@@ -18,13 +19,10 @@ WorkflowId = Callable[[IncomingEvent], str]
 Argument = Callable[[IncomingEvent], Any]
 """Makes the argument of the workflow, its signal or its update, or returns NOTHING."""
 
+event_data: Argument = attrgetter("data")
 
 NOTHING = object()
 """Returned by an Argument function for a signal or an update that takes no argument."""
-
-
-def event_data(event: IncomingEvent) -> Any:  # noqa: ANN401 - JSON
-    return event.data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
