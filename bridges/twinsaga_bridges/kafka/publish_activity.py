@@ -62,8 +62,10 @@ class KafkaPublishing:
             raise ApplicationError(  # benign: the attempt that opened the breaker was logged, these need not be
                 "Kafka failed a moment ago", type="KafkaAway", category=ApplicationErrorCategory.BENIGN
             )
-        event_id = event.id or _id_of_this_activity()
-        deadline_s = self._local_attempt_s if activity.info().is_local else None
+        info = activity.info()
+        # Derived from what is the same in every attempt of this activity, and in no other activity.
+        event_id = event.id or str(uuid5(_EVENTS, f"{info.workflow_id}\n{info.workflow_run_id}\n{info.activity_id}"))
+        deadline_s = self._local_attempt_s if info.is_local else None
         try:
             async with asyncio.timeout(deadline_s):
                 await asyncio.get_running_loop().run_in_executor(
@@ -106,9 +108,3 @@ def _named(name: str, publishing: KafkaPublishing) -> Callable[..., object]:
         return await publishing.publish(event)
 
     return publish
-
-
-def _id_of_this_activity() -> str:
-    """The same in every attempt of the activity, and in no other activity."""
-    info = activity.info()
-    return str(uuid5(_EVENTS, f"{info.workflow_id}\n{info.workflow_run_id}\n{info.activity_id}"))
