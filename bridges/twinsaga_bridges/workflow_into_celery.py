@@ -17,8 +17,8 @@ from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from twinsaga_bridges.celery.task_activity import ACTIVITY, CeleryTasksPlugin
-    from twinsaga_bridges.celery.task_call import CeleryTaskCall
     from twinsaga_bridges.celery.task_claims import TaskClaims
+    from twinsaga_bridges.celery.task_watch import CeleryTaskCall
     from twinsaga_bridges.celery.worker_signals import install
     from twinsaga_bridges.client_per_process import ClientPerProcess
 

@@ -52,19 +52,12 @@ class CeleryCallersInterceptor(Interceptor):
         self,
         input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002 - the base class's
     ) -> type[WorkflowInboundInterceptor]:
-        describe = self._describe
-
         # Temporal creates the interceptor of each workflow from a class, so the class carries the argument.
-        class Described(AnswersCeleryCallers):
-            def describe(self, activity: str) -> Mapping[str, Any] | None:
-                return describe(activity)
-
-        return Described
+        return type("Described", (AnswersCeleryCallers,), {"describe": staticmethod(self._describe)})
 
 
 class AnswersCeleryCallers(WorkflowInboundInterceptor):
-    def describe(self, activity: str) -> Mapping[str, Any] | None:
-        raise NotImplementedError
+    describe: DescribeStep
 
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
         self._callers = Callers()
