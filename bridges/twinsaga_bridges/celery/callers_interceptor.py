@@ -64,9 +64,8 @@ class AnswersCeleryCallers(WorkflowInboundInterceptor):
         super().init(_ReportsSteps(outbound, self._callers, self.describe))
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002, ANN401 - the base class's
-        if CALLERS_HEADER in input.headers:
-            carried = workflow.payload_converter().from_payload(input.headers[CALLERS_HEADER], list[CeleryCaller])
-            for caller in carried:
+        if (carried := input.headers.get(CALLERS_HEADER)) is not None:
+            for caller in workflow.payload_converter().from_payload(carried, list[CeleryCaller]):
                 self._callers.add(caller)
         workflow.set_signal_handler(CALLER_SIGNAL, self._callers.add)
         try:

@@ -35,7 +35,9 @@ class CeleryTaskActivity:
         if state is TaskState.SENDING:
             await self._calls.send(call, task_id)
         if state is not TaskState.FINISHED:
-            self._watch.add(OpenTask(activity.client(), call, waiting, task_id), _deadline_s())
+            info = activity.info()
+            deadline = info.start_to_close_timeout or info.schedule_to_close_timeout or timedelta(days=1)
+            self._watch.add(OpenTask(activity.client(), call, waiting, task_id), deadline.total_seconds())
             activity.raise_complete_async()
         # The task of an earlier attempt has ended, and its report was lost.
         outcome = await self._calls.on_thread(stored_outcome, self._calls.app, task_id) or result_lost()
@@ -76,8 +78,3 @@ def _waiting_activity(call: CeleryTaskCall) -> WaitingActivity:
         retry_failures=call.retry_failures,
         heartbeat_timeout=info.heartbeat_timeout,
     )
-
-
-def _deadline_s() -> float:
-    info = activity.info()
-    return (info.start_to_close_timeout or info.schedule_to_close_timeout or timedelta(days=1)).total_seconds()
