@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,12 +113,12 @@ class TaskWatch:
             log.error("the watch over %s ended: %r", key, error)
 
     async def _watch(self, task: OpenTask, deadline_s: float) -> None:
-        end = asyncio.get_running_loop().time() + deadline_s
-        over = False
-        while not over and asyncio.get_running_loop().time() < end:
+        end = time.monotonic() + deadline_s
+        while time.monotonic() < end:
             await asyncio.sleep(task.activity.check_interval_s)
             try:
-                over = await self._check(task)
+                if await self._check(task):
+                    return
             except (RedisError, OperationalError, RPCError, TimeoutError) as error:
                 log.warning("cannot check task %s now: %r", task.task_id, error)
 

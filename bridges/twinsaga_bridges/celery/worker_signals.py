@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from celery import Celery, Task, signals, states
@@ -69,7 +70,7 @@ class AwaitedTasks:
         elif activity is not None:
             run = Run(activity, _sequence(task.request), threading.Event())
             self._runs[task_id] = run
-            threading.Thread(target=self._live, args=(task_id, run), name=f"alive-{task_id}", daemon=True).start()
+            threading.Thread(target=self._keep_alive, args=(task_id, run), name=f"alive-{task_id}", daemon=True).start()
 
     def progressed(self, task_id: str, state: str | None, meta: object) -> None:
         if task_id not in self._runs or state in states.READY_STATES:
@@ -125,7 +126,7 @@ class AwaitedTasks:
                 return seen is None
         return True
 
-    def _live(self, task_id: str, run: Run) -> None:
+    def _keep_alive(self, task_id: str, run: Run) -> None:
         while not run.ended.wait(run.activity.check_interval_s):
             try:
                 self._claims.mark_alive(task_id, run.activity)
@@ -143,13 +144,12 @@ class AwaitedTasks:
         # from it and the result backend.
         if activity is None or not self._claims.finish(task_id, failed=isinstance(outcome, Failed)):
             return
+        reporting = partial(report, activity=activity, outcome=outcome)
         if run:
-            self._client.call(lambda client: report(client, activity, outcome), REPORT_DEADLINE_S)
+            self._client.call(reporting, REPORT_DEADLINE_S)
         else:
             # This is the worker's main process, which must not block: it consumes the messages of all children.
-            self._client.start(
-                lambda client: report(client, activity, outcome), REPORT_DEADLINE_S, f"report of {task_id}"
-            )
+            self._client.start(reporting, REPORT_DEADLINE_S, f"report of {task_id}")
 
 
 def _task_class(tasks: AwaitedTasks, base: type[Any]) -> type[Any]:

@@ -217,7 +217,7 @@ async def acknowledged(call: Awaitable[object], request_bytes: int) -> None:
 
     Raises:
         Undeliverable: no retry helps.
-        NotFound, AlreadyExists: as the names say; what that means depends on the call.
+        NotFound, AlreadyExists: what that means depends on the call.
         TemporalAway: any other error; retry.
     """
     try:

@@ -82,11 +82,9 @@ def _binary(event: OutgoingEvent) -> tuple[bytes, list[tuple[str, bytes]]]:
         "time": datetime.now(UTC),
         "datacontenttype": "application/json",
         "partitionkey": event.key,
+        "causationid": event.caused_by,  # the library leaves out an attribute that is None
+        "traceparent": event.traceparent,
     }
-    if event.caused_by is not None:
-        attributes["causationid"] = event.caused_by
-    if event.traceparent is not None:
-        attributes["traceparent"] = event.traceparent
     # Encoded here, because the library writes the `str()` of data that is not JSON; bytes it leaves as they are.
     try:
         value = json.dumps(event.data, separators=(",", ":"), allow_nan=False).encode()

@@ -29,7 +29,6 @@ class KafkaPublishing:
     """Publishes on threads of its own: kafka-python blocks, for seconds while the broker is away.
 
     Args:
-        events: the producer.
         threads: maximum number of events that wait for their acknowledgement at a time.
         local_attempt_s: deadline of one attempt of a local activity.
         clock: monotonic, in seconds.
@@ -51,12 +50,12 @@ class KafkaPublishing:
     async def publish(self, event: OutgoingEvent) -> str:
         """Return the event's id once all in-sync replicas have it.
 
-        An attempt that runs into its deadline leaves its thread to the producer's own timeouts; the record may still
-        be stored, as a duplicate of the retry under the same id.
+        After its deadline, an attempt's thread continues until the producer's own timeout, so its record may still be
+        stored: a duplicate of the retry's, with the same id.
 
         Raises:
             ApplicationError: no retry helps, or the broker failed a moment ago.
-            KafkaError, TimeoutError: not stored, or unknown; the retry bears the same id.
+            KafkaError, TimeoutError: not stored, or unknown; the retry has the same id.
         """
         if not self._kafka.allows():
             raise ApplicationError(  # benign: the attempt that opened the breaker was logged, these need not be
@@ -83,13 +82,13 @@ class KafkaPublishing:
         return event_id
 
     def close(self) -> None:
-        """Drop what waits for a thread; what has one goes on until the producer's delivery timeout."""
+        """Drop the events that wait for a thread. Those being sent continue until the producer's delivery timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._events.close()
 
 
 class KafkaPublishingPlugin(SimplePlugin):
-    """Give it to the Worker, or to the Client from which workers are made. First among the worker's plugins.
+    """Give it to the Worker, as its first plugin, or to the Client from which workers are made.
 
     `activity`: the name under which workflows publish. Several plugins with a name each publish to several clusters.
     """

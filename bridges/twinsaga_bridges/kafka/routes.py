@@ -1,6 +1,6 @@
 """The routing table that a user of `kafka_into_workflow` writes: what an event of each type does to a workflow.
 
-What a route does wrong costs one record at most. The plain functions see one event and do no I/O, so whatever they
+A faulty route costs one record at most. The plain functions see one event and do no I/O, so any exception that they
 raise makes that event a dead letter. The async ones (`Choose`, `TooLate`) may call services: see their docstrings.
 """
 
@@ -38,7 +38,7 @@ class Start:
 
 
 TooLate = Callable[[IncomingEvent], Awaitable[None]]
-"""Handles an event whose workflow does not run. It must be idempotent. Its exceptions count as those of Choose."""
+"""Handles an event whose workflow does not run. It must be idempotent. Its exceptions are treated like those of Choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
