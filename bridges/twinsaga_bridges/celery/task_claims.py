@@ -119,7 +119,7 @@ OPEN = f"{TaskState.SENDING},{TaskState.SENT},{TaskState.RUNNING},{TaskState.REL
 
 
 class TaskClaims:
-    """`kept`: time that a record is kept after its last claim. It must exceed the longest task, including its queueing."""
+    """`kept`: lifetime of a record after its last claim. It must exceed the longest task, including its queueing."""
 
     def __init__(self, redis: Redis, *, prefix: str = "celery-task:", kept: timedelta = timedelta(days=7)) -> None:
         self._redis = redis

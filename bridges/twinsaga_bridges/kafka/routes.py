@@ -38,7 +38,7 @@ class Start:
 
 
 TooLate = Callable[[IncomingEvent], Awaitable[None]]
-"""Handles an event whose workflow does not run. It must be idempotent. Its exceptions are treated like those of Choose."""
+"""Handles an event whose workflow does not run. It must be idempotent. Its exceptions count like those of Choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
