@@ -11,13 +11,13 @@ from typing import Any
 from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
 from cloudevents.core.exceptions import BaseCloudEventException
+from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from adapters.codec import decode_event, encode_event
 from adapters.kafka.connection import Headers
 from domain.events import RecordedEvent
 from domain.ids import EventId
-from twinsaga_bridges.kafka.producer import EncodedJson
 
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time")
 LARGEST_VALUE = 256 * 1024
@@ -28,6 +28,13 @@ _SOURCE = "/twinsaga/"
 
 class NotACloudEvent(ValueError):
     """A required attribute is missing, or attributes, key and data contradict each other."""
+
+
+class _RawData(JSONFormat):
+    """Leaves the value to `decode_event`: the library would return anything for a value that is not JSON."""
+
+    def read_data(self, body: bytes, datacontenttype: str | None) -> bytes:  # noqa: ARG002 - the base class's
+        return body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +66,7 @@ def to_message(recorded: RecordedEvent, traceparent: str | None) -> OutgoingMess
         attributes["causationid"] = recorded.caused_by
     if traceparent is not None:
         attributes["traceparent"] = traceparent
-    message = to_binary(CloudEvent(attributes, encode_event(recorded.event)), EncodedJson())
+    message = to_binary(CloudEvent(attributes, encode_event(recorded.event)), JSONFormat())
     return OutgoingMessage(key=order_id.encode(), value=message.value, headers=list(message.headers.items()))
 
 
@@ -109,6 +116,6 @@ def _read(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) 
         raise NotACloudEvent(f"CloudEvents {headers['ce_specversion']!r} is not a supported version")
     message = KafkaMessage(headers=dict(headers), key=key, value=value)
     try:
-        return from_binary(message, EncodedJson(), CloudEvent)
+        return from_binary(message, _RawData(), CloudEvent)
     except (BaseCloudEventException, ValueError, AttributeError) as error:
         raise NotACloudEvent(f"headers are unreadable: {error}") from error

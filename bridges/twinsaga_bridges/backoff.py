@@ -21,6 +21,6 @@ class Backoff:
         return min(self.first_s * self.factor ** (attempts - 1), self.longest_s)
 
     def jittered(self) -> Iterator[float]:
-        """Yield delays without end, each between half and all of its length, so that clients do not retry in step."""
+        """Yield the delays, each cut at random to 50 to 100 % of its length, so that clients do not retry in step."""
         for attempts in count(1):
             yield self.after(attempts) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, protects nothing

@@ -40,7 +40,7 @@ class TasksAnsweredByWorkflows:
     def __init__(self, app: Celery, client: ClientPerProcess) -> None:
         self._app = app
         self._client = client
-        RevokeCancelsWorkflow(app, client).install()
+        RevokeCancelsWorkflow(app, client)
 
     def task(self, **options: Any) -> Callable[[Callable[P, StartWorkflow]], "Task[P, Any]"]:  # noqa: ANN401 - Celery's
         """Like `app.task(**options)`, for a function that returns the workflow to start.

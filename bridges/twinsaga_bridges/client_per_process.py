@@ -72,10 +72,10 @@ class _ClientLoop:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._starting = threading.Lock()
+        self._connecting = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
         self._runtime: Runtime | None = None
-        self._connecting: asyncio.Lock | None = None
         self._client: Client | None = None
 
     def submit(self, work: Callable[[Client], Awaitable[T]]) -> "Future[T]":
@@ -88,21 +88,19 @@ class _ClientLoop:
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._connecting = asyncio.Lock()
-                self.thread = threading.Thread(target=self._serve, name="temporal-client", daemon=True)
+                self.thread = threading.Thread(target=_serve, args=[self._loop], name="temporal-client", daemon=True)
                 self.thread.start()
             return self._loop
 
-    def _serve(self) -> None:
-        assert self._loop is not None  # noqa: S101 - for the type checker
-        with contextlib.suppress(RuntimeError):  # raised when the interpreter shuts down
-            self._loop.run_forever()
-
     async def _connected(self) -> Client:
-        assert self._connecting is not None  # noqa: S101 - for the type checker
         async with self._connecting:
             if self._runtime is None:
                 self._runtime = Runtime(telemetry=TelemetryConfig())
             if self._client is None:
                 self._client = await self._connect(self._runtime)
             return self._client
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(RuntimeError):  # raised when the interpreter shuts down
+        loop.run_forever()

@@ -18,7 +18,7 @@ from temporalio.client import Client
 
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.consumer import GroupMember
-from twinsaga_bridges.kafka.dispatch import Delivery
+from twinsaga_bridges.kafka.dispatch import Delivery, Undeliverable, described
 from twinsaga_bridges.kafka.events import Decoder, IncomingEvent, KafkaRecord, Unreadable, cloud_events, plain_json
 from twinsaga_bridges.kafka.keyed_queues import KeyedQueues, OffsetTracker
 from twinsaga_bridges.kafka.routes import (
@@ -32,7 +32,6 @@ from twinsaga_bridges.kafka.routes import (
     TooLate,
     Update,
 )
-from twinsaga_bridges.kafka.temporal_requests import Undeliverable, described
 
 __all__ = [
     "NOTHING",
@@ -68,7 +67,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`in_flight`: records from which on the consumer pauses. `calls`: maximum concurrent calls to Temporal."""
+    """`in_flight`: records in flight at which the consumer pauses. `calls`: maximum concurrent calls to Temporal."""
 
     in_flight: int = 500
     calls: int = 50
@@ -83,7 +82,6 @@ class KafkaIntoWorkflow:
         routes: what an event of each type does.
         connect: makes a consumer in the group, without automatic commits. Called again after a broker error.
         bury: stores a dead letter.
-        limits: see there.
     """
 
     def __init__(
@@ -131,7 +129,7 @@ class KafkaIntoWorkflow:
                 async with self._calls:
                     await self._deliver(record)
             except Exception as error:  # noqa: BLE001 - user code may call any service, and raise its exceptions
-                log.warning("%s is delivered again: %s", _place(record), described(error))
+                log.warning("%s will be delivered again: %s", _place(record), described(error))
             else:
                 return
             await asyncio.sleep(next(delays))

@@ -9,60 +9,30 @@ In the Celery app, after `app = Celery(...)`: `install(app, ClientPerProcess(con
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
+from typing_extensions import TypeVar  # that of `typing` has a default only from Python 3.13
 
 with workflow.unsafe.imports_passed_through():
     from twinsaga_bridges.celery.task_activity import ACTIVITY, CeleryTasksPlugin
-    from twinsaga_bridges.celery.task_call import CeleryTaskCall
     from twinsaga_bridges.celery.task_claims import TaskClaims
+    from twinsaga_bridges.celery.task_watch import CeleryTaskCall
     from twinsaga_bridges.celery.worker_signals import install
     from twinsaga_bridges.client_per_process import ClientPerProcess
 
 __all__ = ["CeleryTasksPlugin", "ClientPerProcess", "TaskClaims", "install", "run_celery_task"]
 
-R = TypeVar("R")
-
-
-@overload
-async def run_celery_task(
-    name: str,
-    *args: object,
-    within: timedelta,
-    result_type: type[R],
-    kwargs: Mapping[str, object] | None = ...,
-    queue: str | None = ...,
-    terminate: bool = ...,
-    retry_failures: RetryPolicy | None = ...,
-    heartbeat_timeout: timedelta = ...,
-    task_queue: str | None = ...,
-    summary: str | None = ...,
-) -> R: ...
-
-
-@overload
-async def run_celery_task(
-    name: str,
-    *args: object,
-    within: timedelta,
-    kwargs: Mapping[str, object] | None = ...,
-    queue: str | None = ...,
-    terminate: bool = ...,
-    retry_failures: RetryPolicy | None = ...,
-    heartbeat_timeout: timedelta = ...,
-    task_queue: str | None = ...,
-    summary: str | None = ...,
-) -> Any: ...  # noqa: ANN401 - only the caller knows what the task returns
+R = TypeVar("R", default=Any)
 
 
 async def run_celery_task(  # noqa: PLR0913 - keywords, all but one with a default
     name: str,
     *args: object,
     within: timedelta,
-    result_type: type[Any] | None = None,
+    result_type: type[R] | None = None,
     kwargs: Mapping[str, object] | None = None,
     queue: str | None = None,
     terminate: bool = False,
@@ -70,7 +40,7 @@ async def run_celery_task(  # noqa: PLR0913 - keywords, all but one with a defau
     heartbeat_timeout: timedelta = timedelta(seconds=10),
     task_queue: str | None = None,
     summary: str | None = None,
-) -> Any:
+) -> R:
     """Send the task to Celery and wait for its result. No slot of a Temporal worker is held meanwhile.
 
     Args:
@@ -99,7 +69,7 @@ async def run_celery_task(  # noqa: PLR0913 - keywords, all but one with a defau
         terminate=terminate,
         retry_failures=retry_failures is not None,
     )
-    return await workflow.execute_activity(
+    result: R = await workflow.execute_activity(
         ACTIVITY,
         call,
         result_type=result_type,
@@ -111,3 +81,4 @@ async def run_celery_task(  # noqa: PLR0913 - keywords, all but one with a defau
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=summary or name,
     )
+    return result

@@ -5,8 +5,10 @@ import dataclasses
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 from kafka.errors import KafkaConnectionError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -98,3 +100,20 @@ async def test_attempts_that_time_out_before_they_have_a_thread_are_dropped(
 
     assert {type(end) for end in ended} == {TimeoutError}
     assert away.calls == 2
+
+
+@pytest.mark.parametrize(
+    "unsendable",
+    [{"key": "\ud800"}, {"type": "\ud800"}, {"type": ""}, {"data": float("nan")}, {"topic": "no topic"}],
+    ids=["key", "type", "empty type", "data", "topic"],
+)
+async def test_an_event_that_no_retry_can_send_does_not_open_the_breaker(
+    environment: ActivityEnvironment, unsendable: dict[str, Any]
+) -> None:
+    events = EventProducer(lambda: KafkaProducer(bootstrap_servers="127.0.0.1:1", api_version=(2, 8), max_block_ms=1))
+    kafka = KafkaPublishing(events)
+    for _ in range(2):
+        with pytest.raises(ApplicationError) as refused:
+            await environment.run(kafka.publish, dataclasses.replace(EVENT, **unsendable))
+        assert (refused.value.type, refused.value.non_retryable) == ("Unsendable", True)
+    kafka.close()

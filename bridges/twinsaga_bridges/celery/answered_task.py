@@ -1,8 +1,8 @@
 """The Celery side of a task that a workflow answers: its body, which starts the workflow, and its `revoke`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
 from celery import Celery, Task, signals, states
 from celery.exceptions import Ignore, TaskRevokedError
@@ -49,12 +49,10 @@ def start_or_join(task: "Task[Any, Any]", chosen: StartWorkflow, client: ClientP
         client.call(lambda connected: _signal_with_start(connected, workflow_id, chosen, caller), START_DEADLINE_S)
     except WorkflowAlreadyStartedError:
         return _result_of_closed(task, workflow_id, client)
-    except RPCError as error:
-        if error.status not in TRANSIENT:
+    except (RPCError, RuntimeError, TimeoutError) as error:  # connecting to a server that is away raises the last two
+        if isinstance(error, RPCError) and error.status not in TRANSIENT:
             raise
-        _retry_later(task, error)
-    except (RuntimeError, TimeoutError) as error:  # connecting to a server that is away raises these
-        _retry_later(task, error)
+        raise task.retry(exc=error, countdown=min(2**request.retries, LONGEST_RETRY_DELAY_S)) from error
     raise Ignore
 
 
@@ -91,11 +89,6 @@ def _result_of_closed(task: "Task[Any, Any]", workflow_id: str, client: ClientPe
         raise exception_of(failed_end(error.cause), {}) from error
 
 
-def _retry_later(task: "Task[Any, Any]", error: Exception) -> NoReturn:
-    delay = min(2**task.request.retries, LONGEST_RETRY_DELAY_S)
-    raise task.retry(exc=error, countdown=delay)
-
-
 class RevokeCancelsWorkflow:
     """Wraps Celery's `revoke` command, so that revoking a task cancels the workflow that answers it.
 
@@ -106,9 +99,7 @@ class RevokeCancelsWorkflow:
         self._app = app
         self._client = client
         self._calls = BlockingCalls("celery-revoke")
-
-    def install(self) -> None:
-        """Install the wrapper when a worker of the app starts: Celery's commands arrive in its main process."""
+        # Celery's commands arrive in the worker's main process, so the wrapper is installed when that starts.
         signals.worker_init.connect(self._wrap, weak=False)
 
     def _wrap(self, **_: object) -> None:
@@ -117,23 +108,20 @@ class RevokeCancelsWorkflow:
         def revoke(state: Any, task_id: Any, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - Celery's types
             reply = original(state, task_id, *args, **kwargs)
             for each in maybe_list(task_id) or ():
-                self._client.start(self._cancelling(str(each)), CANCEL_DEADLINE_S, f"revoke of task {each}")
+                self._client.start(partial(self._cancel, str(each)), CANCEL_DEADLINE_S, f"revoke of task {each}")
             return reply
 
         Panel.data["revoke"] = revoke
 
-    def _cancelling(self, task_id: str) -> Callable[[Client], Awaitable[None]]:
-        async def cancel(client: Client) -> None:
-            workflow_id = await self._workflow_of(task_id)
-            if workflow_id is None:
-                return
-            workflow = client.get_workflow_handle(workflow_id)
-            if (await workflow.describe()).status == WorkflowExecutionStatus.RUNNING:
-                await workflow.cancel(reason=f"Celery task {task_id} revoked")
-            else:
-                await self._calls.on_thread(self._end_unanswered, task_id)
-
-        return cancel
+    async def _cancel(self, task_id: str, client: Client) -> None:
+        workflow_id = await self._workflow_of(task_id)
+        if workflow_id is None:
+            return
+        workflow = client.get_workflow_handle(workflow_id)
+        if (await workflow.describe()).status == WorkflowExecutionStatus.RUNNING:
+            await workflow.cancel(reason=f"Celery task {task_id} revoked")
+        else:
+            await self._calls.on_thread(self._end_unanswered, task_id)
 
     async def _workflow_of(self, task_id: str) -> str | None:
         """Return the workflow's id, or None for a task that no workflow answers. Waits while the task's body runs."""
@@ -142,10 +130,8 @@ class RevokeCancelsWorkflow:
             # The order matters: a body that ends between the two reads has stored the id by then.
             starting = any(request.id == task_id for request in worker_state.active_requests)
             found = await self._calls.on_thread(backend.get, workflow_key(task_id))
-            if found is not None and not starting:
-                return bytes(found).decode()
             if not starting:
-                return None
+                return None if found is None else bytes(found).decode()
             await asyncio.sleep(POLL_S)
 
     def _end_unanswered(self, task_id: str) -> None:

@@ -52,28 +52,20 @@ class CeleryCallersInterceptor(Interceptor):
         self,
         input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002 - the base class's
     ) -> type[WorkflowInboundInterceptor]:
-        describe = self._describe
-
         # Temporal creates the interceptor of each workflow from a class, so the class carries the argument.
-        class Described(AnswersCeleryCallers):
-            def describe(self, activity: str) -> Mapping[str, Any] | None:
-                return describe(activity)
-
-        return Described
+        return type("Described", (AnswersCeleryCallers,), {"describe": staticmethod(self._describe)})
 
 
 class AnswersCeleryCallers(WorkflowInboundInterceptor):
-    def describe(self, activity: str) -> Mapping[str, Any] | None:
-        raise NotImplementedError
+    describe: DescribeStep
 
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
         self._callers = Callers()
         super().init(_ReportsSteps(outbound, self._callers, self.describe))
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002, ANN401 - the base class's
-        if CALLERS_HEADER in input.headers:
-            carried = workflow.payload_converter().from_payload(input.headers[CALLERS_HEADER], list[CeleryCaller])
-            for caller in carried:
+        if (carried := input.headers.get(CALLERS_HEADER)) is not None:
+            for caller in workflow.payload_converter().from_payload(carried, list[CeleryCaller]):
                 self._callers.add(caller)
         workflow.set_signal_handler(CALLER_SIGNAL, self._callers.add)
         try:

@@ -6,18 +6,16 @@ The activity stays open in Temporal and is completed by the task's end, so it ho
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 from celery import Celery
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.plugin import SimplePlugin
 
-from twinsaga_bridges.celery.blocking_calls import CeleryCalls
-from twinsaga_bridges.celery.task_call import CeleryTaskCall, WaitingActivity
-from twinsaga_bridges.celery.task_claims import TaskClaims, TaskState
-from twinsaga_bridges.celery.task_outcome import CeleryResultLost, Failed, Succeeded, as_failure, rejected_result
-from twinsaga_bridges.celery.task_watch import OpenTask, TaskWatch
+from twinsaga_bridges.celery.task_claims import TaskClaims, TaskState, WaitingActivity
+from twinsaga_bridges.celery.task_outcome import Succeeded, as_failure, rejected_result, result_lost, stored_outcome
+from twinsaga_bridges.celery.task_watch import CeleryCalls, CeleryTaskCall, OpenTask, TaskWatch
 
 ACTIVITY = "run_celery_task"
 
@@ -32,23 +30,17 @@ class CeleryTaskActivity:
     async def run(self, call: CeleryTaskCall) -> Any:  # noqa: ANN401 - the task's own result
         waiting = _waiting_activity(call)
         task_id, state = await self._calls.on_thread(self._calls.claims.claim, waiting)
+        if state is TaskState.CANCELLED:
+            raise ApplicationError("the Celery task was revoked", type="TaskRevokedError", non_retryable=True)
         if state is TaskState.SENDING:
             await self._calls.send(call, task_id)
-        elif state is TaskState.CANCELLED:
-            raise ApplicationError("the Celery task was revoked", type="TaskRevokedError", non_retryable=True)
-        elif state is TaskState.FINISHED:
-            return await self._result(task_id, call)
-        return self._complete_later(OpenTask(activity.client(), call, waiting, task_id))
-
-    def _complete_later(self, task: OpenTask) -> NoReturn:
-        self._watch.add(task, _deadline_s())
-        activity.raise_complete_async()
-
-    async def _result(self, task_id: str, call: CeleryTaskCall) -> Any:  # noqa: ANN401 - as above
-        """Return the outcome of an earlier attempt's task whose report was lost."""
-        outcome = await self._calls.stored_outcome(task_id)
-        if outcome is None:
-            outcome = Failed(CeleryResultLost("the result backend does not contain the Celery task's outcome"))
+        if state is not TaskState.FINISHED:
+            info = activity.info()
+            deadline = info.start_to_close_timeout or info.schedule_to_close_timeout or timedelta(days=1)
+            self._watch.add(OpenTask(activity.client(), call, waiting, task_id), deadline.total_seconds())
+            activity.raise_complete_async()
+        # The task of an earlier attempt has ended, and its report was lost.
+        outcome = await self._calls.on_thread(stored_outcome, self._calls.app, task_id) or result_lost()
         if not isinstance(outcome, Succeeded):
             raise as_failure(outcome, retryable=call.retry_failures)
         if rejected := await rejected_result(activity.client(), outcome.result):
@@ -86,8 +78,3 @@ def _waiting_activity(call: CeleryTaskCall) -> WaitingActivity:
         retry_failures=call.retry_failures,
         heartbeat_timeout=info.heartbeat_timeout,
     )
-
-
-def _deadline_s() -> float:
-    info = activity.info()
-    return (info.start_to_close_timeout or info.schedule_to_close_timeout or timedelta(days=1)).total_seconds()

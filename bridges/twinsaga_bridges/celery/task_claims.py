@@ -4,6 +4,8 @@ The broker may hold two messages of a task; the claim lets only one of them run.
 of two processes only one succeeds. The record's field `order` is what Python calls the sequence of an execution.
 """
 
+import hashlib
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -11,7 +13,8 @@ from typing import Self, cast
 
 from redis import Redis
 
-from twinsaga_bridges.celery.task_call import WaitingActivity, key_and_run, task_id_of
+TASK_ID_PREFIX = "workflow-"
+TASK_ID = re.compile(rf"({TASK_ID_PREFIX}[0-9a-f]{{32}})-(\d+)")
 
 # ARGV: expiry in ms, workflow id, run id, activity id, retry failures, heartbeat timeout in ms.
 CLAIM = """
@@ -55,6 +58,39 @@ return 1
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingActivity:
+    """The activity that waits for a Celery task: what any process needs to complete it, whatever its attempt."""
+
+    workflow_id: str
+    run_id: str
+    activity_id: str
+    retry_failures: bool
+    heartbeat_timeout: timedelta
+
+    @property
+    def key(self) -> str:
+        """Unique for each activity, the same for all of its attempts."""
+        identity = f"{self.workflow_id}\x00{self.run_id}\x00{self.activity_id}"
+        return TASK_ID_PREFIX + hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+    @property
+    def check_interval_s(self) -> float:
+        """Seconds between two signs of life. Five missed ones are a heartbeat timeout."""
+        return self.heartbeat_timeout.total_seconds() / 5
+
+
+def task_id_of(key: str, run: int) -> str:
+    """Return Celery's id for the `run`th task of the activity, counted from 1."""
+    return f"{key}-{run}"
+
+
+def key_and_run(task_id: str) -> tuple[str, int] | None:
+    """Parse such an id; None for the id of a task that no workflow waits for."""
+    match = TASK_ID.fullmatch(task_id)
+    return (match[1], int(match[2])) if match else None
+
+
 class TaskState(StrEnum):
     SENDING = "sending"  # its message may or may not have reached the broker
     SENT = "sent"  # queued, or in the countdown of one of Celery's own retries
@@ -74,7 +110,6 @@ class StartDecision(StrEnum):
 class TaskRecord:
     state: TaskState | None
     run: int
-    failed: bool
     acks_late: bool
     progress: bytes | None
     alive: bool
@@ -84,7 +119,7 @@ OPEN = f"{TaskState.SENDING},{TaskState.SENT},{TaskState.RUNNING},{TaskState.REL
 
 
 class TaskClaims:
-    """`kept`: how long a record outlives its last claim. It must exceed the longest task, including its queueing."""
+    """`kept`: lifetime of a record after its last claim. It must exceed the longest task, including its queueing."""
 
     def __init__(self, redis: Redis, *, prefix: str = "celery-task:", kept: timedelta = timedelta(days=7)) -> None:
         self._redis = redis
@@ -116,15 +151,13 @@ class TaskClaims:
         return task_id_of(activity.key, run), TaskState(state.decode())
 
     def waiting_activity(self, task_id: str) -> WaitingActivity | None:
-        """Return the activity that waits for this run of the task, or None."""
-        known = key_and_run(task_id)
-        if known is None:
-            return None
+        """Return the activity that waits for this run of the task; None if its claim is lost, or for a later run."""
+        key, run = self._key_and_run(task_id)
         fields = ["workflow_id", "run_id", "activity_id", "retry_failures", "heartbeat_ms", "run"]
-        found = cast("list[bytes | None]", self._redis.hmget(self._prefix + known[0], fields))
-        if None in found or int(cast("bytes", found[5])) != known[1]:
+        found = [value.decode() for value in cast("list[bytes | None]", self._redis.hmget(key, fields)) if value]
+        if len(found) < len(fields) or int(found[-1]) != run:
             return None
-        workflow_id, run_id, activity_id, retry, heartbeat_ms, _ = (cast("bytes", value).decode() for value in found)
+        workflow_id, run_id, activity_id, retry, heartbeat_ms, _ = found
         return WaitingActivity(
             workflow_id=workflow_id,
             run_id=run_id,
@@ -174,13 +207,12 @@ class TaskClaims:
     def record(self, task_id: str) -> TaskRecord:
         key = self._key_and_run(task_id)[0]
         with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.hmget(key, ["state", "run", "failed", "acks_late", "progress"])
+            pipeline.hmget(key, ["state", "run", "acks_late", "progress"])
             pipeline.exists(key + ":alive")
-            (state, run, failed, acks_late, progress), alive = pipeline.execute()
+            (state, run, acks_late, progress), alive = pipeline.execute()
         return TaskRecord(
             state=TaskState(state.decode()) if state else None,
             run=int(run or 1),
-            failed=failed == b"1",
             acks_late=acks_late == b"1",
             progress=progress,
             alive=bool(alive),

@@ -10,7 +10,7 @@ from temporalio.client import AsyncActivityHandle, Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from twinsaga_bridges.celery.task_call import WaitingActivity
+from twinsaga_bridges.celery.task_claims import WaitingActivity
 
 # The server rejects a payload of 2 MiB; the difference is for the message around it.
 RESULT_LIMIT_BYTES = 2 * 1024 * 1024 - 16 * 1024
@@ -42,6 +42,10 @@ class Revoked:
 
 
 Outcome = Succeeded | Failed | Revoked
+
+
+def result_lost() -> Failed:
+    return Failed(CeleryResultLost("the result backend does not contain the Celery task's outcome"))
 
 
 def stored_outcome(app: Celery, task_id: str) -> Outcome | None:

@@ -3,30 +3,75 @@
 import asyncio
 import json
 import logging
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from celery import Celery
 from celery.exceptions import WorkerLostError
 from kombu.exceptions import OperationalError
 from redis import RedisError
 from temporalio.client import AsyncActivityCancelledError, Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from twinsaga_bridges.celery.blocking_calls import CeleryCalls
-from twinsaga_bridges.celery.task_call import CeleryTaskCall, WaitingActivity, task_id_of
-from twinsaga_bridges.celery.task_claims import TaskRecord, TaskState
+from twinsaga_bridges.celery.blocking_calls import BlockingCalls
+from twinsaga_bridges.celery.task_claims import TaskClaims, TaskRecord, TaskState, WaitingActivity, task_id_of
 from twinsaga_bridges.celery.task_outcome import (
     RPC_DEADLINE,
-    CeleryResultLost,
     Failed,
     Outcome,
     Revoked,
     activity_handle,
     report,
+    result_lost,
+    stored_outcome,
 )
 
 BACKEND_EVERY_CHECKS = 10  # a queued task is looked up in the result backend at every tenth check
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CeleryTaskCall:
+    """Input of the activity that enqueues a Celery task.
+
+    `terminate`: cancelling the workflow kills a running task (SIGTERM to its process).
+    `retry_failures`: the activity's retry policy applies to the task's final failure; each attempt is a new task.
+    """
+
+    name: str
+    args: Sequence[Any] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    queue: str | None = None
+    terminate: bool = False
+    retry_failures: bool = False
+
+
+class CeleryCalls(BlockingCalls):
+    """The calls to Celery and to the claims that the activity and its watch make."""
+
+    def __init__(self, app: Celery, claims: TaskClaims) -> None:
+        super().__init__("celery-calls")
+        self.app = app
+        self.claims = claims
+
+    async def send(self, call: CeleryTaskCall, task_id: str) -> None:
+        await self.on_thread(
+            self.app.send_task,
+            call.name,
+            args=list(call.args),
+            kwargs=dict(call.kwargs),
+            task_id=task_id,
+            queue=call.queue,
+            ignore_result=False,  # a lost completion is recovered from the stored result
+            add_to_parent=False,
+            retry=False,  # Temporal retries
+        )
+        # After the send: if the process dies in between, the claim says SENDING and the task is sent again. The copy
+        # is dropped when it starts, whereas a task that was recorded but never sent would be lost.
+        await self.on_thread(self.claims.sent, task_id)
 
 
 @dataclass(slots=True)
@@ -68,12 +113,12 @@ class TaskWatch:
             log.error("the watch over %s ended: %r", key, error)
 
     async def _watch(self, task: OpenTask, deadline_s: float) -> None:
-        end = asyncio.get_running_loop().time() + deadline_s
-        over = False
-        while not over and asyncio.get_running_loop().time() < end:
+        end = time.monotonic() + deadline_s
+        while time.monotonic() < end:
             await asyncio.sleep(task.activity.check_interval_s)
             try:
-                over = await self._check(task)
+                if await self._check(task):
+                    return
             except (RedisError, OperationalError, RPCError, TimeoutError) as error:
                 log.warning("cannot check task %s now: %r", task.task_id, error)
 
@@ -88,7 +133,7 @@ class TaskWatch:
         task.suspicions = 0 if running or queued else task.suspicions + 1
         # Only the second suspicion in a row counts: at the first one, the task's own report may be under way.
         if task.suspicions > 1 or (queued and task.checks % BACKEND_EVERY_CHECKS == 0):
-            outcome = await self._calls.stored_outcome(task.task_id)
+            outcome = await self._calls.on_thread(stored_outcome, self._calls.app, task.task_id)
             if outcome is None:
                 outcome = await self._presumed_outcome(task, record)
             if outcome is not None:
@@ -104,7 +149,7 @@ class TaskWatch:
         elif record.state is TaskState.CANCELLED:
             return Revoked("revoked")
         elif record.state is TaskState.FINISHED and task.suspicions > BACKEND_EVERY_CHECKS:
-            return Failed(CeleryResultLost("the result backend does not contain the Celery task's outcome"))
+            return result_lost()
         elif record.state is TaskState.RUNNING and task.cancelled:
             return Revoked("revoked, and its worker was lost")
         elif record.state is TaskState.RUNNING and not record.acks_late:
@@ -140,7 +185,8 @@ class TaskWatch:
         # Repeated, because the broadcast reaches only the workers that are connected at that moment.
         if not task.revokes or task.checks % BACKEND_EVERY_CHECKS == 0:
             task.revokes += 1
-            await self._calls.revoke(task.task_id, terminate=task.call.terminate)
+            revoke = self._calls.app.control.revoke
+            await self._calls.on_thread(revoke, task.task_id, terminate=task.call.terminate)
         if never_ran:
             await report(task.client, task.activity, Revoked("revoked"))
         return never_ran

@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from celery import Celery, Task, signals, states
@@ -12,8 +13,7 @@ from celery.exceptions import Ignore, NotRegistered
 from kombu.utils.imports import symbol_by_name
 from redis import RedisError
 
-from twinsaga_bridges.celery.task_call import WaitingActivity, key_and_run
-from twinsaga_bridges.celery.task_claims import StartDecision, TaskClaims, TaskState
+from twinsaga_bridges.celery.task_claims import StartDecision, TaskClaims, TaskState, WaitingActivity, key_and_run
 from twinsaga_bridges.celery.task_outcome import Failed, Outcome, Revoked, Succeeded, report
 from twinsaga_bridges.client_per_process import ClientPerProcess
 
@@ -47,7 +47,7 @@ class AwaitedTasks:
         self._client = client
         self._claims = claims
         self._runs: dict[str, Run] = {}
-        self._dropped: set[str] = set()
+        self.dropped: set[str] = set()  # ids of tasks that must not run
 
     def connect(self) -> None:
         # weak=False: Celery's default is a weak reference, and these bound methods would be collected at once.
@@ -60,21 +60,17 @@ class AwaitedTasks:
         signals.task_unknown.connect(self.unknown, weak=False)
 
     def started(self, task_id: str, task: Task[Any, Any], **_: object) -> None:
+        if key_and_run(task_id) is None:
+            return
         activity = self._claims.waiting_activity(task_id)
-        if activity is None:
-            if key_and_run(task_id) and self._start(task_id, task, 0.0) is StartDecision.DROP:
-                self._dropped.add(task_id)
-            return
-        if self._start(task_id, task, activity.heartbeat_timeout.total_seconds()) is StartDecision.DROP:
+        heartbeat_timeout_s = activity.heartbeat_timeout.total_seconds() if activity else 0.0
+        if self._start(task_id, task, heartbeat_timeout_s) is StartDecision.DROP:
             log.info("task %s is dropped: it has run, runs elsewhere or was cancelled", task_id)
-            self._dropped.add(task_id)
-            return
-        run = Run(activity, _sequence(task.request), threading.Event())
-        self._runs[task_id] = run
-        threading.Thread(target=self._live, args=(task_id, run), name=f"alive-{task_id}", daemon=True).start()
-
-    def must_not_run(self, task_id: str) -> bool:
-        return task_id in self._dropped
+            self.dropped.add(task_id)
+        elif activity is not None:
+            run = Run(activity, _sequence(task.request), threading.Event())
+            self._runs[task_id] = run
+            threading.Thread(target=self._keep_alive, args=(task_id, run), name=f"alive-{task_id}", daemon=True).start()
 
     def progressed(self, task_id: str, state: str | None, meta: object) -> None:
         if task_id not in self._runs or state in states.READY_STATES:
@@ -101,7 +97,7 @@ class AwaitedTasks:
             self._claims.requeue(str(request.id), _sequence(request), TaskState.SENT)
 
     def returned(self, task_id: str, state: str | None = None, **_: object) -> None:
-        self._dropped.discard(task_id)
+        self.dropped.discard(task_id)
         run = self._runs.pop(task_id, None)
         if run is None:
             return
@@ -130,7 +126,7 @@ class AwaitedTasks:
                 return seen is None
         return True
 
-    def _live(self, task_id: str, run: Run) -> None:
+    def _keep_alive(self, task_id: str, run: Run) -> None:
         while not run.ended.wait(run.activity.check_interval_s):
             try:
                 self._claims.mark_alive(task_id, run.activity)
@@ -148,13 +144,12 @@ class AwaitedTasks:
         # from it and the result backend.
         if activity is None or not self._claims.finish(task_id, failed=isinstance(outcome, Failed)):
             return
+        reporting = partial(report, activity=activity, outcome=outcome)
         if run:
-            self._client.call(lambda client: report(client, activity, outcome), REPORT_DEADLINE_S)
+            self._client.call(reporting, REPORT_DEADLINE_S)
         else:
             # This is the worker's main process, which must not block: it consumes the messages of all children.
-            self._client.start(
-                lambda client: report(client, activity, outcome), REPORT_DEADLINE_S, f"report of {task_id}"
-            )
+            self._client.start(reporting, REPORT_DEADLINE_S, f"report of {task_id}")
 
 
 def _task_class(tasks: AwaitedTasks, base: type[Any]) -> type[Any]:
@@ -163,7 +158,7 @@ def _task_class(tasks: AwaitedTasks, base: type[Any]) -> type[Any]:
         abstract = True
 
         def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if tasks.must_not_run(task_id):
+            if task_id in tasks.dropped:
                 raise Ignore
             super().before_start(task_id, args, kwargs)
 

@@ -4,17 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.events import KafkaRecord
 from twinsaga_bridges.kafka.keyed_queues import OffsetTracker
-
-if TYPE_CHECKING:
-    from kafka.consumer.fetcher import ConsumerRecord
 
 POLL_MS = 200
 COMMIT_EVERY_S = 0.5
@@ -26,35 +24,28 @@ REJOIN = Backoff(first_s=0.1, longest_s=5.0)
 log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
 class GroupMember:
     """Passes each polled batch to `dispatch`, and pauses its partitions while `max_in_flight` records are in flight.
 
     `offsets` is shared with the code that handles the records and completes them there.
     """
 
-    def __init__(
-        self,
-        topics: Sequence[str],
-        connect: Callable[[], KafkaConsumer],
-        offsets: OffsetTracker,
-        dispatch: Callable[[Sequence[KafkaRecord]], None],
-        max_in_flight: int,
-    ) -> None:
-        self._topics = topics
-        self._connect = connect
-        self._offsets = offsets
-        self._dispatch = dispatch
-        self._max_in_flight = max_in_flight
-        self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
+    topics: Sequence[str]
+    connect: Callable[[], KafkaConsumer]
+    offsets: OffsetTracker
+    dispatch: Callable[[Sequence[KafkaRecord]], None]
+    max_in_flight: int
+    _committed: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict, init=False)
 
     def run(self, stop: threading.Event, joined: threading.Event) -> None:
         """Consume until `stop` is set; rejoin the group with backoff after every broker error."""
         delays = REJOIN.jittered()
         while not stop.is_set():
             try:
-                consumer = self._connect()
+                consumer = self.connect()
                 try:
-                    consumer.subscribe(self._topics)
+                    consumer.subscribe(self.topics)
                     self._consume(consumer, stop, joined)
                 finally:
                     consumer.close(autocommit=False, timeout_ms=LEAVE_DEADLINE_MS)
@@ -62,14 +53,9 @@ class GroupMember:
                 log.warning("broker error, joining the group again: %r", error)
                 stop.wait(next(delays))
             finally:
-                self._offsets.retain(set())
+                self.offsets.retain(set())
 
-    def _consume(
-        self,
-        consumer: KafkaConsumer,
-        stop: threading.Event,
-        joined: threading.Event,
-    ) -> None:
+    def _consume(self, consumer: KafkaConsumer, stop: threading.Event, joined: threading.Event) -> None:
         # A broker that lost its offsets must get them again, even where they are the same.
         self._committed = {}
         commit_at = 0.0
@@ -77,14 +63,14 @@ class GroupMember:
             self._limit_in_flight(consumer)
             batches = consumer.poll(timeout_ms=POLL_MS)
             assigned = {(partition.topic, partition.partition) for partition in consumer.assignment()}
-            self._offsets.retain(assigned)
+            self.offsets.retain(assigned)
             if assigned:
                 joined.set()
             records = [_read(raw) for batch in batches.values() for raw in batch]
             for record in records:
-                self._offsets.add(record)
+                self.offsets.add(record)
             if records:
-                self._dispatch(records)
+                self.dispatch(records)
             if time.monotonic() >= commit_at:
                 self._commit(consumer)
                 commit_at = time.monotonic() + COMMIT_EVERY_S
@@ -92,15 +78,15 @@ class GroupMember:
 
     def _limit_in_flight(self, consumer: KafkaConsumer) -> None:
         # A paused consumer keeps polling: otherwise the group would take it for dead and reassign its partitions.
-        if self._offsets.in_flight >= self._max_in_flight:
+        if self.offsets.in_flight >= self.max_in_flight:
             consumer.pause(*consumer.assignment())
-        elif self._offsets.in_flight <= self._max_in_flight // 2:
+        elif self.offsets.in_flight <= self.max_in_flight // 2:
             consumer.resume(*consumer.paused())
 
     def _drain(self, consumer: KafkaConsumer) -> None:
         """Wait up to DRAIN_S seconds for the records in flight, then commit."""
         end = time.monotonic() + DRAIN_S
-        while self._offsets.in_flight and time.monotonic() < end:
+        while self.offsets.in_flight and time.monotonic() < end:
             consumer.pause(*consumer.assignment())
             consumer.poll(timeout_ms=50)
         self._commit(consumer)
@@ -108,7 +94,7 @@ class GroupMember:
     def _commit(self, consumer: KafkaConsumer) -> None:
         offsets = {
             TopicPartition(*partition): OffsetAndMetadata(offset, "", -1)
-            for partition, offset in self._offsets.committable().items()
+            for partition, offset in self.offsets.committable().items()
         }
         if not offsets or offsets == self._committed:
             return
@@ -120,7 +106,7 @@ class GroupMember:
             log.warning("offsets not committed: %r", error)
 
 
-def _read(raw: "ConsumerRecord") -> KafkaRecord:
+def _read(raw: ConsumerRecord) -> KafkaRecord:
     return KafkaRecord(
         topic=raw.topic,
         partition=raw.partition,

@@ -1,24 +1,45 @@
 """Delivers one event to Temporal, so that the same event twice has one effect, and interprets Temporal's answer.
 
-The server alone acknowledges a start or a signal; no worker has to run.
+The event's id is the request id, by which the server drops repetitions. The SDK's own calls choose random request ids,
+so the raw gRPC requests are built here. The server alone acknowledges a start or a signal; no worker has to run.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
+from temporalio.api.common.v1 import Payloads, SearchAttributes, WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, ResourceExhaustedFailure
-from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.api.sdk.v1 import UserMetadata
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    SignalWithStartWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest,
+    StartWorkflowExecutionRequest,
+)
 from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from twinsaga_bridges.kafka.events import IncomingEvent
-from twinsaga_bridges.kafka.routes import Choose, Route, Signal, SignalWithStart, Start, Update
-from twinsaga_bridges.kafka.temporal_requests import CodecFault, Requests, Undeliverable, concerns_event, described
+from twinsaga_bridges.kafka.events import IncomingEvent, started_by
+from twinsaga_bridges.kafka.routes import NOTHING, Choose, Route, Signal, SignalWithStart, Start, Update
 
-T = TypeVar("T")
+EVENT_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""Exceptions of bad data or of a bug. Code that may also fail on its network calls raises them about the event."""
 
 RPC_DEADLINE = timedelta(seconds=10)
+LONGEST_DESCRIPTION = 1_000
 
 LARGE = 1024 * 1024
 """Bytes. A smaller request is below every size limit: that of Temporal (2 MB) and that of gRPC (4 MB)."""
@@ -26,6 +47,19 @@ LARGE = 1024 * 1024
 LARGEST_UPDATE = 2 * 1024 * 1024
 """Bytes. Temporal's default limit for payloads. It rejects larger starts and signals, but accepts a larger update,
 and then no worker can complete a task of that workflow any more."""
+
+
+class Undeliverable(Exception):
+    """No retry helps: the event cannot be mapped or encoded, arrives too late, or the workflow rejects it."""
+
+
+class NoWorkflow(Undeliverable):
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(f"no workflow runs under the id {workflow_id}")
+
+
+class CodecFault(Exception):
+    """The payload codec or the external storage failed, for example because its keys cannot be read. Retry."""
 
 
 class TemporalAway(Exception):
@@ -40,15 +74,9 @@ class AlreadyExists(TemporalAway):
     """A workflow runs, or has run, under the id."""
 
 
-class NoWorkflow(Undeliverable):
-    def __init__(self, workflow_id: str) -> None:
-        super().__init__(f"no workflow runs under the id {workflow_id}")
-
-
 class Delivery:
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._requests = Requests(client)
 
     async def deliver(self, event: IncomingEvent, route: Route | Choose | None) -> None:
         """Return when Temporal has acknowledged the event.
@@ -59,7 +87,8 @@ class Delivery:
                 they call is away) concerns every event; deliver this one again.
         """
         if callable(route):
-            route = await _about_event(route(event))
+            with _event_faults():
+                route = await route(event)
         match route:
             case Start():
                 await self._start(event, route)
@@ -71,33 +100,55 @@ class Delivery:
                 await self._update(event, route)
 
     async def _start(self, event: IncomingEvent, start: Start) -> None:
-        request = await _built(self._requests.start(event, start))
+        with _mapping():
+            request = StartWorkflowExecutionRequest(**await self._start_fields(event, start))
         call = self._client.workflow_service.start_workflow_execution(request, timeout=RPC_DEADLINE)
-        try:
+        with suppress(AlreadyExists):
             await acknowledged(call, request.ByteSize())
-        except AlreadyExists:
-            return
 
     async def _signal(self, event: IncomingEvent, route: Signal) -> None:
-        request = await _built(self._requests.signal(event, route))
+        with _mapping():
+            payloads = await self._encoded(route.argument(event))
+            request = self._signal_request(event, route.workflow_id(event), route.signal, payloads)
         try:
             await self._send_signal(request)
         except NoWorkflow:
             if route.too_late is None:
                 raise
-            await _about_event(route.too_late(event))
+            with _event_faults():
+                await route.too_late(event)
 
     async def _signal_with_start(self, event: IncomingEvent, route: SignalWithStart) -> None:
-        request = await _built(self._requests.signal_with_start(event, route))
+        with _mapping():
+            payloads = await self._encoded(route.argument(event))
+            request = SignalWithStartWorkflowExecutionRequest(
+                **await self._start_fields(event, route.start), signal_name=route.signal, signal_input=payloads
+            )
         call = self._client.workflow_service.signal_with_start_workflow_execution(request, timeout=RPC_DEADLINE)
         try:
             await acknowledged(call, request.ByteSize())
         except AlreadyExists:
             # The workflow has ended. A plain signal with the same request id succeeds if that run had received the
             # event, and fails if the event is new and too late.
-            await self._send_signal(
-                self._requests.plain_signal(event, request.workflow_id, route.signal, request.signal_input)
-            )
+            await self._send_signal(self._signal_request(event, request.workflow_id, route.signal, payloads))
+
+    async def _update(self, event: IncomingEvent, route: Update) -> None:
+        with _mapping():
+            argument = route.argument(event)
+            size = (await self._encoded(argument)).ByteSize()
+            handle = self._client.get_workflow_handle(route.workflow_id(event))
+        if size > LARGEST_UPDATE:
+            raise Undeliverable(f"an update of {size} bytes is too large for a workflow")
+        arguments = [] if argument is NOTHING else [argument]
+        call = handle.execute_update(route.update, args=arguments, id=event.id, rpc_timeout=RPC_DEADLINE)
+        try:
+            await acknowledged(call, size)
+        except NotFound as error:
+            raise NoWorkflow(handle.id) from error
+        except WorkflowUpdateFailedError as error:
+            raise Undeliverable(f"the workflow rejected the update: {error.cause}") from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise TemporalAway("no worker answered the update in time") from error
 
     async def _send_signal(self, request: SignalWorkflowExecutionRequest) -> None:
         call = self._client.workflow_service.signal_workflow_execution(request, timeout=RPC_DEADLINE)
@@ -106,20 +157,59 @@ class Delivery:
         except NotFound as error:
             raise NoWorkflow(request.workflow_execution.workflow_id) from error
 
-    async def _update(self, event: IncomingEvent, route: Update) -> None:
-        update = await _built(self._requests.update(event, route))
-        if update.size > LARGEST_UPDATE:
-            raise Undeliverable(f"an update of {update.size} bytes is too large for a workflow")
-        handle = self._client.get_workflow_handle(update.workflow_id)
-        call = handle.execute_update(route.update, args=update.arguments, id=event.id, rpc_timeout=RPC_DEADLINE)
+    def _signal_request(
+        self, event: IncomingEvent, workflow_id: str, signal: str, payloads: Payloads
+    ) -> SignalWorkflowExecutionRequest:
+        return SignalWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+            signal_name=signal,
+            input=payloads,
+            identity=self._client.identity,
+            request_id=event.id,
+        )
+
+    async def _start_fields(self, event: IncomingEvent, start: Start) -> dict[str, Any]:
+        """A workflow that runs, or has run, under the same id is left alone."""
+        summary = attributes = None
+        if start.summary is not None:
+            summary = UserMetadata(summary=(await self._encoded(start.summary)).payloads[0])
+        if start.search_attributes is not None:
+            attributes = SearchAttributes()
+            encode_search_attributes(start.search_attributes(event), attributes)
+        return {
+            "namespace": self._client.namespace,
+            "workflow_id": start.workflow_id(event),
+            "workflow_type": WorkflowType(name=start.workflow),
+            "task_queue": TaskQueue(name=start.task_queue),
+            "input": await self._encoded(start.argument(event)),
+            "identity": self._client.identity,
+            "request_id": event.id,
+            "workflow_id_reuse_policy": WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+            "workflow_id_conflict_policy": WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+            "user_metadata": summary,
+            "search_attributes": attributes,
+            "header": started_by(event.id, event.record.header("ce_traceparent")),
+        }
+
+    async def _encoded(self, argument: object) -> Payloads:
+        if argument is NOTHING:
+            return Payloads()
         try:
-            await acknowledged(call, update.size)
-        except NotFound as error:
-            raise NoWorkflow(handle.id) from error
-        except WorkflowUpdateFailedError as error:
-            raise Undeliverable(f"the workflow rejected the update: {error.cause}") from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise TemporalAway("no worker answered the update in time") from error
+            return Payloads(payloads=await self._client.data_converter.encode([argument]))
+        except Exception as error:
+            if concerns_event(error) or not self._is_convertible(argument):
+                message = f"{type(argument).__name__} cannot be encoded: {described(error)}"
+                raise Undeliverable(message) from error
+            raise CodecFault(described(error)) from error
+
+    def _is_convertible(self, argument: object) -> bool:
+        """Tell a failure of the payload converter, which sees only the argument, from one of the codec behind it."""
+        try:
+            self._client.data_converter.payload_converter.to_payloads([argument])
+        except Exception:  # noqa: BLE001 - a converter may raise anything
+            return False
+        return True
 
 
 async def acknowledged(call: Awaitable[object], request_bytes: int) -> None:
@@ -127,37 +217,48 @@ async def acknowledged(call: Awaitable[object], request_bytes: int) -> None:
 
     Raises:
         Undeliverable: no retry helps.
-        NotFound, AlreadyExists: as the names say; what that means depends on the call.
+        NotFound, AlreadyExists: what that means depends on the call.
         TemporalAway: any other error; retry.
     """
     try:
-        await _about_event(call)
+        with _event_faults():
+            await call
     except RPCError as error:
         raise _meaning_of(error, request_bytes) from error
 
 
-async def _built(request: Awaitable[T]) -> T:
-    """Await a request that a route's functions build. They see only the event, so what they raise is about it."""
+@contextmanager
+def _mapping() -> Iterator[None]:
+    """For code that calls a route's functions: they see only the event, so what they raise is about it."""
     try:
-        return await request
+        yield
     except (Undeliverable, CodecFault):
         raise
     except Exception as error:
         raise Undeliverable(f"the event cannot be mapped: {described(error)}") from error
 
 
-async def _about_event(call: Awaitable[T]) -> T:
-    """Await a call that may fail for reasons of the event or of a server, and tell the two apart by the exception."""
+@contextmanager
+def _event_faults() -> Iterator[None]:
+    """For a call that may fail because of the event or of a server: the class of the exception tells which."""
     try:
-        return await call
+        yield
     except Exception as error:
         if concerns_event(error):
             raise Undeliverable(f"the event cannot be handled: {described(error)}") from error
         raise
 
 
-class _Message(Protocol):
-    DESCRIPTOR: Any
+def concerns_event(error: Exception) -> bool:
+    # ssl.CertificateError is a ValueError and an OSError. An OSError is always about a connection or a disk.
+    return isinstance(error, EVENT_FAULTS) and not isinstance(error, OSError)
+
+
+def described(error: Exception) -> str:
+    """Return the exception's class and message in bounded, valid UTF-8: it becomes a header of the dead letter."""
+    text = f"{type(error).__name__}: {error}"[:LONGEST_DESCRIPTION]
+    # JSON may contain lone surrogates, and exceptions quote what they were given.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _meaning_of(error: RPCError, request_bytes: int) -> Exception:
@@ -176,5 +277,5 @@ def _meaning_of(error: RPCError, request_bytes: int) -> Exception:
     return TemporalAway(f"{error.status.name}: {error}")
 
 
-def _has(error: RPCError, detail: type[_Message]) -> bool:
+def _has(error: RPCError, detail: type[NamespaceNotFoundFailure | ResourceExhaustedFailure]) -> bool:
     return any(found.Is(detail.DESCRIPTOR) for found in error.grpc_status.details)

@@ -1,9 +1,18 @@
-"""Kafka records, and the events that decoders read from them."""
+"""Kafka records, the events that decoders read from them, and the Temporal headers that name an event.
+
+`kafka_into_workflow` writes the headers on the start request; `workflow_into_kafka` reads them inside the workflow.
+"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from temporalio.api.common.v1 import Header, Payload
+from temporalio.converter import default
+
+CAUSED_BY = "kafka-caused-by"
+TRACEPARENT = "kafka-traceparent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,3 +98,14 @@ def _json(record: KafkaRecord) -> Any:  # noqa: ANN401 - JSON is any of a few ty
         raise Unreadable("the value is nested too deeply") from error
     except ValueError as error:
         raise Unreadable("the value is not JSON") from error
+
+
+def started_by(event_id: str, traceparent: str | None) -> Header:
+    converter = default().payload_converter
+    values = {CAUSED_BY: event_id} | ({TRACEPARENT: traceparent} if traceparent else {})
+    return Header(fields={name: converter.to_payload(value) for name, value in values.items()})
+
+
+def header_of(headers: Mapping[str, Payload], name: str) -> str | None:
+    payload = headers.get(name)
+    return None if payload is None else default().payload_converter.from_payload(payload, str)

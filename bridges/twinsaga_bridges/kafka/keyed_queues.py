@@ -67,15 +67,14 @@ class KeyedQueues:
         """Queue the records by key. Records without a key are queued by partition."""
         for record in records:
             key = record.key or f"{record.topic}/{record.partition}".encode()
-            queue = self._queues.get(key)
-            if queue is not None:
-                queue.append(record)
-                continue
-            self._queues[key] = deque([record])
-            # The event loop keeps only a weak reference to a task.
-            task = asyncio.create_task(self._drain(key))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            if key in self._queues:
+                self._queues[key].append(record)
+            else:
+                self._queues[key] = deque([record])
+                # The event loop keeps only a weak reference to a task.
+                task = asyncio.create_task(self._drain(key))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
         """Cancel what is in flight. Its offsets stay uncommitted, so Kafka delivers it again, here or elsewhere."""

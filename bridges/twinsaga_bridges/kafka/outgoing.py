@@ -16,7 +16,7 @@ from temporalio.worker import (
 )
 from temporalio.workflow import ContinueAsNewError
 
-from twinsaga_bridges.kafka.headers import CAUSED_BY, TRACEPARENT, header_of
+from twinsaga_bridges.kafka.events import CAUSED_BY, TRACEPARENT, header_of
 
 ACTIVITY = "publish_to_kafka"
 ACK_DEADLINE_S = 10.0
@@ -83,7 +83,7 @@ async def publish(
         start_to_close_timeout=ONE_ATTEMPT,
         schedule_to_close_timeout=within,
         retry_policy=RETRY,
-        summary=_summary(event),
+        summary=f"publish {event.type} to {event.topic}",
     )
     return published
 
@@ -125,13 +125,9 @@ def _start_local(event: OutgoingEvent, activity: str, within: timedelta | None) 
         schedule_to_close_timeout=within,
         retry_policy=LOCAL_RETRY,
         local_retry_threshold=LOCAL_RETRY_THRESHOLD,
-        summary=_summary(event),
+        summary=f"publish {event.type} to {event.topic}",
     )
     return handle
-
-
-def _summary(event: OutgoingEvent) -> str:
-    return f"publish {event.type} to {event.topic}"
 
 
 _before_close: ContextVar[list[workflow.ActivityHandle[str]]] = ContextVar("events to publish before the close")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from cloudevents.core.base import BaseCloudEvent, EventFactory
 from cloudevents.core.bindings.kafka import to_binary
 from cloudevents.core.exceptions import BaseCloudEventException
+from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
@@ -19,7 +19,7 @@ _CLOSE_S = 0.5
 
 
 class Unsendable(ValueError):
-    """Not a CloudEvent, not JSON, or larger than the broker accepts. A retry does not help."""
+    """Not a CloudEvent, not JSON, not a topic, or larger than the broker accepts. A retry does not help."""
 
 
 class EventProducer:
@@ -47,8 +47,11 @@ class EventProducer:
             sent.get(timeout=ACK_DEADLINE_S)
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
             raise Unsendable(f"{event.type} of {len(value)} bytes is more than the broker accepts") from error
+        except ValueError as error:
+            raise Unsendable(f"{event.type} cannot be sent to {event.topic!r}: {error}") from error
         except KafkaError:
-            self._give_up(producer)
+            # The producer may hold records that a retry sends again, behind later ones: drop them with it.
+            self._drop(producer)
             raise
 
     def close(self) -> None:
@@ -63,33 +66,11 @@ class EventProducer:
                 self._producer = self._connect()
             return self._producer
 
-    def _give_up(self, producer: KafkaProducer) -> None:
-        # It may hold records that a retry sends again, behind later ones: drop them with it.
+    def _drop(self, producer: KafkaProducer) -> None:
         with self._lock:
             if self._producer is producer:
                 self._producer = None
         close_producer(producer)
-
-
-class EncodedJson:
-    """Passes encoded data through: `_encoded` finds what is not JSON, where the library would raise anything."""
-
-    def read(self, event_factory: EventFactory | None, data: str | bytes) -> BaseCloudEvent:
-        raise NotImplementedError("only binary mode is written")
-
-    def write(self, event: BaseCloudEvent) -> bytes:
-        raise NotImplementedError("only binary mode is written")
-
-    def write_data(self, data: dict[str, Any] | str | bytes | None, datacontenttype: str | None) -> bytes:
-        if not isinstance(data, bytes):
-            raise TypeError(f"{datacontenttype} is encoded before it comes here")
-        return data
-
-    def read_data(self, body: bytes, datacontenttype: str | None) -> bytes:  # noqa: ARG002 - part of the protocol
-        return body
-
-    def get_content_type(self) -> str:
-        return "application/cloudevents+json"
 
 
 def _binary(event: OutgoingEvent) -> tuple[bytes, list[tuple[str, bytes]]]:
@@ -101,23 +82,19 @@ def _binary(event: OutgoingEvent) -> tuple[bytes, list[tuple[str, bytes]]]:
         "time": datetime.now(UTC),
         "datacontenttype": "application/json",
         "partitionkey": event.key,
+        "causationid": event.caused_by,  # the library leaves out an attribute that is None
+        "traceparent": event.traceparent,
     }
-    if event.caused_by is not None:
-        attributes["causationid"] = event.caused_by
-    if event.traceparent is not None:
-        attributes["traceparent"] = event.traceparent
+    # Encoded here, because the library writes the `str()` of data that is not JSON; bytes it leaves as they are.
     try:
-        message = to_binary(CloudEvent(attributes, _encoded(event)), EncodedJson())
-    except BaseCloudEventException as error:
-        raise Unsendable(f"{event.type} is not a CloudEvent: {error}") from error
-    return message.value, list(message.headers.items())
-
-
-def _encoded(event: OutgoingEvent) -> bytes:
-    try:
-        return json.dumps(event.data, separators=(",", ":"), allow_nan=False).encode()
+        value = json.dumps(event.data, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise Unsendable(f"{event.type} is not JSON: {error}") from error
+    try:
+        message = to_binary(CloudEvent(attributes, value), JSONFormat())
+    except (BaseCloudEventException, UnicodeEncodeError) as error:  # JSON may contain lone surrogates
+        raise Unsendable(f"{event.type} is not a CloudEvent: {error}") from error
+    return value, list(message.headers.items())
 
 
 def close_producer(producer: KafkaProducer) -> None:

@@ -29,7 +29,6 @@ class KafkaPublishing:
     """Publishes on threads of its own: kafka-python blocks, for seconds while the broker is away.
 
     Args:
-        events: the producer.
         threads: maximum number of events that wait for their acknowledgement at a time.
         local_attempt_s: deadline of one attempt of a local activity.
         clock: monotonic, in seconds.
@@ -51,19 +50,21 @@ class KafkaPublishing:
     async def publish(self, event: OutgoingEvent) -> str:
         """Return the event's id once all in-sync replicas have it.
 
-        An attempt that runs into its deadline leaves its thread to the producer's own timeouts; the record may still
-        be stored, as a duplicate of the retry under the same id.
+        After its deadline, an attempt's thread continues until the producer's own timeout, so its record may still be
+        stored: a duplicate of the retry's, with the same id.
 
         Raises:
             ApplicationError: no retry helps, or the broker failed a moment ago.
-            KafkaError, TimeoutError: not stored, or unknown; the retry bears the same id.
+            KafkaError, TimeoutError: not stored, or unknown; the retry has the same id.
         """
         if not self._kafka.allows():
             raise ApplicationError(  # benign: the attempt that opened the breaker was logged, these need not be
                 "Kafka failed a moment ago", type="KafkaAway", category=ApplicationErrorCategory.BENIGN
             )
-        event_id = event.id or _id_of_this_activity()
-        deadline_s = self._local_attempt_s if activity.info().is_local else None
+        info = activity.info()
+        # Derived from what is the same in every attempt of this activity, and in no other activity.
+        event_id = event.id or str(uuid5(_EVENTS, f"{info.workflow_id}\n{info.workflow_run_id}\n{info.activity_id}"))
+        deadline_s = self._local_attempt_s if info.is_local else None
         try:
             async with asyncio.timeout(deadline_s):
                 await asyncio.get_running_loop().run_in_executor(
@@ -81,13 +82,13 @@ class KafkaPublishing:
         return event_id
 
     def close(self) -> None:
-        """Drop what waits for a thread; what has one goes on until the producer's delivery timeout."""
+        """Drop the events that wait for a thread. Those being sent continue until the producer's delivery timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._events.close()
 
 
 class KafkaPublishingPlugin(SimplePlugin):
-    """Give it to the Worker, or to the Client from which workers are made. First among the worker's plugins.
+    """Give it to the Worker, as its first plugin, or to the Client from which workers are made.
 
     `activity`: the name under which workflows publish. Several plugins with a name each publish to several clusters.
     """
@@ -106,9 +107,3 @@ def _named(name: str, publishing: KafkaPublishing) -> Callable[..., object]:
         return await publishing.publish(event)
 
     return publish
-
-
-def _id_of_this_activity() -> str:
-    """The same in every attempt of the activity, and in no other activity."""
-    info = activity.info()
-    return str(uuid5(_EVENTS, f"{info.workflow_id}\n{info.workflow_run_id}\n{info.activity_id}"))

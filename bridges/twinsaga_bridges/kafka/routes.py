@@ -1,11 +1,12 @@
 """The routing table that a user of `kafka_into_workflow` writes: what an event of each type does to a workflow.
 
-What a route does wrong costs one record at most. The plain functions see one event and do no I/O, so whatever they
+A faulty route costs one record at most. The plain functions see one event and do no I/O, so any exception that they
 raise makes that event a dead letter. The async ones (`Choose`, `TooLate`) may call services: see their docstrings.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from temporalio.common import TypedSearchAttributes
@@ -18,13 +19,10 @@ WorkflowId = Callable[[IncomingEvent], str]
 Argument = Callable[[IncomingEvent], Any]
 """Makes the argument of the workflow, its signal or its update, or returns NOTHING."""
 
+event_data: Argument = attrgetter("data")
 
 NOTHING = object()
 """Returned by an Argument function for a signal or an update that takes no argument."""
-
-
-def event_data(event: IncomingEvent) -> Any:  # noqa: ANN401 - JSON
-    return event.data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +38,7 @@ class Start:
 
 
 TooLate = Callable[[IncomingEvent], Awaitable[None]]
-"""Handles an event whose workflow does not run. It must be idempotent. Its exceptions count as those of Choose."""
+"""Handles an event whose workflow does not run. It must be idempotent. Its exceptions count like those of Choose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

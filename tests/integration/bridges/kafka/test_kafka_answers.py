@@ -19,8 +19,7 @@ from tests.integration.bridges.kafka.estate import Estate
 from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.routes import TASK_QUEUE
 from tests.support.waiting import soon
-from twinsaga_bridges.kafka.dispatch import LARGE, TemporalAway, acknowledged
-from twinsaga_bridges.kafka.temporal_requests import Undeliverable
+from twinsaga_bridges.kafka.dispatch import LARGE, TemporalAway, Undeliverable, acknowledged
 
 OVER_TEMPORALS_LIMIT, OVER_GRPCS_LIMIT = 3_000_000, 6_000_000
 
