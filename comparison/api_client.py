@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2 as httpx
+from pydantic import TypeAdapter
 
 from comparison.measures import MeasuredOrder, TimelineEvent
 from comparison.scenarios import Act, Body, Scenario
@@ -21,6 +22,7 @@ PAGE_SIZE = 200
 MAX_CONNECTIONS = 64
 KEEP_IDLE_S = 2.0
 _RETRIED = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
+_EVENTS = TypeAdapter(list[TimelineEvent])
 _NEEDED_STATUS: Mapping[Act, str] = {Act.PAY: "pending", Act.CANCEL: "pending", Act.RETRY: "needs_attention"}
 
 
@@ -91,7 +93,7 @@ class ShopClient:
     async def wait_for_event(self, event_type: str, order_ids: Sequence[str]) -> None:
         """Wait until every order has recorded an event of this type."""
         for order_id in order_ids:
-            while event_type not in await self._event_types(order_id):  # noqa: ASYNC110 - the shop is another process
+            while all(event.type != event_type for event in await self._timeline(order_id)):  # noqa: ASYNC110 - the shop is another process
                 await asyncio.sleep(POLL_S)
 
     async def measured(self, order_id: str, *, history_events: int, operator_actions: int) -> MeasuredOrder:
@@ -133,28 +135,16 @@ class ShopClient:
     async def _unfinished(self, style: SagaStyle) -> set[str]:
         found: set[str] = set()
         for status in ("pending", "needs_attention"):
-            query = {"style": style.value, "status": status, "limit": str(PAGE_SIZE)}
-            page = await self._get("/orders", query)
-            found |= {item["order_id"] for item in page["items"]}
-            while page["next_cursor"]:
-                page = await self._get("/orders", query | {"cursor": page["next_cursor"]})
+            query: dict[str, str] | None = {"style": style.value, "status": status, "limit": str(PAGE_SIZE)}
+            while query is not None:
+                page = await self._get("/orders", query)
                 found |= {item["order_id"] for item in page["items"]}
+                query = query | {"cursor": page["next_cursor"]} if page["next_cursor"] else None
         return found
 
-    async def _event_types(self, order_id: str) -> set[str]:
-        return {event.type for event in await self._timeline(order_id)}
-
     async def _timeline(self, order_id: str) -> list[TimelineEvent]:
-        return [
-            TimelineEvent(
-                event_id=event["event_id"],
-                type=event["type"],
-                service=event["service"],
-                at=datetime.fromisoformat(event["at"]),
-                caused_by=event["caused_by"],
-            )
-            for event in (await self._get(f"/orders/{order_id}/timeline"))["events"]
-        ]
+        timeline = await self._get(f"/orders/{order_id}/timeline")
+        return _EVENTS.validate_python(timeline["events"])
 
     async def _get(self, path: str, params: dict[str, str] | None = None) -> dict[str, Any]:
         found: dict[str, Any] = (await self._client.get(path, params=params)).raise_for_status().json()

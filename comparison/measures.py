@@ -91,13 +91,13 @@ def used_between(before: Reading, after: Reading) -> Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Seconds from placed to finished. `medians` has one for each block; their distance is the spread."""
+    """Seconds from placed to finished. The distance of the blocks' medians is the spread."""
 
     p50: float
     p95: float | None
     p99: float | None
     longest: float
-    medians: tuple[float, ...]
+    p50_by_block: tuple[float, ...]
     all: tuple[float, ...]
 
 
@@ -111,7 +111,7 @@ def latency_of(blocks: Sequence[Sequence[float]]) -> Latency | None:
         p95=percentile(every, 95) if len(every) >= ENOUGH_FOR_P95 else None,
         p99=percentile(every, 99) if len(every) >= ENOUGH_FOR_P99 else None,
         longest=max(every),
-        medians=tuple(percentile(block, 50) for block in blocks if block),
+        p50_by_block=tuple(percentile(block, 50) for block in blocks if block),
         all=tuple(every),
     )
 

@@ -111,14 +111,13 @@ async def _play(plan: Plan, api: str, ready_file: Path, settings: Settings, cons
 
 
 async def _play_all(planned: Sequence[Turn], player: TrialPlayer, console: Console) -> _Played:
+    run, blocks = uuid4().hex[:6], []
     with progress_bar(console) as progress:
         bar = progress.add_task("warming up", total=len(planned))
-
-        def on_played(turn: Turn) -> None:
-            following = next((later for later in planned if later.number == turn.number + 1), None)
-            description = f"{following.trial.name}, {following.style}" if following else "audit"
-            progress.update(bar, advance=1, description=description)
-
         idle = await player.measure_idle()
-        blocks = await player.play_all(planned, run=uuid4().hex[:6], on_played=on_played)
+        for turn in planned:
+            progress.update(bar, description=f"{turn.trial.name}, {turn.style}")
+            blocks.append(await player.play(turn, run=run))
+            progress.advance(bar)
+        progress.update(bar, description="audit")
         return _Played(blocks=blocks, idle=idle, audit=await player.audit())

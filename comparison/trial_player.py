@@ -1,7 +1,7 @@
 """Plays the trials of a comparison: one block of one style at a time, in the order A B B A."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -25,9 +25,7 @@ WARM_UP_ORDERS = 5
 IDLE_WITHIN_S = 15.0
 """Limit for the effects after an order's end: the Inventory service counts pieces as sold, relays publish events."""
 
-_UNMEASURED = Trial(
-    name="plain", description="an order that is not measured", kind=Kind.BUSINESS, scenario=SCENARIOS["ok"]
-)
+_UNMEASURED = Trial("plain", "an order that is not measured", Kind.BUSINESS, SCENARIOS["ok"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +92,13 @@ class TrialPlayer:
         usage = used_between(before, await self._meter.read())
         return {name: used / usage.seconds for name, used in usage.cpu.items()}
 
-    async def play(self, turn: Turn, *, run: str, deadline_s: float = DEADLINE_S) -> Block:
+    async def play(self, turn: Turn, *, run: str) -> Block:
         """Play one block. An order that is unfinished at the deadline is reported in the state that it has then."""
         block = await self._block(turn.trial, turn.style, turn.orders, run=f"{run}-{turn.number}")
         before = await self._meter.read()
         fault = None
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(DEADLINE_S):
                 fault = await _play(turn.trial, block)
         except* TimeoutError:
             # The block is reported as it is: its outcomes show which orders did not finish.
@@ -114,13 +112,6 @@ class TrialPlayer:
         if turn.trial.fault is not None:
             await self._settle_after_fault()
         return Block(turn=turn, orders=orders, usage=used_between(before, after), fault=fault)
-
-    async def play_all(self, planned: Sequence[Turn], *, run: str, on_played: Callable[[Turn], None]) -> list[Block]:
-        blocks = []
-        for turn in planned:
-            blocks.append(await self.play(turn, run=run))
-            on_played(turn)
-        return blocks
 
     async def audit(self) -> dict[str, Any]:
         """Return the answer of `GET /audit`, repeated until the effects of the last orders are through."""

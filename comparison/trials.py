@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from enum import StrEnum
 
 from comparison.faults import (
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     LOAD = "load"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One scenario, played with a block of equal orders.
 
@@ -43,6 +43,7 @@ class Trial:
     description: str
     kind: Kind
     scenario: Scenario
+    _: KW_ONLY
     orders: int | None = None
     concurrent: bool = False
     fault: Fault | None = None
@@ -52,17 +53,12 @@ class Trial:
         """Return how a block of this size must end. Which of its orders get the stock is not defined."""
         if self.stock_for is None or orders <= self.stock_for:
             return Counter({(self.scenario.status.value, self.scenario.reason): orders})
-        confirmed, refused = self.stock_for, orders - self.stock_for
-        return Counter(
-            {
-                (OrderStatus.CONFIRMED.value, None): confirmed,
-                (OrderStatus.CANCELLED.value, Reason.OUT_OF_STOCK): refused,
-            }
-        )
+        confirmed, refused = (OrderStatus.CONFIRMED.value, None), (OrderStatus.CANCELLED.value, Reason.OUT_OF_STOCK)
+        return Counter({confirmed: self.stock_for, refused: orders - self.stock_for})
 
 
 def _business(scenario: Scenario) -> Trial:
-    return Trial(name=scenario.name, description=scenario.description, kind=Kind.BUSINESS, scenario=scenario)
+    return Trial(scenario.name, scenario.description, Kind.BUSINESS, scenario)
 
 
 def _waiting(scenario: Scenario) -> Trial:
@@ -71,34 +67,19 @@ def _waiting(scenario: Scenario) -> Trial:
 
 
 def _fault(name: str, description: str, fault: Fault, orders: int = 4) -> Trial:
-    return Trial(
-        name=name,
-        description=description,
-        kind=Kind.FAULT,
-        scenario=SCENARIOS["ok"],
-        orders=orders,
-        concurrent=True,
-        fault=fault,
-    )
+    return Trial(name, description, Kind.FAULT, SCENARIOS["ok"], orders=orders, concurrent=True, fault=fault)
 
 
 def _load(orders: int) -> Trial:
     description = f"{orders} orders at once" if orders > 1 else "one order alone"
-    return Trial(
-        name=f"load_{orders}",
-        description=description,
-        kind=Kind.LOAD,
-        scenario=SCENARIOS["ok"],
-        orders=orders,
-        concurrent=True,
-    )
+    return Trial(f"load_{orders}", description, Kind.LOAD, SCENARIOS["ok"], orders=orders, concurrent=True)
 
 
 _SCARCE = Trial(
-    name="scarce",
-    description="24 orders at once of two pieces each, with 20 pieces in stock",
-    kind=Kind.LOAD,
-    scenario=replace(SCENARIOS["ok"], name="scarce", stock=(20,)),
+    "scarce",
+    "24 orders at once of two pieces each, with 20 pieces in stock",
+    Kind.LOAD,
+    replace(SCENARIOS["ok"], name="scarce", stock=(20,)),
     orders=24,
     concurrent=True,
     stock_for=10,

@@ -76,7 +76,7 @@ def test_a_latency_has_the_median_of_each_block() -> None:
     latency = latency_of([[1.0, 2.0, 3.0], [5.0], []])
 
     assert latency is not None
-    assert latency.medians == (2.0, 5.0)
+    assert latency.p50_by_block == (2.0, 5.0)
 
 
 def test_a_rate_runs_from_the_first_placed_to_the_last_finished() -> None:
