@@ -11,6 +11,7 @@ from bench.order_load import OrderLoad
 from bench.paired_runs import Pair
 from bench.sizes import IN_FLIGHT
 from bench.target import ENGINES, BenchTarget
+from comparison.stack_meter import PARENT, stat_fields
 from domain.order import SagaStyle
 from runtime.errors import CannotRun
 
@@ -90,11 +91,8 @@ def _owner(pid: int, parents: Mapping[int, int], names: Mapping[int, str], engin
 
 
 def _parents() -> dict[int, int]:
-    found: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended meanwhile
-            found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    return found
+    fields = {int(folder.name): stat_fields(int(folder.name)) for folder in Path("/proc").glob("[0-9]*")}
+    return {pid: int(found[PARENT]) for pid, found in fields.items() if found}  # without those that ended meanwhile
 
 
 def _pss(pid: int) -> int:

@@ -1,7 +1,6 @@
 """The stack that a benchmark runs on: started with its own data on free ports, and opened for measuring."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ from temporalio.client import Client
 
 from bench.closed_loop import BenchmarkFailed
 from comparison.api_client import http_client
-from comparison.child_processes import READY_FILE, child_stack, settings_in
-from comparison.stack import GATEWAY_DATABASE, SERVICE_DATABASES, wait_until_idle
+from comparison.child_processes import child_stack, process_ids, settings_in
+from comparison.stack import SERVICE_DATABASES, wait_until_idle
 from comparison.stack_meter import commits, cpu_seconds
 from processes.registry import PROCESSES
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.wiring import Databases
+from services.names import GATEWAY
 
 ENGINES = ("temporal", "kafka", "redis")
 ALL_PROCESSES = (*ENGINES, *PROCESSES)
@@ -71,9 +71,7 @@ class BenchTarget:
     given_engines: bool
 
     def all_pids(self) -> Mapping[str, int]:
-        # Read again each time: a restarted process has a new id.
-        running: dict[str, int] = json.loads((self.folder / READY_FILE).read_text())["processes"]
-        return running
+        return process_ids(self.folder)
 
     def own_pids(self) -> Mapping[str, int]:
         """Process ids without those of the engines."""
@@ -98,7 +96,7 @@ class BenchTarget:
             raise BenchmarkFailed(f"the services still write {IDLE_WITHIN_S:.0f} s after the last order's end")
 
     async def _commits(self) -> list[int | None]:
-        names = (*SERVICE_DATABASES, GATEWAY_DATABASE)
+        names = (*SERVICE_DATABASES, GATEWAY)
         return [await asyncio.to_thread(commits, self.folder / f"{name}.db") for name in names]
 
 

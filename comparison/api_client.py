@@ -70,8 +70,8 @@ class ShopClient:
             raise DuplicateOrder(f"one idempotency key became the orders {sorted(ids)}")
         return ids.pop()
 
-    async def perform(self, act: Act, order_id: str) -> int:
-        """Wait until the act is possible and perform it. Return the number of actions that an operator took."""
+    async def perform(self, act: Act, order_id: str) -> None:
+        """Wait until the act is possible, and perform it."""
         needed = _NEEDED_STATUS[act]
         while await self._status_for(act, order_id) != needed:  # noqa: ASYNC110 - the shop is another process
             await asyncio.sleep(SLOW_POLL_S if act is Act.RETRY else POLL_S)
@@ -81,7 +81,6 @@ class ShopClient:
             await self._post(f"/orders/{order_id}/cancel")
         else:
             await self._post(f"/orders/{order_id}/compensation/retry")
-        return int(act is Act.RETRY)
 
     async def wait_until_finished(self, style: SagaStyle, order_ids: Collection[str]) -> None:
         waiting = set(order_ids)

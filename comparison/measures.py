@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import quantiles
 
-from comparison.stack import ENGINE_DATABASE, SAGA_TOPICS, SERVICE_DATABASES, Reading
+from adapters.kafka.topics import TOPICS
+from comparison.stack import ENGINE_DATABASE, SERVICE_DATABASES, Reading
 
 EFFECTS = frozenset({"payment.completed", "inventory.reserved", "shipping.scheduled"})
 UNDOS = frozenset({"payment.refunded", "inventory.released", "shipping.cancelled"})
@@ -74,7 +75,7 @@ class Usage:
 
     @property
     def saga_records(self) -> int | None:
-        return _sum_of(self.records, SAGA_TOPICS)
+        return _sum_of(self.records, TOPICS)
 
 
 def used_between(before: Reading, after: Reading) -> Usage:

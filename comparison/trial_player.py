@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from typing import Any
 
 from comparison.api_client import ShopClient
-from comparison.faults import FaultWindow
 from comparison.measures import MeasuredOrder, Usage, used_between
 from comparison.order_block import OrderBlock
 from comparison.scenarios import SCENARIOS
@@ -40,12 +40,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block that was played. `fault` is None for a trial without a fault, and after a missed deadline."""
+    """A block that was played. `fault_ended` is None for a trial without a fault, and after a missed deadline."""
 
     turn: Turn
     orders: Sequence[MeasuredOrder]
     usage: Usage
-    fault: FaultWindow | None
+    fault_ended: datetime | None
 
 
 class OrdersStuck(Exception):
@@ -96,10 +96,10 @@ class TrialPlayer:
         """Play one block. An order that is unfinished at the deadline is reported in the state that it has then."""
         block = await self._block(turn.trial, turn.style, turn.orders, run=f"{run}-{turn.number}")
         before = await self._meter.read()
-        fault = None
+        fault_ended = None
         try:
             async with asyncio.timeout(DEADLINE_S):
-                fault = await _play(turn.trial, block)
+                fault_ended = await _play(turn.trial, block)
         except* TimeoutError:
             # The block is reported as it is: its outcomes show which orders did not finish.
             pass
@@ -111,7 +111,7 @@ class TrialPlayer:
         orders = [await self._measured(order_id, block) for order_id in block.order_ids]
         if turn.trial.fault is not None:
             await self._settle_after_fault()
-        return Block(turn=turn, orders=orders, usage=used_between(before, after), fault=fault)
+        return Block(turn=turn, orders=orders, usage=used_between(before, after), fault_ended=fault_ended)
 
     async def audit(self) -> dict[str, Any]:
         """Return the answer of `GET /audit`, repeated until the effects of the last orders are through."""
@@ -134,7 +134,7 @@ class TrialPlayer:
 
     async def _measured(self, order_id: str, block: OrderBlock) -> MeasuredOrder:
         history_events = await self._meter.history_events(OrderId(order_id))
-        actions = block.operator_actions.get(order_id, 0)
+        actions = block.operator_actions[order_id]
         return await self._shop.measured(order_id, history_events=history_events, operator_actions=actions)
 
     async def _reading_at_rest(self) -> Reading:
@@ -157,18 +157,18 @@ class TrialPlayer:
             raise OrdersStuck(f"a plain {style} order did not finish within {DEADLINE_S:.0f} s") from late
 
 
-async def _play(trial: Trial, block: OrderBlock) -> FaultWindow | None:
-    """Place the orders as the trial says, and return once every one of them has finished."""
-    window = None
+async def _play(trial: Trial, block: OrderBlock) -> datetime | None:
+    """Place the orders as the trial says, and return the end of its fault once every order has finished."""
+    fault_ended = None
     if trial.fault is not None:
-        window = await trial.fault(block)
+        fault_ended = await trial.fault(block)
     elif trial.concurrent:
         await block.place()
     else:
         await block.place_one_by_one()
     await block.wait_until_finished()
     await block.wait_for_acts()
-    return window
+    return fault_ended
 
 
 def _no_work_between(before: Reading, after: Reading) -> bool:

@@ -8,10 +8,9 @@ from enum import StrEnum
 from comparison.faults import (
     Fault,
     duplicate_storm,
-    engine_killed,
     gateway_silent,
     killed_before_creating,
-    killed_while,
+    killed_during,
     killed_while_confirming,
     payments_frozen,
 )
@@ -96,25 +95,33 @@ TRIALS: Mapping[str, Trial] = {
         _fault(
             "killed_charging",
             "the process that charges cards is killed while it waits for the gateway",
-            killed_while(Step.CHARGE_PAYMENT, database="gateway", after="order.created"),
+            killed_during(Step.CHARGE_PAYMENT),
         ),
         _fault(
             "killed_reserving",
             "the process that reserves pieces is killed while it writes the reservation",
-            killed_while(Step.RESERVE_INVENTORY, database="inventory", after="payment.completed"),
+            killed_during(Step.RESERVE_INVENTORY),
         ),
         _fault(
             "killed_shipping",
             "the process that schedules shipping is killed while it writes the shipment",
-            killed_while(Step.SCHEDULE_SHIPPING, database="shipping", after="inventory.reserved"),
+            killed_during(Step.SCHEDULE_SHIPPING),
         ),
         _fault(
             "killed_confirming",
             "the process that confirms orders is killed while it writes the confirmation",
             killed_while_confirming,
         ),
-        _fault("kafka_killed", "the broker is killed while orders are being charged", engine_killed("kafka")),
-        _fault("temporal_killed", "Temporal is killed while orders are being charged", engine_killed("temporal")),
+        _fault(
+            "kafka_killed",
+            "the broker is killed while orders are being charged",
+            killed_during(Step.CHARGE_PAYMENT, engine="kafka"),
+        ),
+        _fault(
+            "temporal_killed",
+            "Temporal is killed while orders are being charged",
+            killed_during(Step.CHARGE_PAYMENT, engine="temporal"),
+        ),
         _fault(
             "duplicates",
             "each call is sent five times, and each event or start of a saga is delivered twice more",
