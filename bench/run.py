@@ -64,7 +64,7 @@ class Plan:
         return [benchmark for benchmark in BenchmarkId if benchmark in needed]
 
 
-def bench(plan: Plan, console: Console) -> BenchRun:
+def run_benchmarks(plan: Plan, console: Console) -> BenchRun:
     """Play the plan on stacks of its own.
 
     Raises:

@@ -64,8 +64,9 @@ class ShopClient:
         Raises:
             DuplicateOrder: the copies became more than one order.
         """
-        key = uuid4().hex
-        ids = set(await asyncio.gather(*(self._place(body, style, key) for _ in range(copies))))
+        order, headers = body | {"style": style.value}, {"Idempotency-Key": uuid4().hex}
+        answers = await asyncio.gather(*(self._post("/orders", order, headers) for _ in range(copies)))
+        ids: set[str] = {answer["order_id"] for answer in answers}
         if len(ids) != 1:
             raise DuplicateOrder(f"one idempotency key became the orders {sorted(ids)}")
         return ids.pop()
@@ -111,11 +112,6 @@ class ShopClient:
 
     async def audit(self) -> dict[str, Any]:
         return await self._get("/audit")
-
-    async def _place(self, body: Body, style: SagaStyle, key: str) -> str:
-        answer = await self._post("/orders", body | {"style": style.value}, {"Idempotency-Key": key})
-        order_id: str = answer["order_id"]
-        return order_id
 
     async def _post(self, path: str, body: Body | None = None, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
         async with asyncio.timeout(RETRY_S):

@@ -1,6 +1,6 @@
 """Measures of an order and of a block of orders. Each has one definition for both styles."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import quantiles
@@ -81,11 +81,14 @@ class Usage:
 def used_between(before: Reading, after: Reading) -> Usage:
     """Return the difference of two readings, without restarted processes and without counters that went back."""
     same = {name for name, pid in before.pids.items() if after.pids.get(name) == pid}
+    commits = _grown(before.commits, after.commits)
     # Temporal and Kafka count since their start, so after a restart the counters of their data are lost as well.
+    if "temporal" not in same:
+        commits.pop(ENGINE_DATABASE, None)
     return Usage(
         seconds=after.at - before.at,
         cpu={name: after.cpu[name] - cpu for name, cpu in before.cpu.items() if name in same and name in after.cpu},
-        commits=_grown(before.commits, after.commits, left_out=set() if "temporal" in same else {ENGINE_DATABASE}),
+        commits=commits,
         records=_grown(before.records, after.records) if "kafka" in same else {},
     )
 
@@ -148,9 +151,5 @@ def _sum_of(counts: Mapping[str, int], names: Sequence[str]) -> int | None:
     return sum(counts[name] for name in names) if set(names) <= counts.keys() else None
 
 
-def _grown(before: Mapping[str, int], after: Mapping[str, int], left_out: Collection[str] = ()) -> dict[str, int]:
-    return {
-        name: after[name] - count
-        for name, count in before.items()
-        if name not in left_out and after.get(name, -1) >= count
-    }
+def _grown(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    return {name: after[name] - count for name, count in before.items() if after.get(name, -1) >= count}

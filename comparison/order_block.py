@@ -38,7 +38,6 @@ class OrderBlock:
             await self.wait_until_finished()
 
     async def wait_for_event(self, event_type: str) -> None:
-        """Wait until every order has recorded an event of this type."""
         await self.shop.wait_for_event(event_type, self.order_ids)
 
     async def wait_until_finished(self) -> None:
