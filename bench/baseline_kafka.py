@@ -14,12 +14,11 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 from adapters.kafka.topics import ensure_topics
-from bench.baseline_processes import BaselineProgram, running
 from bench.breakdown import Breakdown
 from bench.closed_loop import BLOCK_DEADLINE_S, BenchmarkFailed
 from bench.kafka_hop import HOPS, chain_topic, first_record, stamps
 from bench.paired_runs import Values
-from bench.target import BenchTarget
+from bench.target import BenchTarget, running
 from runtime.kafka import kafka_connection, topic_shape
 
 WARM_UP_RECORDS = 5
@@ -75,8 +74,7 @@ async def raw_chain(target: BenchTarget) -> AsyncIterator[RawChain]:
     shape = topic_shape(target.settings)
     topics = [chain_topic(number) for number in range(HOPS + 1)]
     await asyncio.to_thread(ensure_topics, connection, shape, TOPICS_WITHIN_S, topics)
-    hops = [BaselineProgram("kafka_hop", (str(number + 1),)) for number in range(HOPS)]
-    async with running(target.settings, target.folder, *hops):
+    async with running(target.settings, *(f"kafka_hop {number + 1}" for number in range(HOPS))):
         producer, consumer = await asyncio.to_thread(connection.producer), await asyncio.to_thread(connection.reader)
         chain = RawChain(producer, consumer)
         try:

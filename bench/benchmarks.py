@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from random import Random
 
 from bench.baseline_celery import awaited_tasks, workflows_and_tasks
 from bench.baseline_kafka import RawChains, raw_chain
-from bench.baseline_processes import BaselineProgram, running
 from bench.baseline_workflow import BareWorkflows
 from bench.breakdown import Breakdown
 from bench.metrics import BenchmarkId
@@ -16,15 +16,14 @@ from bench.order_load import ConcurrentOrders, SequentialOrders
 from bench.paired_runs import Benchmark
 from bench.preloaded import CpuOfOrders, Reads, preload
 from bench.sizes import CPU_IN_FLIGHT, IN_FLIGHT, Sizes
-from bench.target import BenchTarget
+from bench.target import BenchTarget, running
 from bench.workflow_starts import BridgedStarts, DirectStarts
 from domain.order import SagaStyle
 
 Benchmarks = Mapping[BenchmarkId, Benchmark]
 
 SHORT_SESSION_MS = 2_000
-_BARE_WORKER = BaselineProgram("noop_worker", ("bare",))
-_AWAITING_WORKER = BaselineProgram("noop_worker", ("awaiting",))
+_BARE_WORKER = "noop_worker bare"
 
 
 @asynccontextmanager
@@ -43,77 +42,57 @@ async def preloaded(
         (BenchmarkId.ORCHESTRATED_PRELOADED, SagaStyle.ORCHESTRATED),
         (BenchmarkId.CHOREOGRAPHED_PRELOADED, SagaStyle.CHOREOGRAPHED),
     ):
-        with_many, with_few = (
-            CpuOfOrders(
-                target=target,
-                style=style,
-                orders=sizes.cpu_orders,
-                in_flight=CPU_IN_FLIGHT,
-                held=held,
-                breakdown=breakdown,
-            )
-            for target, held in ((many, "many"), (few, "few"))
-        )
-        benchmarks[benchmark_id] = Benchmark(ours=with_many, baseline=with_few)
+        cpu = partial(CpuOfOrders, style=style, orders=sizes.cpu_orders, in_flight=CPU_IN_FLIGHT, breakdown=breakdown)
+        benchmarks[benchmark_id] = Benchmark(ours=cpu(target=many, held="many"), baseline=cpu(target=few, held="few"))
     yield benchmarks
 
 
 @asynccontextmanager
 async def orchestrated(target: BenchTarget, sizes: Sizes, breakdown: Breakdown) -> AsyncIterator[Benchmarks]:
-    style = SagaStyle.ORCHESTRATED
-    async with running(target.settings, target.folder, _BARE_WORKER):
+    alone, together = _ours(target, SagaStyle.ORCHESTRATED, sizes.alone, sizes.orders, breakdown)
+    baseline = partial(BareWorkflows, target=target, breakdown=breakdown)
+    async with running(target.settings, _BARE_WORKER):
         yield {
             BenchmarkId.ORCHESTRATED_ONE_BY_ONE: Benchmark(
-                rest_s=sizes.rest_seconds,
-                ours=SequentialOrders(target=target, style=style, orders=sizes.alone, breakdown=breakdown),
-                baseline=BareWorkflows(
-                    target=target,
-                    figures=("orchestrated-p50", "orchestrated-p50-seen"),
-                    workflows=sizes.alone,
-                    in_flight=1,
-                    breakdown=breakdown,
-                ),
+                ours=alone, baseline=baseline(workflows=sizes.alone, in_flight=1), rest_s=sizes.rest_seconds
             ),
             BenchmarkId.ORCHESTRATED_CONCURRENT: Benchmark(
+                ours=together,
+                baseline=baseline(workflows=sizes.workflows, in_flight=IN_FLIGHT),
                 rest_s=sizes.rest_seconds,
-                ours=ConcurrentOrders(
-                    target=target, style=style, orders=sizes.orders, in_flight=IN_FLIGHT, breakdown=breakdown
-                ),
-                baseline=BareWorkflows(
-                    target=target,
-                    figures=("orchestrated-rate",),
-                    workflows=sizes.workflows,
-                    in_flight=IN_FLIGHT,
-                    breakdown=breakdown,
-                ),
             ),
         }
 
 
 @asynccontextmanager
 async def choreographed(target: BenchTarget, sizes: Sizes, breakdown: Breakdown) -> AsyncIterator[Benchmarks]:
-    style = SagaStyle.CHOREOGRAPHED
+    alone, together = _ours(target, SagaStyle.CHOREOGRAPHED, sizes.alone, sizes.choreographed, breakdown)
     async with raw_chain(target) as chain:
+        baseline = partial(RawChains, chain=chain, breakdown=breakdown)
         yield {
             BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE: Benchmark(
-                rest_s=sizes.rest_seconds,
-                ours=SequentialOrders(target=target, style=style, orders=sizes.alone, breakdown=breakdown),
-                baseline=RawChains(chain=chain, records=sizes.alone, in_flight=1, breakdown=breakdown),
+                ours=alone, baseline=baseline(records=sizes.alone, in_flight=1), rest_s=sizes.rest_seconds
             ),
             BenchmarkId.CHOREOGRAPHED_CONCURRENT: Benchmark(
+                ours=together,
+                baseline=baseline(records=sizes.chains, in_flight=IN_FLIGHT),
                 rest_s=sizes.rest_seconds,
-                ours=ConcurrentOrders(
-                    target=target, style=style, orders=sizes.choreographed, in_flight=IN_FLIGHT, breakdown=breakdown
-                ),
-                baseline=RawChains(chain=chain, records=sizes.chains, in_flight=IN_FLIGHT, breakdown=breakdown),
             ),
         }
 
 
+def _ours(
+    target: BenchTarget, style: SagaStyle, alone: int, together: int, breakdown: Breakdown
+) -> tuple[SequentialOrders, ConcurrentOrders]:
+    return (
+        SequentialOrders(target=target, style=style, orders=alone, breakdown=breakdown),
+        ConcurrentOrders(target=target, style=style, orders=together, in_flight=IN_FLIGHT, breakdown=breakdown),
+    )
+
+
 @asynccontextmanager
 async def celery(target: BenchTarget, sizes: Sizes, _: Breakdown) -> AsyncIterator[Benchmarks]:
-    workers = (_BARE_WORKER, _AWAITING_WORKER, BaselineProgram("noop_celery"))
-    async with running(target.settings, target.folder, *workers):
+    async with running(target.settings, _BARE_WORKER, "noop_worker awaiting", "noop_celery"):
         with closing(bench_app(target.settings)) as app, ThreadPoolExecutor(1) as thread:
             yield {
                 BenchmarkId.CELERY: Benchmark(
@@ -129,7 +108,7 @@ async def starts(target: BenchTarget, sizes: Sizes, _: Breakdown) -> AsyncIterat
     # than its own minimum.
     session_ms = target.settings.session_timeout_ms if target.given_engines else SHORT_SESSION_MS
     settings = target.settings.with_changes(session_timeout_ms=session_ms)
-    async with running(settings, target.folder, BaselineProgram("starts_bridge", piped=True)) as (bridge,):
+    async with running(settings, "starts_bridge", piped=True) as (bridge,):
         yield {
             BenchmarkId.STARTS: Benchmark(
                 ours=BridgedStarts(bridge=bridge, settings=target.settings, starts=sizes.starts),

@@ -1,9 +1,10 @@
 """Details beside the figures: where the time of an order goes, and which process uses how much processor time."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import pairwise
 from statistics import median
 
 from sqlalchemy import select
@@ -33,15 +34,18 @@ class Breakdown:
         }
 
     @contextmanager
-    def cpu_per_item(self, subject: str, target: BenchTarget, count: int) -> Iterator[None]:
-        """Add the CPU time that each process of the stack, and this one, uses in the block, divided by `count`."""
-        before = {**target.all_cpu(), BENCH: time.process_time()}
-        yield
-        after = {**target.all_cpu(), BENCH: time.process_time()}
-        # A restarted process has lost its counter and is left out.
-        self.add(
-            f"CPU: {subject}", {name: (after[name] - cpu) / count for name, cpu in before.items() if name in after}
-        )
+    def cpu_per_item(self, subject: str, target: BenchTarget, count: int) -> Iterator[dict[str, float]]:
+        """Add the CPU time that each process of the stack, and this one, uses in the block, divided by `count`.
+
+        Yields a mapping, which has these seconds after the block.
+        """
+        seconds: dict[str, float] = {}
+        before = {**target.cpu(), BENCH: time.process_time()}
+        yield seconds
+        after = {**target.cpu(), BENCH: time.process_time()}
+        # A process that is being restarted is left out.
+        seconds |= {name: (after[name] - cpu) / count for name, cpu in before.items() if name in after}
+        self.add(f"CPU: {subject}", seconds)
 
 
 def step_latencies(databases: Databases, placed: Mapping[str, datetime]) -> dict[str, float]:
@@ -58,14 +62,7 @@ def step_latencies(databases: Databases, placed: Mapping[str, datetime]) -> dict
             for order_id, at, event_type in connection.execute(query):
                 events[order_id].append((at, event_type))
     found: dict[str, list[float]] = {}
-    for order_id, at in placed.items():
-        for event_type, seconds in _intervals(at, sorted(events[order_id])):
-            found.setdefault(event_type, []).append(seconds)
+    for order_id, placed_at in placed.items():
+        for (before, _), (at, event_type) in pairwise([(placed_at, ""), *sorted(events[order_id])]):
+            found.setdefault(event_type, []).append((at - before).total_seconds())
     return {event_type: median(seconds) for event_type, seconds in found.items()}
-
-
-def _intervals(placed_at: datetime, events: Sequence[tuple[datetime, str]]) -> Iterator[tuple[str, float]]:
-    before = placed_at
-    for at, event_type in events:
-        yield event_type, (at - before).total_seconds()
-        before = at

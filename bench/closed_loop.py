@@ -1,7 +1,7 @@
 """Repeats work with a fixed number of calls in flight: each worker begins its next call when its last one has ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from runtime.errors import first_of
@@ -22,20 +22,19 @@ async def repeated(work: Callable[[int], Awaitable[T]], times: int, *, in_flight
         BenchmarkFailed: a call failed, or not all of them ended within BLOCK_DEADLINE_S.
     """
     numbers, results = iter(range(times)), list[T]()
+
+    async def worker() -> None:
+        # All workers share one iterator: whichever is free takes the next number.
+        for number in numbers:
+            results.append(await work(number))
+
     try:
         async with asyncio.timeout(BLOCK_DEADLINE_S), asyncio.TaskGroup() as workers:
             for _ in range(min(in_flight, times)):
-                workers.create_task(_work(numbers, work, results))
+                workers.create_task(worker())
     except TimeoutError as late:
         raise BenchmarkFailed(f"{what}: only {len(results)} of {times} ended within {BLOCK_DEADLINE_S:.0f} s") from late
     except ExceptionGroup as failures:
         first = first_of(failures)
         raise first if isinstance(first, BenchmarkFailed) else BenchmarkFailed(f"{what}: {first!r}") from failures
     return results
-
-
-async def _work(numbers: Iterator[int], work: Callable[[int], Awaitable[T]], results: list[T]) -> None:
-    # All workers share one iterator: whichever is free takes the next number.
-    for number in numbers:
-        result = await work(number)
-        results.append(result)

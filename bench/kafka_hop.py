@@ -31,10 +31,6 @@ def first_record(sent_ns: int) -> bytes:
     return b"x" * PAYLOAD_BYTES + b"\n%d" % sent_ns
 
 
-def stamped(record: bytes, received_ns: int) -> bytes:
-    return record + b" %d" % received_ns
-
-
 def stamps(record: bytes) -> list[int]:
     """Return when the record was sent, and when each hop received it, in nanoseconds since 1970."""
     return [int(stamp) for stamp in record.rpartition(b"\n")[2].split()]
@@ -61,7 +57,7 @@ def _forward(consumer: KafkaConsumer, producer: KafkaProducer, target: str, stop
         batch = consumer.poll(timeout_ms=POLL_MS)
         received = time.time_ns()
         records = [record for partition in batch.values() for record in partition]
-        sent = [producer.send(target, key=record.key, value=stamped(record.value, received)) for record in records]
+        sent = [producer.send(target, key=record.key, value=record.value + b" %d" % received) for record in records]
         # As our services do: commit the offset only after the broker has acknowledged what was sent.
         for future in sent:
             future.get(timeout=ACK_S)

@@ -11,6 +11,7 @@ from bench.order_load import OrderLoad
 from bench.paired_runs import Pair
 from bench.sizes import IN_FLIGHT
 from bench.target import ENGINES, BenchTarget
+from comparison.stack_meter import PARENT, stat_fields
 from domain.order import SagaStyle
 from runtime.errors import CannotRun
 
@@ -62,39 +63,31 @@ async def measure_memory(target: BenchTarget, orders: int, on_played: Callable[[
 
 def _memory(target: BenchTarget) -> dict[str, int]:
     """Return proportional set sizes: a page that several processes share is divided among them."""
-    named = target.own_pids()
-    parents = _parents()
+    pids, parents = target.pids(), _parents()
+    owners = {pid: None if name in ENGINES else name for name, pid in pids.items()}
     # The supervisor is the parent of the named processes, and not in the ready file itself.
-    supervisor = {parents[pid] for pid in named.values() if pid in parents}
-    engines = {pid for name, pid in target.all_pids().items() if name in ENGINES}
-    names = {pid: name for name, pid in named.items()} | dict.fromkeys(supervisor, "supervisor")
-    sizes = dict.fromkeys(names.values(), 0)
+    owners |= {parents[pid]: "supervisor" for pid in pids.values() if pid in parents}
+    sizes = {name: 0 for name in owners.values() if name is not None}
     for pid in parents:
-        owner = _owner(pid, parents, names, engines)
-        if owner is not None:
+        if (owner := _owner(pid, parents, owners)) is not None:
             sizes[owner] += _pss(pid)
     if not sum(sizes.values()):
         raise CannotRun("memory is measured by /proc/PID/smaps_rollup, which this system does not have")
     return sizes
 
 
-def _owner(pid: int, parents: Mapping[int, int], names: Mapping[int, str], engines: set[int]) -> str | None:
+def _owner(pid: int, parents: Mapping[int, int], owners: Mapping[int, str | None]) -> str | None:
     """Return the name of the process that this one is or descends from; None for an engine and for other programs."""
     while pid in parents:
-        if pid in engines:
-            return None
-        if pid in names:
-            return names[pid]
+        if pid in owners:
+            return owners[pid]
         pid = parents[pid]
     return None
 
 
 def _parents() -> dict[int, int]:
-    found: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended meanwhile
-            found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    return found
+    fields = {int(folder.name): stat_fields(int(folder.name)) for folder in Path("/proc").glob("[0-9]*")}
+    return {pid: int(found[PARENT]) for pid, found in fields.items() if found}  # without those that ended meanwhile
 
 
 def _pss(pid: int) -> int:

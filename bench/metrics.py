@@ -1,8 +1,9 @@
 """The figures of the bench: each is a value of ours divided by the same value of a baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -25,26 +26,18 @@ def shown(value: float, unit: Unit) -> str:
             return f"{value / MIB:,.0f} MiB"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Goal:
-    """A bound of the ratio: a lower one with `least`, otherwise an upper one."""
+    """A bound of the ratio."""
 
+    sign: Literal["<=", ">="]
     bound: float
-    least: bool = False
 
     def reached_by(self, ratio: float) -> bool:
-        return ratio >= self.bound if self.least else ratio <= self.bound
+        return ratio >= self.bound if self.sign == ">=" else ratio <= self.bound
 
     def __str__(self) -> str:
-        return f"{'>=' if self.least else '<='} {self.bound:g}"
-
-
-def at_least(bound: float) -> Goal:
-    return Goal(bound=bound, least=True)
-
-
-def at_most(bound: float) -> Goal:
-    return Goal(bound=bound)
+        return f"{self.sign} {self.bound:g}"
 
 
 class BenchmarkId(StrEnum):
@@ -77,7 +70,7 @@ class Figure:
     benchmark: BenchmarkId
     ours: str
     baseline: str
-    unit: Unit
+    unit: Unit = Unit.SECONDS
     goal: Goal | None = None
 
 
@@ -92,22 +85,20 @@ _ALL = (
         ours="orchestrated orders through POST /orders, 32 in flight: from the first placed to the last finished",
         baseline=f"{_BARE}, 32 in flight: from the first start to the last result",
         unit=Unit.PER_SECOND,
-        goal=at_least(1.0),
+        goal=Goal(">=", 1.0),
     ),
     Figure(
         name="orchestrated-p50",
         benchmark=BenchmarkId.ORCHESTRATED_ONE_BY_ONE,
         ours="orchestrated order alone, from placed to finished by the services' clocks, median",
         baseline=f"{_BARE} alone, from the client's call to its result, median",
-        unit=Unit.SECONDS,
-        goal=at_most(0.8),
+        goal=Goal("<=", 0.8),
     ),
     Figure(
         name="orchestrated-p50-seen",
         benchmark=BenchmarkId.ORCHESTRATED_ONE_BY_ONE,
         ours="the same orders, from sending POST /orders until their end is seen in the database, median",
         baseline=f"{_BARE} alone, from the client's call to its result, median",
-        unit=Unit.SECONDS,
     ),
     Figure(
         name="choreographed-rate",
@@ -115,38 +106,34 @@ _ALL = (
         ours="choreographed orders through POST /orders, 32 in flight: from the first placed to the last finished",
         baseline=f"{_CHAIN}, 32 in flight: from the first sent to the last received by the fifth hop",
         unit=Unit.PER_SECOND,
-        goal=at_least(0.25),
+        goal=Goal(">=", 0.25),
     ),
     Figure(
         name="choreographed-p50",
         benchmark=BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE,
         ours="choreographed order alone, from placed to finished by the services' clocks, median",
         baseline=f"{_CHAIN} alone, from sent to received by the fifth hop, median",
-        unit=Unit.SECONDS,
-        goal=at_most(2.0),
+        goal=Goal("<=", 2.0),
     ),
     Figure(
         name="choreographed-p50-seen",
         benchmark=BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE,
         ours="the same orders, from sending POST /orders until their end is seen in the database, median",
         baseline=f"{_CHAIN} alone, from sent until the fifth hop's record is back, median",
-        unit=Unit.SECONDS,
     ),
     Figure(
         name="orchestrated-cpu",
         benchmark=BenchmarkId.ORCHESTRATED_PRELOADED,
         ours="CPU time of saga worker and API per orchestrated order, many orders held",
         baseline=_FEW_HELD,
-        unit=Unit.SECONDS,
-        goal=at_most(1.1),
+        goal=Goal("<=", 1.1),
     ),
     Figure(
         name="choreographed-cpu",
         benchmark=BenchmarkId.CHOREOGRAPHED_PRELOADED,
         ours="CPU time of the four services and the API per choreographed order, many orders held",
         baseline=_FEW_HELD,
-        unit=Unit.SECONDS,
-        goal=at_most(1.1),
+        goal=Goal("<=", 1.1),
     ),
     Figure(
         name="kafka-starts",
@@ -154,15 +141,14 @@ _ALL = (
         ours="workflows started by kafka_into_workflow: from the first call to the last acknowledgement",
         baseline="workflows started by a client, with as many calls at a time",
         unit=Unit.PER_SECOND,
-        goal=at_least(0.8),
+        goal=Goal(">=", 0.8),
     ),
     Figure(
         name="celery-p50",
         benchmark=BenchmarkId.CELERY,
         ours="workflow that awaits a no-op Celery task, from the client's call to its result, median",
         baseline="workflow of one no-op activity, then .delay().get() of the same task, median of the sums",
-        unit=Unit.SECONDS,
-        goal=at_most(1.2),
+        goal=Goal("<=", 1.2),
     ),
     *(
         Figure(
@@ -170,8 +156,7 @@ _ALL = (
             benchmark=BenchmarkId.READS,
             ours=f"{call}, one call after the other, 99th percentile, many orders held",
             baseline=_FEW_HELD,
-            unit=Unit.SECONDS,
-            goal=at_most(1.3),
+            goal=Goal("<=", 1.3),
         )
         for name, call in (
             ("order", "GET /orders/{id}"),
@@ -186,7 +171,7 @@ _ALL = (
             ours=f"memory of all our processes, as proportional set sizes, {when}",
             baseline="the limit of 1 GiB",
             unit=Unit.BYTES,
-            goal=at_most(1.0),
+            goal=Goal("<=", 1.0),
         )
         for name, when in (("idle", "before the first order"), ("loaded", "after all orders"))
     ),
@@ -196,14 +181,8 @@ _ALL = (
         ours="memory of all our processes after all orders",
         baseline="after the first tenth of them",
         unit=Unit.BYTES,
-        goal=at_most(1.05),
+        goal=Goal("<=", 1.05),
     ),
 )
 
 FIGURES: Mapping[str, Figure] = {figure.name: figure for figure in _ALL}
-
-
-def benchmarks_for(names: Sequence[str]) -> list[BenchmarkId]:
-    """Return what has to be played for these figures, in the order of play."""
-    needed = {FIGURES[name].benchmark for name in names}
-    return [benchmark for benchmark in BenchmarkId if benchmark in needed]

@@ -6,7 +6,6 @@
 import asyncio
 import sys
 
-from temporalio.client import Client
 from temporalio.worker import Worker
 
 from bench.noop_celery import bench_app
@@ -21,18 +20,14 @@ from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 async def main(settings: Settings, kind: str) -> None:
     stop = stop_event()
     client = await connect(settings)
-    async with _bare_worker(client) if kind == "bare" else _awaiting_worker(client, settings):
+    if kind == "bare":
+        worker = Worker(client, task_queue=NOOP_QUEUE, workflows=[FourActivities, OneActivity], activities=[nothing])
+    else:
+        plugin = CeleryTasksPlugin(bench_app(settings), TaskClaims.at(settings.own_redis_url))
+        worker = Worker(client, task_queue=AWAITING_QUEUE, workflows=[AwaitsCeleryTask], plugins=[plugin])
+    async with worker:
         announce_ready(settings)
         await asyncio.to_thread(stop.wait)
-
-
-def _bare_worker(client: Client) -> Worker:
-    return Worker(client, task_queue=NOOP_QUEUE, workflows=[FourActivities, OneActivity], activities=[nothing])
-
-
-def _awaiting_worker(client: Client, settings: Settings) -> Worker:
-    plugin = CeleryTasksPlugin(bench_app(settings), TaskClaims.at(settings.own_redis_url))
-    return Worker(client, task_queue=AWAITING_QUEUE, workflows=[AwaitsCeleryTask], plugins=[plugin])
 
 
 if __name__ == "__main__":

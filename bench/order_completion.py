@@ -6,6 +6,7 @@ one after the other, so a poll that reads on from the last `seq` misses none.
 
 import asyncio
 import sqlite3
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -42,12 +43,13 @@ class CompletionWatcher:
     def __init__(self, folder: Path, *, poll_s: float) -> None:
         self._file = folder / "orders.db"
         self._poll_s = poll_s
-        self._completions: dict[str, asyncio.Future[OrderCompletion]] = {}
+        # By order id. An order may end before its id has come back to the customer, so either side makes the future.
+        self._completions: defaultdict[str, asyncio.Future[OrderCompletion]] = defaultdict(asyncio.Future)
         self._last_seq = 0
 
     async def completion_of(self, order_id: str) -> OrderCompletion:
         """Wait for the end of an order that was placed during `watching`."""
-        completion: OrderCompletion = await self._future(order_id)
+        completion: OrderCompletion = await self._completions[order_id]
         del self._completions[order_id]
         return completion
 
@@ -66,24 +68,14 @@ class CompletionWatcher:
 
     async def _poll_repeatedly(self, connection: sqlite3.Connection) -> None:
         while True:
-            # A few hundredths of a millisecond, so it may run on the event loop.
-            self._poll(connection)
+            # The query takes a few hundredths of a millisecond, so it may run on the event loop.
+            finished = connection.execute(_FINISHED_SINCE, [self._last_seq])
+            for seq, order_id, status, reason, placed_at, finished_at in finished:
+                self._last_seq = seq
+                future = self._completions[order_id]
+                if not future.done():  # the task that waited for it may have been cancelled
+                    future.set_result(OrderCompletion(status, reason, _moment(placed_at), _moment(finished_at)))
             await asyncio.sleep(self._poll_s)
-
-    def _poll(self, connection: sqlite3.Connection) -> None:
-        for seq, order_id, status, reason, placed_at, finished_at in connection.execute(
-            _FINISHED_SINCE, [self._last_seq]
-        ):
-            self._last_seq = seq
-            future = self._future(order_id)
-            if not future.done():  # the task that waited for it may have been cancelled
-                future.set_result(OrderCompletion(status, reason, _moment(placed_at), _moment(finished_at)))
-
-    def _future(self, order_id: str) -> "asyncio.Future[OrderCompletion]":
-        # An order may end before its id has come back to the customer. So the poll may be the first to need its future.
-        if order_id not in self._completions:
-            self._completions[order_id] = asyncio.get_running_loop().create_future()
-        return self._completions[order_id]
 
 
 def _moment(microseconds: int) -> datetime:

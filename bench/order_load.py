@@ -53,9 +53,8 @@ class OrderLoad:
         """
         body = await self._stock()
         # A poll every 2 ms would take processor time from 32 concurrent orders; a lone order is timed more exactly.
-        watcher = CompletionWatcher(
-            self._target.folder, poll_s=SEQUENTIAL_POLL_S if in_flight == 1 else CONCURRENT_POLL_S
-        )
+        poll_s = SEQUENTIAL_POLL_S if in_flight == 1 else CONCURRENT_POLL_S
+        watcher = CompletionWatcher(self._target.settings.data_dir, poll_s=poll_s)
 
         async def one(_: int) -> FinishedOrder:
             began = time.perf_counter()

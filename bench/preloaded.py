@@ -38,7 +38,7 @@ async def preload(target: BenchTarget, orders: int) -> list[OrderId]:
     await target.wait_until_idle()
     stop = threading.Event()
     try:
-        return await asyncio.to_thread(copy_orders, target.folder, models, orders, stop)
+        return await asyncio.to_thread(copy_orders, target.settings.data_dir, models, orders, stop)
     finally:
         stop.set()  # a thread cannot be cancelled, and the program would wait for it at its end
 
@@ -61,14 +61,12 @@ class CpuOfOrders:
         await self._run(min(self.orders, self.in_flight))
 
     async def play(self) -> Values:
-        before, pids = self.target.own_cpu(), self.target.own_pids()
-        await self._run(self.orders)
-        await self.target.wait_until_idle()
-        after = self.target.own_cpu()
-        per_order = {name: (after[name] - used) / self.orders for name, used in before.items() if name in after}
-        self.breakdown.add(f"CPU: {self.style} orders, {self.held} held", per_order)
+        pids, subject = self.target.pids(), f"{self.style} orders, {self.held} held"
+        with self.breakdown.cpu_per_item(subject, self.target, self.orders) as per_order:
+            await self._run(self.orders)
+            await self.target.wait_until_idle()
         # A restart resets the counter, so the difference would be too small without a sign of it.
-        if pids != self.target.own_pids():
+        if pids != self.target.pids():
             raise BenchmarkFailed("a process of the stack was restarted, so its CPU time is not known")
         needed = [name for name in PROCESSES_OF[self.style] if name not in ENGINES]
         return {f"{self.style}-cpu": sum(per_order[name] for name in needed)}

@@ -15,6 +15,7 @@ from rich.table import Table
 from bench.breakdown_chart import time_chart
 from bench.metrics import shown
 from bench.paired_runs import Measured
+from comparison.output import write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +48,9 @@ def show(run: BenchRun, console: Console, json_file: Path | None, chart_file: Pa
     """Write the files and print the table. No chart is written if the run failed before it timed an order alone."""
     # Files first: printing fails if the terminal has been closed, and the figures must survive that.
     if json_file is not None:
-        _write(json_file, json.dumps(as_json(run), indent=1) + "\n")
+        write_text(json_file, json.dumps(as_json(run), indent=1) + "\n")
     if chart_file is not None and (chart := time_chart(run.details["seconds"])):
-        _write(chart_file, chart)
+        write_text(chart_file, chart)
     console.print(table(run))
     for problem in run.problems:
         console.print(f"[red]{escape(problem)}[/red]")
@@ -111,8 +112,3 @@ def _figure(measured: Measured) -> dict[str, Any]:
         "reference": measured.baseline,
         "pairs": [{"ours": pair.ours, "reference": pair.baseline, "ratio": pair.ratio} for pair in measured.pairs],
     }
-
-
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)

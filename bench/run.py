@@ -3,8 +3,8 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +15,15 @@ from rich.console import Console
 from bench import benchmarks
 from bench.breakdown import Breakdown
 from bench.memory import measure_memory
-from bench.metrics import FIGURES, PRELOADED, BenchmarkId, benchmarks_for
-from bench.paired_runs import Measured, Pair
+from bench.metrics import FIGURES, PRELOADED, BenchmarkId
+from bench.paired_runs import Measured
 from bench.report import BenchRun
 from bench.scores import Scores, check_invariants
 from bench.sizes import Sizes
 from bench.target import BenchTarget, RunningStack, running_stack, target_on
 from comparison.machine import caveats, load, machine
 from comparison.stack import SAGA_PROCESSES
+from runtime.console import progress_bar
 
 EVEN = 0.5
 
@@ -58,10 +59,12 @@ class Plan:
 
     @property
     def benchmarks(self) -> list[BenchmarkId]:
-        return benchmarks_for(self.figures)
+        """What has to be played for these figures, in the order of play."""
+        needed = {FIGURES[name].benchmark for name in self.figures}
+        return [benchmark for benchmark in BenchmarkId if benchmark in needed]
 
 
-def bench(plan: Plan, console: Console) -> BenchRun:
+def run_benchmarks(plan: Plan, console: Console) -> BenchRun:
     """Play the plan on stacks of its own.
 
     Raises:
@@ -71,14 +74,16 @@ def bench(plan: Plan, console: Console) -> BenchRun:
     with tempfile.TemporaryDirectory(prefix="twinsaga-bench-") as name:
         folder = Path(name)
         described, doubts = machine(folder) | {"load before": load()}, caveats()
-        with Scores(plan.benchmarks, plan.sizes, console) as scores:
+        with progress_bar(console) as progress:
+            scores = Scores(plan.benchmarks, plan.sizes, progress)
             _play(plan, folder, scores, Random(plan.seed))  # noqa: S311 - not used for secrets
+            scores.begin("done")
     return BenchRun(
         seed=plan.seed,
         began=began,
         seconds=time.monotonic() - clock,
         machine=described | {"load after": load()},
-        sizes=plan.sizes.as_mapping(),
+        sizes=asdict(plan.sizes),
         measured=[
             Measured(figure=figure, pairs=scores.pairs[name])
             for name, figure in FIGURES.items()
@@ -92,13 +97,13 @@ def bench(plan: Plan, console: Console) -> BenchRun:
 
 def _play(plan: Plan, folder: Path, scores: Scores, rng: Random) -> None:
     if plan.one_stack or any(benchmark is not BenchmarkId.MEMORY for benchmark in plan.benchmarks):
-        with ExitStack() as stacks:
-            scores.begin("starting a stack")
-            few = stacks.enter_context(running_stack(folder / "few", SAGA_PROCESSES, given_engines=plan.given_engines))
+        scores.begin("starting a stack")
+        with running_stack(folder / "few", SAGA_PROCESSES, given_engines=plan.given_engines) as few:
             if plan.one_stack:
                 asyncio.run(_play_memory(few, plan, scores))
             if any(benchmark in PRELOADED for benchmark in plan.benchmarks):
-                with _second_stack(folder, few, plan, scores) as many:
+                scores.begin("starting a second stack")
+                with nullcontext(few) if plan.one_stack else running_stack(folder / "many", SAGA_PROCESSES) as many:
                     asyncio.run(_play_preloaded(few, many, plan, scores, rng))
             asyncio.run(_play_against_baselines(few, plan, scores, rng))
     if BenchmarkId.MEMORY in plan.benchmarks and not plan.one_stack:
@@ -106,16 +111,6 @@ def _play(plan: Plan, folder: Path, scores: Scores, rng: Random) -> None:
         scores.begin("starting everything")
         with running_stack(folder / "whole", given_engines=plan.given_engines) as whole:
             asyncio.run(_play_memory(whole, plan, scores))
-
-
-@contextmanager
-def _second_stack(folder: Path, first: RunningStack, plan: Plan, scores: Scores) -> Iterator[RunningStack]:
-    if plan.one_stack:
-        yield first
-        return
-    scores.begin("starting a second stack")
-    with running_stack(folder / "many", SAGA_PROCESSES) as second:
-        yield second
 
 
 async def _play_preloaded(few: RunningStack, many: RunningStack, plan: Plan, scores: Scores, rng: Random) -> None:
@@ -130,7 +125,7 @@ async def _play_against_baselines(stack: RunningStack, plan: Plan, scores: Score
     async with target_on(stack) as target:
         for ids, opener in OPENERS.items():
             if any(benchmark in ids for benchmark in plan.benchmarks):
-                with scores.recording_problems("starting the references"):
+                with scores.recording_problems("starting the baselines"):
                     async with opener(target, plan.sizes, scores.breakdown) as opened:
                         await _play_opened(opened, plan, scores, rng)
         await check_invariants(target, scores)
@@ -146,11 +141,8 @@ async def _play_memory(stack: RunningStack, plan: Plan, scores: Scores) -> None:
     if BenchmarkId.MEMORY not in plan.benchmarks:
         return
     async with target_on(stack) as target:
-
-        async def played() -> Mapping[str, Sequence[Pair]]:
+        with scores.recording_problems(BenchmarkId.MEMORY):
             measured = await measure_memory(target, plan.sizes.memory_orders, scores.block_played)
             scores.memory = asdict(measured)
-            return measured.pairs()
-
-        await scores.score(BenchmarkId.MEMORY, played)
+            scores.pairs |= measured.pairs()
         await check_invariants(target, scores)

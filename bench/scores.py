@@ -3,15 +3,13 @@
 import sqlite3
 import time
 from asyncio import sleep, to_thread
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
 import httpx2 as httpx
 from kafka.errors import KafkaError
 from redis.exceptions import RedisError
-from rich.console import Console
+from rich.progress import Progress
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
@@ -22,7 +20,6 @@ from bench.metrics import BenchmarkId
 from bench.paired_runs import Benchmark, Pair, play
 from bench.sizes import Sizes
 from bench.target import BenchTarget
-from runtime.console import progress_bar
 from runtime.errors import first_of
 from runtime.wiring import audit_of
 
@@ -35,9 +32,9 @@ SHOWN_VIOLATIONS = 20
 class Scores:
     """Collects the results: `pairs` by the name of the figure, `took` in seconds by activity."""
 
-    def __init__(self, benchmarks: Sequence[BenchmarkId], sizes: Sizes, console: Console) -> None:
+    def __init__(self, benchmarks: Sequence[BenchmarkId], sizes: Sizes, progress: Progress) -> None:
         self._sizes = sizes
-        self._progress = progress_bar(console)
+        self._progress = progress
         total = sum(PARTS if benchmark is BenchmarkId.MEMORY else 2 * sizes.pairs for benchmark in benchmarks)
         self._bar = self._progress.add_task("starting", total=total)
         self.pairs: dict[str, Sequence[Pair]] = {}
@@ -47,17 +44,8 @@ class Scores:
         self.took: dict[str, float] = {}
         self._activity, self._since = "starting", time.monotonic()
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.begin("broken off" if kind else "done")
-        self._progress.stop()
-
     def begin(self, activity: str) -> None:
+        """End the last activity and show the name of this one."""
         self._progress.update(self._bar, description=activity)
         now = time.monotonic()
         self.took[self._activity] = self.took.get(self._activity, 0.0) + now - self._since
@@ -67,17 +55,9 @@ class Scores:
         self._progress.advance(self._bar)
 
     async def play(self, benchmark_id: BenchmarkId, benchmark: Benchmark, *, ours_first: bool) -> None:
-        async def played() -> Mapping[str, Sequence[Pair]]:
-            return await play(benchmark, self._sizes.pairs, ours_first=ours_first, on_played=self.block_played)
-
-        await self.score(benchmark_id, played)
-
-    async def score(
-        self, benchmark_id: BenchmarkId, played: Callable[[], Awaitable[Mapping[str, Sequence[Pair]]]]
-    ) -> None:
-        """Add the pairs that `played` returns, or the problem that it meets."""
+        """Add the pairs of the benchmark, or the problem that it meets."""
         with self.recording_problems(benchmark_id):
-            self.pairs |= await played()
+            self.pairs |= await play(benchmark, self._sizes.pairs, ours_first=ours_first, on_played=self.block_played)
 
     @contextmanager
     def recording_problems(self, activity: str) -> Iterator[None]:

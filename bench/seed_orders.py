@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import cycle
@@ -50,22 +50,11 @@ class _NewOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class _TableRows:
-    insertion: str
-    rows: Sequence[Sequence[_Value]]
-
-    def copies(self, orders: Iterable[_NewOrder]) -> Iterator[list[Any]]:
-        for order in orders:
-            for row in self.rows:
-                yield [value(order) for value in row]
-
-
-@dataclass(frozen=True, slots=True)
 class _Template:
-    """The rows of one original in one database. `types` are the types of its events, by event id."""
+    """One original in one database: the types of its events by event id, its rows by their INSERT statement."""
 
     types: Mapping[EventId, str]
-    tables: Sequence[_TableRows]
+    rows: Mapping[str, Sequence[Sequence[_Value]]]
 
     def new_order(self, order_id: OrderId, earlier_us: int) -> _NewOrder:
         event_ids = {event_type: event_id_of(order_id, event_type) for event_type in self.types.values()}
@@ -86,7 +75,8 @@ def copy_orders(folder: Path, models: Sequence[OrderId], orders: int, stop: thre
     for name in _JOURNALS:
         with closing(_open(folder, name)) as connection:
             for model in types:
-                types[model] |= _event_types(connection, model)
+                query = "SELECT event_id, type FROM event_log WHERE order_id = ?"
+                types[model] |= dict(connection.execute(query, [model]))
     for name in _DATABASES:
         with closing(_open(folder, name)) as connection:
             templates = {model: _template(connection, model, known) for model, known in types.items()}
@@ -110,8 +100,8 @@ def _insert(
             orders[model].append(templates[model].new_order(order_id, (len(new) - number) * _INTERVAL_US))
         connection.execute("BEGIN IMMEDIATE")
         for model, copies in orders.items():
-            for table in templates[model].tables:
-                connection.executemany(table.insertion, table.copies(copies))
+            for insertion, rows in templates[model].rows.items():
+                connection.executemany(insertion, ([value(order) for value in row] for order in copies for row in rows))
         connection.execute("COMMIT")
     # Without a checkpoint every read of the services would search the large WAL first.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -137,25 +127,21 @@ def _open(folder: Path, name: str) -> sqlite3.Connection:
     return connection
 
 
-def _event_types(connection: sqlite3.Connection, order_id: OrderId) -> dict[EventId, str]:
-    found = connection.execute("SELECT event_id, type FROM event_log WHERE order_id = ?", [order_id])
-    return {EventId(event_id): event_type for event_id, event_type in found}
-
-
 def _template(connection: sqlite3.Connection, order_id: OrderId, types: Mapping[EventId, str]) -> _Template:
     """Read the rows that one database has of the order. `types` has its events of all services."""
     present = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    tables = [_rows_of(connection, name, order_id, types) for name in _TABLES if name in present]
-    return _Template(types, [table for table in tables if table.rows])
+    return _Template(types, dict(_rows_of(connection, name, order_id, types) for name in _TABLES if name in present))
 
 
-def _rows_of(connection: sqlite3.Connection, name: str, order_id: OrderId, types: Mapping[EventId, str]) -> _TableRows:
+def _rows_of(
+    connection: sqlite3.Connection, name: str, order_id: OrderId, types: Mapping[EventId, str]
+) -> tuple[str, list[list[_Value]]]:
     columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})") if row[1] != _SEQUENCE]
     keys = list(types) if name == "inbox" else [order_id]
     marks, key_column = ", ".join("?" * len(keys)), _KEY_COLUMN.get(name, "order_id")
     query = f"SELECT {', '.join(columns)} FROM {name} WHERE {key_column} IN ({marks})"  # noqa: S608 - names of ours
     values = ", ".join("?" * len(columns))
-    return _TableRows(
+    return (
         f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({values})",  # noqa: S608 - names of ours
         [
             [_value(column, value, order_id, types) for column, value in zip(columns, row, strict=True)]

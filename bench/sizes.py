@@ -1,7 +1,6 @@
 """How much each benchmark plays."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 IN_FLIGHT = 32
 CPU_IN_FLIGHT = 16
@@ -31,9 +30,6 @@ class Sizes:
     held_few: int = 1_000
     held_many: int = 100_000
     memory_orders: int = 10_000
-
-    def as_mapping(self) -> Mapping[str, int]:
-        return asdict(self)
 
 
 SHORT = Sizes(

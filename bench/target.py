@@ -1,7 +1,6 @@
-"""The stack that a benchmark runs on: started with its own data on free ports, and opened for measuring."""
+"""The stack that a benchmark runs on, started with its own data on free ports, and the programs beside it."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -14,27 +13,28 @@ from temporalio.client import Client
 
 from bench.closed_loop import BenchmarkFailed
 from comparison.api_client import http_client
-from comparison.child_processes import READY_FILE, child_stack, settings_in
-from comparison.stack import GATEWAY_DATABASE, SERVICE_DATABASES, wait_until_idle
+from comparison.child_processes import ChildProcess, child_stack, process_ids, settings_in
+from comparison.stack import SERVICE_DATABASES, wait_until_idle
 from comparison.stack_meter import commits, cpu_seconds
 from processes.registry import PROCESSES
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.wiring import Databases
+from services.names import GATEWAY
 
 ENGINES = ("temporal", "kafka", "redis")
 ALL_PROCESSES = (*ENGINES, *PROCESSES)
 
 HTTP_TIMEOUT_S = 30.0
 IDLE_WITHIN_S = 30.0
+STOP_DEADLINE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningStack:
-    """`settings` have the addresses of its engines, `folder` its data. `given_engines`: they were running before."""
+    """`settings` have its folder and the addresses of its engines. `given_engines`: they were running before."""
 
     settings: Settings
-    folder: Path
     api: str
     given_engines: bool
 
@@ -56,36 +56,25 @@ def running_stack(
         addressed = settings.with_changes(
             temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"], redis_url=SecretStr(ready["redis"])
         )
-        yield RunningStack(settings=addressed, folder=folder, api=ready["api"], given_engines=given_engines)
+        yield RunningStack(settings=addressed, api=ready["api"], given_engines=given_engines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchTarget:
     """A running stack with clients. The databases are open for reading, beside the stack's own processes."""
 
-    folder: Path
     settings: Settings
     http: httpx.AsyncClient
     temporal: Client
     databases: Databases
     given_engines: bool
 
-    def all_pids(self) -> Mapping[str, int]:
-        # Read again each time: a restarted process has a new id.
-        running: dict[str, int] = json.loads((self.folder / READY_FILE).read_text())["processes"]
-        return running
+    def pids(self) -> Mapping[str, int]:
+        return process_ids(self.settings.data_dir)
 
-    def own_pids(self) -> Mapping[str, int]:
-        """Process ids without those of the engines."""
-        return {name: pid for name, pid in self.all_pids().items() if name not in ENGINES}
-
-    def all_cpu(self) -> Mapping[str, float]:
+    def cpu(self) -> Mapping[str, float]:
         """CPU seconds of each process since its start."""
-        return {name: cpu_seconds(pid) or 0.0 for name, pid in self.all_pids().items()}
-
-    def own_cpu(self) -> Mapping[str, float]:
-        """CPU seconds without those of the engines."""
-        return {name: cpu_seconds(pid) or 0.0 for name, pid in self.own_pids().items()}
+        return {name: cpu_seconds(pid) or 0.0 for name, pid in self.pids().items()}
 
     async def wait_until_idle(self) -> None:
         """Wait until no service writes any more. After an order's end pieces are counted as sold, and events sent.
@@ -98,8 +87,8 @@ class BenchTarget:
             raise BenchmarkFailed(f"the services still write {IDLE_WITHIN_S:.0f} s after the last order's end")
 
     async def _commits(self) -> list[int | None]:
-        names = (*SERVICE_DATABASES, GATEWAY_DATABASE)
-        return [await asyncio.to_thread(commits, self.folder / f"{name}.db") for name in names]
+        files = [self.settings.data_dir / f"{name}.db" for name in (*SERVICE_DATABASES, GATEWAY)]
+        return [await asyncio.to_thread(commits, file) for file in files]
 
 
 @asynccontextmanager
@@ -113,10 +102,42 @@ async def target_on(stack: RunningStack) -> AsyncIterator[BenchTarget]:
     async with http_client(stack.api, HTTP_TIMEOUT_S) as http:
         with closing(Databases.open(stack.settings)) as databases:
             yield BenchTarget(
-                folder=stack.folder,
                 settings=stack.settings,
                 http=http,
                 temporal=temporal,
                 databases=databases,
                 given_engines=stack.given_engines,
             )
+
+
+@asynccontextmanager
+async def running(settings: Settings, *programs: str, piped: bool = False) -> AsyncIterator[list[ChildProcess]]:
+    """Run programs for the length of the block, which begins when all are ready. Call it on the main thread.
+
+    Args:
+        settings: of the stack. The logs of the programs are in its folder.
+        programs: a module of this package with its arguments, for example "kafka_hop 1".
+        piped: the programs answer requests, see ChildProcess.request.
+
+    Raises:
+        CannotRun: one of them ended, or was not ready in time. The message has the last lines of its log.
+    """
+    started: list[ChildProcess] = []
+    try:
+        for program in programs:
+            module, *arguments = program.split()
+            ready_file = settings.data_dir / f"{'-'.join([module, *arguments])}.ready"
+            command = ["-m", f"bench.{module}", *arguments]
+            environment = settings.with_changes(serve_ready_file=ready_file)
+            started.append(ChildProcess.start(program, command, environment, ready_file, piped=piped))
+        for child in started:
+            await asyncio.to_thread(child.wait_until_ready, settings.start_deadline_seconds)
+        yield started
+        for child in started:
+            child.check()
+    finally:
+        # All get SIGTERM before the first is waited for, so that they end at the same time.
+        for child in started:
+            child.process.terminate()
+        for child in started:
+            child.stop(STOP_DEADLINE_S)

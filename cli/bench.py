@@ -1,12 +1,9 @@
 """`twinsaga bench`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from bench.run import Plan
 
 
 def bench(  # noqa: PLR0913 - one argument an option
@@ -86,8 +83,11 @@ def bench(  # noqa: PLR0913 - one argument an option
 
     from random import SystemRandom
 
-    from bench.run import Plan
+    from bench.report import show
+    from bench.run import Plan, run_benchmarks
     from bench.sizes import SHORT, Sizes
+    from runtime.console import table_console
+    from runtime.stopping import ended_as_by_ctrl_c
 
     plan = Plan(
         figures=list(dict.fromkeys(names)),
@@ -96,18 +96,9 @@ def bench(  # noqa: PLR0913 - one argument an option
         one_stack=short,
         given_engines=given_engines,
     )
-    _measure(plan, json, chart)
-
-
-def _measure(plan: "Plan", json: Path | None, chart: Path | None) -> None:
-    from bench.report import show
-    from bench.run import bench
-    from runtime.console import table_console
-    from runtime.stopping import ended_as_by_ctrl_c
-
     console = table_console()
     with ended_as_by_ctrl_c():
-        run = bench(plan, console)
+        run = run_benchmarks(plan, console)
     show(run, console, json, chart)
     if not run.ok:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2 as httpx
+from pydantic import TypeAdapter
 
 from comparison.measures import MeasuredOrder, TimelineEvent
 from comparison.scenarios import Act, Body, Scenario
@@ -21,6 +22,7 @@ PAGE_SIZE = 200
 MAX_CONNECTIONS = 64
 KEEP_IDLE_S = 2.0
 _RETRIED = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
+_EVENTS = TypeAdapter(list[TimelineEvent])
 _NEEDED_STATUS: Mapping[Act, str] = {Act.PAY: "pending", Act.CANCEL: "pending", Act.RETRY: "needs_attention"}
 
 
@@ -62,14 +64,15 @@ class ShopClient:
         Raises:
             DuplicateOrder: the copies became more than one order.
         """
-        key = uuid4().hex
-        ids = set(await asyncio.gather(*(self._place(body, style, key) for _ in range(copies))))
+        order, headers = body | {"style": style.value}, {"Idempotency-Key": uuid4().hex}
+        answers = await asyncio.gather(*(self._post("/orders", order, headers) for _ in range(copies)))
+        ids: set[str] = {answer["order_id"] for answer in answers}
         if len(ids) != 1:
             raise DuplicateOrder(f"one idempotency key became the orders {sorted(ids)}")
         return ids.pop()
 
-    async def perform(self, act: Act, order_id: str) -> int:
-        """Wait until the act is possible and perform it. Return the number of actions that an operator took."""
+    async def perform(self, act: Act, order_id: str) -> None:
+        """Wait until the act is possible, and perform it."""
         needed = _NEEDED_STATUS[act]
         while await self._status_for(act, order_id) != needed:  # noqa: ASYNC110 - the shop is another process
             await asyncio.sleep(SLOW_POLL_S if act is Act.RETRY else POLL_S)
@@ -79,7 +82,6 @@ class ShopClient:
             await self._post(f"/orders/{order_id}/cancel")
         else:
             await self._post(f"/orders/{order_id}/compensation/retry")
-        return int(act is Act.RETRY)
 
     async def wait_until_finished(self, style: SagaStyle, order_ids: Collection[str]) -> None:
         waiting = set(order_ids)
@@ -91,7 +93,7 @@ class ShopClient:
     async def wait_for_event(self, event_type: str, order_ids: Sequence[str]) -> None:
         """Wait until every order has recorded an event of this type."""
         for order_id in order_ids:
-            while event_type not in await self._event_types(order_id):  # noqa: ASYNC110 - the shop is another process
+            while all(event.type != event_type for event in await self._timeline(order_id)):  # noqa: ASYNC110 - the shop is another process
                 await asyncio.sleep(POLL_S)
 
     async def measured(self, order_id: str, *, history_events: int, operator_actions: int) -> MeasuredOrder:
@@ -111,11 +113,6 @@ class ShopClient:
     async def audit(self) -> dict[str, Any]:
         return await self._get("/audit")
 
-    async def _place(self, body: Body, style: SagaStyle, key: str) -> str:
-        answer = await self._post("/orders", body | {"style": style.value}, {"Idempotency-Key": key})
-        order_id: str = answer["order_id"]
-        return order_id
-
     async def _post(self, path: str, body: Body | None = None, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
         async with asyncio.timeout(RETRY_S):
             while True:
@@ -133,28 +130,16 @@ class ShopClient:
     async def _unfinished(self, style: SagaStyle) -> set[str]:
         found: set[str] = set()
         for status in ("pending", "needs_attention"):
-            query = {"style": style.value, "status": status, "limit": str(PAGE_SIZE)}
-            page = await self._get("/orders", query)
-            found |= {item["order_id"] for item in page["items"]}
-            while page["next_cursor"]:
-                page = await self._get("/orders", query | {"cursor": page["next_cursor"]})
+            query: dict[str, str] | None = {"style": style.value, "status": status, "limit": str(PAGE_SIZE)}
+            while query is not None:
+                page = await self._get("/orders", query)
                 found |= {item["order_id"] for item in page["items"]}
+                query = query | {"cursor": page["next_cursor"]} if page["next_cursor"] else None
         return found
 
-    async def _event_types(self, order_id: str) -> set[str]:
-        return {event.type for event in await self._timeline(order_id)}
-
     async def _timeline(self, order_id: str) -> list[TimelineEvent]:
-        return [
-            TimelineEvent(
-                event_id=event["event_id"],
-                type=event["type"],
-                service=event["service"],
-                at=datetime.fromisoformat(event["at"]),
-                caused_by=event["caused_by"],
-            )
-            for event in (await self._get(f"/orders/{order_id}/timeline"))["events"]
-        ]
+        timeline = await self._get(f"/orders/{order_id}/timeline")
+        return _EVENTS.validate_python(timeline["events"])
 
     async def _get(self, path: str, params: dict[str, str] | None = None) -> dict[str, Any]:
         found: dict[str, Any] = (await self._client.get(path, params=params)).raise_for_status().json()

@@ -139,6 +139,12 @@ def child_stack(settings: Settings, folder: Path, names: Sequence[str]) -> Itera
         stack.stop(3 * settings.stop_deadline_seconds)
 
 
+def process_ids(folder: Path) -> dict[str, int]:
+    """Return the ids of the stack's processes by name. Read again each time: a restarted process has a new id."""
+    processes: dict[str, int] = json.loads((folder / READY_FILE).read_text())["processes"]
+    return processes
+
+
 def settings_in(folder: Path, **changes: object) -> Settings:
     """Return the settings of a stack that keeps its data in `folder`.
 

@@ -15,7 +15,7 @@ NOTHING = "-"
 """Stands for a value that was not measured, or could not be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Column:
     """`means` explains the column in the legend."""
 
@@ -55,7 +55,7 @@ def milliseconds(seconds: float | None) -> str:
     return NOTHING if seconds is None else f"{seconds * 1000:,.0f}"
 
 
-def _count(value: float | None) -> str:
+def _one_decimal(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.1f}"
 
 
@@ -67,98 +67,90 @@ def _by_block(values: Sequence[float | None], show: Callable[[float], str]) -> s
     return " ".join(show(value) for value in known)
 
 
-def _p50(row: Row) -> str:
-    return milliseconds(row.latency.p50 if row.latency else None)
-
-
-def _medians(row: Row) -> str:
-    return _by_block(row.latency.medians if row.latency else (), milliseconds)
-
-
-def _inconsistent(row: Row) -> str:
-    return milliseconds(row.inconsistent.p50 if row.inconsistent else None)
-
-
 TIMES = (
     Column(
-        title="outcome",
-        means="status and reason at the end, with the number of orders if they differ",
-        shows=lambda row: outcomes_text(row.outcomes),
+        "outcome",
+        "status and reason at the end, with the number of orders if they differ",
+        lambda row: outcomes_text(row.outcomes),
         is_number=False,
     ),
-    Column(title="orders", means="orders of this style, in all its blocks", shows=lambda row: str(row.orders)),
-    Column(title="p50 ms", means="median milliseconds from placed to finished, by the services' clocks", shows=_p50),
-    Column(title="of blocks", means="the median of each block; their distance is the spread", shows=_medians),
+    Column("orders", "orders of this style, in all its blocks", lambda row: str(row.orders)),
     Column(
-        title="p95 ms",
-        means="95th percentile, for 20 orders or more",
-        shows=lambda row: milliseconds(row.latency.p95 if row.latency else None),
+        "p50 ms",
+        "median milliseconds from placed to finished, by the services' clocks",
+        lambda row: milliseconds(row.latency.p50 if row.latency else None),
     ),
     Column(
-        title="p99 ms",
-        means="99th percentile, for 100 orders or more",
-        shows=lambda row: milliseconds(row.latency.p99 if row.latency else None),
+        "of blocks",
+        "the median of each block; their distance is the spread",
+        lambda row: _by_block(row.latency.p50_by_block if row.latency else (), milliseconds),
     ),
     Column(
-        title="longest",
-        means="milliseconds of the slowest order",
-        shows=lambda row: milliseconds(row.latency.longest if row.latency else None),
+        "p95 ms",
+        "95th percentile, for 20 orders or more",
+        lambda row: milliseconds(row.latency.p95 if row.latency else None),
     ),
     Column(
-        title="torn ms",
-        means="median milliseconds in an inconsistent state: from the first recorded effect (money taken, pieces"
-        " reserved, shipment booked) to the last undo, or to the confirmation",
-        shows=_inconsistent,
+        "p99 ms",
+        "99th percentile, for 100 orders or more",
+        lambda row: milliseconds(row.latency.p99 if row.latency else None),
     ),
     Column(
-        title="orders/s",
-        means="by block: from the first order placed to the last one finished",
-        shows=lambda row: _by_block(row.per_second, lambda rate: f"{rate:.1f}"),
+        "longest",
+        "milliseconds of the slowest order",
+        lambda row: milliseconds(row.latency.longest if row.latency else None),
     ),
     Column(
-        title="recovery s",
-        means="by block: from the end of the fault (for a kill, from the kill) until the last order was finished",
-        shows=lambda row: _by_block(row.recovery, lambda seconds: f"{seconds:.1f}"),
+        "torn ms",
+        "median milliseconds in an inconsistent state: from the first recorded effect (money taken, pieces reserved,"
+        " shipment booked) to the last undo, or to the confirmation",
+        lambda row: milliseconds(row.inconsistent.p50 if row.inconsistent else None),
+    ),
+    Column(
+        "orders/s",
+        "by block: from the first order placed to the last one finished",
+        lambda row: _by_block(row.per_second, _one_decimal),
+    ),
+    Column(
+        "recovery s",
+        "by block: from the end of the fault (for a kill, from the kill) until the last order was finished",
+        lambda row: _by_block(row.recovery, _one_decimal),
     ),
 )
 
 COSTS = (
-    Column(title="events", means="events that the services recorded, per order", shows=lambda row: _count(row.events)),
+    Column("events", "events that the services recorded, per order", lambda row: _one_decimal(row.events)),
     Column(
-        title="Kafka records",
-        means="records written to the four saga topics, per order",
-        shows=lambda row: _count(row.records),
+        "Kafka records", "records written to the four saga topics, per order", lambda row: _one_decimal(row.records)
     ),
     Column(
-        title="history events",
-        means="events in the history of the saga workflow, per order",
-        shows=lambda row: _count(row.history_events),
+        "history events",
+        "events in the history of the saga workflow, per order",
+        lambda row: _one_decimal(row.history_events),
     ),
     Column(
-        title="commits",
-        means="writing transactions in the four services' databases, per order",
-        shows=lambda row: _count(row.service_commits),
+        "commits",
+        "writing transactions in the four services' databases, per order",
+        lambda row: _one_decimal(row.service_commits),
     ),
     Column(
-        title="Temporal commits",
-        means="writing transactions in Temporal's own database, per order, its housekeeping included",
-        shows=lambda row: _count(row.engine_commits),
+        "Temporal commits",
+        "writing transactions in Temporal's own database, per order, its housekeeping included",
+        lambda row: _one_decimal(row.engine_commits),
     ),
     Column(
-        title="CPU ms",
-        means="CPU milliseconds per order of all processes that this style needs, their idle work included, from before"
+        "CPU ms",
+        "CPU milliseconds per order of all processes that this style needs, their idle work included, from before"
         " the first order is placed until the stack is idle again: compare it where many orders run at once",
-        shows=lambda row: milliseconds(row.own_cpu),
+        lambda row: milliseconds(row.own_cpu),
     ),
     Column(
-        title="operator",
-        means="actions that an operator had to take, per order",
-        shows=lambda row: _count(row.operator_actions),
+        "operator", "actions that an operator had to take, per order", lambda row: _one_decimal(row.operator_actions)
     ),
     Column(
-        title="systems",
-        means="systems that you have to read to see a whole order: one workflow history, or the event logs of several"
+        "systems",
+        "systems that you have to read to see a whole order: one workflow history, or the event logs of several"
         " services",
-        shows=lambda row: str(row.systems),
+        lambda row: str(row.systems),
     ),
 )

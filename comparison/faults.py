@@ -5,9 +5,9 @@ Only then does it break something. So the fault meets all orders of a block in o
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 
 from comparison.order_block import OrderBlock
@@ -18,17 +18,8 @@ OUTAGE_S = 10.0
 COPIES = 5
 """Identical calls for each order in the storm of duplicates."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultWindow:
-    """When the fault began and when its cause was gone. For a kill both are the time of the signal."""
-
-    began: datetime
-    ended: datetime
-
-
-Fault = Callable[[OrderBlock], Awaitable[FaultWindow | None]]
-"""Plays the fault. Returns None if there is nothing to recover from."""
+Fault = Callable[[OrderBlock], Awaitable[datetime | None]]
+"""Plays the fault. Returns when its cause was gone (for a kill: the signal), or None if it needs no recovery."""
 
 _SERVICE_OF: Mapping[Step, str] = {
     Step.CREATE_ORDER: ORDER_SERVICE,
@@ -37,6 +28,12 @@ _SERVICE_OF: Mapping[Step, str] = {
     Step.SCHEDULE_SHIPPING: SHIPPING_SERVICE,
     Step.CONFIRM_ORDER: ORDER_SERVICE,
 }
+_WRITES: Mapping[Step, tuple[str, str]] = {
+    Step.CHARGE_PAYMENT: ("gateway", "order.created"),
+    Step.RESERVE_INVENTORY: ("inventory", "payment.completed"),
+    Step.SCHEDULE_SHIPPING: ("shipping", "inventory.reserved"),
+}
+"""The database that a step writes to, and the event before the step: an order that has recorded it is in the step."""
 
 
 def process_of(step: Step, style: SagaStyle) -> str:
@@ -44,51 +41,45 @@ def process_of(step: Step, style: SagaStyle) -> str:
     return "saga-worker" if style is SagaStyle.ORCHESTRATED else _SERVICE_OF[step]
 
 
-async def gateway_silent(orders: OrderBlock) -> FaultWindow:
-    began = _now()
-    async with orders.control.write_locked("gateway"):
+async def gateway_silent(orders: OrderBlock) -> datetime:
+    return await _placed_during(orders.control.write_locked("gateway"), orders)
+
+
+async def payments_frozen(orders: OrderBlock) -> datetime:
+    return await _placed_during(orders.control.suspended(process_of(Step.CHARGE_PAYMENT, orders.style)), orders)
+
+
+async def _placed_during(outage: AbstractAsyncContextManager[None], orders: OrderBlock) -> datetime:
+    """Place the orders in an outage of OUTAGE_S."""
+    end = time.monotonic() + OUTAGE_S
+    async with outage:
         await orders.place()
-        await _sleep_until_outage_ends(began)
-    return FaultWindow(began=began, ended=_now())
+        await asyncio.sleep(end - time.monotonic())
+    return datetime.now(UTC)
 
 
-async def payments_frozen(orders: OrderBlock) -> FaultWindow:
-    began = _now()
-    async with orders.control.suspended(process_of(Step.CHARGE_PAYMENT, orders.style)):
-        await orders.place()
-        await _sleep_until_outage_ends(began)
-    return FaultWindow(began=began, ended=_now())
-
-
-async def killed_before_creating(orders: OrderBlock) -> FaultWindow:
+async def killed_before_creating(orders: OrderBlock) -> datetime:
     victim = process_of(Step.CREATE_ORDER, orders.style)
     # Suspended first, so that its input is delivered and not yet processed when the kill comes.
     async with orders.control.suspended(victim):
         await orders.place()
-        killed_at = await orders.control.kill(victim)
-    return FaultWindow(began=killed_at, ended=killed_at)
+        return await orders.control.kill(victim)
 
 
-def killed_while(step: Step, *, database: str, after: str) -> Fault:
-    """Kill the step's process while its call waits for the write lock of `database`.
+def killed_during(step: Step, engine: str | None = None) -> Fault:
+    """Kill the step's process, or this engine, while the step waits for the write lock of its database."""
+    database, event_before = _WRITES[step]
 
-    Args:
-        step: the step that is interrupted.
-        database: where the step writes.
-        after: type of the event before the step. Once every order has recorded it, all of them are in the step.
-    """
-
-    async def fault(orders: OrderBlock) -> FaultWindow:
+    async def fault(orders: OrderBlock) -> datetime:
         async with orders.control.write_locked(database):
             await orders.place()
-            await orders.wait_for_event(after)
-            killed_at = await orders.control.kill(process_of(step, orders.style))
-        return FaultWindow(began=killed_at, ended=killed_at)
+            await orders.wait_for_event(event_before)
+            return await orders.control.kill(engine or process_of(step, orders.style))
 
     return fault
 
 
-async def killed_while_confirming(orders: OrderBlock) -> FaultWindow:
+async def killed_while_confirming(orders: OrderBlock) -> datetime:
     # Placing and confirming write to the same database. So the inventory holds the orders between the two first.
     async with AsyncExitStack() as confirming:
         async with orders.control.write_locked("inventory"):
@@ -96,21 +87,7 @@ async def killed_while_confirming(orders: OrderBlock) -> FaultWindow:
             await orders.wait_for_event("payment.completed")
             await confirming.enter_async_context(orders.control.write_locked("orders"))
         await orders.wait_for_event("shipping.scheduled")
-        killed_at = await orders.control.kill(process_of(Step.CONFIRM_ORDER, orders.style))
-    return FaultWindow(began=killed_at, ended=killed_at)
-
-
-def engine_killed(engine: str) -> Fault:
-    """Kill the engine while every order is being charged."""
-
-    async def fault(orders: OrderBlock) -> FaultWindow:
-        async with orders.control.write_locked("gateway"):
-            await orders.place()
-            await orders.wait_for_event("order.created")
-            killed_at = await orders.control.kill(engine)
-        return FaultWindow(began=killed_at, ended=killed_at)
-
-    return fault
+        return await orders.control.kill(process_of(Step.CONFIRM_ORDER, orders.style))
 
 
 async def duplicate_storm(orders: OrderBlock) -> None:
@@ -119,11 +96,3 @@ async def duplicate_storm(orders: OrderBlock) -> None:
     await orders.redeliver()
     await orders.wait_until_finished()
     await orders.redeliver()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-async def _sleep_until_outage_ends(began: datetime) -> None:
-    await asyncio.sleep(OUTAGE_S - (_now() - began).total_seconds())

@@ -1,27 +1,29 @@
 """The latencies of all orders of a trial as dots in SVG: a strip for each style, both on one scale."""
 
-from collections.abc import Mapping
 from html import escape
 from math import ceil, log10
 
+from markupsafe import Markup
+
 from comparison.measures import Latency
+from comparison.results import Result
 from domain.order import SagaStyle
 
 LEFT, WIDTH, STRIP, TICKS = 118, 640, 44, 5
 
 
-def latency_chart(latencies: Mapping[SagaStyle, Latency | None], trial_name: str) -> str:
-    """Return an SVG element with a linear scale that begins at zero, or an empty string if no order finished."""
-    known = {style: latency for style, latency in latencies.items() if latency is not None}
+def latency_chart(result: Result) -> Markup:
+    """Return an SVG element with a linear scale that begins at zero, or nothing if no order finished."""
+    known = {style: row.latency for style, row in result.rows.items() if row.latency is not None}
     if not known:
-        return ""
+        return Markup()
     end = _round_up(max(latency.longest for latency in known.values()))
     scale = (WIDTH - LEFT - 60) / end
     height = STRIP * len(known) + 26
     parts = [_axis(end, scale, height)]
     parts += [_strip(style, latency, number, scale) for number, (style, latency) in enumerate(known.items())]
-    title = f"Latencies: {trial_name}"
-    return (
+    title = f"Latencies: {result.trial.name}"
+    return Markup(  # noqa: S704 - its texts are escaped
         f'<svg class="latencies" role="img" viewBox="0 0 {WIDTH} {height}" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
     )

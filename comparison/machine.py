@@ -5,7 +5,6 @@ import platform
 import sqlite3
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +18,9 @@ def machine(folder: Path) -> dict[str, str]:
     """Describe the machine. A sync to disk is timed in `folder`, where the databases will be."""
     return {
         "system": f"{platform.system()} {platform.release()}",
-        "processor": _field(Path("/proc/cpuinfo"), "model name") or platform.machine(),
+        "processor": _processor(),
         "cores": str(os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()),
-        "memory": _memory(),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
         "sync of 4 KiB to disk": f"{sync_seconds(folder) * 1000:.2f} ms (median of {SYNCS})",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
@@ -57,14 +56,9 @@ def sync_seconds(folder: Path) -> float:
     return median(taken)
 
 
-def _memory() -> str:
-    kilobytes = _field(Path("/proc/meminfo"), "MemTotal").removesuffix(" kB")
-    return f"{int(kilobytes) / 1024 / 1024:.1f} GiB" if kilobytes.isdecimal() else "unknown"
-
-
-def _field(file: Path, name: str) -> str:
-    fields: Mapping[str, str] = {}
+def _processor() -> str:
     with suppress(OSError):
-        lines = (line.partition(":") for line in file.read_text().splitlines())
-        fields = {key.strip(): value.strip() for key, _, value in lines}
-    return fields.get(name, "")
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()

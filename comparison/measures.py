@@ -1,11 +1,12 @@
 """Measures of an order and of a block of orders. Each has one definition for both styles."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import quantiles
 
-from comparison.stack import ENGINE_DATABASE, SAGA_TOPICS, SERVICE_DATABASES, Reading
+from adapters.kafka.topics import TOPICS
+from comparison.stack import ENGINE_DATABASE, SERVICE_DATABASES, Reading
 
 EFFECTS = frozenset({"payment.completed", "inventory.reserved", "shipping.scheduled"})
 UNDOS = frozenset({"payment.refunded", "inventory.released", "shipping.cancelled"})
@@ -74,30 +75,33 @@ class Usage:
 
     @property
     def saga_records(self) -> int | None:
-        return _sum_of(self.records, SAGA_TOPICS)
+        return _sum_of(self.records, TOPICS)
 
 
 def used_between(before: Reading, after: Reading) -> Usage:
     """Return the difference of two readings, without restarted processes and without counters that went back."""
     same = {name for name, pid in before.pids.items() if after.pids.get(name) == pid}
+    commits = _grown(before.commits, after.commits)
     # Temporal and Kafka count since their start, so after a restart the counters of their data are lost as well.
+    if "temporal" not in same:
+        commits.pop(ENGINE_DATABASE, None)
     return Usage(
         seconds=after.at - before.at,
         cpu={name: after.cpu[name] - cpu for name, cpu in before.cpu.items() if name in same and name in after.cpu},
-        commits=_grown(before.commits, after.commits, left_out=set() if "temporal" in same else {ENGINE_DATABASE}),
+        commits=commits,
         records=_grown(before.records, after.records) if "kafka" in same else {},
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Seconds from placed to finished. `medians` has one for each block; their distance is the spread."""
+    """Seconds from placed to finished. The distance of the blocks' medians is the spread."""
 
     p50: float
     p95: float | None
     p99: float | None
     longest: float
-    medians: tuple[float, ...]
+    p50_by_block: tuple[float, ...]
     all: tuple[float, ...]
 
 
@@ -111,7 +115,7 @@ def latency_of(blocks: Sequence[Sequence[float]]) -> Latency | None:
         p95=percentile(every, 95) if len(every) >= ENOUGH_FOR_P95 else None,
         p99=percentile(every, 99) if len(every) >= ENOUGH_FOR_P99 else None,
         longest=max(every),
-        medians=tuple(percentile(block, 50) for block in blocks if block),
+        p50_by_block=tuple(percentile(block, 50) for block in blocks if block),
         all=tuple(every),
     )
 
@@ -147,9 +151,5 @@ def _sum_of(counts: Mapping[str, int], names: Sequence[str]) -> int | None:
     return sum(counts[name] for name in names) if set(names) <= counts.keys() else None
 
 
-def _grown(before: Mapping[str, int], after: Mapping[str, int], left_out: Collection[str] = ()) -> dict[str, int]:
-    return {
-        name: after[name] - count
-        for name, count in before.items()
-        if name not in left_out and after.get(name, -1) >= count
-    }
+def _grown(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    return {name: after[name] - count for name, count in before.items() if after.get(name, -1) >= count}

@@ -1,10 +1,11 @@
 """The orders of one block: placed, acted on by customers and operators, and awaited."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 
 from comparison.api_client import RETRY_S, ShopClient
-from comparison.scenarios import Body, Scenario
+from comparison.scenarios import Act, Body, Scenario
 from comparison.stack_control import StackControl
 from domain.ids import OrderId
 from domain.order import SagaStyle
@@ -21,12 +22,9 @@ class OrderBlock:
     shop: ShopClient
     control: StackControl
     order_ids: list[str] = field(default_factory=list)
-    _acts: dict[str, asyncio.Task[int]] = field(default_factory=dict)
-
-    @property
-    def operator_actions(self) -> dict[str, int]:
-        """Successful actions of an operator, by order id."""
-        return {order_id: act.result() for order_id, act in self._acts.items() if _succeeded(act)}
+    operator_actions: Counter[str] = field(default_factory=Counter)
+    """Successful actions of an operator, by order id."""
+    _acts: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def place(self, *, copies: int = 1) -> None:
         """Place all orders at once. With copies, send each call that many times under one idempotency key."""
@@ -40,7 +38,6 @@ class OrderBlock:
             await self.wait_until_finished()
 
     async def wait_for_event(self, event_type: str) -> None:
-        """Wait until every order has recorded an event of this type."""
         await self.shop.wait_for_event(event_type, self.order_ids)
 
     async def wait_until_finished(self) -> None:
@@ -49,12 +46,12 @@ class OrderBlock:
     async def wait_for_acts(self) -> None:
         """An order may finish before the answer to the act that finished it has arrived."""
         if self._acts:
-            await asyncio.wait(self._acts.values(), timeout=RETRY_S)
+            await asyncio.wait(self._acts, timeout=RETRY_S)
 
     async def cancel_acts(self) -> None:
-        for act in self._acts.values():
+        for act in self._acts:
             act.cancel()
-        await asyncio.gather(*self._acts.values(), return_exceptions=True)
+        await asyncio.gather(*self._acts, return_exceptions=True)
 
     async def redeliver(self) -> None:
         """Deliver the engine's input for all orders again."""
@@ -64,8 +61,8 @@ class OrderBlock:
         order_id = await self.shop.place(self.body, self.style, copies=copies)
         self.order_ids.append(order_id)
         if self.scenario.act is not None:
-            self._acts[order_id] = asyncio.create_task(self.shop.perform(self.scenario.act, order_id))
+            self._acts.append(asyncio.create_task(self._act(self.scenario.act, order_id)))
 
-
-def _succeeded(task: "asyncio.Task[int]") -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
+    async def _act(self, act: Act, order_id: str) -> None:
+        await self.shop.perform(act, order_id)
+        self.operator_actions[order_id] += act is Act.RETRY

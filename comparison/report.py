@@ -1,20 +1,16 @@
 """The comparison as one self-contained HTML file: no network, script or font."""
 
-from collections.abc import Mapping
-
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from comparison.columns import COSTS, TIMES, columns_with_values, milliseconds, sections, wrong_outcome
 from comparison.latency_chart import latency_chart
 from comparison.results import Comparison, Result
 from comparison.sequence_diagram import arrow_heads, sequence_diagram
 from comparison.stack import PROCESSES_OF
-from domain.order import SagaStyle
 
 
 def report(comparison: Comparison) -> str:
-    """Return the HTML. Jinja escapes all values; the drawings, which it takes as they are, escape their own texts."""
+    """Return the HTML. Jinja escapes all values; the drawings are Markup and escape their own texts."""
     environment = Environment(
         loader=PackageLoader("comparison"),
         autoescape=True,
@@ -28,24 +24,15 @@ def report(comparison: Comparison) -> str:
         times=TIMES,
         costs=COSTS,
         columns_with_values=columns_with_values,
-        arrow_heads=Markup(arrow_heads()),  # noqa: S704 - a constant
-        chart=_chart,
-        diagrams=_diagrams,
+        arrow_heads=arrow_heads(),
+        chart=latency_chart,
+        diagram=sequence_diagram,
         wrong_outcome=wrong_outcome,
         milliseconds=milliseconds,
         busiest=_busiest(comparison),
         processes_of=PROCESSES_OF,
         idle_of={style: sum(comparison.idle.get(name, 0.0) for name in names) for style, names in PROCESSES_OF.items()},
     )
-
-
-def _chart(result: Result) -> Markup:
-    latencies = {style: row.latency for style, row in result.rows.items()}
-    return Markup(latency_chart(latencies, result.trial.name))  # noqa: S704 - it escapes its texts
-
-
-def _diagrams(result: Result) -> Mapping[SagaStyle, Markup]:
-    return {style: Markup(sequence_diagram(style, order)) for style, order in result.examples.items()}  # noqa: S704 - as above
 
 
 def _busiest(comparison: Comparison) -> Result | None:

@@ -121,7 +121,7 @@ def _row(style: SagaStyle, blocks: Sequence[Block]) -> Row:
         expected += block.turn.trial.expected(block.turn.orders)
     count = len(measured) or 1
     usages = [block.usage for block in blocks]
-    faults = [(block.orders, block.fault) for block in blocks if block.turn.trial.fault is not None]
+    faulty = [block for block in blocks if block.turn.trial.fault is not None]
     return Row(
         style=style,
         orders=len(measured),
@@ -130,7 +130,9 @@ def _row(style: SagaStyle, blocks: Sequence[Block]) -> Row:
         latency=latency_of([[e.seconds for e in block.orders if e.seconds is not None] for block in blocks]),
         per_second=_rates(blocks),
         inconsistent=latency_of([[e.inconsistent_seconds for e in block.orders] for block in blocks]),
-        recovery=tuple(recovery_seconds(met, fault.ended) if fault else None for met, fault in faults),
+        recovery=tuple(
+            recovery_seconds(block.orders, block.fault_ended) if block.fault_ended else None for block in faulty
+        ),
         events=sum(len(order.events) for order in measured) / count,
         history_events=sum(order.history_events for order in measured) / count,
         records=_per_order([usage.saga_records for usage in usages], count),

@@ -16,7 +16,7 @@ from rich.console import Console
 from temporalio.service import RPCError
 
 from comparison.api_client import DuplicateOrder, ShopClient, http_client
-from comparison.child_processes import READY_FILE, child_stack, settings_in
+from comparison.child_processes import child_stack, settings_in
 from comparison.machine import caveats, load, machine
 from comparison.results import Comparison, results_of
 from comparison.stack import SAGA_PROCESSES
@@ -50,11 +50,8 @@ class Plan:
         return [TRIALS[name] for name in self.names]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Played:
-    blocks: Sequence[Block]
-    idle: Mapping[str, float]
-    audit: Mapping[str, Any]
+_Played = tuple[Sequence[Block], Mapping[str, float], Mapping[str, Any]]
+"""The blocks, the idle CPU time of each process, and the verdict of the audit."""
 
 
 def compare(plan: Plan, console: Console) -> Comparison:
@@ -72,7 +69,7 @@ def compare(plan: Plan, console: Console) -> Comparison:
         with console.status("starting Temporal, Kafka, Valkey and the services"):
             ready = running.enter_context(child_stack(settings, folder, _processes(plan)))
         settings = settings.with_changes(temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"])
-        played = asyncio.run(_play(plan, ready["api"], folder / READY_FILE, settings, console))
+        blocks, idle, audit = asyncio.run(_play(plan, ready["api"], settings, console))
         # Stopped here and not at the end of the block, so that the status line tells what takes the time.
         with console.status("stopping everything"):
             running.close()
@@ -81,9 +78,9 @@ def compare(plan: Plan, console: Console) -> Comparison:
         began=began,
         seconds=time.monotonic() - clock,
         machine=described | {"load after": load()},
-        idle=played.idle,
-        results=results_of(played.blocks, plan.names),
-        audit=played.audit,
+        idle=idle,
+        results=results_of(blocks, plan.names),
+        audit=audit,
         caveats=doubts,
     )
 
@@ -94,31 +91,29 @@ def _processes(plan: Plan) -> tuple[str, ...]:
     return (*SAGA_PROCESSES, *(("kafka-bridge",) if pix else ()))
 
 
-async def _play(plan: Plan, api: str, ready_file: Path, settings: Settings, console: Console) -> _Played:
+async def _play(plan: Plan, api: str, settings: Settings, console: Console) -> _Played:
     planned = plan_turns(plan.trials, plan.orders, plan.seed, brief=plan.brief)
     temporal = await connect(settings)
     kafka = await asyncio.to_thread(kafka_connection(settings).reader)
     services = open_services(settings, publish=False)
     async with http_client(api, HTTP_TIMEOUT_S) as client:
         with closing(services), closing(kafka):
-            control = StackControl(ready_file, settings, services, temporal)
-            meter = StackMeter(ready_file, settings.data_dir, temporal, kafka)
+            control = StackControl(settings, services, temporal)
+            meter = StackMeter(settings.data_dir, temporal, kafka)
             try:
-                played = await _play_all(planned, TrialPlayer(ShopClient(client), control, meter), console)
+                return await _play_all(planned, TrialPlayer(ShopClient(client), control, meter), console)
             except* (httpx.HTTPError, RPCError, DuplicateOrder, OrdersStuck) as failures:
                 raise CannotRun(f"the stack failed during the comparison: {first_of(failures)!r}") from failures
-    return played
 
 
 async def _play_all(planned: Sequence[Turn], player: TrialPlayer, console: Console) -> _Played:
+    run, blocks = uuid4().hex[:6], []
     with progress_bar(console) as progress:
         bar = progress.add_task("warming up", total=len(planned))
-
-        def on_played(turn: Turn) -> None:
-            following = next((later for later in planned if later.number == turn.number + 1), None)
-            description = f"{following.trial.name}, {following.style}" if following else "audit"
-            progress.update(bar, advance=1, description=description)
-
         idle = await player.measure_idle()
-        blocks = await player.play_all(planned, run=uuid4().hex[:6], on_played=on_played)
-        return _Played(blocks=blocks, idle=idle, audit=await player.audit())
+        for turn in planned:
+            progress.update(bar, description=f"{turn.trial.name}, {turn.style}")
+            blocks.append(await player.play(turn, run=run))
+            progress.advance(bar)
+        progress.update(bar, description="audit")
+        return blocks, idle, await player.audit()

@@ -1,7 +1,7 @@
 """The business scenarios: an order each, and how it must end in either style. The tests use them too."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 from domain.order import OrderStatus, Reason
@@ -20,7 +20,7 @@ class Act(StrEnum):
     RETRY = "an operator retries the refund"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """`stock` has the pieces on hand of each line's product, in the order of the lines; None: not in the catalogue."""
 
@@ -28,6 +28,7 @@ class Scenario:
     description: str
     status: OrderStatus
     reason: Reason | None = None
+    _: KW_ONLY
     token: str = "tok_visa"
     pix: bool = False
     act: Act | None = None
@@ -69,113 +70,76 @@ class Scenario:
         return f"{self.name}-{run}-{number}".upper().replace("_", "-")
 
 
-_CONFIRMED = OrderStatus.CONFIRMED
-_CANCELLED = OrderStatus.CANCELLED
+_CONFIRMED, _CANCELLED = OrderStatus.CONFIRMED, OrderStatus.CANCELLED
 
-SCENARIOS: Mapping[str, Scenario] = {
-    scenario.name: scenario
-    for scenario in (
-        Scenario(name="ok", description="every step succeeds", status=_CONFIRMED),
-        Scenario(
-            name="two_lines",
-            description="two products in one order",
-            status=_CONFIRMED,
-            quantities=(1, 3),
-            stock=(PLENTY, PLENTY),
-        ),
-        Scenario(
-            name="declined",
-            description="the card is declined",
-            status=_CANCELLED,
-            reason=Reason.PAYMENT_DECLINED,
-            token="tok_chargeDeclined",
-        ),
-        Scenario(
-            name="insufficient_funds",
-            description="the card has too little money",
-            status=_CANCELLED,
-            reason=Reason.INSUFFICIENT_FUNDS,
-            token="tok_insufficientFunds",
-        ),
-        Scenario(
-            name="unknown_sku",
-            description="the product is not in the catalogue",
-            status=_CANCELLED,
-            reason=Reason.UNKNOWN_SKU,
-            stock=(None,),
-        ),
-        Scenario(
-            name="out_of_stock",
-            description="the second line is sold out, so nothing is reserved and the charge is refunded",
-            status=_CANCELLED,
-            reason=Reason.OUT_OF_STOCK,
-            quantities=(2, 1),
-            stock=(PLENTY, 0),
-        ),
-        Scenario(
-            name="undeliverable",
-            description="no carrier delivers there, so the pieces are released and the charge is refunded",
-            status=_CANCELLED,
-            reason=Reason.UNDELIVERABLE_ADDRESS,
-            postal_code="00000",
-        ),
-        Scenario(
-            name="flaky_gateway",
-            description="the gateway faults twice, then charges",
-            status=_CONFIRMED,
-            token="tok_gatewayFlaky",
-        ),
-        Scenario(
-            name="charged_then_timeout",
-            description="the charge succeeds, but its answer is lost",
-            status=_CONFIRMED,
-            token="tok_chargedThenTimeout",
-        ),
-        Scenario(
-            name="flaky_refund",
-            description="no carrier delivers there, and the refund faults twice before it succeeds",
-            status=_CANCELLED,
-            reason=Reason.UNDELIVERABLE_ADDRESS,
-            token="tok_refundFlaky",
-            postal_code="00000",
-        ),
-    )
-}
 
-WAITING_SCENARIOS: Mapping[str, Scenario] = {
-    scenario.name: scenario
-    for scenario in (
-        Scenario(
-            name="pix_settled",
-            description="the customer pays by pix, in time",
-            status=_CONFIRMED,
-            pix=True,
-            act=Act.PAY,
-        ),
-        Scenario(
-            name="pix_expired",
-            description="the customer never pays the pix",
-            status=_CANCELLED,
-            reason=Reason.PAYMENT_EXPIRED,
-            pix=True,
-        ),
-        Scenario(
-            name="cancelled",
-            description="the customer cancels while the payment is pending",
-            status=_CANCELLED,
-            reason=Reason.CANCELLED_BY_CUSTOMER,
-            pix=True,
-            act=Act.CANCEL,
-        ),
-        Scenario(
-            name="refund_fails",
-            description="no carrier delivers there, and the refund keeps failing until an operator retries it",
-            status=_CANCELLED,
-            reason=Reason.UNDELIVERABLE_ADDRESS,
-            token="tok_refundFails",
-            postal_code="00000",
-            act=Act.RETRY,
-        ),
-    )
-}
+def _by_name(*scenarios: Scenario) -> Mapping[str, Scenario]:
+    return {scenario.name: scenario for scenario in scenarios}
+
+
+SCENARIOS = _by_name(
+    Scenario("ok", "every step succeeds", _CONFIRMED),
+    Scenario("two_lines", "two products in one order", _CONFIRMED, quantities=(1, 3), stock=(PLENTY, PLENTY)),
+    Scenario("declined", "the card is declined", _CANCELLED, Reason.PAYMENT_DECLINED, token="tok_chargeDeclined"),
+    Scenario(
+        "insufficient_funds",
+        "the card has too little money",
+        _CANCELLED,
+        Reason.INSUFFICIENT_FUNDS,
+        token="tok_insufficientFunds",
+    ),
+    Scenario("unknown_sku", "the product is not in the catalogue", _CANCELLED, Reason.UNKNOWN_SKU, stock=(None,)),
+    Scenario(
+        "out_of_stock",
+        "the second line is sold out, so nothing is reserved and the charge is refunded",
+        _CANCELLED,
+        Reason.OUT_OF_STOCK,
+        quantities=(2, 1),
+        stock=(PLENTY, 0),
+    ),
+    Scenario(
+        "undeliverable",
+        "no carrier delivers there, so the pieces are released and the charge is refunded",
+        _CANCELLED,
+        Reason.UNDELIVERABLE_ADDRESS,
+        postal_code="00000",
+    ),
+    Scenario("flaky_gateway", "the gateway faults twice, then charges", _CONFIRMED, token="tok_gatewayFlaky"),
+    Scenario(
+        "charged_then_timeout",
+        "the charge succeeds, but its answer is lost",
+        _CONFIRMED,
+        token="tok_chargedThenTimeout",
+    ),
+    Scenario(
+        "flaky_refund",
+        "no carrier delivers there, and the refund faults twice before it succeeds",
+        _CANCELLED,
+        Reason.UNDELIVERABLE_ADDRESS,
+        token="tok_refundFlaky",
+        postal_code="00000",
+    ),
+)
+
+WAITING_SCENARIOS = _by_name(
+    Scenario("pix_settled", "the customer pays by pix, in time", _CONFIRMED, pix=True, act=Act.PAY),
+    Scenario("pix_expired", "the customer never pays the pix", _CANCELLED, Reason.PAYMENT_EXPIRED, pix=True),
+    Scenario(
+        "cancelled",
+        "the customer cancels while the payment is pending",
+        _CANCELLED,
+        Reason.CANCELLED_BY_CUSTOMER,
+        pix=True,
+        act=Act.CANCEL,
+    ),
+    Scenario(
+        "refund_fails",
+        "no carrier delivers there, and the refund keeps failing until an operator retries it",
+        _CANCELLED,
+        Reason.UNDELIVERABLE_ADDRESS,
+        token="tok_refundFails",
+        postal_code="00000",
+        act=Act.RETRY,
+    ),
+)
 """Scenarios that wait for an act, or for the expiry of a pix payment."""

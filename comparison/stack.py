@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from domain.order import SagaStyle
-from services.names import DATABASE_OF, GATEWAY, SERVICES
+from services.names import DATABASE_OF, SERVICES
 
 T = TypeVar("T")
 
-SAGA_TOPICS = ("orders", "payments", "inventory", "shipping")
 SERVICE_DATABASES = tuple(DATABASE_OF.values())
-GATEWAY_DATABASE, ENGINE_DATABASE = GATEWAY, "temporal"
+ENGINE_DATABASE = "temporal"
 PROCESSES_OF: Mapping[SagaStyle, tuple[str, ...]] = {
     SagaStyle.ORCHESTRATED: ("temporal", "saga-worker", "api", "redis"),
     SagaStyle.CHOREOGRAPHED: ("kafka", *SERVICES, "api", "redis"),

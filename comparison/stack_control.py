@@ -1,19 +1,17 @@
 """Breaks a running embedded stack on purpose: signals to processes, locks on databases, repeated deliveries."""
 
 import asyncio
-import json
 import os
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from temporalio.client import Client
 
 from adapters.sql.outbox import Outbox
+from comparison.child_processes import process_ids
 from comparison.stack_meter import is_running
 from domain.ids import OrderId
 from domain.order import SagaStyle
@@ -28,10 +26,9 @@ LOCKED_WITHIN_S = 10.0
 
 
 class StackControl:
-    """`services` use the databases of the stack that wrote `ready_file`. Its supervisor restarts killed processes."""
+    """`settings` and `services` are those of the stack. Its supervisor restarts killed processes."""
 
-    def __init__(self, ready_file: Path, settings: Settings, services: Services, temporal: Client) -> None:
-        self._ready_file = ready_file
+    def __init__(self, settings: Settings, services: Services, temporal: Client) -> None:
         self._settings = settings
         self._services = services
         self._temporal = temporal
@@ -89,7 +86,7 @@ class StackControl:
         """Deliver the engine's input for these orders again: each event, or each start of a saga."""
         if style is SagaStyle.CHOREOGRAPHED:
             for database in self._services.databases.journals:
-                await asyncio.to_thread(_publish_again, Outbox(database), order_ids)
+                await asyncio.to_thread(Outbox(database).publish_again, order_ids)
             return
         for order_id in order_ids:
             # The same workflow id: Temporal must find the saga instead of starting a second one.
@@ -101,11 +98,4 @@ class StackControl:
         return any(pids.get(name, pid) == pid for name, pid in self._killed.items())
 
     def _pids(self) -> Mapping[str, int]:
-        ready: dict[str, Any] = json.loads(self._ready_file.read_text())
-        processes: dict[str, int] = ready["processes"]
-        return processes
-
-
-def _publish_again(outbox: Outbox, order_ids: Sequence[OrderId]) -> None:
-    with closing(outbox):
-        outbox.publish_again(order_ids)
+        return process_ids(self._settings.data_dir)

@@ -1,11 +1,10 @@
 """Reads the counters of the embedded stack: CPU time of processes, commits of databases, records of the broker."""
 
 import asyncio
-import json
 import os
 import struct
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +15,11 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from comparison.stack import ENGINE_DATABASE, GATEWAY_DATABASE, SAGA_TOPICS, SERVICE_DATABASES, Reading
+from adapters.kafka.topics import TOPICS
+from comparison.child_processes import process_ids
+from comparison.stack import ENGINE_DATABASE, SERVICE_DATABASES, Reading
 from domain.ids import OrderId
+from services.names import GATEWAY
 from workflows.order_saga import workflow_id
 
 T = TypeVar("T")
@@ -27,8 +29,8 @@ READ_DEADLINE_S = 5.0
 EMPTY_POLL_MS = 50
 """Longer than several fetches: a poll that returns nothing within it has reached the end."""
 
-USER_TICKS, SYSTEM_TICKS = 11, 12
-"""Positions of utime and stime in /proc/PID/stat, counted after the program's name (proc(5))."""
+STATE, PARENT, USER_TICKS, SYSTEM_TICKS = 0, 1, 11, 12
+"""Positions of these fields in the result of `stat_fields`."""
 
 _CHANGES_AT = 8
 """Offset of iChange in the WAL-index header: it counts writing commits (https://sqlite.org/walformat.html)."""
@@ -36,11 +38,10 @@ _HEADER_BYTES = 48
 
 
 class StackMeter:
-    """A missing process, or a broker that does not answer, is left out of a reading."""
+    """`folder` has the stack's data. A missing process, or a broker that does not answer, is left out of a reading."""
 
-    def __init__(self, ready_file: Path, data: Path, temporal: Client, kafka: KafkaConsumer) -> None:
-        self._ready_file = ready_file
-        self._data = data
+    def __init__(self, folder: Path, temporal: Client, kafka: KafkaConsumer) -> None:
+        self._folder = folder
         self._temporal = temporal
         self._kafka = kafka
         self._next: dict[TopicPartition, int] = {}
@@ -61,33 +62,29 @@ class StackMeter:
         return described.history_length
 
     def _read(self) -> Reading:
-        pids: dict[str, int] = json.loads(self._ready_file.read_text())["processes"]
+        pids = process_ids(self._folder)
+        databases = (*SERVICE_DATABASES, GATEWAY, ENGINE_DATABASE)
         return Reading(
             at=time.monotonic(),
             pids=pids,
             cpu=_known({name: cpu_seconds(pid) for name, pid in pids.items()}),
-            commits=_known(
-                {
-                    name: commits(self._data / f"{name}.db")
-                    for name in (*SERVICE_DATABASES, GATEWAY_DATABASE, ENGINE_DATABASE)
-                }
-            ),
-            records=self._records(SAGA_TOPICS),
+            commits=_known({name: commits(self._folder / f"{name}.db") for name in databases}),
+            records=self._records(),
         )
 
-    def _records(self, topics: Collection[str]) -> dict[str, int]:
+    def _records(self) -> dict[str, int]:
         with suppress(KafkaError):
             # The embedded broker reports where the last batch of a partition begins, not the partition's end. So the
             # records have to be read to be counted.
-            self._read_new_records(topics)
-            return {topic: sum(end for at, end in self._next.items() if at.topic == topic) for topic in topics}
+            self._read_new_records()
+            return {topic: sum(end for at, end in self._next.items() if at.topic == topic) for topic in TOPICS}
         return {}
 
-    def _read_new_records(self, topics: Collection[str]) -> None:
+    def _read_new_records(self) -> None:
         if not self._next:
             # The first reading: begin with the oldest record of every partition.
-            numbers = {topic: self._kafka.partitions_for_topic(topic) or () for topic in topics}
-            self._next = {TopicPartition(topic, number): 0 for topic in topics for number in numbers[topic]}
+            numbers = {topic: self._kafka.partitions_for_topic(topic) or () for topic in TOPICS}
+            self._next = {TopicPartition(topic, number): 0 for topic in TOPICS for number in numbers[topic]}
             self._kafka.assign(list(self._next))
             self._kafka.seek_to_beginning()
         ends = self._kafka.end_offsets(list(self._next))
@@ -101,11 +98,18 @@ class StackMeter:
         raise KafkaTimeoutError(f"the records were not read within {READ_DEADLINE_S} s")
 
 
+def stat_fields(pid: int) -> list[str] | None:
+    """Return the fields of /proc/PID/stat behind the program's name (proc(5)). None as for `cpu_seconds`."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
 def cpu_seconds(pid: int) -> float | None:
     """User and system time of a process. None if it is gone, or if the system has no /proc."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    fields = stat_fields(pid)
+    if fields is None:
         return None
     return (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
 
@@ -114,11 +118,12 @@ def is_running(pid: int) -> bool:
     """A zombie does not run: only its supervisor has yet to reap it."""
     try:
         os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    except FileNotFoundError:
+    fields = stat_fields(pid)
+    if fields is None:
         return not Path("/proc/self").exists()  # a system without /proc, where os.kill has found the process
+    return fields[STATE] != "Z"
 
 
 def commits(database: Path) -> int | None:

@@ -1,13 +1,13 @@
 """Plays the trials of a comparison: one block of one style at a time, in the order A B B A."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from typing import Any
 
 from comparison.api_client import ShopClient
-from comparison.faults import FaultWindow
 from comparison.measures import MeasuredOrder, Usage, used_between
 from comparison.order_block import OrderBlock
 from comparison.scenarios import SCENARIOS
@@ -25,9 +25,7 @@ WARM_UP_ORDERS = 5
 IDLE_WITHIN_S = 15.0
 """Limit for the effects after an order's end: the Inventory service counts pieces as sold, relays publish events."""
 
-_UNMEASURED = Trial(
-    name="plain", description="an order that is not measured", kind=Kind.BUSINESS, scenario=SCENARIOS["ok"]
-)
+_UNMEASURED = Trial("plain", "an order that is not measured", Kind.BUSINESS, SCENARIOS["ok"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +40,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block that was played. `fault` is None for a trial without a fault, and after a missed deadline."""
+    """A block that was played. `fault_ended` is None for a trial without a fault, and after a missed deadline."""
 
     turn: Turn
     orders: Sequence[MeasuredOrder]
     usage: Usage
-    fault: FaultWindow | None
+    fault_ended: datetime | None
 
 
 class OrdersStuck(Exception):
@@ -94,14 +92,14 @@ class TrialPlayer:
         usage = used_between(before, await self._meter.read())
         return {name: used / usage.seconds for name, used in usage.cpu.items()}
 
-    async def play(self, turn: Turn, *, run: str, deadline_s: float = DEADLINE_S) -> Block:
+    async def play(self, turn: Turn, *, run: str) -> Block:
         """Play one block. An order that is unfinished at the deadline is reported in the state that it has then."""
         block = await self._block(turn.trial, turn.style, turn.orders, run=f"{run}-{turn.number}")
         before = await self._meter.read()
-        fault = None
+        fault_ended = None
         try:
-            async with asyncio.timeout(deadline_s):
-                fault = await _play(turn.trial, block)
+            async with asyncio.timeout(DEADLINE_S):
+                fault_ended = await _play(turn.trial, block)
         except* TimeoutError:
             # The block is reported as it is: its outcomes show which orders did not finish.
             pass
@@ -113,14 +111,7 @@ class TrialPlayer:
         orders = [await self._measured(order_id, block) for order_id in block.order_ids]
         if turn.trial.fault is not None:
             await self._settle_after_fault()
-        return Block(turn=turn, orders=orders, usage=used_between(before, after), fault=fault)
-
-    async def play_all(self, planned: Sequence[Turn], *, run: str, on_played: Callable[[Turn], None]) -> list[Block]:
-        blocks = []
-        for turn in planned:
-            blocks.append(await self.play(turn, run=run))
-            on_played(turn)
-        return blocks
+        return Block(turn=turn, orders=orders, usage=used_between(before, after), fault_ended=fault_ended)
 
     async def audit(self) -> dict[str, Any]:
         """Return the answer of `GET /audit`, repeated until the effects of the last orders are through."""
@@ -143,7 +134,7 @@ class TrialPlayer:
 
     async def _measured(self, order_id: str, block: OrderBlock) -> MeasuredOrder:
         history_events = await self._meter.history_events(OrderId(order_id))
-        actions = block.operator_actions.get(order_id, 0)
+        actions = block.operator_actions[order_id]
         return await self._shop.measured(order_id, history_events=history_events, operator_actions=actions)
 
     async def _reading_at_rest(self) -> Reading:
@@ -166,18 +157,18 @@ class TrialPlayer:
             raise OrdersStuck(f"a plain {style} order did not finish within {DEADLINE_S:.0f} s") from late
 
 
-async def _play(trial: Trial, block: OrderBlock) -> FaultWindow | None:
-    """Place the orders as the trial says, and return once every one of them has finished."""
-    window = None
+async def _play(trial: Trial, block: OrderBlock) -> datetime | None:
+    """Place the orders as the trial says, and return the end of its fault once every order has finished."""
+    fault_ended = None
     if trial.fault is not None:
-        window = await trial.fault(block)
+        fault_ended = await trial.fault(block)
     elif trial.concurrent:
         await block.place()
     else:
         await block.place_one_by_one()
     await block.wait_until_finished()
     await block.wait_for_acts()
-    return window
+    return fault_ended
 
 
 def _no_work_between(before: Reading, after: Reading) -> bool:

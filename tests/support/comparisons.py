@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from comparison.faults import FaultWindow
 from comparison.measures import MeasuredOrder, TimelineEvent, Usage
 from comparison.results import Comparison, results_of
 from comparison.stack import SAGA_PROCESSES
@@ -70,17 +69,17 @@ def block(
     orders: Sequence[MeasuredOrder],
     *,
     used: Usage | None = None,
-    fault: FaultWindow | None = None,
+    fault_ended: datetime | None = None,
 ) -> Block:
     turn = Turn(number=0, trial=trial, style=style, orders=trial.orders or len(orders))
-    return Block(turn=turn, orders=orders, usage=used or usage(), fault=fault)
+    return Block(turn=turn, orders=orders, usage=used or usage(), fault_ended=fault_ended)
 
 
 def both_styles(name: str, *orders: MeasuredOrder) -> list[Block]:
-    """Return four blocks of the trial, A B B A, each with these orders. A fault begins when the orders are placed."""
+    """Return four blocks of the trial, A B B A, each with these orders. A fault ends when the orders are placed."""
     trial, (first, second) = TRIALS[name], SagaStyle
-    fault = FaultWindow(began=NOON, ended=NOON) if trial.fault else None
-    return [block(trial, style, orders, fault=fault) for style in (first, second, second, first)]
+    fault_ended = NOON if trial.fault else None
+    return [block(trial, style, orders, fault_ended=fault_ended) for style in (first, second, second, first)]
 
 
 def comparison_of(blocks: Sequence[Block], audit: Mapping[str, Any] | None = None, **machine: str) -> Comparison:

@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from io import StringIO
 from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
 from bench.breakdown_chart import time_chart
 from bench.closed_loop import BenchmarkFailed
-from bench.metrics import FIGURES, GIB, BenchmarkId, Unit, at_least, at_most, benchmarks_for, shown
+from bench.metrics import FIGURES, GIB, BenchmarkId, Goal, Unit, shown
 from bench.paired_runs import Benchmark, Measured, Pair, play, turns
 from bench.report import BenchRun, as_json, table
+from bench.run import Plan
 from bench.scores import Scores
 from bench.sizes import SHORT, Sizes
 from tests.support.examples import NOON
@@ -30,7 +33,7 @@ def a_run(*figures: Measured, problems: tuple[str, ...] = ()) -> BenchRun:
         began=NOON,
         seconds=12.5,
         machine={"cores": "2"},
-        sizes=Sizes().as_mapping(),
+        sizes=asdict(Sizes()),
         measured=figures,
         problems=problems,
     )
@@ -104,7 +107,7 @@ async def test_both_sides_warm_up_and_then_play_in_turns() -> None:
 async def test_a_failed_benchmark_is_a_problem_and_the_next_one_is_played() -> None:
     log: list[str] = []
     baseline = Recorded("baseline", log, 1, 1)
-    scores = Scores([BenchmarkId.ORCHESTRATED_CONCURRENT], SHORT, Console(file=StringIO()))
+    scores = Scores([BenchmarkId.ORCHESTRATED_CONCURRENT], SHORT, Progress(disable=True))
 
     await scores.play(BenchmarkId.STARTS, Benchmark(ours=Broken("ours", log), baseline=baseline), ours_first=True)
     good = Benchmark(ours=Recorded("ours", log, 3), baseline=baseline)
@@ -147,11 +150,13 @@ def test_values_are_shown_with_their_units() -> None:
     assert shown(12.34, Unit.PER_SECOND) == "12.3/s"
     assert shown(0.0501, Unit.SECONDS) == "50.1 ms"
     assert shown(3 * GIB, Unit.BYTES) == "3,072 MiB"
-    assert (str(at_least(0.25)), str(at_most(2))) == (">= 0.25", "<= 2")
+    assert (str(Goal(">=", 0.25)), str(Goal("<=", 2))) == (">= 0.25", "<= 2")
 
 
 def test_the_figures_decide_the_benchmarks_and_each_is_played_once() -> None:
-    assert benchmarks_for(["memory-idle", "orchestrated-p50", "orchestrated-p50-seen"]) == [
+    plan = Plan(figures=["memory-idle", "orchestrated-p50", "orchestrated-p50-seen"], sizes=SHORT, seed=1)
+
+    assert plan.benchmarks == [
         BenchmarkId.ORCHESTRATED_ONE_BY_ONE,
         BenchmarkId.MEMORY,
     ]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from comparison.faults import FaultWindow
 from comparison.measures import latency_of, per_second, percentile, recovery_seconds, used_between
 from comparison.results import results_of
 from comparison.stack import Reading
@@ -76,7 +75,7 @@ def test_a_latency_has_the_median_of_each_block() -> None:
     latency = latency_of([[1.0, 2.0, 3.0], [5.0], []])
 
     assert latency is not None
-    assert latency.medians == (2.0, 5.0)
+    assert latency.p50_by_block == (2.0, 5.0)
 
 
 def test_a_rate_runs_from_the_first_placed_to_the_last_finished() -> None:
@@ -147,9 +146,9 @@ def test_a_row_has_no_cpu_time_if_one_block_lost_its_counter() -> None:
 
 
 def test_recovery_is_given_by_block() -> None:
-    trial, kill = TRIALS["killed_charging"], FaultWindow(began=after(1.0), ended=after(1.0))
+    trial, kill = TRIALS["killed_charging"], after(1.0)
     four = [measured_order(seconds=4.0)] * 4
-    blocks = [block(trial, style, four, fault=fault) for style in SagaStyle for fault in (kill, None)]
+    blocks = [block(trial, style, four, fault_ended=ended) for style in SagaStyle for ended in (kill, None)]
 
     (result,) = results_of(blocks, [trial.name])
 

@@ -8,8 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from comparison.as_json import as_json
-from comparison.output import tables
+from comparison.output import as_json, tables
 from comparison.report import report
 from comparison.results import Comparison
 from comparison.sequence_diagram import sequence_diagram
