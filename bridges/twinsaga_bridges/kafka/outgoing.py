@@ -71,7 +71,7 @@ async def publish(
         activity: the name that the worker's KafkaPublishingPlugin registered.
 
     Raises:
-        ActivityError: not acknowledged in time, or no retry helps: not JSON, or too large.
+        ActivityError: not acknowledged in time, or no retry helps: see `Unsendable`.
     """
     if local:
         return await _start_local(event, activity, within)
