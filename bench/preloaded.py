@@ -21,8 +21,8 @@ from comparison.stack import PROCESSES_OF
 from domain.ids import OrderId
 from domain.order import SagaStyle
 
-CONFIRMED_SHARE, CANCELLED_SHARE = 9, 1
-"""Of each style, among twenty preloaded orders."""
+SHARES = {"ok": 9, "declined": 1}
+"""Scenarios of each style, among twenty preloaded orders."""
 
 PERCENTILE = 99
 WARM_UP_READS = 20
@@ -32,7 +32,7 @@ async def preload(target: BenchTarget, orders: int) -> list[OrderId]:
     """Add this number of finished orders to the databases of the stack; return their ids."""
     models: list[OrderId] = []
     for style in SagaStyle:
-        for scenario, share in (("ok", CONFIRMED_SHARE), ("declined", CANCELLED_SHARE)):
+        for scenario, share in SHARES.items():
             (finished,) = await OrderLoad(target, style, scenario).run(1, in_flight=1)
             models += [OrderId(finished.order_id)] * share
     await target.wait_until_idle()
