@@ -17,6 +17,7 @@ from bench.paired_runs import Values
 from bench.seed_orders import copy_orders
 from bench.target import ENGINES, BenchTarget
 from comparison.measures import percentile
+from comparison.scenarios import SCENARIOS
 from comparison.stack import PROCESSES_OF
 from domain.ids import OrderId
 from domain.order import SagaStyle
@@ -33,7 +34,7 @@ async def preload(target: BenchTarget, orders: int) -> list[OrderId]:
     models: list[OrderId] = []
     for style in SagaStyle:
         for scenario, share in SHARES.items():
-            (finished,) = await OrderLoad(target, style, scenario).run(1, in_flight=1)
+            (finished,) = await OrderLoad(target, style, SCENARIOS[scenario]).run(1, in_flight=1)
             models += [OrderId(finished.order_id)] * share
     await target.wait_until_idle()
     stop = threading.Event()
