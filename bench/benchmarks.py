@@ -49,7 +49,11 @@ async def preloaded(
 
 @asynccontextmanager
 async def orchestrated(target: BenchTarget, sizes: Sizes, breakdown: Breakdown) -> AsyncIterator[Benchmarks]:
-    alone, together = _ours(target, SagaStyle.ORCHESTRATED, sizes.alone, sizes.orders, breakdown)
+    style = SagaStyle.ORCHESTRATED
+    alone = SequentialOrders(target=target, style=style, orders=sizes.alone, breakdown=breakdown)
+    together = ConcurrentOrders(
+        target=target, style=style, orders=sizes.orders, in_flight=IN_FLIGHT, breakdown=breakdown
+    )
     baseline = partial(BareWorkflows, target=target, breakdown=breakdown)
     async with running(target.settings, _BARE_WORKER):
         yield {
@@ -66,7 +70,11 @@ async def orchestrated(target: BenchTarget, sizes: Sizes, breakdown: Breakdown) 
 
 @asynccontextmanager
 async def choreographed(target: BenchTarget, sizes: Sizes, breakdown: Breakdown) -> AsyncIterator[Benchmarks]:
-    alone, together = _ours(target, SagaStyle.CHOREOGRAPHED, sizes.alone, sizes.choreographed, breakdown)
+    style = SagaStyle.CHOREOGRAPHED
+    alone = SequentialOrders(target=target, style=style, orders=sizes.alone, breakdown=breakdown)
+    together = ConcurrentOrders(
+        target=target, style=style, orders=sizes.choreographed, in_flight=IN_FLIGHT, breakdown=breakdown
+    )
     async with raw_chain(target) as chain:
         baseline = partial(RawChains, chain=chain, breakdown=breakdown)
         yield {
@@ -79,15 +87,6 @@ async def choreographed(target: BenchTarget, sizes: Sizes, breakdown: Breakdown)
                 rest_s=sizes.rest_seconds,
             ),
         }
-
-
-def _ours(
-    target: BenchTarget, style: SagaStyle, alone: int, together: int, breakdown: Breakdown
-) -> tuple[SequentialOrders, ConcurrentOrders]:
-    return (
-        SequentialOrders(target=target, style=style, orders=alone, breakdown=breakdown),
-        ConcurrentOrders(target=target, style=style, orders=together, in_flight=IN_FLIGHT, breakdown=breakdown),
-    )
 
 
 @asynccontextmanager

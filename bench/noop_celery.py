@@ -27,7 +27,9 @@ def main(settings: Settings) -> None:
     # The tie to the parent is not inherited by a fork, so each pool process makes its own.
     signals.worker_process_init.connect(lambda **_: parent_death.die_with_parent(parent), weak=False)
     signals.worker_ready.connect(lambda **_: announce_ready(settings), weak=False)
-    app: Any = _worker_app(settings)
+    app: Any = bench_app(settings)
+    install(app, ClientPerProcess(partial(connect, settings)), TaskClaims.at(settings.own_redis_url))
+    app.task(nothing, name=NOOP_TASK)
     worker = app.Worker(
         pool="prefork",
         concurrency=settings.celery_concurrency,
@@ -39,15 +41,8 @@ def main(settings: Settings) -> None:
     worker.start()
 
 
-def _worker_app(settings: Settings) -> Celery:
-    app = bench_app(settings)
-    install(app, ClientPerProcess(partial(connect, settings)), TaskClaims.at(settings.own_redis_url))
-
-    @app.task(name=NOOP_TASK)
-    def nothing() -> None:
-        """Measures what a task costs before it does any work."""
-
-    return app
+def nothing() -> None:
+    """Measures what a task costs before it does any work."""
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from bench.order_completion import CompletionWatcher, OrderCompletion
 from bench.paired_runs import Values
 from bench.target import BenchTarget
 from comparison.api_client import ShopClient
-from comparison.scenarios import SCENARIOS, Body
+from comparison.scenarios import SCENARIOS, Scenario
 from domain.ids import OrderId
 from domain.order import SagaStyle
 from workflows.order_saga import workflow_id
@@ -36,14 +36,13 @@ class FinishedOrder:
     seen_s: float
 
 
+@dataclass(frozen=True, slots=True)
 class OrderLoad:
     """A load of equal orders. Each customer places the next one after the end of the last."""
 
-    def __init__(self, target: BenchTarget, style: SagaStyle, scenario: str = "ok") -> None:
-        self._target = target
-        self._style = style
-        self._scenario = SCENARIOS[scenario]
-        self._shop = ShopClient(target.http)
+    target: BenchTarget
+    style: SagaStyle
+    scenario: Scenario = SCENARIOS["ok"]
 
     async def run(self, orders: int, *, in_flight: int) -> list[FinishedOrder]:
         """Place the orders, for a product of their own.
@@ -51,38 +50,36 @@ class OrderLoad:
         Raises:
             BenchmarkFailed: an order did not end as its scenario says.
         """
-        body = await self._stock()
+        shop = ShopClient(self.target.http)
+        try:
+            body = await shop.stock(self.scenario, uuid4().hex[:8])
+        except httpx.HTTPError as failure:
+            raise BenchmarkFailed(f"the product could not be stocked: {failure!r}") from failure
         # A poll every 2 ms would take processor time from 32 concurrent orders; a lone order is timed more exactly.
         poll_s = SEQUENTIAL_POLL_S if in_flight == 1 else CONCURRENT_POLL_S
-        watcher = CompletionWatcher(self._target.settings.data_dir, poll_s=poll_s)
+        watcher = CompletionWatcher(self.target.settings.data_dir, poll_s=poll_s)
 
         async def one(_: int) -> FinishedOrder:
             began = time.perf_counter()
-            order_id = await self._shop.place(body, self._style)
+            order_id = await shop.place(body, self.style)
             completion = await watcher.completion_of(order_id)
             seen_s = time.perf_counter() - began
-            if (completion.status, completion.reason) != (self._scenario.status, self._scenario.reason):
-                raise BenchmarkFailed(f"{self._style} order {order_id} is {completion.status} ({completion.reason})")
-            if in_flight == 1 and self._style is SagaStyle.ORCHESTRATED:
+            if (completion.status, completion.reason) != (self.scenario.status, self.scenario.reason):
+                raise BenchmarkFailed(f"{self.style} order {order_id} is {completion.status} ({completion.reason})")
+            if in_flight == 1 and self.style is SagaStyle.ORCHESTRATED:
                 await self._wait_for_saga(order_id)
             return FinishedOrder(order_id=order_id, completion=completion, seen_s=seen_s)
 
         async with watcher.watching():
-            return await repeated(one, orders, in_flight=in_flight, what=f"{self._style} orders")
+            return await repeated(one, orders, in_flight=in_flight, what=f"{self.style} orders")
 
     async def _wait_for_saga(self, order_id: str) -> None:
         # The saga publishes its outcome after the order's end. The next order would not run alone beside that.
-        saga = self._target.temporal.get_workflow_handle(workflow_id(OrderId(order_id)))
+        saga = self.target.temporal.get_workflow_handle(workflow_id(OrderId(order_id)))
         try:
             await saga.result()
         except (RPCError, WorkflowFailureError) as failure:
             raise BenchmarkFailed(f"the saga of order {order_id} did not complete: {failure!r}") from failure
-
-    async def _stock(self) -> Body:
-        try:
-            return await self._shop.stock(self._scenario, uuid4().hex[:8])
-        except httpx.HTTPError as failure:
-            raise BenchmarkFailed(f"the product could not be stocked: {failure!r}") from failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

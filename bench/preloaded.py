@@ -17,12 +17,13 @@ from bench.paired_runs import Values
 from bench.seed_orders import copy_orders
 from bench.target import ENGINES, BenchTarget
 from comparison.measures import percentile
+from comparison.scenarios import SCENARIOS
 from comparison.stack import PROCESSES_OF
 from domain.ids import OrderId
 from domain.order import SagaStyle
 
-CONFIRMED_SHARE, CANCELLED_SHARE = 9, 1
-"""Of each style, among twenty preloaded orders."""
+SHARES = {"ok": 9, "declined": 1}
+"""Scenarios of each style, among twenty preloaded orders."""
 
 PERCENTILE = 99
 WARM_UP_READS = 20
@@ -32,8 +33,8 @@ async def preload(target: BenchTarget, orders: int) -> list[OrderId]:
     """Add this number of finished orders to the databases of the stack; return their ids."""
     models: list[OrderId] = []
     for style in SagaStyle:
-        for scenario, share in (("ok", CONFIRMED_SHARE), ("declined", CANCELLED_SHARE)):
-            (finished,) = await OrderLoad(target, style, scenario).run(1, in_flight=1)
+        for scenario, share in SHARES.items():
+            (finished,) = await OrderLoad(target, style, SCENARIOS[scenario]).run(1, in_flight=1)
             models += [OrderId(finished.order_id)] * share
     await target.wait_until_idle()
     stop = threading.Event()

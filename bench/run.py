@@ -102,9 +102,11 @@ def _play(plan: Plan, folder: Path, scores: Scores, rng: Random) -> None:
             if plan.one_stack:
                 asyncio.run(_play_memory(few, plan, scores))
             if any(benchmark in PRELOADED for benchmark in plan.benchmarks):
-                scores.begin("starting a second stack")
+                if not plan.one_stack:
+                    scores.begin("starting a second stack")
                 with nullcontext(few) if plan.one_stack else running_stack(folder / "many", SAGA_PROCESSES) as many:
                     asyncio.run(_play_preloaded(few, many, plan, scores, rng))
+            # By now the second stack has ended: it would take processor time from both sides.
             asyncio.run(_play_against_baselines(few, plan, scores, rng))
     if BenchmarkId.MEMORY in plan.benchmarks and not plan.one_stack:
         # Memory is that of every process of the product, so it needs a stack of all of them.

@@ -20,6 +20,7 @@ from runtime.settings import Settings
 STARTED = "OnlyStarted"
 STARTED_QUEUE = "bench-started"
 EVENT_TYPE = "bench.started"
+HEADERS = (("ce_specversion", b"1.0"), ("ce_type", EVENT_TYPE.encode()), ("ce_source", b"/bench"))
 MAX_CALLS = 50
 """Maximum concurrent calls of Temporal: the default of the bridge."""
 
@@ -52,7 +53,9 @@ class BridgedStarts:
         with closing(connection.producer()) as producer:
             ids = [uuid4().hex.encode() for _ in range(starts)]
             sent = [
-                producer.send(topic, key=event_id, value=b'{"number": %d}' % number, headers=_headers(event_id))
+                producer.send(
+                    topic, key=event_id, value=b'{"number": %d}' % number, headers=[*HEADERS, ("ce_id", event_id)]
+                )
                 for number, event_id in enumerate(ids)
             ]
             for future in sent:
@@ -83,8 +86,3 @@ class DirectStarts:
             )
 
         await repeated(one, starts, in_flight=MAX_CALLS, what="direct starts")
-
-
-def _headers(event_id: bytes) -> list[tuple[str, bytes]]:
-    attributes = {"specversion": b"1.0", "id": event_id, "type": EVENT_TYPE.encode(), "source": b"/bench"}
-    return [(f"ce_{name}", value) for name, value in attributes.items()]

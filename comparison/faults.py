@@ -74,6 +74,7 @@ def killed_during(step: Step, engine: str | None = None) -> Fault:
         async with orders.control.write_locked(database):
             await orders.place()
             await orders.wait_for_event(event_before)
+            # Kill before the lock is released: no order can complete the step between the two.
             return await orders.control.kill(engine or process_of(step, orders.style))
 
     return fault

@@ -99,7 +99,7 @@ class StackMeter:
 
 
 def stat_fields(pid: int) -> list[str] | None:
-    """Return the fields of /proc/PID/stat behind the program's name (proc(5)). None as for `cpu_seconds`."""
+    """Return the fields of /proc/PID/stat behind the program's name (proc(5)). None if the process is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -107,7 +107,7 @@ def stat_fields(pid: int) -> list[str] | None:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """User and system time of a process. None if it is gone, or if the system has no /proc."""
+    """User and system time of a process in seconds. None if it is gone, or if the system has no /proc."""
     fields = stat_fields(pid)
     if fields is None:
         return None
