@@ -14,7 +14,6 @@ from services.intake.order_body import fingerprint_of
 
 router = APIRouter(prefix="/users", tags=["estate"])
 
-CREATED = 201
 _USERS = UUID("6d7b1a5e-2f57-5a3c-8f0e-3f7d1c2b9a41")
 
 
@@ -23,7 +22,7 @@ def reused() -> ReusedKey:
     return ReusedKey(message, errors=[FieldError(field="Idempotency-Key", message=message)])
 
 
-@router.post("", status_code=CREATED, responses=documented(409, 413, 422, 503))
+@router.post("", status_code=201, responses=documented(409, 413, 422, 503))
 async def create_user(
     body: Annotated[UserBody, Body()],
     services: Injected,
