@@ -33,7 +33,7 @@ class Placing:
                 await self._start(command)
 
     async def _checked(self, commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
-        """The orders that are not placed yet, when the engine of each of them answers."""
+        """Return the orders that are not placed yet. Raise EngineAway if one of them needs an engine that is away."""
         orchestrated = any(command.style is SagaStyle.ORCHESTRATED for command in commands)
         if len(commands) == 1 and not orchestrated:
             return commands  # the write itself finds out whether the order is placed already, or its key was reused

@@ -126,17 +126,17 @@ class EmbeddedStack:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, stop_requested)
         self._forget_ready_file()
         work = asyncio.create_task(self._start_and_watch())
-        asked = asyncio.create_task(stop_requested.wait())
+        stopped = asyncio.create_task(stop_requested.wait())
         try:
-            await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 work.result()
         finally:
             self._stopping = True
             self._forget_ready_file()
-            for task in (work, asked):
+            for task in (work, stopped):
                 task.cancel()
-            await asyncio.gather(work, asked, return_exceptions=True)
+            await asyncio.gather(work, stopped, return_exceptions=True)
             await self._supervisor.stop()
 
     async def _start_and_watch(self) -> None:

@@ -5,6 +5,7 @@ import mailbox
 import threading
 from dataclasses import asdict, dataclass
 from email import message_from_bytes, policy
+from functools import partial
 from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -97,8 +98,10 @@ def main(settings: Settings) -> None:
 async def _serve(settings: Settings, stop: threading.Event) -> None:
     mails = Mailbox(settings.data_dir / "mail")
     host, _, port = settings.smtp_address.rpartition(":")
-    loop = asyncio.get_running_loop()
-    smtp = await loop.create_server(lambda: _smtp(mails), host, int(port))
+    connection = partial(
+        SMTP, _Handler(mails), data_size_limit=MAX_MAIL_BYTES, enable_SMTPUTF8=True, timeout=IDLE_TIMEOUT_S
+    )
+    smtp = await asyncio.get_running_loop().create_server(connection, host, int(port))
     page = urlsplit(settings.mail_page_url)
     config = uvicorn.Config(
         mail_page(mails),
@@ -113,10 +116,6 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
         await AnnouncedServer(config, settings, stop).serve()
     finally:
         smtp.close()
-
-
-def _smtp(mails: Mailbox) -> SMTP:
-    return SMTP(_Handler(mails), data_size_limit=MAX_MAIL_BYTES, enable_SMTPUTF8=True, timeout=IDLE_TIMEOUT_S)
 
 
 def mail_page(mails: Mailbox) -> Starlette:

@@ -8,8 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Dependencies, Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
-from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, documented
-from api.routers.users import reused
+from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, ReusedKey, documented
 from api.schemas.estate import EngineName, VideoView
 from api.uploads import FIELD, Upload, receive_upload
 from services.estate.records import Video, VideoEngine
@@ -57,7 +56,7 @@ async def upload_video(
         finally:
             await run_in_threadpool(place.unlink, missing_ok=True)
     if stored.fingerprint != video.fingerprint:
-        raise reused()
+        raise ReusedKey
     if stored == video:
         afterwards.add_task(shelf.start_promised_job, video)
     response.headers["Location"] = f"/videos/{video_id}"
