@@ -51,7 +51,7 @@ def _unknown(_: Request, error: UnknownOrder | UnknownProduct) -> ProblemRespons
 
 
 def _key_reused(_: Request, error: KeyReused) -> ProblemResponse:
-    return ReusedKey(str(error), errors=[FieldError(field="Idempotency-Key", message=str(error))]).response()
+    return ReusedKey(str(error)).response()
 
 
 def _fault(_: Request, error: Fault) -> ProblemResponse:

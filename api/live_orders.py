@@ -2,10 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
@@ -27,10 +26,8 @@ class Snapshot:
     events: Sequence[TimelineEvent]
 
 
-class ReadOrder(Protocol):
-    def __call__(self, order_id: OrderId, /) -> Awaitable[Snapshot]:
-        """Raises UnknownOrder, or a Fault when a database is away."""
-        ...
+ReadOrder = Callable[[OrderId], Awaitable[Snapshot]]
+"""Raises UnknownOrder, or a Fault when a database is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

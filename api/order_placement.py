@@ -14,9 +14,6 @@ from domain.order import SagaStyle
 
 log = structlog.get_logger()
 
-ATTEMPTS = 2
-"""Of a write that collides with a concurrent one: the second attempt reads what the other wrote."""
-
 
 @dataclass(frozen=True, slots=True)
 class Placing:
@@ -36,7 +33,7 @@ class Placing:
                 await self._start(command)
 
     async def _checked(self, commands: Sequence[PlaceOrder]) -> Sequence[PlaceOrder]:
-        """The orders that are not placed yet, when the engine of each of them answers."""
+        """Return the orders that are not placed yet. Raise EngineAway if one of them needs an engine that is away."""
         orchestrated = any(command.style is SagaStyle.ORCHESTRATED for command in commands)
         if len(commands) == 1 and not orchestrated:
             return commands  # the write itself finds out whether the order is placed already, or its key was reused
@@ -60,18 +57,12 @@ class Placing:
 
     def _write(self, commands: Sequence[PlaceOrder]) -> None:
         for command in commands:
-            self._write_one(command)
-
-    def _write_one(self, command: PlaceOrder) -> None:
-        orders = self.dependencies.orders[command.style]
-        for attempt in range(1, ATTEMPTS + 1):
+            orders = self.dependencies.orders[command.style]
             try:
                 orders.place(command)
             except Fault:
-                if attempt == ATTEMPTS:
-                    raise
-            else:
-                return
+                # It may have collided with a concurrent write. A second attempt reads what the other one wrote.
+                orders.place(command)
 
     async def _start(self, command: PlaceOrder) -> None:
         """Start the saga. The order is stored by now, so a start that fails does not fail the request."""

@@ -66,6 +66,9 @@ class InvalidRequest(ApiProblem):
 class ReusedKey(ApiProblem):
     status, name, title = 422, "key-reused", "The idempotency key was used before"
 
+    def __init__(self, detail: str = "this idempotency key was used before with another body") -> None:
+        super().__init__(detail, errors=[FieldError(field="Idempotency-Key", message=detail)])
+
 
 class KeyInFlight(ApiProblem):
     status, name, title = 409, "key-in-flight", "The first request with this idempotency key is still being processed"

@@ -1,3 +1,4 @@
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -21,11 +22,8 @@ def audit(
     from runtime.settings import load_settings
     from runtime.wiring import Databases, audit_of
 
-    databases = Databases.open(load_settings())
-    try:
+    with closing(Databases.open(load_settings())) as databases:
         verdict = verdict_as_json(audit_of(databases))
-    finally:
-        databases.close()
     console = Console(highlight=False)
     if as_json:
         console.print_json(data=verdict)

@@ -1,8 +1,8 @@
 """`twinsaga dlq`: lists dead letters and redrives them, directly on the broker, so the API need not run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from processes.api.dead_letters import DeadLetterBox
     from services.dead_letters import LetterFilter, Redriven
 
+T = TypeVar("T")
 dead_letters = typer.Typer(no_args_is_help=True, help="List the dead letters of the choreography, and redrive them.")
 
 Topic = Annotated[str | None, typer.Option(metavar="TOPIC", help="Only letters that came from this topic.")]
@@ -56,9 +57,7 @@ def show_letter(place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OF
     from rich.console import Console
 
     with _box() as box:
-        letter = box.find(place)
-    if letter is None:
-        raise _nothing_at(place)
+        letter = _found(box.find(place), place)
     shown = {"place": letter.place, "type": letter.event_type, "order_id": letter.order_id, **letter.story}
     Console(highlight=False).print_json(data=shown)
 
@@ -83,20 +82,15 @@ def redrive(
     if not (place or topic or group or order or every):
         raise CannotRun("choose the letters: a place, --topic, --group, --order or --all")
     with _box() as box:
-        parts = _one(box, place) if place else _all(box, _filter(topic, group, order))
+        parts: Iterable[Redriven] = (
+            [_found(box.redrive_one(place), place)] if place else _all(box, _filter(topic, group, order))
+        )
         sent = left = 0
         for part in parts:
             sent, left = sent + part.sent, left + part.left
             if part.following is not None:
                 typer.echo(f"{sent} redriven so far", err=True)
     typer.echo(f"{sent} redriven" + (f", {left} cannot go back" if left else ""))
-
-
-def _one(box: "DeadLetterBox", place: str) -> "Iterator[Redriven]":
-    redriven = box.redrive_one(place)
-    if redriven is None:
-        raise _nothing_at(place)
-    yield redriven
 
 
 def _all(box: "DeadLetterBox", wanted: "LetterFilter") -> "Iterator[Redriven]":
@@ -128,7 +122,9 @@ def _filter(topic: str | None, group: str | None, order: str | None) -> "LetterF
     return LetterFilter(topic=topic, group=group, order_id=order)
 
 
-def _nothing_at(place: str) -> Exception:
+def _found(found: T | None, place: str) -> T:
     from runtime.errors import CannotRun
 
-    return CannotRun(f"there is no dead letter at {place}")
+    if found is None:
+        raise CannotRun(f"there is no dead letter at {place}")
+    return found

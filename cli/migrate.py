@@ -23,6 +23,7 @@ def migrate(
     Example: [bold]TWINSAGA_ORDERS_DATABASE_URL=postgresql://orders@db/orders twinsaga migrate orders[/bold]
     """
     import time
+    from functools import partial
 
     from runtime.bootstrap import retry_until
     from runtime.databases import migrate_databases
@@ -34,5 +35,5 @@ def migrate(
         raise typer.BadParameter(f"unknown database '{unknown[0]}'; choose from: {', '.join(DATABASES)}")
     settings, end = load_settings(), time.monotonic() + wait
     for service in wanted:
-        retry_until(lambda service=service: migrate_databases(settings, [service]), end)  # type: ignore[misc]
+        retry_until(partial(migrate_databases, settings, [service]), end)
         typer.echo(f"{service}: newest revision")

@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import typer
 
 outbox = typer.Typer(no_args_is_help=True, help="Manage the outboxes: the event logs from which the relays publish.")
@@ -18,9 +20,6 @@ def republish() -> None:
     from runtime.settings import load_settings
     from runtime.wiring import Databases
 
-    databases = Databases.open(load_settings())
-    try:
+    with closing(Databases.open(load_settings())) as databases:
         again = publish_unfinished_again(databases)
-    finally:
-        databases.close()
     typer.echo(f"{again} events are waiting for the relays")

@@ -6,12 +6,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from domain.errors import Fault
 from embedded.addresses import (
     METRICS,
     address_of,
@@ -20,7 +21,6 @@ from embedded.addresses import (
     refuse_taken_ports,
     with_free_ports,
 )
-from embedded.broker_refill import fill_broker
 from embedded.engines import ENGINES
 from embedded.ports import PortReservations
 from embedded.program import Program
@@ -126,17 +126,17 @@ class EmbeddedStack:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, stop_requested)
         self._forget_ready_file()
         work = asyncio.create_task(self._start_and_watch())
-        asked = asyncio.create_task(stop_requested.wait())
+        stopped = asyncio.create_task(stop_requested.wait())
         try:
-            await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 work.result()
         finally:
             self._stopping = True
             self._forget_ready_file()
-            for task in (work, asked):
+            for task in (work, stopped):
                 task.cancel()
-            await asyncio.gather(work, asked, return_exceptions=True)
+            await asyncio.gather(work, stopped, return_exceptions=True)
             await self._supervisor.stop()
 
     async def _start_and_watch(self) -> None:
@@ -220,3 +220,31 @@ class EmbeddedStack:
             before_start=partial(ready.unlink, missing_ok=True),
             is_held=partial(self._run_folder.holds, name),
         )
+
+
+def fill_broker(settings: Settings, *, events_again: bool, restarted: bool = False) -> None:
+    """Restore what the embedded broker keeps in memory only.
+
+    Create the missing topics. With `events_again`, republish the events of unfinished orders from the event logs.
+
+    `restarted`: clients are connected already. Their metadata requests create topics too, which are then replaced, so
+    wait until the topics have settled: an event that is published earlier could be lost.
+
+    Raises:
+        CannotRun: the broker or a database does not answer.
+    """
+    # Imported here, so that the engines start before the clients of Kafka and of the databases are loaded.
+    from runtime.kafka import await_settled_topics, create_topics  # noqa: PLC0415
+
+    create_topics(settings)
+    if restarted:
+        await_settled_topics(settings)
+    if events_again:
+        from runtime.republish import publish_unfinished_again  # noqa: PLC0415
+        from runtime.wiring import Databases  # noqa: PLC0415
+
+        try:
+            with closing(Databases.open(settings)) as databases:
+                publish_unfinished_again(databases)
+        except Fault as fault:
+            raise CannotRun(f"the events of unfinished orders could not be republished: {fault}") from fault

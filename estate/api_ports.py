@@ -1,4 +1,4 @@
-"""Users and videos for the API: implements the protocols of `api.estate`."""
+"""Users and videos for the API: implements the protocols of `api.dependencies`."""
 
 from dataclasses import dataclass
 from pathlib import Path

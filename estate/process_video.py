@@ -79,10 +79,10 @@ class VideoWork:
     def _report(self, video: Video, percent: int, progress: Progress) -> None:
         state = {"percent": percent, "alive_at": utc_now(), "status": VideoStatus.PROCESSING}
         if not self.estate.change_open_video(video.video_id, video.attempts, **state):
-            raise VideoElsewhere(video.video_id) if self._is_open(video.video_id) else VideoCancelled(video.video_id)
+            raise VideoElsewhere(video.video_id) if self.is_open(video.video_id) else VideoCancelled(video.video_id)
         progress(percent)
 
-    def _is_open(self, video_id: str) -> bool:
+    def is_open(self, video_id: str) -> bool:
         video = self.estate.video(video_id)
         return video is not None and video.status in OPEN
 

@@ -16,7 +16,6 @@ from estate.video_workflows import VideoWorkflows
 from runtime import parent_death
 from runtime.settings import Settings
 from runtime.wiring import Services, open_services
-from services.estate.records import OPEN
 
 ABANDONED_AFTER = timedelta(days=1)
 """Longer than any video takes, its wait in the queue included. A file that old without an open video has no owner."""
@@ -35,12 +34,8 @@ class TaskContext:
         self.estate.fail_videos(ABANDONED_AFTER)
         self.estate.forget_old()
         for file in self.settings.videos_dir.glob("*"):
-            if file.stat().st_mtime < time() - ABANDONED_AFTER.total_seconds() and not self._is_needed(file.name):
+            if file.stat().st_mtime < time() - ABANDONED_AFTER.total_seconds() and not self.videos.is_open(file.name):
                 file.unlink(missing_ok=True)
-
-    def _is_needed(self, video_id: str) -> bool:
-        video = self.estate.video(video_id)
-        return video is not None and video.status in OPEN
 
 
 class TaskContexts:

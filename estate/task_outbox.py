@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -33,18 +32,16 @@ class TaskOutbox:
         self._settings = settings
         self._estate = estate
         self._start_workflow = start_workflow
+        self._celery: Celery | None = None
         self._lock = threading.Lock()
         # Shared by threads, though a breaker is not thread-safe: at worst, two of them probe at the same time.
         self._breakers = {engine: CircuitBreaker(OPEN_S, time.monotonic) for engine in VideoEngine}
 
-    @cached_property
-    def _celery(self) -> "Celery":
+    def celery(self) -> "Celery":
         from estate.app import celery_app  # noqa: PLC0415 - Celery's import would delay the start of the API
 
-        return celery_app(self._settings)
-
-    def celery(self) -> "Celery":
-        with self._lock:  # cached_property would make two apps for two threads
+        with self._lock:  # two threads must share one app
+            self._celery = self._celery or celery_app(self._settings)
             return self._celery
 
     def send_after_commit(self, task: QueuedTask) -> None:
@@ -59,9 +56,10 @@ class TaskOutbox:
         count = 0
         for task in self._estate.due(MAX_TASKS):
             if task.engine not in away:
-                sent = self._send(task)
-                count += sent
-                away |= set() if sent else {task.engine}
+                if self._send(task):
+                    count += 1
+                else:
+                    away.add(task.engine)
         return count
 
     def _send(self, task: QueuedTask) -> bool:

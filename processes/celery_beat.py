@@ -1,14 +1,12 @@
 """`twinsaga serve celery-beat`: sends the sweeps on schedule. One is enough; a second one is harmless."""
 
-import threading
-
 from celery import signals
 from celery.beat import Scheduler, Service
 
 from estate.app import celery_app
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
-from runtime.stopping import leave_anyway, stop_event
+from runtime.stopping import leave_in_time, stop_event
 
 LEAVE_ANYWAY_S = 8.0
 
@@ -20,11 +18,5 @@ def main(settings: Settings) -> None:
     app.finalize()
     service = Service(app, scheduler_cls=Scheduler)
     signals.beat_init.connect(lambda **_: announce_ready(settings), weak=False)
-    threading.Thread(target=_stop, args=(service, stop), daemon=True).start()
+    leave_in_time(stop, LEAVE_ANYWAY_S, service.stop)
     service.start()
-
-
-def _stop(service: Service, stop: threading.Event) -> None:
-    stop.wait()
-    leave_anyway(LEAVE_ANYWAY_S)
-    service.stop()

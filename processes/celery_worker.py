@@ -35,14 +35,16 @@ def main(settings: Settings) -> None:
     refuse_missing_storage(settings)
     stop = stop_event()
     settings.videos_dir.mkdir(parents=True, exist_ok=True)
-    _children_die_with_us()
-    signals.setup_logging.connect(_keep_our_logs, weak=False)
+    # Otherwise a prefork child would outlive a killed worker, and finish a task that another worker runs again.
+    parent = os.getpid()
+    signals.worker_process_init.connect(lambda **_: parent_death.die_with_parent(parent), weak=False)
+    # Celery configures no logs of its own if this signal has a receiver.
+    signals.setup_logging.connect(lambda **_: None, weak=False)
     signals.worker_ready.connect(lambda **_: announce_ready(settings), weak=False)
-    app, concurrency = estate_app(settings), settings.celery_concurrency
     worker: Any = _Worker(
-        app=app,
+        app=estate_app(settings),
         pool="prefork",
-        concurrency=concurrency,
+        concurrency=settings.celery_concurrency,
         optimization="fair",
         quiet=True,
         without_gossip=True,
@@ -89,13 +91,3 @@ class _Worker(celery_apps.Worker):
         cold = threading.Timer(FINISH_TASKS_S, os.kill, (os.getpid(), signal.SIGQUIT))
         cold.daemon = True
         cold.start()
-
-
-def _children_die_with_us() -> None:
-    # Otherwise a prefork child would outlive a killed worker, and finish a task that another worker runs again.
-    parent = os.getpid()
-    signals.worker_process_init.connect(lambda **_: parent_death.die_with_parent(parent), weak=False)
-
-
-def _keep_our_logs(**_: object) -> None:
-    """Do nothing: Celery configures no logs of its own if this signal has a receiver."""

@@ -1,12 +1,12 @@
 """`twinsaga serve flower`: the web page of the Celery workers and their tasks."""
 
-import threading
+from functools import partial
 from urllib.parse import urlsplit
 
 from estate.app import celery_app
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
-from runtime.stopping import leave_anyway, stop_event
+from runtime.stopping import leave_in_time, stop_event
 
 LEAVE_ANYWAY_S = 8.0
 
@@ -24,12 +24,5 @@ def main(settings: Settings) -> None:
     flower = Flower(capp=celery_app(settings), options=options, **tornado_settings)
     flower.start_http_server()
     flower.io_loop.add_callback(announce_ready, settings)
-    threading.Thread(target=_stop, args=(flower, stop), daemon=True).start()
+    leave_in_time(stop, LEAVE_ANYWAY_S, partial(flower.io_loop.add_callback, flower.io_loop.stop))
     flower.start()
-
-
-def _stop(flower: "object", stop: threading.Event) -> None:
-    stop.wait()
-    leave_anyway(LEAVE_ANYWAY_S)
-    loop = flower.io_loop  # type: ignore[attr-defined] # Flower ships no types
-    loop.add_callback(loop.stop)

@@ -1,8 +1,13 @@
 """`twinsaga serve mail`: an SMTP server for the embedded stack that keeps every mail, and a page that shows them."""
 
 import asyncio
+import mailbox
 import threading
+from dataclasses import asdict, dataclass
+from email import message_from_bytes, policy
+from functools import partial
 from html import escape
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -12,15 +17,68 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
-from processes.mailbox import Mail, Mailbox
 from processes.uvicorn_server import AnnouncedServer
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 
 MAX_MAIL_BYTES = 1_000_000
+MAX_MAILS = 1_000
 IDLE_TIMEOUT_S = 30
 MAILS_SHOWN = 200
 STOP_S = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    message_id: str
+    sender: str
+    to: str
+    subject: str
+    body: str
+
+
+class Mailbox:
+    """The accepted mails, as files: a mail acknowledged with 250 survives a crash."""
+
+    def __init__(self, folder: Path, *, max_mails: int = MAX_MAILS) -> None:
+        self._maildir = mailbox.Maildir(folder, create=True)
+        self._max_mails = max_mails
+        self._lock = threading.Lock()  # mailbox.Maildir is not thread-safe
+
+    def add(self, content: bytes) -> None:
+        """Store a mail, and delete the oldest ones above `max_mails`."""
+        with self._lock:
+            self._maildir.add(content)
+            for key in self._newest_first()[self._max_mails :]:
+                self._maildir.discard(key)
+
+    def newest(self, limit: int, to: str | None = None) -> list[Mail]:
+        with self._lock:
+            contents = [self._maildir.get_bytes(key) for key in self._newest_first()]
+        mails = (_mail(content) for content in contents)
+        return [mail for mail in mails if to in (None, mail.to)][:limit]
+
+    def _newest_first(self) -> list[str]:
+        return sorted(self._maildir.keys(), key=_age, reverse=True)
+
+
+def _age(key: str) -> tuple[float, int]:
+    """Read the time out of a Maildir key: second, microsecond, counter, as in `1700000000.M123456P42Q7.host`."""
+    second, rest, *_ = key.split(".")
+    micro, _, count = rest[1:].partition("P")
+    return float(f"{second}.{micro.zfill(6)}"), int(count.partition("Q")[2] or 0)
+
+
+def _mail(content: bytes) -> Mail:
+    parsed = message_from_bytes(content, policy=policy.default)
+    body = parsed.get_body(("plain",))
+    return Mail(
+        message_id=str(parsed["Message-ID"]),
+        sender=str(parsed["From"]),
+        to=str(parsed["To"]),
+        subject=str(parsed["Subject"]),
+        body=str(body.get_content()).replace("\r\n", "\n") if body else "",
+    )
 
 
 class _Handler:
@@ -40,8 +98,10 @@ def main(settings: Settings) -> None:
 async def _serve(settings: Settings, stop: threading.Event) -> None:
     mails = Mailbox(settings.data_dir / "mail")
     host, _, port = settings.smtp_address.rpartition(":")
-    loop = asyncio.get_running_loop()
-    smtp = await loop.create_server(lambda: _smtp(mails), host, int(port))
+    connection = partial(
+        SMTP, _Handler(mails), data_size_limit=MAX_MAIL_BYTES, enable_SMTPUTF8=True, timeout=IDLE_TIMEOUT_S
+    )
+    smtp = await asyncio.get_running_loop().create_server(connection, host, int(port))
     page = urlsplit(settings.mail_page_url)
     config = uvicorn.Config(
         mail_page(mails),
@@ -58,16 +118,12 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
         smtp.close()
 
 
-def _smtp(mails: Mailbox) -> SMTP:
-    return SMTP(_Handler(mails), data_size_limit=MAX_MAIL_BYTES, enable_SMTPUTF8=True, timeout=IDLE_TIMEOUT_S)
-
-
 def mail_page(mails: Mailbox) -> Starlette:
     def newest(request: Request) -> list[Mail]:
         return mails.newest(MAILS_SHOWN, request.query_params.get("to"))
 
     def as_json(request: Request) -> JSONResponse:
-        return JSONResponse({"mails": [mail.as_json() for mail in newest(request)]})
+        return JSONResponse({"mails": [asdict(mail) for mail in newest(request)]})
 
     def as_page(request: Request) -> HTMLResponse:
         return HTMLResponse(_page(newest(request)), headers={"Content-Security-Policy": "default-src 'none'"})

@@ -28,14 +28,12 @@ def bootstrap(settings: Settings, deadline_s: float, done: Callable[[str], None]
 
 
 def retry_until(act: Callable[[], None], end: float) -> None:
-    """Call `act` until it succeeds. After `end` (monotonic clock) its last CannotRun is raised."""
+    """Call `act` until it succeeds. Raise its WrongVersion, or after `end` (monotonic clock) its CannotRun."""
     while True:
         try:
             act()
-        except WrongVersion:
-            raise
-        except CannotRun:
-            if time.monotonic() > end:
+        except CannotRun as why:
+            if isinstance(why, WrongVersion) or time.monotonic() > end:
                 raise
             time.sleep(RETRY_EVERY_S)
         else:

@@ -1,13 +1,10 @@
-"""Logs as JSON lines (or text) on standard error. Every line carries the order id and the trace id, never a secret."""
+"""Logs as JSON lines (or text) on standard error. No line contains a secret."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 
 import orjson
 import structlog
-from structlog.contextvars import bound_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from runtime.settings import Settings
@@ -53,13 +50,6 @@ def configure_logs(settings: Settings, process: str) -> None:
     for name, level in NOISY.items():
         logging.getLogger(name).setLevel(level)
     structlog.contextvars.bind_contextvars(process=process)
-
-
-@contextmanager
-def log_context(*, order_id: str, trace_id: str | None = None) -> Iterator[None]:
-    """Add both ids to every line that is logged inside, by libraries too."""
-    with bound_contextvars(order_id=order_id, trace_id=trace_id):
-        yield
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

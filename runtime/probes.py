@@ -8,13 +8,13 @@ from uuid import uuid4
 
 
 class NoAnswer(Exception):
-    """Something listens there, but it does not speak as it should."""
+    """A server listens there, but its answer does not follow the protocol."""
 
 
 async def ask_kafka(bootstrap: str, tls: ssl.SSLContext | None = None) -> None:
-    """Send the one request that every Kafka broker answers to everybody: which versions it speaks (ApiVersions, v0).
+    """Send ApiVersions (v0), the one request that a broker answers without authentication.
 
-    By hand, since a client would keep a connection and a thread for it. Of several brokers one has to answer.
+    By hand, because a client would keep a connection and a thread. One of several brokers must answer.
     """
     *others, last = bootstrap.split(",")
     for address in others:
@@ -34,6 +34,6 @@ async def _ask_broker(address: str, tls: ssl.SSLContext | None) -> None:
         await writer.drain()
         _, answered = struct.unpack(">ii", await reader.readexactly(8))
         if answered != correlation_id:
-            raise NoAnswer(f"{address} answered another question")
+            raise NoAnswer(f"{address} answered another request")
     finally:
         writer.close()

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -31,12 +31,16 @@ def leave_anyway(after_seconds: float) -> None:
     timer.start()
 
 
-def leave_in_time(stop: threading.Event, after_seconds: float) -> None:
-    """End the process with 0 this long after `stop` was set. Only where interrupted work is safely repeated."""
+def leave_in_time(stop: threading.Event, after_seconds: float, on_stop: Callable[[], object] = lambda: None) -> None:
+    """Once `stop` is set, call `on_stop`, and end the process with 0 if it has not ended this long afterwards.
+
+    Only where interrupted work is safely repeated.
+    """
 
     def wait() -> None:
         stop.wait()
         leave_anyway(after_seconds)
+        on_stop()
 
     threading.Thread(target=wait, daemon=True).start()
 

@@ -29,14 +29,11 @@ def prepare_namespace(settings: Settings, deadline_s: float) -> None:
         CannotRun: Temporal was not ready within the deadline; the message contains the last error. On Temporal Cloud
             create the namespace and its search attributes beforehand; this function then only finds them.
     """
-    try:
-        asyncio.run(_prepare(settings, deadline_s))
-    except TimeoutError:
-        raise CannotRun(f"Temporal took longer than {deadline_s:.0f} s to create the namespace") from None
+    asyncio.run(_prepare(settings, deadline_s))
 
 
 async def _prepare(settings: Settings, deadline_s: float) -> None:
-    last: Exception | None = None
+    last: object = "no answer"
     try:
         async with asyncio.timeout(deadline_s):
             while True:
@@ -47,10 +44,8 @@ async def _prepare(settings: Settings, deadline_s: float) -> None:
                     await asyncio.sleep(RETRY_EVERY_S)
                 else:
                     return
-    except TimeoutError:
-        if last is None:
-            raise
-        raise CannotRun(f"Temporal is not ready after {deadline_s:.0f} s: {last}") from last
+    except TimeoutError as late:
+        raise CannotRun(f"Temporal is not ready after {deadline_s:.0f} s: {last}") from late
 
 
 async def _create_missing(client: Client, namespace: str) -> None:

@@ -38,10 +38,6 @@ from services.unit_of_work import Clock
 T = TypeVar("T")
 
 
-class Closeable(Protocol):
-    def close(self) -> None: ...
-
-
 class DatabaseUrls(Protocol):
     """The part of the settings that this module needs."""
 
@@ -137,7 +133,7 @@ def consuming_payments(
                 pass  # opening it checks the inbox: a message that must not be handled must not reach the gateway
         return PaymentService(bound, gateway, clock, pix_expiry=pix_expiry)
 
-    return replace(_consuming(database, clock, payments_for, gateway, books), prefetch=gateway)
+    return replace(_consuming(database, clock, payments_for, gateway.close, books.close), prefetch=gateway)
 
 
 def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[InventoryService]:
@@ -163,13 +159,13 @@ def _database_of(service: str, settings: DatabaseUrls) -> Database:
 
 
 def _consuming(
-    database: Database, clock: Clock, service_for: Callable[[MessageContext | None], T], *others: Closeable
+    database: Database, clock: Clock, service_for: Callable[[MessageContext | None], T], *others: Callable[[], None]
 ) -> ConsumingService[T]:
     outbox = Outbox(database)
 
     def close() -> None:
-        for opened in (outbox, *others, database):
-            opened.close()
+        for close_one in (outbox.close, *others, database.close):
+            close_one()
 
     return ConsumingService(
         name=database.service,

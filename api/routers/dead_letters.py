@@ -1,10 +1,10 @@
 """Dead letters: messages of the choreography that were given up. Operators list them and redrive them."""
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from api.cursors import link_next_page
 from api.dependencies import Injected
 from api.problems import CannotGoBack, NotFound, documented
 from api.schemas.dead_letters import LetterList, LetterView, RedriveBody, RedrivenView, bookmark_of, cursor_of
@@ -13,7 +13,6 @@ from services.intake.fields import Text
 
 router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 
-ACCEPTED = 202
 PAGE = 50
 
 
@@ -33,9 +32,7 @@ def list_dead_letters(  # noqa: PLR0913 - one argument a query parameter
     wanted = LetterFilter(topic=topic, group=group, order_id=order_id)
     page = services.dead_letters.page(wanted, limit, bookmark_of(cursor))
     following = cursor_of(page.following)
-    if following:
-        query = urlencode(dict(request.query_params) | {"cursor": following})
-        response.headers["Link"] = f'</dead-letters?{query}>; rel="next"'
+    link_next_page(request, response, following)
     return LetterList(items=[LetterView.of(letter) for letter in page.letters], next_cursor=following)
 
 
@@ -54,7 +51,7 @@ def show_dead_letter(
     return LetterView.of(letter)
 
 
-@router.post("/redrive", status_code=ACCEPTED, responses=documented(404, 409, 422, 503))
+@router.post("/redrive", status_code=202, responses=documented(404, 409, 422, 503))
 def redrive_dead_letters(body: RedriveBody, services: Injected) -> RedrivenView:
     """Send dead letters to their topics again, a bounded number per request.
 

@@ -11,8 +11,6 @@ from services.audit.verdict import Violation
 
 router = APIRouter(tags=["operations"])
 
-NOT_READY = 503
-
 
 class Alive(BaseModel):
     status: Literal["ok"] = "ok"
@@ -45,7 +43,7 @@ async def healthz() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", responses={NOT_READY: {"model": Readiness, "description": "A dependency does not answer"}})
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "A dependency does not answer"}})
 async def readyz(services: Injected, response: Response) -> Readiness:
     """Report for each dependency whether it answers."""
     answers = await asyncio.gather(*(_probe(probe, services.probe_deadline_s) for probe in services.probes))
@@ -54,7 +52,7 @@ async def readyz(services: Injected, response: Response) -> Readiness:
         dependencies={probe.name: answer for probe, answer in zip(services.probes, answers, strict=True)},
     )
     if not readiness.ready:
-        response.status_code = NOT_READY
+        response.status_code = 503
     return readiness
 
 
@@ -66,13 +64,7 @@ async def metrics(request: Request) -> Response:
 @router.get("/audit", responses=documented(503))
 def show_audit(services: Injected) -> VerdictView:
     """Check the invariants of every order and every SKU over all databases."""
-    verdict = services.audit()
-    return VerdictView(
-        ok=verdict.ok,
-        orders_checked=verdict.orders_checked,
-        orders_pending=verdict.orders_pending,
-        broken=verdict.broken,
-    )
+    return VerdictView.model_validate(services.audit(), from_attributes=True)
 
 
 async def _probe(probe: Probe, deadline_s: float) -> DependencyView:

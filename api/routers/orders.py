@@ -1,12 +1,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.cursors import decode_cursor, encode_cursor
+from api.cursors import decode_cursor, encode_cursor, link_next_page
 from api.dependencies import Dependencies, Injected
 from api.order_views import summary_of, view_of, with_attempts
 from api.problems import documented
@@ -74,9 +73,7 @@ def list_orders(  # noqa: PLR0913 - one argument a query parameter
     # One more than the page was read, which shows whether another page follows.
     last = page[-1] if len(found) > limit else None
     following = encode_cursor(last.placed_at.astimezone(UTC).isoformat(), last.request.order_id) if last else None
-    if following:
-        query = urlencode(dict(request.query_params) | {"cursor": following})
-        response.headers["Link"] = f'</orders?{query}>; rel="next"'
+    link_next_page(request, response, following)
     return OrderPage(items=[summary_of(record) for record in page], next_cursor=following)
 
 

@@ -1,22 +1,43 @@
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Request, Response
+from pydantic import BaseModel
 
 from api.dependencies import Dependencies, Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
 from api.order_placement import Placing
 from api.problems import documented
-from api.schemas.placed_orders import Links, PlacedOrder, PlacedPair
 from domain.commands import PlaceOrder
 from domain.order import SagaStyle
+from services.intake.fields import StyleName
 from services.intake.order_body import OrderBody, OrderPairBody, place_order_command
 
 router = APIRouter(tags=["orders"])
 
-ACCEPTED = 202
+
+class Links(BaseModel):
+    """`temporal_ui` shows an orchestrated order's workflow, or a choreographed one's witness if there is one."""
+
+    self: str
+    timeline: str
+    temporal_ui: str | None
 
 
-@router.post("/orders", status_code=ACCEPTED, responses=documented(409, 413, 422, 503))
+class PlacedOrder(BaseModel):
+    """The order was accepted. A repeated call gets the same answer."""
+
+    order_id: str
+    style: StyleName
+    status: Literal["pending"] = "pending"
+    links: Links
+
+
+class PlacedPair(BaseModel):
+    orchestrated: PlacedOrder
+    choreographed: PlacedOrder
+
+
+@router.post("/orders", status_code=202, responses=documented(409, 413, 422, 503))
 async def place_order(
     order: Annotated[OrderBody, Body()],
     services: Injected,
@@ -34,7 +55,7 @@ async def place_order(
     return placed
 
 
-@router.post("/order-pairs", status_code=ACCEPTED, responses=documented(409, 413, 422, 503))
+@router.post("/order-pairs", status_code=202, responses=documented(409, 413, 422, 503))
 async def place_order_pair(
     order: Annotated[OrderPairBody, Body()], services: Injected, request: Request, key: IdempotencyKey = None
 ) -> PlacedPair:

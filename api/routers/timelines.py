@@ -16,10 +16,9 @@ from domain.ids import OrderId
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 
-NO_CONTENT = 204
 _RESPONSES: dict[int | str, dict[str, Any]] = documented(404, 503) | {
     200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
-    NO_CONTENT: {"description": "The order is finished and `Last-Event-ID` is its last event: do not reconnect"},
+    204: {"description": "The order is finished and `Last-Event-ID` is its last event: do not reconnect"},
 }
 
 
@@ -45,7 +44,7 @@ async def show_timeline(  # noqa: PLR0913 - one argument per header or query par
     order = await live.find(order_id)
     position = order.position_after(last_event_id)
     if position and position == len(order.events) and order.over:
-        return Response(status_code=NO_CONTENT)  # browsers reconnect after any other answer
+        return Response(status_code=204)  # browsers reconnect after any other answer
     stream = TimelineStream(
         live=live, order_id=order_id, order=order, position=position, state=state, durations=durations
     )

@@ -7,23 +7,17 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
-from api.problems import FieldError, NotFound, ReusedKey, documented
+from api.problems import NotFound, ReusedKey, documented
 from api.schemas.estate import UserBody, UserView
 from services.estate.records import User
 from services.intake.order_body import fingerprint_of
 
 router = APIRouter(prefix="/users", tags=["estate"])
 
-CREATED = 201
 _USERS = UUID("6d7b1a5e-2f57-5a3c-8f0e-3f7d1c2b9a41")
 
 
-def reused() -> ReusedKey:
-    message = "this idempotency key was used before with another body"
-    return ReusedKey(message, errors=[FieldError(field="Idempotency-Key", message=message)])
-
-
-@router.post("", status_code=CREATED, responses=documented(409, 413, 422, 503))
+@router.post("", status_code=201, responses=documented(409, 413, 422, 503))
 async def create_user(
     body: Annotated[UserBody, Body()],
     services: Injected,
@@ -42,7 +36,7 @@ async def create_user(
     async with one_at_a_time(services.in_flight, "users", key):
         stored = await run_in_threadpool(services.accounts.register, user)
     if stored.fingerprint != user.fingerprint:
-        raise reused()
+        raise ReusedKey
     if stored == user:
         afterwards.add_task(services.accounts.send_promised_mail, user)
     response.headers["Location"] = f"/users/{stored.user_id}"

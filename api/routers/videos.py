@@ -8,15 +8,13 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Dependencies, Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
-from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, documented
-from api.routers.users import reused
+from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, ReusedKey, documented
 from api.schemas.estate import EngineName, VideoView
 from api.uploads import FIELD, Upload, receive_upload
 from services.estate.records import Video, VideoEngine
 
 router = APIRouter(prefix="/videos", tags=["estate"])
 
-ACCEPTED = 202
 _VIDEOS = UUID("b0a2e8a3-0a55-5f0e-9a5d-57f0a4f0e1c7")
 _MULTIPART: dict[str, Any] = {
     "requestBody": {
@@ -34,7 +32,7 @@ _MULTIPART: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=ACCEPTED, responses=documented(408, 409, 413, 422, 503), openapi_extra=_MULTIPART)
+@router.post("", status_code=202, responses=documented(408, 409, 413, 422, 503), openapi_extra=_MULTIPART)
 async def upload_video(
     request: Request,
     services: Injected,
@@ -58,7 +56,7 @@ async def upload_video(
         finally:
             await run_in_threadpool(place.unlink, missing_ok=True)
     if stored.fingerprint != video.fingerprint:
-        raise reused()
+        raise ReusedKey
     if stored == video:
         afterwards.add_task(shelf.start_promised_job, video)
     response.headers["Location"] = f"/videos/{video_id}"
@@ -70,7 +68,7 @@ def show_video(video_id: str, services: Injected) -> VideoView:
     return _shown(_found(video_id, services), services)
 
 
-@router.post("/{video_id}/cancel", status_code=ACCEPTED, responses=documented(404, 409, 503))
+@router.post("/{video_id}/cancel", status_code=202, responses=documented(404, 409, 503))
 def cancel_video(video_id: str, services: Injected, afterwards: BackgroundTasks) -> VideoView:
     """Stop the job. The result so far is discarded."""
     video = _found(video_id, services)

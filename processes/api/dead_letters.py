@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from itertools import islice
+from math import inf
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -89,7 +90,8 @@ class _Reading:
     def __init__(self, wanted: LetterFilter, behind: Bookmark | None, at_most: int) -> None:
         self.start = Place.from_text(behind.place) if behind else None
         self._until_ms = behind.until_ms if behind else int(time.time() * 1000)
-        self._continues = behind is not None
+        # The first page needs no limit: it ends at the offsets that the partitions had when it began.
+        self._latest_ms = behind.until_ms if behind else inf
         self._wanted = wanted
         self._at_most = at_most
         self._last: Letter | None = None
@@ -97,7 +99,7 @@ class _Reading:
     def matching(self, letters: Iterable[Letter]) -> Generator[Letter, None, None]:
         for letter in islice(letters, self._at_most):
             self._last = letter
-            if self._is_early_enough(letter) and self._wanted.matches(letter):
+            if letter.buried_at.timestamp() * 1000 <= self._latest_ms and self._wanted.matches(letter):
                 yield letter
 
     def following(self, rest: Iterable[Letter]) -> Bookmark | None:
@@ -105,7 +107,3 @@ class _Reading:
         if self._last is None or next(iter(rest), None) is None:
             return None
         return Bookmark(place=self._last.place, until_ms=self._until_ms)
-
-    def _is_early_enough(self, letter: Letter) -> bool:
-        # The first page needs no limit: it ends at the offsets that the partitions had when it began.
-        return not self._continues or letter.buried_at.timestamp() * 1000 <= self._until_ms

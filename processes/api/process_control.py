@@ -91,21 +91,17 @@ class NeighbourControls:
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         """Signal through a pidfd: the kernel may have given the process id to another process meanwhile."""
-        pid = self._pids().get(name)
-        if pid is None:
-            raise NotPossibleNow(f"{name} is not running")
         try:
+            pid = self._pids()[name]
             process = os.pidfd_open(pid)
-        except ProcessLookupError:
+            try:
+                if not _is_child(pid, os.getppid()):
+                    raise ProcessLookupError(pid)
+                signal.pidfd_send_signal(process, number)
+            finally:
+                os.close(process)
+        except (KeyError, ProcessLookupError):
             raise NotPossibleNow(f"{name} is not running") from None
-        try:
-            if not _is_child(pid, os.getppid()):
-                raise NotPossibleNow(f"{name} is not running")
-            signal.pidfd_send_signal(process, number)
-        except ProcessLookupError:
-            raise NotPossibleNow(f"{name} is not running") from None
-        finally:
-            os.close(process)
 
 
 def _is_child(pid: int, parent: int) -> bool:

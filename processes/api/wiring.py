@@ -1,13 +1,13 @@
 """Composes the API from databases, Temporal, Kafka, Redis and the estate."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.sql.database import Database
-from api.dependencies import Dependencies, OrderControl, Probe, TemporalUi
+from api.dependencies import Dependencies, Probe, TemporalUi
 from domain.order import SagaStyle
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
@@ -22,7 +22,7 @@ from runtime.kafka import kafka_connection, kafka_security
 from runtime.probes import ask_kafka
 from runtime.settings import Settings
 from runtime.temporal import connect, start_saga
-from runtime.wiring import Databases, Services, audit_of, services_over
+from runtime.wiring import Databases, audit_of, services_over
 from twinsaga_bridges.workflow_into_kafka import EventProducer
 
 
@@ -47,7 +47,15 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             in_flight=keys,
             accounts=EstateAccounts(estate=estate, task_outbox=task_outbox),
             videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
-            order_controls=order_controls_over(published, temporal),
+            order_controls={
+                SagaStyle.ORCHESTRATED: OrchestratedControl(temporal=temporal),
+                SagaStyle.CHOREOGRAPHED: ChoreographedControl(
+                    orders=published.orders,
+                    payments=published.payments,
+                    inventory=published.inventory,
+                    shipping=published.shipping,
+                ),
+            },
             settlements=SettlementsByKafka(events),
             dead_letters=DeadLetterBox(kafka_connection(settings)),
             probes=[
@@ -70,18 +78,6 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
         await keys.close()
         databases.close()
         estate_database.close()
-
-
-def order_controls_over(published: Services, temporal: Temporal) -> Mapping[SagaStyle, OrderControl]:
-    return {
-        SagaStyle.ORCHESTRATED: OrchestratedControl(temporal=temporal),
-        SagaStyle.CHOREOGRAPHED: ChoreographedControl(
-            orders=published.orders,
-            payments=published.payments,
-            inventory=published.inventory,
-            shipping=published.shipping,
-        ),
-    }
 
 
 def database_probes(databases: Databases) -> list[Probe]:

@@ -1,4 +1,4 @@
-"""Tells the witness that its order needs attention. No event says so, but the dead letter of a refund does."""
+"""Signals the witness that its order needs attention. Only the dead letter of a refund shows it; no event does."""
 
 from adapters.kafka.dead_letters import PREFIX, dead_letter_in
 from adapters.kafka.message import IncomingMessage

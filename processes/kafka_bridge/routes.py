@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from choreography.routing import ROUTING, tag_of
-from domain.commands import PlaceOrder, SettlePayment
+from domain.commands import SettlePayment
 from domain.errors import KeyReused, UnknownOrder
 from domain.events import Event, PaymentSettled
 from domain.ids import OrderId
@@ -57,7 +57,8 @@ class EstateRoutes:
         """Store the order as the API does, and let the bridge start its saga. The order id is derived from the key."""
         if not event.key:
             raise ValueError("without a key, a repeated request would be a second order")
-        command = _command(event)
+        order = read_order(event.data)
+        command = place_order_command(order, SagaStyle.ORCHESTRATED, scope=REQUESTED, key=event.key)
         try:
             await asyncio.to_thread(self.services.orders.place, command)
         except KeyReused as reused:
@@ -131,7 +132,3 @@ def _owed_after(event: type[Event]) -> str | None:
 def _settled_order(event: IncomingEvent) -> OrderId | None:
     order_id = event.data.get("order_id") if isinstance(event.data, dict) else None
     return OrderId(order_id) if isinstance(order_id, str) else None
-
-
-def _command(event: IncomingEvent) -> PlaceOrder:
-    return place_order_command(read_order(event.data), SagaStyle.ORCHESTRATED, scope=REQUESTED, key=event.key)

@@ -10,13 +10,14 @@ from datetime import timedelta
 import uvloop
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.plugin import SimplePlugin
 from temporalio.worker import Plugin, Worker, WorkerDeploymentConfig
 
 from activities.inventory import InventoryActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
 from activities.shipping import ShippingActivities
-from estate.worker_plugins import estate_plugins
+from estate.app import celery_app
 from processes.saga_worker.start_sweep import sweep
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
@@ -24,8 +25,11 @@ from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Services, open_services
+from twinsaga_bridges.celery_into_workflow import CeleryCallersPlugin
+from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin
 from workflows.order_saga import PUBLISH_OUTCOME, OrderSaga
+from workflows.process_video import ProcessVideo
 
 DEPLOYMENT = "order-sagas"
 ACTIVITIES_AT_ONCE = 32
@@ -54,9 +58,15 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         contextlib.closing(services),
         contextlib.closing(KafkaPublishing(EventProducer(kafka_connection(settings).producer))) as publishing,
         ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
-        estate_plugins(settings) as estate,
+        contextlib.closing(celery_app(settings)) as celery,
     ):
-        plugins = [outcomes_plugin(publishing), *estate, *runner_plugins(settings)]
+        plugins = [
+            outcomes_plugin(publishing),
+            SimplePlugin("EstatePlugin", workflows=[ProcessVideo]),
+            CeleryCallersPlugin(celery),
+            CeleryTasksPlugin(celery, TaskClaims.at(settings.own_redis_url)),
+            *runner_plugins(settings),
+        ]
         deployment = deployment_of(settings.temporal_build_id)
         async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)

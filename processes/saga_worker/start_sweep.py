@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
@@ -18,6 +19,7 @@ from runtime.settings import Settings
 from runtime.temporal import RPC_DEADLINE, start_saga
 from services.orders.service import OrderService
 from services.orders.store import OrderRecord
+from twinsaga_bridges.backoff import Backoff
 
 AT_ONCE = 200
 
@@ -28,32 +30,23 @@ log = structlog.get_logger(__name__)
 class SweepTimes:
     """`older_than`: a started saga has created its order by then.
 
-    The pauses, in seconds, lie between two checks of one order, and double. When a thousand orders queue, one check
-    of each per second would load Temporal so much that the orders themselves were delayed.
+    `pauses` lie between two checks of one order. When a thousand orders queue, one check of each per second would load
+    Temporal so much that the orders themselves were delayed.
     """
 
     every_s: float = 1.0
     older_than: timedelta = timedelta(seconds=5)
-    first_pause_s: float = 5.0
-    longest_pause_s: float = 60.0
+    pauses: Backoff = field(default_factory=lambda: Backoff(first_s=5.0, longest_s=60.0))
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """When an order is checked next, in seconds of the monotonic clock, and the pause after that check."""
-
-    at: float
-    next_pause_s: float
-
-    def next(self, times: SweepTimes) -> "Check":
-        pause_s = min(self.next_pause_s, times.longest_pause_s)
-        return Check(time.monotonic() + pause_s, 2 * pause_s)
+Checks = dict[OrderId, tuple[float, Iterator[float]]]
+"""When each order is checked next, in seconds of the monotonic clock, and the pauses after that check."""
 
 
 async def sweep(client: Client, orders: OrderService, settings: Settings, times: SweepTimes | None = None) -> None:
     """Run until cancelled. Faults are logged; the next round tries again."""
     times = times or SweepTimes()
-    checks: dict[OrderId, Check] = {}
+    checks: Checks = {}
     while True:
         try:
             await _start_forgotten(client, orders, settings, checks, times)
@@ -63,20 +56,21 @@ async def sweep(client: Client, orders: OrderService, settings: Settings, times:
 
 
 async def _start_forgotten(
-    client: Client, orders: OrderService, settings: Settings, checks: dict[OrderId, Check], times: SweepTimes
+    client: Client, orders: OrderService, settings: Settings, checks: Checks, times: SweepTimes
 ) -> None:
     placed_before = utc_now() - times.older_than
     forgotten = await asyncio.to_thread(orders.never_created, SagaStyle.ORCHESTRATED, placed_before, AT_ONCE)
     for gone in checks.keys() - {record.request.order_id for record in forgotten}:
         del checks[gone]
     for record in forgotten:
-        check = checks.setdefault(record.request.order_id, Check(time.monotonic(), times.first_pause_s))
-        if check.at > time.monotonic():
+        order_id = record.request.order_id
+        due_at, pauses = checks.setdefault(order_id, (time.monotonic(), times.pauses.jittered()))
+        if due_at > time.monotonic():
             continue
         saga = await start_saga(client, record.request, settings)
         if (await saga.describe(rpc_timeout=RPC_DEADLINE)).status is not WorkflowExecutionStatus.RUNNING:
             await asyncio.to_thread(_cancel, orders, record)
-        checks[record.request.order_id] = check.next(times)
+        checks[order_id] = time.monotonic() + next(pauses), pauses
 
 
 def _cancel(orders: OrderService, record: OrderRecord) -> None:

@@ -28,6 +28,7 @@ from services.intake.order_body import OrderPairBody
 from services.names import DATABASES
 from tests.support.api_bodies import PAIR
 from tests.support.saga_shop import eventually
+from twinsaga_bridges.backoff import Backoff
 from workflows.order_saga import workflow_id
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
@@ -113,7 +114,7 @@ async def test_a_saga_without_a_worker_is_a_503_and_not_a_refusal(settings: Sett
 async def test_the_sweep_starts_a_missing_saga_and_ends_an_order_whose_saga_was_terminated(
     server: Client, settings: Settings
 ) -> None:
-    times = start_sweep.SweepTimes(every_s=0.05, older_than=timedelta(0), longest_pause_s=0.05)
+    times = start_sweep.SweepTimes(every_s=0.05, older_than=timedelta(0), pauses=Backoff(longest_s=0.05))
     services = open_services(settings, publish=False)
     order = request()
     services.orders.place(PlaceOrder(request=order, style=SagaStyle.ORCHESTRATED, fingerprint="its body"))

@@ -9,7 +9,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from adapters.mail import MailFault, MailRefused, MailServer
-from processes.mailbox import Mailbox
+from processes.mail_sink import Mailbox
 from tests.support.ports import free_port
 
 

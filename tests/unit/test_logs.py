@@ -7,7 +7,7 @@ from typing import Any
 
 PROGRAM = """
 import logging, structlog
-from runtime.logs import configure_logs, log_context
+from runtime.logs import configure_logs
 from runtime.settings import Settings
 configure_logs(Settings({settings}), process="order-service")
 {code}
@@ -30,9 +30,9 @@ def logged(code: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines(code)]
 
 
-def test_every_line_carries_the_order_and_the_trace() -> None:
+def test_every_line_carries_the_process_and_the_bound_ids() -> None:
     ours, theirs, outside = logged(
-        "with log_context(order_id='o-1', trace_id='t-1'):\n"
+        "with structlog.contextvars.bound_contextvars(order_id='o-1', trace_id='t-1'):\n"
         "    structlog.get_logger('ours').info('charged', amount=900)\n"
         "    logging.getLogger('a.library').warning('retrying %s', 'once')\n"
         "logging.getLogger('a.library').warning('idle')\n"
