@@ -3,6 +3,7 @@
 Tests run on the embedded engines, or on the servers that TWINSAGA_TEST_SERVERS names.
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,32 @@ REAL = TESTS / "real"
 NO_POSTGRES = f"a contract on PostgreSQL, {POSTGRES_URL} is not set"
 NO_SERVERS = f"{VARIABLE} is not set; see `make test-real`"
 
-LONG_FILES = ("spec/test_bench.py", "spec/test_compare.py", "chaos", "spec", "integration/bridges", "browser", "expiry")
-"""They begin first, so that no process still runs a long one when the others have nothing left."""
+GROUPS = (
+    "spec/test_bench",
+    "spec/.*operators",  # stuck orders: they wait for most of their time
+    "integration/bridges/celery_tasks",
+    "chaos/test_five_hundred_orders",
+    "spec/(?!test_compare)",
+    "chaos",
+    "spec/test_compare",
+    "browser",
+    "integration/test_choreography_processes",
+    "integration/bridges/kafka",
+    "expiry",
+)
+"""Patterns of files that one process runs, because they share a stack, or because they take long: such a group begins
+before the short files, so that no process still runs one when the others have nothing left. Any other file is a group
+of its own."""
+
+
+def group_of(file: str) -> str:
+    return next((pattern for pattern in GROUPS if re.match(pattern, file)), file)
 
 
 # xdist's own loadgroup does nothing with pytest 9.2, whose node ids can no longer be changed.
-class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """One process runs all tests of a file, since they share servers; and all browser tests, which share a stack."""
-
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "browser" if file.startswith("tests/browser/") else file
+        return group_of(nodeid.partition("::")[0].removeprefix("tests/"))
 
 
 _left_out = pytest.StashKey[Counter[str]]()
@@ -50,7 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:  # noqa: ANN401 - xdist's
     config.option.loadscopereorder = False
-    return TogetherByFile(config, log)
+    return ByGroup(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -99,5 +115,5 @@ def _needs_postgres(item: pytest.Item) -> bool:
 
 
 def _rank(item: pytest.Item) -> int:
-    place = item.path.relative_to(TESTS).as_posix()
-    return next((rank for rank, prefix in enumerate(LONG_FILES) if place.startswith(prefix)), len(LONG_FILES))
+    group = group_of(item.path.relative_to(TESTS).as_posix())
+    return GROUPS.index(group) if group in GROUPS else len(GROUPS)

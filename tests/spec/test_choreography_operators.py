@@ -110,7 +110,9 @@ async def test_the_witness_shows_what_an_operator_has_to_know_and_nothing_of_the
     async with asyncio.timeout(60):
         end = await witness.result()
     assert end["status"] == "cancelled"
-    assert end["events"][-3:] == ["order.needs_attention", "payment.refunded", "order.cancelled"]
+    assert end["events"][-3] == "order.needs_attention"
+    # They come on two topics, so either may be witnessed first.
+    assert set(end["events"][-2:]) == {"payment.refunded", "order.cancelled"}
     assert await shown() == ["choreographed", "cancelled", "cancel_order", order_id]
     history = "".join(map(str, (await witness.fetch_history()).events))
     assert "order.needs_attention" in history

@@ -36,7 +36,7 @@ from tests.support.service_databases import Urls, empty
 from tests.support.waiting import eventually
 from twinsaga_bridges.backoff import Backoff
 
-STOP_DEADLINE_S = 10.0
+STOP_DEADLINE_S = 30.0
 PLENTY = 100_000
 PARTS = (*DATABASE_OF.values(), GATEWAY)
 SKU = Sku("TEAPOT")
@@ -156,7 +156,7 @@ class Choreography:
         self.services.orders.place(PlaceOrder(request=request, style=SagaStyle.CHOREOGRAPHED, fingerprint="-"))
         return request.order_id
 
-    def await_end(self, order_id: OrderId, deadline_s: float = 20.0) -> OrderRecord:
+    def await_end(self, order_id: OrderId, deadline_s: float = 60.0) -> OrderRecord:
         def look() -> OrderRecord | None:
             record = self.services.orders.find(order_id)
             return record if record.stage in {Stage.CONFIRMED, Stage.CANCELLED} else None

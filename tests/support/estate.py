@@ -37,7 +37,7 @@ class Estate:
         mails: list[Json] = answer.json()["mails"]
         return mails
 
-    def await_mails(self, to: str, subjects: set[str], deadline_s: float = 20.0) -> list[Json]:
+    def await_mails(self, to: str, subjects: set[str], deadline_s: float = 60.0) -> list[Json]:
         def look() -> bool:
             return {mail["subject"] for mail in self.mails(to)} >= subjects
 

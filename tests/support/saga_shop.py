@@ -34,7 +34,7 @@ from twinsaga_bridges.workflow_into_kafka import EventProducer
 from workflows.order_saga import OrderSaga
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, StepProgress
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 IN_STOCK = 10
 
 T = TypeVar("T")

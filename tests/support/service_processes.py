@@ -11,7 +11,7 @@ from runtime import parent_death
 from tests.support.stack import READY_DEADLINE_S, TWINSAGA
 from tests.support.waiting import eventually
 
-STOP_DEADLINE_S = 15.0
+STOP_DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

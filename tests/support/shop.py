@@ -73,7 +73,7 @@ class Shop:
             return bool(self.audit()["ok"])
 
         try:
-            eventually(look, "the audit is clean", 15.0, every_s=0.25)
+            eventually(look, "the audit is clean", every_s=0.25)
         except AssertionError as late:
             message = f"the audit found: {self.audit()['broken']}"
             raise AssertionError(message) from late

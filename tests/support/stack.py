@@ -21,7 +21,7 @@ from runtime.settings import Settings
 from tests.support.waiting import eventually
 
 TWINSAGA = Path(sys.executable).with_name("twinsaga")
-READY_DEADLINE_S = 90.0
+READY_DEADLINE_S = 180.0
 STOP_DEADLINE_S = 40.0
 OURS = ",".join(PROCESSES)
 
@@ -63,7 +63,9 @@ class Stack:
         """Kill a process of the stack and wait until the supervisor has replaced it."""
         before = self.ready["processes"][name]
         os.kill(before, how)
-        eventually(lambda: self.ready["processes"].get(name, before) != before, f"{name} is restarted")
+        eventually(
+            lambda: self.ready["processes"].get(name, before) != before, f"{name} is restarted", READY_DEADLINE_S
+        )
 
     def await_ready(self) -> None:
         def look() -> bool:

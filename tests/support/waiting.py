@@ -8,10 +8,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+DEADLINE_S = 60.0
+"""Far longer than any wait takes on an idle machine: tests run side by side, and other programs may run too."""
 LONGEST_PAUSE_S = 0.1
 
 
-def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0, every_s: float = 0.02) -> T:
+def eventually(look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S, every_s: float = 0.02) -> T:
     """Call `look` until it returns neither None nor False, and return that.
 
     The pause between calls grows from `every_s`: polling the API 50 times a second would take half a core from the
@@ -29,7 +31,7 @@ def eventually(look: Callable[[], T | None], what: str, deadline_s: float = 30.0
         every_s = max(every_s, min(1.2 * every_s, LONGEST_PAUSE_S))
 
 
-async def soon(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], deadline_s: float = 30.0) -> T:
+async def soon(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], deadline_s: float = DEADLINE_S) -> T:
     """Call `look` until `wanted` accepts its result, and return that. The error names the last result."""
     end = time.monotonic() + deadline_s
     while True:

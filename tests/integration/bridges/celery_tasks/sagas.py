@@ -31,7 +31,7 @@ class Notes:
     def runs(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.addresses.notes().lrange(f"ran:{self.token}", 0, -1)]
 
-    def await_runs(self, count: int, deadline_s: float = 30.0) -> list[dict[str, Any]]:
+    def await_runs(self, count: int, deadline_s: float = 60.0) -> list[dict[str, Any]]:
         def enough() -> list[dict[str, Any]] | None:
             runs = self.runs
             return runs if len(runs) >= count else None
@@ -80,7 +80,7 @@ ActivityWorker = Callable[..., AbstractAsyncContextManager[Saga]]
 async def attempt_begun(handle: WorkflowHandle[Any, Any], attempt: int, *, cancelled: bool = False) -> None:
     """Wait for the `attempt`th attempt of the activity and, if `cancelled`, for the request to cancel it."""
     wanted = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED if cancelled else None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             pending = (await handle.describe()).raw_description.pending_activities
             if pending and pending[0].attempt >= attempt and wanted in (None, pending[0].state):
@@ -90,7 +90,7 @@ async def attempt_begun(handle: WorkflowHandle[Any, Any], attempt: int, *, cance
 
 async def kept_alive(handle: WorkflowHandle[Any, Any], *, attempt: int = 1, for_s: float = 0.0) -> None:
     """Wait for a heartbeat of the `attempt`th attempt, at least `for_s` seconds after its start."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             pending = (await handle.describe()).raw_description.pending_activities
             if pending and pending[0].attempt >= attempt and pending[0].HasField("last_heartbeat_time"):
