@@ -68,7 +68,7 @@ def test_the_same_key_is_one_user_and_one_mail(estate: Estate, address: str) -> 
     other = estate.user("Eva", address, key)
 
     assert (again.json(), again.status_code) == (first.json(), httpx.codes.CREATED)
-    assert other.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert other.status_code == httpx.codes.UNPROCESSABLE_CONTENT
     estate.await_mails(address, {"Welcome!"})
     later = f"later.{address}"
     estate.customer(later)
@@ -80,7 +80,7 @@ def test_the_same_key_is_one_user_and_one_mail(estate: Estate, address: str) -> 
 def test_an_invalid_address_is_refused(estate: Estate, email: str) -> None:
     answer = estate.user("Ana", email)
 
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_CONTENT
     assert [error["field"] for error in answer.json()["errors"]] == ["email"]
 
 
@@ -188,14 +188,14 @@ def test_a_file_that_is_not_a_video_is_refused(estate: Estate, tmp_path: Path) -
 
     answers = [estate.upload(text), estate.client.post("/videos", data={"file": "x"}), estate.client.post("/videos")]
 
-    assert [answer.status_code for answer in answers] == [httpx.codes.UNPROCESSABLE_ENTITY] * 3
+    assert [answer.status_code for answer in answers] == [httpx.codes.UNPROCESSABLE_CONTENT] * 3
     assert {error["field"] for answer in answers for error in answer.json()["errors"]} == {"file"}
 
 
 def test_a_video_that_is_too_large_is_refused(estate: Estate) -> None:
     answer = estate.client.post("/videos", files={"file": ("large.mp4", b"x" * (31 << 20))})
 
-    assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+    assert answer.status_code == httpx.codes.CONTENT_TOO_LARGE
 
 
 def test_the_customer_gets_a_mail_when_the_order_is_confirmed(
