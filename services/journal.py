@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from domain.events import RecordedEvent
 from domain.ids import OrderId
 from services.unit_of_work import StepRecord, UnitsOfWork
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +17,11 @@ class Journal:
     events: Sequence[RecordedEvent]
 
 
-def read_journal(units: UnitsOfWork[object], order_id: OrderId) -> Journal:
-    # One transaction, so that steps and events are of the same instant.
-    with units.look() as unit:
-        return Journal(steps=tuple(unit.steps_of(order_id)), events=tuple(unit.events_of(order_id)))
+class JournalledService(Generic[S]):
+    def __init__(self, units: UnitsOfWork[S]) -> None:
+        self._units = units
+
+    def journal(self, order_id: OrderId) -> Journal:
+        # One transaction, so that steps and events are of the same instant.
+        with self._units.look() as unit:
+            return Journal(steps=tuple(unit.steps_of(order_id)), events=tuple(unit.events_of(order_id)))

@@ -120,10 +120,7 @@ def _check_cancelled(dossier: _Dossier, verdict: Verdict) -> None:
 def _check_gateway_agrees(dossier: _Dossier, verdict: Verdict) -> None:
     payment = dossier.payment
     ours = (payment.captured, payment.refunded) if payment else (0, 0)
-    theirs = (
-        sum(charge.captured for charge in dossier.charges),
-        sum(charge.refunded for charge in dossier.charges),
-    )
+    theirs = (sum(charge.captured for charge in dossier.charges), sum(charge.refunded for charge in dossier.charges))
     if ours != theirs:
         detail = f"captured and refunded: ours {ours}, the gateway's {theirs}"
         verdict.note(dossier.order_id, "the gateway's books agree with ours", detail)

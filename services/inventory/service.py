@@ -9,14 +9,11 @@ from domain.events import InventoryFailed, InventoryReleased, InventoryReserved
 from domain.ids import OrderId, Sku
 from domain.order import Order, PricedLine, Reason, Step
 from services.inventory.store import InventoryStore, Reservation, ReservationStatus, Stock
-from services.journal import Journal, read_journal
-from services.unit_of_work import StepStatus, UnitsOfWork
+from services.journal import JournalledService
+from services.unit_of_work import StepStatus
 
 
-class InventoryService:
-    def __init__(self, units: UnitsOfWork[InventoryStore]) -> None:
-        self._units = units
-
+class InventoryService(JournalledService[InventoryStore]):
     def reserve(self, command: ReserveInventory) -> InventoryReserved | InventoryFailed:
         """Reserve every line, or refuse and reserve nothing."""
         order = command.order
@@ -45,8 +42,7 @@ class InventoryService:
         with self._units.begin() as unit:
             found = unit.store.find(command.order_id)
             if found is None or found.order is None or found.status is ReservationStatus.RELEASED:
-                msg = f"order {command.order_id} has no reservation that could be sold"
-                raise ImpossibleState(msg)
+                raise ImpossibleState(f"order {command.order_id} has no reservation that could be sold")
             # A repetition finds SOLD and changes nothing.
             if found.status is ReservationStatus.RESERVED:
                 for line in _in_lock_order(found.order.lines):
@@ -60,8 +56,7 @@ class InventoryService:
             found = unit.store.find(command.order_id)
             # Sold means that the shipment is scheduled: after the pivot, releasing is a defect and not a refusal.
             if found is not None and found.status is ReservationStatus.SOLD:
-                msg = f"order {command.order_id} is sold and cannot be released"
-                raise ImpossibleState(msg)
+                raise ImpossibleState(f"order {command.order_id} is sold and cannot be released")
             if found is not None and found.status is ReservationStatus.RELEASED:
                 return InventoryReleased(order_id=command.order_id, reason=found.reason or command.reason)
             if found is not None and found.status is ReservationStatus.RESERVED and found.order is not None:
@@ -91,9 +86,6 @@ class InventoryService:
     def find(self, order_id: OrderId) -> Reservation | None:
         with self._units.look() as unit:
             return unit.store.find(order_id)
-
-    def journal(self, order_id: OrderId) -> Journal:
-        return read_journal(self._units, order_id)
 
 
 def _answer(found: Reservation, order: Order) -> InventoryReserved | InventoryFailed:

@@ -6,32 +6,22 @@ from datetime import datetime
 
 from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder, RequestCancellation, ShowAttention
 from domain.errors import ImpossibleState, KeyReused, UnknownOrder
-from domain.events import (
-    OrderCancellationRequested,
-    OrderCancelled,
-    OrderConfirmed,
-    OrderCreated,
-    OrderRequested,
-)
+from domain.events import OrderCancellationRequested, OrderCancelled, OrderConfirmed, OrderCreated, OrderRequested
 from domain.ids import OrderId, Sku
 from domain.money import Money
 from domain.order import Order, OrderRequest, PricedLine, Reason, SagaStyle, Step
-from services.journal import Journal, read_journal
+from services.journal import JournalledService
 from services.orders.store import Attention, OrderFilter, OrderRecord, OrderStore, Stage
 from services.unit_of_work import Clock, StepStatus, UnitOfWork, UnitsOfWork
 
 
-class OrderService:
+class OrderService(JournalledService[OrderStore]):
     def __init__(self, units: UnitsOfWork[OrderStore], clock: Clock) -> None:
-        self._units = units
+        super().__init__(units)
         self._clock = clock
 
     def place(self, command: PlaceOrder) -> OrderRequested:
-        """Accept an order. Repeatable, with the same result.
-
-        Raises:
-            KeyReused: an order with this id and another request exists.
-        """
+        """Accept an order. Repeatable. Raises KeyReused: an order with this id and another request exists."""
         request = command.request
         placed = OrderRequested(order_id=request.order_id, request=request)
         with self._units.begin() as unit:
@@ -84,8 +74,7 @@ class OrderService:
             if record.stage is Stage.CONFIRMED:
                 return event
             if record.stage is Stage.CANCELLED:
-                msg = f"order {command.order_id} is cancelled and cannot be confirmed"
-                raise ImpossibleState(msg)
+                raise ImpossibleState(f"order {command.order_id} is cancelled and cannot be confirmed")
             unit.store.save(replace(record, stage=Stage.CONFIRMED, attention=None, finished_at=self._clock()))
             unit.record(event)
             unit.tried(command.order_id, Step.CONFIRM_ORDER, StepStatus.DONE)
@@ -147,9 +136,6 @@ class OrderService:
     def find(self, order_id: OrderId) -> OrderRecord:
         with self._units.look() as unit:
             return _existing(unit, order_id)
-
-    def journal(self, order_id: OrderId) -> Journal:
-        return read_journal(self._units, order_id)
 
     def page(self, wanted: OrderFilter) -> Sequence[OrderRecord]:
         with self._units.look() as unit:

@@ -13,7 +13,7 @@ from domain.errors import GatewayFault
 from domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded
 from domain.ids import OrderId
 from domain.order import Card, Order, Reason, Step
-from services.journal import Journal, read_journal
+from services.journal import JournalledService
 from services.payments.gateway import AwaitingCustomer, Charged, Declined, PaymentGateway
 from services.payments.store import Payment, PaymentStatus, PaymentStore
 from services.payments.transitions import (
@@ -30,7 +30,7 @@ from services.unit_of_work import Clock, StepStatus, UnitsOfWork
 PIX_EXPIRY = timedelta(minutes=30)
 
 
-class PaymentService:
+class PaymentService(JournalledService[PaymentStore]):
     def __init__(
         self,
         units: UnitsOfWork[PaymentStore],
@@ -40,17 +40,13 @@ class PaymentService:
         pix_expiry: timedelta | None = None,
     ) -> None:
         """`pix_expiry`: how long a customer may take to pay. Default: PIX_EXPIRY."""
-        self._units = units
+        super().__init__(units)
         self._gateway = gateway
         self._clock = clock
         self._pix_expiry = pix_expiry
 
     def charge(self, command: ChargePayment) -> Charge:
-        """Charge the order's total, or ask the customer for it.
-
-        Raises:
-            GatewayFault: the charge may have happened; retry the command, or refund.
-        """
+        """Charge the total, or ask the customer for it. Raises GatewayFault: it may have happened; retry, or refund."""
         order = command.order
         with self._units.look() as unit:
             found = unit.store.find(order.order_id)
@@ -77,11 +73,7 @@ class PaymentService:
         return event
 
     def ask(self, order: Order) -> Charged | AwaitingCustomer | Declined | None:
-        """Call the gateway as `charge` does, but record nothing. Return None if the payment is decided already.
-
-        Raises:
-            GatewayFault: see `charge`.
-        """
+        """Call the gateway as `charge` does, but record nothing. None: the payment is decided. Raises GatewayFault."""
         return self._ask_gateway(order) if self.find(order.order_id) is None else None
 
     def settle(self, command: SettlePayment) -> PaymentCompleted | PaymentRefunded | None:
@@ -125,11 +117,7 @@ class PaymentService:
         return event
 
     def refund(self, command: RefundPayment) -> PaymentRefunded:
-        """Refund everything that was charged. Before the charge, this leaves a tombstone that refuses the charge.
-
-        Raises:
-            GatewayFault: retry the command.
-        """
+        """Refund all. Before the charge, this leaves a tombstone that refuses it. Raises GatewayFault: retry."""
         # Gateway first, then our record: after a crash in between, the retry repeats the refund, with no second effect.
         # In the other order, the books could show a refund that the customer never got.
         try:
@@ -156,9 +144,6 @@ class PaymentService:
     def find(self, order_id: OrderId) -> Payment | None:
         with self._units.look() as unit:
             return unit.store.find(order_id)
-
-    def journal(self, order_id: OrderId) -> Journal:
-        return read_journal(self._units, order_id)
 
     def expired(self, limit: int) -> Sequence[Payment]:
         """Return pending payments past their expiry, the longest overdue first."""

@@ -7,17 +7,14 @@ from domain.commands import CancelShipping, ScheduleShipping, WithdrawShipping
 from domain.events import ShippingCancelled, ShippingFailed, ShippingScheduled
 from domain.ids import OrderId
 from domain.order import Reason, Step
-from services.journal import Journal, read_journal
+from services.journal import JournalledService
 from services.shipping.store import Shipment, ShipmentStatus, ShippingStore
-from services.unit_of_work import StepStatus, UnitOfWork, UnitsOfWork
+from services.unit_of_work import StepStatus, UnitOfWork
 
 UNDELIVERABLE_POSTAL_CODE = "00000"
 
 
-class ShippingService:
-    def __init__(self, units: UnitsOfWork[ShippingStore]) -> None:
-        self._units = units
-
+class ShippingService(JournalledService[ShippingStore]):
     def schedule(self, command: ScheduleShipping) -> ShippingScheduled | ShippingFailed:
         """Schedule the shipment, or refuse an address that no carrier delivers to."""
         order = command.order
@@ -61,9 +58,6 @@ class ShippingService:
     def find(self, order_id: OrderId) -> Shipment | None:
         with self._units.look() as unit:
             return unit.store.find(order_id)
-
-    def journal(self, order_id: OrderId) -> Journal:
-        return read_journal(self._units, order_id)
 
 
 def _cancel(
