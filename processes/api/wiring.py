@@ -19,7 +19,7 @@ from processes.api.process_control import controls_in
 from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.api.settlements import SettlementsByKafka
 from runtime.kafka import kafka_connection, kafka_security
-from runtime.probes import ask_kafka
+from runtime.readiness import ask_kafka
 from runtime.settings import Settings
 from runtime.temporal import connect, start_saga
 from runtime.wiring import Databases, audit_of, services_over
