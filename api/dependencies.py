@@ -65,11 +65,7 @@ class OrderControl(Protocol):
         ...
 
     async def retry_compensation(self, order_id: OrderId, attention: Attention) -> None:
-        """Retry the compensation that `attention` is about: two requests for the same attention have one effect.
-
-        Raises:
-            NotPossibleNow: no compensation waits for an operator.
-        """
+        """Retry the failed compensation, once per `attention`. Raises NotPossibleNow: none waits for an operator."""
         ...
 
 

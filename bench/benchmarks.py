@@ -82,9 +82,7 @@ async def choreographed(target: BenchTarget, sizes: Sizes, breakdown: Breakdown)
                 ours=alone, baseline=baseline(records=sizes.alone, in_flight=1), rest_s=sizes.rest_seconds
             ),
             BenchmarkId.CHOREOGRAPHED_CONCURRENT: Benchmark(
-                ours=together,
-                baseline=baseline(records=sizes.chains, in_flight=IN_FLIGHT),
-                rest_s=sizes.rest_seconds,
+                ours=together, baseline=baseline(records=sizes.chains, in_flight=IN_FLIGHT), rest_s=sizes.rest_seconds
             ),
         }
 

@@ -45,11 +45,7 @@ class OrderLoad:
     scenario: Scenario = SCENARIOS["ok"]
 
     async def run(self, orders: int, *, in_flight: int) -> list[FinishedOrder]:
-        """Place the orders, for a product of their own.
-
-        Raises:
-            BenchmarkFailed: an order did not end as its scenario says.
-        """
+        """Place orders for a product of their own. Raises BenchmarkFailed: one did not end as its scenario says."""
         shop = ShopClient(self.target.http)
         try:
             body = await shop.stock(self.scenario, uuid4().hex[:8])

@@ -43,11 +43,7 @@ class RunningStack:
 def running_stack(
     folder: Path, names: Sequence[str] = ALL_PROCESSES, *, given_engines: bool = False
 ) -> Iterator[RunningStack]:
-    """Start these processes. With `given_engines`, use the engines that the settings name instead of starting any.
-
-    Raises:
-        CannotRun: the stack did not come up, or the settings name databases elsewhere.
-    """
+    """Start these processes, with the settings' engines if `given_engines`. Raises CannotRun: one did not come up."""
     folder.mkdir()
     # Without the bridge no order has a witness, and the API must not link to one.
     settings = settings_in(folder, witness_enabled="kafka-bridge" in names)
@@ -77,11 +73,7 @@ class BenchTarget:
         return {name: cpu_seconds(pid) or 0.0 for name, pid in self.pids().items()}
 
     async def wait_until_idle(self) -> None:
-        """Wait until no service writes any more. After an order's end pieces are counted as sold, and events sent.
-
-        Raises:
-            BenchmarkFailed: the services still write after IDLE_WITHIN_S.
-        """
+        """Wait until pieces are counted as sold and events are sent. Raises BenchmarkFailed after IDLE_WITHIN_S."""
         _, idle = await wait_until_idle(self._commits, eq, within_s=IDLE_WITHIN_S)
         if not idle:
             raise BenchmarkFailed(f"the services still write {IDLE_WITHIN_S:.0f} s after the last order's end")
@@ -93,11 +85,7 @@ class BenchTarget:
 
 @asynccontextmanager
 async def target_on(stack: RunningStack) -> AsyncIterator[BenchTarget]:
-    """Open clients to the stack.
-
-    Raises:
-        CannotRun: Temporal does not answer.
-    """
+    """Open clients to the stack. Raises CannotRun: Temporal does not answer."""
     temporal = await connect(stack.settings)
     async with http_client(stack.api, HTTP_TIMEOUT_S) as http:
         with closing(Databases.open(stack.settings)) as databases:

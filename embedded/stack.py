@@ -13,14 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from domain.errors import Fault
-from embedded.addresses import (
-    METRICS,
-    address_of,
-    all_ports_free,
-    ready_content,
-    refuse_taken_ports,
-    with_free_ports,
-)
+from embedded.addresses import METRICS, address_of, all_ports_free, ready_content, refuse_taken_ports, with_free_ports
 from embedded.engines import ENGINES
 from embedded.ports import PortReservations
 from embedded.program import Program
@@ -54,11 +47,7 @@ class StackReporter(Reporter, Protocol):
 def run_stack(
     settings: Settings, names: list[str], *, free_ports: bool, ready_file: Path | None, reporter: StackReporter
 ) -> None:
-    """Run until SIGTERM or Ctrl-C, on the main thread.
-
-    Raises:
-        CannotRun: a port or the data folder is in use, or a program keeps dying.
-    """
+    """Run on the main thread until a signal. Raises CannotRun: a port or the folder is taken, a program keeps dying."""
     settings = settings.with_changes(data_dir=settings.data_dir.absolute())
     with locked_for_one_stack(settings.data_dir), PortReservations() as ports:
         if not free_ports:

@@ -22,14 +22,7 @@ from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from services.audit.invariants import audit
 from services.audit.verdict import Verdict
 from services.inventory.service import InventoryService
-from services.names import (
-    DATABASE_OF,
-    GATEWAY,
-    INVENTORY_SERVICE,
-    ORDER_SERVICE,
-    PAYMENT_SERVICE,
-    SHIPPING_SERVICE,
-)
+from services.names import DATABASE_OF, GATEWAY, INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService

@@ -49,11 +49,7 @@ class TopicShape:
 
 
 def ensure_topics(connection: KafkaConnection, shape: TopicShape, deadline_s: float, topics: Iterable[str]) -> None:
-    """Create the missing topics; existing ones keep their shape.
-
-    Raises:
-        kafka.errors.KafkaError: the broker did not answer in time, or refused.
-    """
+    """Create the missing topics; existing ones keep their shape. Raises KafkaError: no answer in time, or refused."""
     admin = connection.admin(deadline_s)
     try:
         for topic in topics:
