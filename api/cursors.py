@@ -18,7 +18,7 @@ def encode_cursor(*parts: object) -> str:
 
 
 def decode_cursor(cursor: str, parse: Callable[..., T]) -> T:
-    """`parse` raises ValueError for parts that no cursor has. Raises InvalidRequest: not a cursor of the list."""
+    """Pass the parts to `parse`, which raises ValueError for wrong ones. Raises InvalidRequest: not our cursor."""
     try:
         return parse(*urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" "))
     except (ValueError, TypeError, OverflowError):  # TypeError: a wrong number of parts

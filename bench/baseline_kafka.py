@@ -45,7 +45,10 @@ class RawChain:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, records: int, in_flight: int) -> list[ChainTimes]:
-        """Send the records, and return those that are back. Raises BenchmarkFailed: one is late, or no broker."""
+        """Send the records through the chain. After `stop` is set, return those that are back.
+
+        Raises BenchmarkFailed: not all came back in time, or the broker failed.
+        """
         back: list[ChainTimes] = []
         sent, end = 0, time.monotonic() + BLOCK_DEADLINE_S
         try:

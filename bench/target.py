@@ -43,7 +43,10 @@ class RunningStack:
 def running_stack(
     folder: Path, names: Sequence[str] = ALL_PROCESSES, *, given_engines: bool = False
 ) -> Iterator[RunningStack]:
-    """Start these processes, with the settings' engines if `given_engines`. Raises CannotRun: one did not come up."""
+    """Start these processes. With `given_engines`, use the engines that the settings name instead of starting any.
+
+    Raises CannotRun: the stack did not come up, or the settings name databases elsewhere.
+    """
     folder.mkdir()
     # Without the bridge no order has a witness, and the API must not link to one.
     settings = settings_in(folder, witness_enabled="kafka-bridge" in names)
@@ -73,7 +76,10 @@ class BenchTarget:
         return {name: cpu_seconds(pid) or 0.0 for name, pid in self.pids().items()}
 
     async def wait_until_idle(self) -> None:
-        """Wait until pieces are counted as sold and events are sent. Raises BenchmarkFailed after IDLE_WITHIN_S."""
+        """Wait until no service writes any more. After an order's end pieces are counted as sold, and events sent.
+
+        Raises BenchmarkFailed: the services still write after IDLE_WITHIN_S.
+        """
         _, idle = await wait_until_idle(self._commits, eq, within_s=IDLE_WITHIN_S)
         if not idle:
             raise BenchmarkFailed(f"the services still write {IDLE_WITHIN_S:.0f} s after the last order's end")
@@ -100,15 +106,10 @@ async def target_on(stack: RunningStack) -> AsyncIterator[BenchTarget]:
 
 @asynccontextmanager
 async def running(settings: Settings, *programs: str, piped: bool = False) -> AsyncIterator[list[ChildProcess]]:
-    """Run programs for the length of the block, which begins when all are ready. Call it on the main thread.
+    """Run programs for the block, which begins when all are ready. Call it on the main thread.
 
-    Args:
-        settings: of the stack. The logs of the programs are in its folder.
-        programs: a module of this package with its arguments, for example "kafka_hop 1".
-        piped: the programs answer requests, see ChildProcess.request.
-
-    Raises:
-        CannotRun: one of them ended, or was not ready in time. The message has the last lines of its log.
+    A program is a module of this package with its arguments, such as "kafka_hop 1"; its log is in the stack's folder.
+    `piped`: see ChildProcess.request. Raises CannotRun, with the last lines of the log: one ended, or was not ready.
     """
     started: list[ChildProcess] = []
     try:

@@ -47,7 +47,10 @@ class StackReporter(Reporter, Protocol):
 def run_stack(
     settings: Settings, names: list[str], *, free_ports: bool, ready_file: Path | None, reporter: StackReporter
 ) -> None:
-    """Run on the main thread until a signal. Raises CannotRun: a port or the folder is taken, a program keeps dying."""
+    """Run until SIGTERM or Ctrl-C, on the main thread.
+
+    Raises CannotRun: a port or the data folder is in use, or a program keeps dying.
+    """
     settings = settings.with_changes(data_dir=settings.data_dir.absolute())
     with locked_for_one_stack(settings.data_dir), PortReservations() as ports:
         if not free_ports:
@@ -212,15 +215,12 @@ class EmbeddedStack:
 
 
 def fill_broker(settings: Settings, *, events_again: bool, restarted: bool = False) -> None:
-    """Restore what the embedded broker keeps in memory only.
+    """Restore what the embedded broker keeps in memory only. Raises CannotRun: it or a database does not answer.
 
     Create the missing topics. With `events_again`, republish the events of unfinished orders from the event logs.
 
     `restarted`: clients are connected already. Their metadata requests create topics too, which are then replaced, so
     wait until the topics have settled: an event that is published earlier could be lost.
-
-    Raises:
-        CannotRun: the broker or a database does not answer.
     """
     # Imported here, so that the engines start before the clients of Kafka and of the databases are loaded.
     from runtime.kafka import await_settled_topics, create_topics  # noqa: PLC0415

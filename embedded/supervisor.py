@@ -22,7 +22,6 @@ class ProgramFailed(CannotRun):
     def __init__(self, name: str, what: str, last_lines: Iterable[str]) -> None:
         shown = "".join(f"\n    {line}" for line in last_lines) or " nothing"
         super().__init__(f"{name} {what}. Its last log lines:{shown}")
-        self.name = name
 
 
 class Reporter(Protocol):

@@ -41,7 +41,10 @@ data_converter = replace(pydantic_data_converter, payload_converter_class=Shared
 
 
 async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
-    """Connect; a profile of Temporal's configuration file adds TLS and API keys. Raises CannotRun: no answer."""
+    """Connect to the server of the settings. A profile of Temporal's configuration file adds TLS and API keys.
+
+    Raises CannotRun: no Temporal server answers within CONNECT_DEADLINE_S.
+    """
     config = {}
     if settings.temporal_profile is not None:
         config = dict(ClientConfig.load_client_connect_config(profile=settings.temporal_profile))

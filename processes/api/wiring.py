@@ -49,12 +49,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
             order_controls={
                 SagaStyle.ORCHESTRATED: OrchestratedControl(temporal=temporal),
-                SagaStyle.CHOREOGRAPHED: ChoreographedControl(
-                    orders=published.orders,
-                    payments=published.payments,
-                    inventory=published.inventory,
-                    shipping=published.shipping,
-                ),
+                SagaStyle.CHOREOGRAPHED: ChoreographedControl(services=published),
             },
             settlements=SettlementsByKafka(events),
             dead_letters=DeadLetterBox(kafka_connection(settings)),

@@ -117,7 +117,10 @@ class PaymentService(JournalledService[PaymentStore]):
         return event
 
     def refund(self, command: RefundPayment) -> PaymentRefunded:
-        """Refund all. Before the charge, this leaves a tombstone that refuses it. Raises GatewayFault: retry."""
+        """Refund everything that was charged. Before the charge, this leaves a tombstone that refuses the charge.
+
+        Raises GatewayFault: retry the command.
+        """
         # Gateway first, then our record: after a crash in between, the retry repeats the refund, with no second effect.
         # In the other order, the books could show a refund that the customer never got.
         try:
