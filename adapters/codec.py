@@ -30,12 +30,7 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(value: bytes | str) -> Event:
-    """Read one event.
-
-    Raises:
-        UnknownEventType: the tag is not one of ours.
-        UndecodableEvent: anything else is wrong.
-    """
+    """Raises UnknownEventType: the tag is not one of ours; UndecodableEvent: anything else is wrong."""
     try:
         return _events().validate_json(value)
     except ValidationError as error:

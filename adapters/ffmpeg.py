@@ -48,13 +48,9 @@ class Ffmpeg:
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
     def compress(self, video: Path, into: Path, progress: Callable[[int], None]) -> None:
-        """Write an MP4 (H.264, at most 720 lines).
+        """Write an MP4 (H.264, at most 720 lines). Raises NotAVideo as `duration_s` does, or CompressionFault: retry.
 
         `progress` is called with a percentage twice a second. If it raises, the compression stops and this raises too.
-
-        Raises:
-            NotAVideo: see `duration_s`.
-            CompressionFault: retry.
         """
         duration = self.duration_s(video)
         command = [*self._prefix, *_command(), "-nostdin", "-y", "-v", "error", "-progress", "pipe:1", "-nostats"]

@@ -29,12 +29,7 @@ class MailServer:
     sender: str
 
     def send(self, message_id: str, to: str, subject: str, body: str) -> None:
-        """Use the same `message_id` for each copy of a mail: mail readers drop duplicates by it.
-
-        Raises:
-            MailFault: retry.
-            MailRefused: a retry does not help.
-        """
+        """Mail readers drop duplicates by `message_id`. Raises MailFault: retry; MailRefused: a retry does not help."""
         mail = EmailMessage(policy=SMTP)
         try:
             mail["Message-ID"] = f"<{message_id}@twinsaga>"

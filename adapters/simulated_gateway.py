@@ -19,10 +19,7 @@ from domain.money import Money
 from domain.order import Reason
 from services.payments.gateway import AwaitingCustomer, Charged, Declined
 
-_REFUSALS: Final = {
-    "tok_chargeDeclined": Reason.PAYMENT_DECLINED,
-    "tok_insufficientFunds": Reason.INSUFFICIENT_FUNDS,
-}
+_REFUSALS: Final = {"tok_chargeDeclined": Reason.PAYMENT_DECLINED, "tok_insufficientFunds": Reason.INSUFFICIENT_FUNDS}
 _CHARGED: Final = frozenset(
     {"tok_visa", "tok_gatewayFlaky", "tok_chargedThenTimeout", "tok_refundFlaky", "tok_refundFails"}
 )

@@ -18,11 +18,7 @@ def encode_cursor(*parts: object) -> str:
 
 
 def decode_cursor(cursor: str, parse: Callable[..., T]) -> T:
-    """Pass the parts to `parse`, which raises a ValueError for parts that no cursor has.
-
-    Raises:
-        InvalidRequest: the text is not a cursor of this list.
-    """
+    """Pass the parts to `parse`, which raises ValueError for wrong ones. Raises InvalidRequest: not our cursor."""
     try:
         return parse(*urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" "))
     except (ValueError, TypeError, OverflowError):  # TypeError: a wrong number of parts

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle, Step
-from services.audit.verdict import Verdict
+from services.audit.invariants import Verdict
 from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 from services.estate.records import User, Video
 from services.inventory.service import InventoryService
@@ -67,8 +67,7 @@ class OrderControl(Protocol):
     async def retry_compensation(self, order_id: OrderId, attention: Attention) -> None:
         """Retry the compensation that `attention` is about: two requests for the same attention have one effect.
 
-        Raises:
-            NotPossibleNow: no compensation waits for an operator.
+        Raises NotPossibleNow: no compensation waits for an operator.
         """
         ...
 

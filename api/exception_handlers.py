@@ -75,8 +75,7 @@ def _http(_: Request, error: HTTPException) -> ProblemResponse:
         headers["Connection"] = "close"
         return _OF_FRAMEWORK[error.status_code](str(error.detail), headers=headers).response()
     return problem_response(
-        Problem(title=HTTPStatus(error.status_code).phrase, status=error.status_code, detail=str(error.detail)),
-        headers,
+        Problem(title=HTTPStatus(error.status_code).phrase, status=error.status_code, detail=str(error.detail)), headers
     )
 
 

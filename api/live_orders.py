@@ -98,12 +98,7 @@ class LiveOrders:
         self.closed = False
 
     async def find(self, order_id: OrderId) -> LiveOrder:
-        """Read the order now.
-
-        Raises:
-            UnknownOrder: there is no such order.
-            EngineAway: the maximum number of streams is open.
-        """
+        """Read the order now. Raises UnknownOrder, or EngineAway: the maximum number of streams is open."""
         if self._free <= 0 or self.closed:
             raise EngineAway("too many timeline streams are open; try again", headers={"Retry-After": "5"})
         snapshot = await self._snapshot(order_id)

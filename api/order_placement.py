@@ -20,12 +20,7 @@ class Placing:
     dependencies: Dependencies
 
     async def place(self, commands: Sequence[PlaceOrder]) -> None:
-        """Place all orders, or none that is not placed already.
-
-        Raises:
-            KeyReused: one of the order ids was placed before with another body.
-            EngineAway: nothing was written.
-        """
+        """Place all orders, or none that is not placed yet. Raises KeyReused, or EngineAway: nothing was written."""
         new = await self._checked(commands)
         await run_in_threadpool(self._write, new)
         for command in commands:

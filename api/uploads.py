@@ -34,12 +34,7 @@ class Upload:
 
 
 async def receive_upload(request: Request, place: Path) -> Upload:
-    """Write the part `file` to `place`.
-
-    Raises:
-        InvalidRequest: there is no such part.
-        HTTPException: 413 or 408, the body is too large or too slow.
-    """
+    """Write the part `file` to `place`. Raises InvalidRequest: no such part; HTTPException (413 or 408)."""
     try:
         async with request.form(max_files=1, max_fields=10) as form:
             part = form.get(FIELD)

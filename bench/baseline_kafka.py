@@ -47,8 +47,7 @@ class RawChain:
     def run(self, records: int, in_flight: int) -> list[ChainTimes]:
         """Send the records through the chain. After `stop` is set, return those that are back.
 
-        Raises:
-            BenchmarkFailed: not all came back in time, or the broker failed.
+        Raises BenchmarkFailed: not all came back in time, or the broker failed.
         """
         back: list[ChainTimes] = []
         sent, end = 0, time.monotonic() + BLOCK_DEADLINE_S

@@ -12,7 +12,7 @@ from bench.baseline_workflow import BareWorkflows
 from bench.breakdown import Breakdown
 from bench.metrics import BenchmarkId
 from bench.noop_celery import bench_app
-from bench.order_load import ConcurrentOrders, SequentialOrders
+from bench.order_load import TimedOrders
 from bench.paired_runs import Benchmark
 from bench.preloaded import CpuOfOrders, Reads, preload
 from bench.sizes import CPU_IN_FLIGHT, IN_FLIGHT, Sizes
@@ -49,42 +49,34 @@ async def preloaded(
 
 @asynccontextmanager
 async def orchestrated(target: BenchTarget, sizes: Sizes, breakdown: Breakdown) -> AsyncIterator[Benchmarks]:
-    style = SagaStyle.ORCHESTRATED
-    alone = SequentialOrders(target=target, style=style, orders=sizes.alone, breakdown=breakdown)
-    together = ConcurrentOrders(
-        target=target, style=style, orders=sizes.orders, in_flight=IN_FLIGHT, breakdown=breakdown
-    )
+    rested = partial(Benchmark, rest_s=sizes.rest_seconds)
+    ours = partial(TimedOrders, target=target, style=SagaStyle.ORCHESTRATED, breakdown=breakdown)
     baseline = partial(BareWorkflows, target=target, breakdown=breakdown)
     async with running(target.settings, _BARE_WORKER):
         yield {
-            BenchmarkId.ORCHESTRATED_ONE_BY_ONE: Benchmark(
-                ours=alone, baseline=baseline(workflows=sizes.alone, in_flight=1), rest_s=sizes.rest_seconds
+            BenchmarkId.ORCHESTRATED_ONE_BY_ONE: rested(
+                ours=ours(orders=sizes.alone, in_flight=1), baseline=baseline(workflows=sizes.alone, in_flight=1)
             ),
-            BenchmarkId.ORCHESTRATED_CONCURRENT: Benchmark(
-                ours=together,
+            BenchmarkId.ORCHESTRATED_CONCURRENT: rested(
+                ours=ours(orders=sizes.orders, in_flight=IN_FLIGHT),
                 baseline=baseline(workflows=sizes.workflows, in_flight=IN_FLIGHT),
-                rest_s=sizes.rest_seconds,
             ),
         }
 
 
 @asynccontextmanager
 async def choreographed(target: BenchTarget, sizes: Sizes, breakdown: Breakdown) -> AsyncIterator[Benchmarks]:
-    style = SagaStyle.CHOREOGRAPHED
-    alone = SequentialOrders(target=target, style=style, orders=sizes.alone, breakdown=breakdown)
-    together = ConcurrentOrders(
-        target=target, style=style, orders=sizes.choreographed, in_flight=IN_FLIGHT, breakdown=breakdown
-    )
+    rested = partial(Benchmark, rest_s=sizes.rest_seconds)
+    ours = partial(TimedOrders, target=target, style=SagaStyle.CHOREOGRAPHED, breakdown=breakdown)
     async with raw_chain(target) as chain:
         baseline = partial(RawChains, chain=chain, breakdown=breakdown)
         yield {
-            BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE: Benchmark(
-                ours=alone, baseline=baseline(records=sizes.alone, in_flight=1), rest_s=sizes.rest_seconds
+            BenchmarkId.CHOREOGRAPHED_ONE_BY_ONE: rested(
+                ours=ours(orders=sizes.alone, in_flight=1), baseline=baseline(records=sizes.alone, in_flight=1)
             ),
-            BenchmarkId.CHOREOGRAPHED_CONCURRENT: Benchmark(
-                ours=together,
+            BenchmarkId.CHOREOGRAPHED_CONCURRENT: rested(
+                ours=ours(orders=sizes.choreographed, in_flight=IN_FLIGHT),
                 baseline=baseline(records=sizes.chains, in_flight=IN_FLIGHT),
-                rest_s=sizes.rest_seconds,
             ),
         }
 

@@ -51,9 +51,7 @@ class Breakdown:
 def step_latencies(databases: Databases, placed: Mapping[str, datetime]) -> dict[str, float]:
     """Return, by event type, the median seconds since the event before it, or since the order was placed.
 
-    Args:
-        databases: their event logs are read.
-        placed: the order ids, and when each order was placed.
+    `placed`: the order ids, and when each order was placed.
     """
     events: dict[str, list[tuple[datetime, str]]] = {order_id: [] for order_id in placed}
     query = select(event_log.c.order_id, event_log.c.at, event_log.c.type).where(event_log.c.order_id.in_(placed))

@@ -16,11 +16,7 @@ class BenchmarkFailed(Exception):
 
 
 async def repeated(work: Callable[[int], Awaitable[T]], times: int, *, in_flight: int, what: str) -> list[T]:
-    """Call `work` with 0, 1, ... and return its results, in the order in which the calls ended.
-
-    Raises:
-        BenchmarkFailed: a call failed, or not all of them ended within BLOCK_DEADLINE_S.
-    """
+    """Call `work` with 0, 1, ...; return the results as calls ended. Raises BenchmarkFailed: one failed or was late."""
     numbers, results = iter(range(times)), list[T]()
 
     async def worker() -> None:

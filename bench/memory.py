@@ -40,9 +40,7 @@ class MeasuredMemory:
 async def measure_memory(target: BenchTarget, orders: int, on_played: Callable[[], None]) -> MeasuredMemory:
     """Play the orders, half of them in each style. `on_played` is called after each tenth.
 
-    Raises:
-        BenchmarkFailed: an order did not end as it must.
-        CannotRun: the system does not tell the memory of a process.
+    Raises BenchmarkFailed, or CannotRun: the system does not tell the memory of a process.
     """
     # Imports and first connections end before the idle figure is taken.
     await asyncio.sleep(SETTLE_S)

@@ -45,11 +45,7 @@ class OrderLoad:
     scenario: Scenario = SCENARIOS["ok"]
 
     async def run(self, orders: int, *, in_flight: int) -> list[FinishedOrder]:
-        """Place the orders, for a product of their own.
-
-        Raises:
-            BenchmarkFailed: an order did not end as its scenario says.
-        """
+        """Place orders for a product of their own. Raises BenchmarkFailed: one did not end as its scenario says."""
         shop = ShopClient(self.target.http)
         try:
             body = await shop.stock(self.scenario, uuid4().hex[:8])
@@ -83,31 +79,8 @@ class OrderLoad:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SequentialOrders:
-    """Measures the median time of an order that runs alone."""
-
-    target: BenchTarget
-    style: SagaStyle
-    orders: int
-    breakdown: Breakdown
-
-    async def warm_up(self) -> None:
-        await OrderLoad(self.target, self.style).run(min(self.orders, WARM_UP_ORDERS), in_flight=1)
-
-    async def play(self) -> Values:
-        finished = await OrderLoad(self.target, self.style).run(self.orders, in_flight=1)
-        placed = {order.order_id: order.completion.placed_at for order in finished}
-        latencies = await asyncio.to_thread(step_latencies, self.target.databases, placed)
-        self.breakdown.add(f"{self.style} order alone: each event since the one before it", latencies)
-        return {
-            f"{self.style}-p50": median(order.completion.seconds for order in finished),
-            f"{self.style}-p50-seen": median(order.seen_s for order in finished),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConcurrentOrders:
-    """Measures the rate of orders with a fixed number in flight."""
+class TimedOrders:
+    """Measures medians with one order in flight, otherwise the rate."""
 
     target: BenchTarget
     style: SagaStyle
@@ -116,9 +89,22 @@ class ConcurrentOrders:
     breakdown: Breakdown
 
     async def warm_up(self) -> None:
-        await self._run(min(self.orders, self.in_flight))
+        await self._run(min(self.orders, max(WARM_UP_ORDERS, self.in_flight)))
 
     async def play(self) -> Values:
+        return await (self._play_alone() if self.in_flight == 1 else self._play_together())
+
+    async def _play_alone(self) -> Values:
+        finished = await self._run(self.orders)
+        placed = {order.order_id: order.completion.placed_at for order in finished}
+        latencies = await asyncio.to_thread(step_latencies, self.target.databases, placed)
+        self.breakdown.add(f"{self.style} order alone: each event since the one before it", latencies)
+        return {
+            f"{self.style}-p50": median(order.completion.seconds for order in finished),
+            f"{self.style}-p50-seen": median(order.seen_s for order in finished),
+        }
+
+    async def _play_together(self) -> Values:
         with self.breakdown.cpu_per_item(f"{self.style} orders together", self.target, self.orders):
             finished = await self._run(self.orders)
         completions = [order.completion for order in finished]

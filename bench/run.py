@@ -65,11 +65,7 @@ class Plan:
 
 
 def run_benchmarks(plan: Plan, console: Console) -> BenchRun:
-    """Play the plan on stacks of its own.
-
-    Raises:
-        CannotRun: a stack or a baseline did not come up, or the settings name databases elsewhere.
-    """
+    """Play the plan on new stacks. Raises CannotRun: one did not come up, or the settings name databases elsewhere."""
     began, clock = datetime.now(UTC), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="twinsaga-bench-") as name:
         folder = Path(name)

@@ -45,8 +45,7 @@ def running_stack(
 ) -> Iterator[RunningStack]:
     """Start these processes. With `given_engines`, use the engines that the settings name instead of starting any.
 
-    Raises:
-        CannotRun: the stack did not come up, or the settings name databases elsewhere.
+    Raises CannotRun: the stack did not come up, or the settings name databases elsewhere.
     """
     folder.mkdir()
     # Without the bridge no order has a witness, and the API must not link to one.
@@ -79,8 +78,7 @@ class BenchTarget:
     async def wait_until_idle(self) -> None:
         """Wait until no service writes any more. After an order's end pieces are counted as sold, and events sent.
 
-        Raises:
-            BenchmarkFailed: the services still write after IDLE_WITHIN_S.
+        Raises BenchmarkFailed: the services still write after IDLE_WITHIN_S.
         """
         _, idle = await wait_until_idle(self._commits, eq, within_s=IDLE_WITHIN_S)
         if not idle:
@@ -93,11 +91,7 @@ class BenchTarget:
 
 @asynccontextmanager
 async def target_on(stack: RunningStack) -> AsyncIterator[BenchTarget]:
-    """Open clients to the stack.
-
-    Raises:
-        CannotRun: Temporal does not answer.
-    """
+    """Open clients to the stack. Raises CannotRun: Temporal does not answer."""
     temporal = await connect(stack.settings)
     async with http_client(stack.api, HTTP_TIMEOUT_S) as http:
         with closing(Databases.open(stack.settings)) as databases:
@@ -112,15 +106,10 @@ async def target_on(stack: RunningStack) -> AsyncIterator[BenchTarget]:
 
 @asynccontextmanager
 async def running(settings: Settings, *programs: str, piped: bool = False) -> AsyncIterator[list[ChildProcess]]:
-    """Run programs for the length of the block, which begins when all are ready. Call it on the main thread.
+    """Run programs for the block, which begins when all are ready. Call it on the main thread.
 
-    Args:
-        settings: of the stack. The logs of the programs are in its folder.
-        programs: a module of this package with its arguments, for example "kafka_hop 1".
-        piped: the programs answer requests, see ChildProcess.request.
-
-    Raises:
-        CannotRun: one of them ended, or was not ready in time. The message has the last lines of its log.
+    A program is a module of this package with its arguments, such as "kafka_hop 1"; its log is in the stack's folder.
+    `piped`: see ChildProcess.request. Raises CannotRun, with the last lines of the log: one ended, or was not ready.
     """
     started: list[ChildProcess] = []
     try:

@@ -83,7 +83,7 @@ ROUTING: Mapping[str, Mapping[type[Event], Policy]] = {
 }
 
 OUT_OF_ATTEMPTS: Mapping[str, Mapping[type[Event], Policy]] = {
-    PAYMENT_SERVICE: {OrderCreated: when_charge_runs_out_of_attempts_abort_payment},
+    PAYMENT_SERVICE: {OrderCreated: when_charge_runs_out_of_attempts_abort_payment}
 }
 """Replaces a policy after its last attempt. Without an entry, as for every undo, the event becomes a dead letter."""
 
@@ -97,7 +97,7 @@ def tag_of(event: type[Event]) -> str:
 
 
 GIVEN_UP_NEEDS_ATTENTION: Mapping[str, frozenset[str]] = {
-    PAYMENT_SERVICE: frozenset(map(tag_of, (OrderCreated, InventoryFailed, InventoryReleased))),
+    PAYMENT_SERVICE: frozenset(map(tag_of, (OrderCreated, InventoryFailed, InventoryReleased)))
 }
 """By service: events whose policy, or its replacement, refunds money. When one of them becomes a dead letter, the Order
 service marks the order `needs_attention`, and an operator's retry refunds it."""

@@ -13,8 +13,7 @@ Orders = Annotated[
     typer.Option("--orders", min=1, max=1_000, help="Orders of each style in a scenario without a number of its own."),
 ]
 Seed = Annotated[
-    int | None,
-    typer.Option("--seed", min=0, help="Decides the order of play: the same seed gives the same order."),
+    int | None, typer.Option("--seed", min=0, help="Decides the order of play: the same seed gives the same order.")
 ]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures, unrounded, to FILE.")]
 Report = Annotated[Path, typer.Option("--report", metavar="FILE", help="Write the report, one HTML file, to FILE.")]

@@ -48,10 +48,8 @@ def orders_of(path: Path) -> Iterator[tuple[int, Json | str]]:
 def lines_of(bodies: Bodies, *, style: str | None, run: str) -> Iterator[OrderLine | BadLine]:
     """Add the style and the idempotency key to each order.
 
-    Args:
-        bodies: the orders.
-        style: replaces the style of each order; "both" removes it.
-        run: a part of every key. The same run places the same order once; equal lines of one file are several orders.
+    `style` replaces the style of each order; "both" removes it. `run` is a part of every key: the same run places the
+    same order once; equal lines of one file are several orders.
     """
     seen: Counter[str] = Counter()
     for number, body in bodies:

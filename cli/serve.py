@@ -5,9 +5,7 @@ import typer
 from processes.registry import PROCESSES, run_process
 
 
-def serve(
-    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(PROCESSES)}.", metavar="NAME")],
-) -> None:
+def serve(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(PROCESSES)}.", metavar="NAME")]) -> None:
     """Run one process in the foreground until SIGTERM or Ctrl-C.
 
     [bold]twinsaga up[/bold] and the containers start each process this way. The TWINSAGA_ settings contain the

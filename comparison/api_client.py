@@ -54,15 +54,10 @@ class ShopClient:
         return scenario.order(run)
 
     async def place(self, body: Body, style: SagaStyle, *, copies: int = 1) -> str:
-        """Place one order and return its id.
+        """Place one order (`body` has no style) and return its id.
 
-        Args:
-            body: of `POST /orders`, without the style.
-            style: how the order is run.
-            copies: number of identical concurrent calls, all with one idempotency key.
-
-        Raises:
-            DuplicateOrder: the copies became more than one order.
+        `copies`: number of identical concurrent calls, all with one idempotency key. Raises DuplicateOrder: they became
+        more than one order.
         """
         order, headers = body | {"style": style.value}, {"Idempotency-Key": uuid4().hex}
         answers = await asyncio.gather(*(self._post("/orders", order, headers) for _ in range(copies)))

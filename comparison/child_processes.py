@@ -74,11 +74,7 @@ class ChildProcess:
             time.sleep(POLL_S)
 
     async def request(self, line: str, *, deadline_s: float) -> str:
-        """Send a line to the child's input and return the line that it answers.
-
-        Raises:
-            CannotRun: the child ended, or did not answer in time. It cannot be used after that.
-        """
+        """Send a line and return the answer. Raises CannotRun: the child ended or is late, so do not use it again."""
         try:
             async with asyncio.timeout(deadline_s):
                 answer = await asyncio.to_thread(self._exchange, line)
@@ -123,11 +119,7 @@ class ChildProcess:
 
 @contextmanager
 def child_stack(settings: Settings, folder: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Run `twinsaga up` with these processes on free ports, and yield the content of its ready file.
-
-    Raises:
-        CannotRun: the stack did not come up. The message has the last lines that it printed.
-    """
+    """Run `twinsaga up` on free ports; yield the content of its ready file. Raises CannotRun, with its last output."""
     ready_file = folder / READY_FILE
     up = ["-m", "cli", "up", "--free-ports", "--data", str(folder), "--ready-file", str(ready_file)]
     stack = ChildProcess.start("the stack", [*up, "--only", ",".join(names)], settings, ready_file)
@@ -146,12 +138,8 @@ def process_ids(folder: Path) -> dict[str, int]:
 
 
 def settings_in(folder: Path, **changes: object) -> Settings:
-    """Return the settings of a stack that keeps its data in `folder`.
-
-    Raises:
-        CannotRun: the environment names a database elsewhere. Orders that are only there to be measured must not
-            reach it.
-    """
+    """Return the settings of a stack with its data in `folder`. Raises CannotRun: they name a database elsewhere."""
+    # Orders that are only there to be measured must not reach another database.
     settings = load_settings().with_changes(data_dir=folder, **changes)
     elsewhere = [name for name in DATABASES if not settings.database_url(name).startswith(f"sqlite:///{folder}")]
     if elsewhere:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from comparison.measures import Latency
 from comparison.results import Result, Row
 from comparison.trials import Kind, Outcome, Trial
 
@@ -67,6 +68,10 @@ def _by_block(values: Sequence[float | None], show: Callable[[float], str]) -> s
     return " ".join(show(value) for value in known)
 
 
+def _latency(value: Callable[[Latency], float | None]) -> Callable[[Row], str]:
+    return lambda row: milliseconds(value(row.latency) if row.latency else None)
+
+
 TIMES = (
     Column(
         "outcome",
@@ -78,28 +83,16 @@ TIMES = (
     Column(
         "p50 ms",
         "median milliseconds from placed to finished, by the services' clocks",
-        lambda row: milliseconds(row.latency.p50 if row.latency else None),
+        _latency(lambda latency: latency.p50),
     ),
     Column(
         "of blocks",
         "the median of each block; their distance is the spread",
         lambda row: _by_block(row.latency.p50_by_block if row.latency else (), milliseconds),
     ),
-    Column(
-        "p95 ms",
-        "95th percentile, for 20 orders or more",
-        lambda row: milliseconds(row.latency.p95 if row.latency else None),
-    ),
-    Column(
-        "p99 ms",
-        "99th percentile, for 100 orders or more",
-        lambda row: milliseconds(row.latency.p99 if row.latency else None),
-    ),
-    Column(
-        "longest",
-        "milliseconds of the slowest order",
-        lambda row: milliseconds(row.latency.longest if row.latency else None),
-    ),
+    Column("p95 ms", "95th percentile, for 20 orders or more", _latency(lambda latency: latency.p95)),
+    Column("p99 ms", "99th percentile, for 100 orders or more", _latency(lambda latency: latency.p99)),
+    Column("longest", "milliseconds of the slowest order", _latency(lambda latency: latency.longest)),
     Column(
         "torn ms",
         "median milliseconds in an inconsistent state: from the first recorded effect (money taken, pieces reserved,"

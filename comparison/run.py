@@ -55,11 +55,7 @@ _Played = tuple[Sequence[Block], Mapping[str, float], Mapping[str, Any]]
 
 
 def compare(plan: Plan, console: Console) -> Comparison:
-    """Play the plan on a new stack with free ports.
-
-    Raises:
-        CannotRun: the stack did not come up, stopped answering, or the settings name databases elsewhere.
-    """
+    """Play the plan on a new stack. Raises CannotRun: the stack failed, or the settings name databases elsewhere."""
     began, clock = datetime.now(UTC), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="twinsaga-compare-") as name, ExitStack() as running:
         folder = Path(name)

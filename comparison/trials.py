@@ -69,6 +69,10 @@ def _fault(name: str, description: str, fault: Fault, orders: int = 4) -> Trial:
     return Trial(name, description, Kind.FAULT, SCENARIOS["ok"], orders=orders, concurrent=True, fault=fault)
 
 
+def _killed(name: str, victim: str, meanwhile: str, step: Step, engine: str | None = None) -> Trial:
+    return _fault(name, f"{victim} is killed while {meanwhile}", killed_during(step, engine))
+
+
 def _load(orders: int) -> Trial:
     description = f"{orders} orders at once" if orders > 1 else "one order alone"
     return Trial(f"load_{orders}", description, Kind.LOAD, SCENARIOS["ok"], orders=orders, concurrent=True)
@@ -92,36 +96,20 @@ TRIALS: Mapping[str, Trial] = {
         _fault("gateway_silent", "the payment gateway accepts calls and does not answer for 10 s", gateway_silent),
         _fault("payments_frozen", "the process that charges cards is suspended for 10 s", payments_frozen),
         _fault("killed_creating", "the process that creates orders is killed", killed_before_creating),
-        _fault(
-            "killed_charging",
-            "the process that charges cards is killed while it waits for the gateway",
-            killed_during(Step.CHARGE_PAYMENT),
+        _killed("killed_charging", "the process that charges cards", "it waits for the gateway", Step.CHARGE_PAYMENT),
+        _killed(
+            "killed_reserving", "the process that reserves pieces", "it writes the reservation", Step.RESERVE_INVENTORY
         ),
-        _fault(
-            "killed_reserving",
-            "the process that reserves pieces is killed while it writes the reservation",
-            killed_during(Step.RESERVE_INVENTORY),
-        ),
-        _fault(
-            "killed_shipping",
-            "the process that schedules shipping is killed while it writes the shipment",
-            killed_during(Step.SCHEDULE_SHIPPING),
+        _killed(
+            "killed_shipping", "the process that schedules shipping", "it writes the shipment", Step.SCHEDULE_SHIPPING
         ),
         _fault(
             "killed_confirming",
             "the process that confirms orders is killed while it writes the confirmation",
             killed_while_confirming,
         ),
-        _fault(
-            "kafka_killed",
-            "the broker is killed while orders are being charged",
-            killed_during(Step.CHARGE_PAYMENT, engine="kafka"),
-        ),
-        _fault(
-            "temporal_killed",
-            "Temporal is killed while orders are being charged",
-            killed_during(Step.CHARGE_PAYMENT, engine="temporal"),
-        ),
+        _killed("kafka_killed", "the broker", "orders are being charged", Step.CHARGE_PAYMENT, engine="kafka"),
+        _killed("temporal_killed", "Temporal", "orders are being charged", Step.CHARGE_PAYMENT, engine="temporal"),
         _fault(
             "duplicates",
             "each call is sent five times, and each event or start of a saga is delivered twice more",

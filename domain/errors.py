@@ -25,13 +25,11 @@ class InvalidMoney(ValueError):
 class UnknownOrder(LookupError):
     def __init__(self, order_id: OrderId) -> None:
         super().__init__(f"no order has the id {order_id}")
-        self.order_id = order_id
 
 
 class UnknownProduct(LookupError):
     def __init__(self, sku: Sku) -> None:
         super().__init__(f"no product has the SKU {sku}")
-        self.sku = sku
 
 
 class KeyReused(ValueError):

@@ -27,16 +27,13 @@ class Money:
 
     def __post_init__(self) -> None:
         if self.currency not in CURRENCIES:
-            msg = f"{self.currency!r} is not an ISO 4217 currency code"
-            raise InvalidMoney(msg)
+            raise InvalidMoney(f"{self.currency!r} is not an ISO 4217 currency code")
         if self.amount < 0:
-            msg = f"an amount of money must not be negative: {self.amount}"
-            raise InvalidMoney(msg)
+            raise InvalidMoney(f"an amount of money must not be negative: {self.amount}")
 
     def __add__(self, other: Self) -> "Money":
         if other.currency != self.currency:
-            msg = f"cannot add {other.currency} to {self.currency}"
-            raise InvalidMoney(msg)
+            raise InvalidMoney(f"cannot add {other.currency} to {self.currency}")
         return Money(amount=self.amount + other.amount, currency=self.currency)
 
     def __mul__(self, quantity: int) -> "Money":

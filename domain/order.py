@@ -36,13 +36,7 @@ class Step(StrEnum):
     CANCEL_ORDER = "cancel_order"
 
 
-STEPS = (
-    Step.CREATE_ORDER,
-    Step.CHARGE_PAYMENT,
-    Step.RESERVE_INVENTORY,
-    Step.SCHEDULE_SHIPPING,
-    Step.CONFIRM_ORDER,
-)
+STEPS = (Step.CREATE_ORDER, Step.CHARGE_PAYMENT, Step.RESERVE_INVENTORY, Step.SCHEDULE_SHIPPING, Step.CONFIRM_ORDER)
 
 
 class Reason(StrEnum):

@@ -37,8 +37,7 @@ class PortReservations:
             port = random.randrange(LOWEST, HIGHEST)  # noqa: S311 - not a secret
             if is_free(host, port) and self._locked(port):
                 return port
-        message = f"no free port found between {LOWEST} and {HIGHEST}"
-        raise OSError(message)
+        raise OSError(f"no free port found between {LOWEST} and {HIGHEST}")
 
     def __enter__(self) -> Self:
         return self

@@ -13,14 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from domain.errors import Fault
-from embedded.addresses import (
-    METRICS,
-    address_of,
-    all_ports_free,
-    ready_content,
-    refuse_taken_ports,
-    with_free_ports,
-)
+from embedded.addresses import METRICS, address_of, all_ports_free, ready_content, refuse_taken_ports, with_free_ports
 from embedded.engines import ENGINES
 from embedded.ports import PortReservations
 from embedded.program import Program
@@ -56,8 +49,7 @@ def run_stack(
 ) -> None:
     """Run until SIGTERM or Ctrl-C, on the main thread.
 
-    Raises:
-        CannotRun: a port or the data folder is in use, or a program keeps dying.
+    Raises CannotRun: a port or the data folder is in use, or a program keeps dying.
     """
     settings = settings.with_changes(data_dir=settings.data_dir.absolute())
     with locked_for_one_stack(settings.data_dir), PortReservations() as ports:
@@ -223,15 +215,12 @@ class EmbeddedStack:
 
 
 def fill_broker(settings: Settings, *, events_again: bool, restarted: bool = False) -> None:
-    """Restore what the embedded broker keeps in memory only.
+    """Restore what the embedded broker keeps in memory only. Raises CannotRun: it or a database does not answer.
 
     Create the missing topics. With `events_again`, republish the events of unfinished orders from the event logs.
 
     `restarted`: clients are connected already. Their metadata requests create topics too, which are then replaced, so
     wait until the topics have settled: an event that is published earlier could be lost.
-
-    Raises:
-        CannotRun: the broker or a database does not answer.
     """
     # Imported here, so that the engines start before the clients of Kafka and of the databases are loaded.
     from runtime.kafka import await_settled_topics, create_topics  # noqa: PLC0415

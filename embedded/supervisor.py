@@ -22,7 +22,6 @@ class ProgramFailed(CannotRun):
     def __init__(self, name: str, what: str, last_lines: Iterable[str]) -> None:
         shown = "".join(f"\n    {line}" for line in last_lines) or " nothing"
         super().__init__(f"{name} {what}. Its last log lines:{shown}")
-        self.name = name
 
 
 class Reporter(Protocol):
@@ -60,11 +59,7 @@ class Supervisor:
         self._log_files: list[ProcessLog] = []
 
     async def start(self, programs: list[Program]) -> None:
-        """Start a group concurrently; return once all of them answer.
-
-        Raises:
-            ProgramFailed: a program did not answer in time, or keeps dying.
-        """
+        """Start a group; return once all of them answer. Raises ProgramFailed: one gives no answer, or keeps dying."""
         answering = [asyncio.Event() for _ in programs]
         group = [asyncio.create_task(self._keep(*pair)) for pair in zip(programs, answering, strict=True)]
         self._groups.append(group)

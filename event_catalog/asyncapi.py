@@ -43,10 +43,7 @@ def asyncapi_document() -> Json:
         "defaultContentType": "application/json",
         "channels": {topic: _channel(topic) for topic in sorted(ALL_TOPICS)},
         "operations": dict(sorted(_operations())),
-        "components": {
-            "messages": _messages(),
-            "schemas": {"CloudEvent": CLOUD_EVENT, "DeadLetter": DEAD_LETTER},
-        },
+        "components": {"messages": _messages(), "schemas": {"CloudEvent": CLOUD_EVENT, "DeadLetter": DEAD_LETTER}},
     }
 
 

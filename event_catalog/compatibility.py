@@ -12,16 +12,7 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-_ANNOTATIONS = {
-    "$schema",
-    "$defs",
-    "$comment",
-    "title",
-    "description",
-    "examples",
-    "default",
-    "deprecated",
-}
+_ANNOTATIONS = {"$schema", "$defs", "$comment", "title", "description", "examples", "default", "deprecated"}
 _COMPARED_BELOW = {"properties", "required", "items", "anyOf", "oneOf", "enum", "const"}
 
 

@@ -29,8 +29,7 @@ LEAVE_ANYWAY_S = 9.0
 def main(settings: Settings) -> None:
     """Run until SIGTERM. A task that is not finished five seconds later goes back to the broker and runs elsewhere.
 
-    Raises:
-        CannotRun: the package that the storage of the videos requires is not installed.
+    Raises CannotRun: the package that the storage of the videos requires is not installed.
     """
     refuse_missing_storage(settings)
     stop = stop_event()

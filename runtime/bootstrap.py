@@ -11,11 +11,7 @@ NAMESPACE_AT_LEAST_S = 1.0
 
 
 def bootstrap(settings: Settings, deadline_s: float, done: Callable[[str], None]) -> None:
-    """Create the topics, the namespace and its search attributes. `done` is called with the name of each part.
-
-    Raises:
-        CannotRun: a server did not answer within the deadline.
-    """
+    """Create topics, namespace and search attributes; call `done` with each part. Raises CannotRun: no answer."""
     # The clients of Kafka and Temporal are slow to import, and `twinsaga migrate` uses this module without them.
     from runtime.kafka import create_topics  # noqa: PLC0415
     from runtime.temporal_namespace import prepare_namespace  # noqa: PLC0415

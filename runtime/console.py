@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from services.audit.verdict import Verdict
+from services.audit.invariants import Verdict
 
 TITLES = {
     "api": "API and page",

@@ -8,12 +8,7 @@ from services.names import DATABASES
 
 
 def migrate_databases(settings: Settings, services: Iterable[str] = DATABASES) -> None:
-    """Bring these databases to their newest revision.
-
-    Raises:
-        WrongVersion: another version of twinsaga has migrated one of them.
-        CannotRun: one of them does not answer.
-    """
+    """Raises WrongVersion: another version of twinsaga has migrated one of them; CannotRun: one does not answer."""
     from adapters.sql.migrations import UnknownRevision, migrate  # noqa: PLC0415 - SQLAlchemy loads while engines start
 
     for service in services:

@@ -23,11 +23,7 @@ from services.unit_of_work import Clock
 
 
 def forget_what_is_old(settings: Settings, clock: Clock = utc_now) -> Mapping[str, int]:
-    """Return how many rows of each service were deleted.
-
-    Raises:
-        CannotRun: a database does not answer. Rows deleted before that stay deleted.
-    """
+    """Return the number of deleted rows by service. Raises CannotRun: a database is away; earlier deletions stay."""
     before = clock() - timedelta(days=settings.retention_days)
     with closing(Databases.open(settings)) as databases:
         try:

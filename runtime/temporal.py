@@ -43,8 +43,7 @@ data_converter = replace(pydantic_data_converter, payload_converter_class=Shared
 async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
     """Connect to the server of the settings. A profile of Temporal's configuration file adds TLS and API keys.
 
-    Raises:
-        CannotRun: no Temporal server answers within CONNECT_DEADLINE_S.
+    Raises CannotRun: no Temporal server answers within CONNECT_DEADLINE_S.
     """
     config = {}
     if settings.temporal_profile is not None:
@@ -71,11 +70,7 @@ def runner_plugins(settings: Settings) -> list[Plugin]:
 async def start_saga(
     client: Client, request: OrderRequest, settings: Settings
 ) -> WorkflowHandle[OrderSaga, OrderOutcome]:
-    """Start the order's saga. A saga that runs or has ended is not changed, so a start may be repeated.
-
-    Raises:
-        RPCError: Temporal did not accept the start; retry it.
-    """
+    """Start the order's saga. Repeatable: a saga that runs or has ended is not changed. Raises RPCError: retry."""
     try:
         return await client.start_workflow(
             OrderSaga.run,

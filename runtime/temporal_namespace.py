@@ -23,11 +23,9 @@ _USES_ALL = " AND ".join(f"{name} = 'none'" for name in SEARCH_ATTRIBUTES)
 
 
 def prepare_namespace(settings: Settings, deadline_s: float) -> None:
-    """Create what is missing, and return when workflows can be started. Repeatable.
+    """Create what is missing, and return when workflows can be started. Repeatable. Raises CannotRun: not in time.
 
-    Raises:
-        CannotRun: Temporal was not ready within the deadline; the message contains the last error. On Temporal Cloud
-            create the namespace and its search attributes beforehand; this function then only finds them.
+    On Temporal Cloud create the namespace and its search attributes beforehand; this function then only finds them.
     """
     asyncio.run(_prepare(settings, deadline_s))
 

@@ -19,17 +19,9 @@ from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from adapters.sql.stores.shipping import SqlShippingStore
 from adapters.sql.unit_of_work import MessageContext, SqlUnits
-from services.audit.invariants import audit
-from services.audit.verdict import Verdict
+from services.audit.invariants import Verdict, audit
 from services.inventory.service import InventoryService
-from services.names import (
-    DATABASE_OF,
-    GATEWAY,
-    INVENTORY_SERVICE,
-    ORDER_SERVICE,
-    PAYMENT_SERVICE,
-    SHIPPING_SERVICE,
-)
+from services.names import DATABASE_OF, GATEWAY, INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService

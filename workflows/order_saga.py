@@ -8,13 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.events import (
-        InventoryFailed,
-        OrderCancelled,
-        PaymentFailed,
-        ShippingFailed,
-        ShippingScheduled,
-    )
+    from domain.events import InventoryFailed, OrderCancelled, PaymentFailed, ShippingFailed, ShippingScheduled
     from domain.ids import OrderId, event_id_of
     from domain.order import OrderOutcome, OrderRequest, OrderStatus, Reason, Step
     from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close

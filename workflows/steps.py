@@ -7,34 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.orders import OrderActivities
     from activities.payments import PaymentActivities
     from activities.shipping import ShippingActivities
-    from domain.commands import (
-        AbortPayment,
-        CancelOrder,
-        CancelShipping,
-        ChargePayment,
-        ConfirmOrder,
-        CreateOrder,
-        FailedCompensation,
-        RefundPayment,
-        ReleaseInventory,
-        ReserveInventory,
-        ScheduleShipping,
-        SellInventory,
-        SettlePayment,
-        ShowAttention,
-    )
-    from domain.events import (
-        InventoryFailed,
-        InventoryReserved,
-        OrderCancelled,
-        OrderCreated,
-        PaymentCompleted,
-        PaymentFailed,
-        PaymentPending,
-        PaymentRefunded,
-        ShippingFailed,
-        ShippingScheduled,
-    )
+    from domain import commands, events
     from domain.ids import OrderId
     from domain.order import Order, OrderRequest, Reason
     from workflows.compensations import Undoing
@@ -42,67 +15,75 @@ with workflow.unsafe.imports_passed_through():
     from workflows.saga_status import lines
 
 
-async def create_order(request: OrderRequest) -> OrderCreated | OrderCancelled:
+async def create_order(request: OrderRequest) -> events.OrderCreated | events.OrderCancelled:
     return await workflow.execute_local_activity_method(
-        OrderActivities.create, CreateOrder(order=request), summary="price the lines", **LOCAL_STEP
+        OrderActivities.create, commands.CreateOrder(order=request), summary="price the lines", **LOCAL_STEP
     )
 
 
-async def charge_payment(order: Order) -> PaymentCompleted | PaymentPending | PaymentFailed:
+async def charge_payment(order: Order) -> events.PaymentCompleted | events.PaymentPending | events.PaymentFailed:
     return await workflow.execute_activity_method(
         PaymentActivities.charge,
-        ChargePayment(order=order),
+        commands.ChargePayment(order=order),
         summary=f"charge {order.total.amount} {order.total.currency} by {order.payment.method}",
         **STEP,
     )
 
 
-async def settle_payment(order_id: OrderId) -> PaymentCompleted | PaymentRefunded | None:
+async def settle_payment(order_id: OrderId) -> events.PaymentCompleted | events.PaymentRefunded | None:
     return await workflow.execute_activity_method(
-        PaymentActivities.settle, SettlePayment(order_id=order_id), summary="book the pix payment", **FORWARD
+        PaymentActivities.settle, commands.SettlePayment(order_id=order_id), summary="book the pix payment", **FORWARD
     )
 
 
-async def abort_payment(order_id: OrderId, reason: Reason) -> PaymentCompleted | PaymentPending | PaymentFailed:
+async def abort_payment(
+    order_id: OrderId, reason: Reason
+) -> events.PaymentCompleted | events.PaymentPending | events.PaymentFailed:
     return await workflow.execute_activity_method(
         PaymentActivities.abort,
-        AbortPayment(order_id=order_id, reason=reason),
+        commands.AbortPayment(order_id=order_id, reason=reason),
         summary=f"stop waiting for money: {reason}",
         **FORWARD,
     )
 
 
-async def reserve_inventory(order: Order) -> InventoryReserved | InventoryFailed:
+async def reserve_inventory(order: Order) -> events.InventoryReserved | events.InventoryFailed:
     return await workflow.execute_local_activity_method(
         InventoryActivities.reserve,
-        ReserveInventory(order=order),
+        commands.ReserveInventory(order=order),
         summary=f"reserve {lines(len(order.lines))}",
         **LOCAL_STEP,
     )
 
 
-async def schedule_shipping(order: Order) -> ShippingScheduled | ShippingFailed:
+async def schedule_shipping(order: Order) -> events.ShippingScheduled | events.ShippingFailed:
     return await workflow.execute_activity_method(
-        ShippingActivities.schedule, ScheduleShipping(order=order), summary="schedule shipping: the pivot", **STEP
+        ShippingActivities.schedule,
+        commands.ScheduleShipping(order=order),
+        summary="schedule shipping: the pivot",
+        **STEP,
     )
 
 
 async def sell_inventory(order_id: OrderId) -> None:
     await workflow.execute_local_activity_method(
-        InventoryActivities.sell, SellInventory(order_id=order_id), summary="count the pieces as sold", **LOCAL_FORWARD
+        InventoryActivities.sell,
+        commands.SellInventory(order_id=order_id),
+        summary="count the pieces as sold",
+        **LOCAL_FORWARD,
     )
 
 
 async def confirm_order(order_id: OrderId) -> None:
     await workflow.execute_local_activity_method(
-        OrderActivities.confirm, ConfirmOrder(order_id=order_id), summary="confirm the order", **LOCAL_FORWARD
+        OrderActivities.confirm, commands.ConfirmOrder(order_id=order_id), summary="confirm the order", **LOCAL_FORWARD
     )
 
 
 async def cancel_shipping(undoing: Undoing) -> None:
     await workflow.execute_activity_method(
         ShippingActivities.cancel,
-        CancelShipping(order_id=undoing.order_id, reason=undoing.reason),
+        commands.CancelShipping(order_id=undoing.order_id, reason=undoing.reason),
         summary=f"cancel shipping: {undoing.reason}",
         **UNDO,
     )
@@ -111,7 +92,7 @@ async def cancel_shipping(undoing: Undoing) -> None:
 async def release_inventory(undoing: Undoing) -> None:
     await workflow.execute_local_activity_method(
         InventoryActivities.release,
-        ReleaseInventory(order_id=undoing.order_id, reason=undoing.reason),
+        commands.ReleaseInventory(order_id=undoing.order_id, reason=undoing.reason),
         summary=f"release inventory: {undoing.reason}",
         **LOCAL_UNDO,
     )
@@ -120,7 +101,9 @@ async def release_inventory(undoing: Undoing) -> None:
 async def refund_payment(undoing: Undoing) -> None:
     await workflow.execute_activity_method(
         PaymentActivities.refund,
-        RefundPayment(order_id=undoing.order_id, reason=undoing.reason, asked_by_operator=undoing.asked_by_operator),
+        commands.RefundPayment(
+            order_id=undoing.order_id, reason=undoing.reason, asked_by_operator=undoing.asked_by_operator
+        ),
         summary=f"refund payment: {undoing.reason}",
         **UNDO,
     )
@@ -129,13 +112,13 @@ async def refund_payment(undoing: Undoing) -> None:
 async def cancel_order(undoing: Undoing) -> None:
     await workflow.execute_local_activity_method(
         OrderActivities.cancel,
-        CancelOrder(order_id=undoing.order_id, reason=undoing.reason),
+        commands.CancelOrder(order_id=undoing.order_id, reason=undoing.reason),
         summary=f"cancel the order: {undoing.reason}",
         **LOCAL_UNDO,
     )
 
 
-async def show_attention(order_id: OrderId, failed: FailedCompensation | None) -> None:
+async def show_attention(order_id: OrderId, failed: commands.FailedCompensation | None) -> None:
     await workflow.execute_local_activity_method(
-        OrderActivities.show_attention, ShowAttention(order_id=order_id, failed=failed), **LOCAL_FORWARD
+        OrderActivities.show_attention, commands.ShowAttention(order_id=order_id, failed=failed), **LOCAL_FORWARD
     )

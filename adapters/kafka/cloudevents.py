@@ -71,13 +71,7 @@ def to_message(recorded: RecordedEvent, traceparent: str | None) -> OutgoingMess
 
 
 def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> ReceivedEvent:
-    """Read an event.
-
-    Raises:
-        NotACloudEvent: key or attributes are wrong, or the value is too large.
-        UndecodableEvent: the value is wrong.
-        UnknownEventType: this version does not know the event's type.
-    """
+    """Raises NotACloudEvent (key, attributes, size), UndecodableEvent (the value), UnknownEventType (not ours)."""
     cloud_event = _read(key, value, dict(headers))
     data = cloud_event.get_data()
     event = decode_event(data if isinstance(data, bytes) else b"")

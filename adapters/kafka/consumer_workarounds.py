@@ -68,13 +68,10 @@ class RestingConsumer(RejoiningConsumer):
 def end_offsets(
     reader: KafkaConsumer, partitions: Collection[TopicPartition], deadline_s: float
 ) -> dict[TopicPartition, int]:
-    """Return the end of each assigned partition, as the answer to a fetch contains it.
+    """Return the end of each assigned partition, as the answer to a fetch contains it. Raises KafkaTimeoutError.
 
     `KafkaConsumer.end_offsets` is wrong on the embedded broker: it returns where the last batch begins. The caller
     assigns and seeks before; this polls, and drops what it gets.
-
-    Raises:
-        KafkaTimeoutError: not every partition answered within the deadline.
     """
     give_up_at = time.monotonic() + deadline_s
     while True:

@@ -53,11 +53,7 @@ class DeadLetterReader:
         self._topics = sorted(map(dead_letters_of, topics))
 
     def after(self, place: Place | None, *, topic: str | None = None) -> Generator[Letter, None, None]:
-        """Yield the letters after the place, or all; with `topic` only those of this topic.
-
-        Raises:
-            DeadLettersAway: the broker does not answer.
-        """
+        """Yield the letters after the place, or all; with `topic` only those of this topic. Raises DeadLettersAway."""
         wanted = [name for name in self._topics if topic is None or name == dead_letters_of(topic)]
         return self._read(wanted, place)
 

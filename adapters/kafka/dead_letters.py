@@ -80,8 +80,7 @@ class DeadLetters:
     def bury(self, message: IncomingMessage, error: Exception, attempts: int) -> None:
         """Publish the message as a dead letter; return once the broker has acknowledged it.
 
-        Raises:
-            DeadLettersAway: it may be stored or not; burying it again makes a second dead letter at most.
+        Raises DeadLettersAway: it may be stored or not; burying it again makes a second dead letter at most.
         """
         headers = [*message.headers, *self._story(message, error, attempts)]
         topic = dead_letters_of(message.topic)

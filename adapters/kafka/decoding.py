@@ -73,9 +73,7 @@ def decode_settlement(message: IncomingMessage) -> Received:
 def read_settlement(message: IncomingMessage) -> ReceivedEvent:
     """Read the gateway's CloudEvent, whose data is `{order_id}` without our tag, and whose key is arbitrary.
 
-    Raises:
-        NotACloudEvent: it is of another type, or its attributes are wrong.
-        UndecodableEvent: its data is wrong.
+    Raises NotACloudEvent: its type or attributes are wrong; UndecodableEvent: its data is wrong.
     """
     if type_header(message.headers) != SETTLED:
         raise NotACloudEvent(f"the type is not {SETTLED}")

@@ -57,11 +57,7 @@ class Delivery:
         return max(0.0, self._look_at - time.monotonic())
 
     def handle(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
-        """Handle the messages in their order, and yield each one when its offset may be committed.
-
-        Raises:
-            OUTAGES: the messages that were not yielded must come again.
-        """
+        """Handle the messages in order; yield each whose offset may be committed. Raises OUTAGES: repeat the others."""
         for chunk in chunked(messages, _CHUNK):
             decoded = [decode(message, self._reactions.decoders) for message in chunk]
             place = 0

@@ -51,12 +51,7 @@ class InFlightRecords:
         self._unacknowledged[row.seq] = row, future, time.monotonic() + DELIVERY_TIMEOUT_S + 1
 
     def settle(self) -> None:
-        """Collect the acknowledgements.
-
-        Raises:
-            KafkaError: the broker refused a record.
-            NotPublished: a record has waited too long.
-        """
+        """Collect acknowledgements. Raises KafkaError: a record was refused; NotPublished: one has waited too long."""
         for seq, (row, future, deadline) in list(self._unacknowledged.items()):
             if future.is_done:
                 future.get(timeout=0)

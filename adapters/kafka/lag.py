@@ -18,11 +18,7 @@ class GroupLag:
         self._topics = sorted(topics)
 
     def measure(self) -> Mapping[TopicPartition, int]:
-        """Number of uncommitted messages by partition. Without a committed offset, all messages of the partition count.
-
-        Raises:
-            kafka.errors.KafkaError: the broker did not answer in time, or refused.
-        """
+        """Uncommitted messages by partition; without a committed offset, all of them. Raises KafkaError: no answer."""
         with closing(self._connection.admin(_DEADLINE_S)) as admin:
             committed = admin.list_group_offsets(self._group).get(self._group, {})
         with closing(self._connection.reader()) as reader:

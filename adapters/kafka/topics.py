@@ -49,11 +49,7 @@ class TopicShape:
 
 
 def ensure_topics(connection: KafkaConnection, shape: TopicShape, deadline_s: float, topics: Iterable[str]) -> None:
-    """Create the missing topics; existing ones keep their shape.
-
-    Raises:
-        kafka.errors.KafkaError: the broker did not answer in time, or refused.
-    """
+    """Create the missing topics; existing ones keep their shape. Raises KafkaError: no answer in time, or refused."""
     admin = connection.admin(deadline_s)
     try:
         for topic in topics:
@@ -66,14 +62,11 @@ def ensure_topics(connection: KafkaConnection, shape: TopicShape, deadline_s: fl
 
 
 def await_settled(connection: KafkaConnection, deadline_s: float, *, quiet_s: float = 1.0) -> None:
-    """Return once no topic was created for `quiet_s`.
+    """Return once no topic was created for `quiet_s`. Raises KafkaError: not within `deadline_s`, or no answer.
 
     Tansu creates a topic at any client's metadata request. After a restart several clients do so at once: a topic is
     created more than once, and the last one replaces the others together with their acknowledged records. So publish
     only after this.
-
-    Raises:
-        kafka.errors.KafkaError: topics were still created after `deadline_s`, or the broker does not answer.
     """
     admin = connection.admin(deadline_s)
     try:

@@ -64,9 +64,7 @@ class Batches:
         """Commit at the end of the block. An error, in the block or in the commit, undoes the whole batch.
 
         The batch blocks other writers, so the block must not wait for anything but this database.
-
-        Raises:
-            ConcurrentChange: another transaction has written one of its rows first.
+        Raises ConcurrentChange: another transaction has written one of its rows first.
         """
         with self._database.writing() as connection:
             batch = Batch(connection)

@@ -86,11 +86,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open a transaction that may write. Without a commit, the end of the block undoes it.
-
-        Raises:
-            DatabaseFault: from this call and from every statement.
-        """
+        """Open a transaction that may write; without a commit it is undone. Each statement may raise DatabaseFault."""
         # SQLite allows one writer. Waiting threads wake at once from this lock; SQLite's busy handler would sleep.
         if self._one_writer is not None and not self._one_writer.acquire(timeout=WAIT_S):
             raise DatabaseAway(f"{self.service}: another thread has been writing for {WAIT_S} s")
@@ -158,9 +154,7 @@ def wakes_relay(connection: Connection) -> None:
 
 def _sqlite(url: URL) -> Engine:
     engine = create_engine(
-        url,
-        **_ENGINE_OPTIONS,
-        connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
+        url, **_ENGINE_OPTIONS, connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False}
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

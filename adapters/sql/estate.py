@@ -54,11 +54,7 @@ class Estate:
     def begin_video(self, video_id: str) -> Video | None:
         """Count one more attempt. Return None if the video has ended."""
         begun = self.change_open_video(
-            video_id,
-            status=VideoStatus.PROCESSING,
-            attempts=videos.c.attempts + 1,
-            percent=0,
-            alive_at=self._clock(),
+            video_id, status=VideoStatus.PROCESSING, attempts=videos.c.attempts + 1, percent=0, alive_at=self._clock()
         )
         return self.video(video_id) if begun else None
 

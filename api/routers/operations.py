@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from api.dependencies import Injected, Probe
 from api.problems import documented
-from services.audit.verdict import Violation
+from services.audit.invariants import Violation
 
 router = APIRouter(tags=["operations"])
 

@@ -34,11 +34,7 @@ class ClientPerProcess:
         self._loops: dict[int, _ClientLoop] = {}
 
     def call(self, work: Callable[[Client], Awaitable[T]], deadline_s: float) -> T:
-        """Run `work` on the loop's thread and return its result.
-
-        Raises:
-            TimeoutError: not done within `deadline_s` seconds, including the time to connect.
-        """
+        """Run `work` on the loop's thread. Raises TimeoutError after `deadline_s`, the time to connect included."""
         loop = self._loop()
         if threading.current_thread() is loop.thread:
             raise RuntimeError("call() would wait for its own thread: await the work instead")

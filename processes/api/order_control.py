@@ -21,11 +21,8 @@ from domain.ids import OrderId
 from domain.order import OrderOutcome, Reason, Step
 from processes.api.saga_progress import attempts_in
 from processes.api.saga_starter import AWAY, Temporal
-from services.inventory.service import InventoryService
-from services.orders.service import OrderService
+from runtime.wiring import Services
 from services.orders.store import Attention
-from services.payments.service import PaymentService
-from services.shipping.service import ShippingService
 from services.shipping.store import ShipmentStatus
 from workflows.order_saga import OrderSaga, workflow_id
 
@@ -82,31 +79,29 @@ class OrchestratedControl:
 class ChoreographedControl:
     """Calls services whose events are published; the policies of the choreography react to those."""
 
-    orders: OrderService
-    payments: PaymentService
-    inventory: InventoryService
-    shipping: ShippingService
+    services: Services
 
     async def attempts_under_way(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:  # noqa: ARG002 - the port's
         return {}  # the services record every attempt themselves
 
     async def cancel(self, order_id: OrderId) -> None:
         """Refuse only what is certainly too late. The Shipping service, which owns the pivot, decides the rest."""
-        shipment = await asyncio.to_thread(self.shipping.find, order_id)
+        shipment = await asyncio.to_thread(self.services.shipping.find, order_id)
         if shipment is not None and shipment.status is ShipmentStatus.SCHEDULED:
             raise NotPossibleNow("shipping is scheduled, so the order can no longer be cancelled")
         command = RequestCancellation(order_id=order_id, reason=Reason.CANCELLED_BY_CUSTOMER)
-        await asyncio.to_thread(self.orders.request_cancellation, command)
+        await asyncio.to_thread(self.services.orders.request_cancellation, command)
 
     async def retry_compensation(self, order_id: OrderId, attention: Attention) -> None:  # noqa: ARG002 - see below
         """Refund: no other compensation can run out of attempts. The policies continue from its event."""
         await asyncio.to_thread(self._refund, order_id)
 
     def _refund(self, order_id: OrderId) -> None:
-        reason = self.orders.find(order_id).reason or self._recorded_reason(order_id)
-        self.payments.refund(RefundPayment(order_id=order_id, reason=reason, asked_by_operator=True))
+        reason = self.services.orders.find(order_id).reason or self._recorded_reason(order_id)
+        self.services.payments.refund(RefundPayment(order_id=order_id, reason=reason, asked_by_operator=True))
 
     def _recorded_reason(self, order_id: OrderId) -> Reason:
-        undone = self.shipping.find(order_id), self.inventory.find(order_id), self.payments.find(order_id)
+        services = self.services
+        undone = services.shipping.find(order_id), services.inventory.find(order_id), services.payments.find(order_id)
         known = next((record.reason for record in undone if record and record.reason), None)
         return known or Reason.CANCELLED_BY_CUSTOMER

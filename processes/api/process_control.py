@@ -18,14 +18,7 @@ from runtime.run_folder import RunFolder
 from runtime.settings import Settings
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 
-CONTROLLED = (
-    PAYMENT_SERVICE,
-    ORDER_SERVICE,
-    INVENTORY_SERVICE,
-    SHIPPING_SERVICE,
-    "saga-worker",
-    "kafka-bridge",
-)
+CONTROLLED = (PAYMENT_SERVICE, ORDER_SERVICE, INVENTORY_SERVICE, SHIPPING_SERVICE, "saga-worker", "kafka-bridge")
 KILLS_ALLOWED = 3
 """Per process and minute. After five deaths in a minute the supervisor gives up and ends the stack."""
 KILLS_WINDOW_S = 60.0

@@ -19,13 +19,10 @@ _UNDER_WAY = {"running", "failing"}
 
 
 async def attempts_in(workflow: WorkflowHandle[OrderSaga, OrderOutcome]) -> Mapping[Step, StepAttempt]:
-    """Read the pending activities from the server, which needs no worker.
+    """Read the pending activities from the server, which needs no worker. Raises RPCError or WorkflowQueryFailedError.
 
     The server does not know local activities. So if nothing is pending, the workflow is queried; it does not know how
     many attempts there were.
-
-    Raises:
-        RPCError, WorkflowQueryFailedError: Temporal or the worker does not answer in time.
     """
     description = await workflow.describe(rpc_timeout=ANSWER_DEADLINE)
     pending = description.raw_description.pending_activities

@@ -19,7 +19,7 @@ from processes.api.process_control import controls_in
 from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.api.settlements import SettlementsByKafka
 from runtime.kafka import kafka_connection, kafka_security
-from runtime.probes import ask_kafka
+from runtime.readiness import ask_kafka
 from runtime.settings import Settings
 from runtime.temporal import connect, start_saga
 from runtime.wiring import Databases, audit_of, services_over
@@ -49,12 +49,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
             order_controls={
                 SagaStyle.ORCHESTRATED: OrchestratedControl(temporal=temporal),
-                SagaStyle.CHOREOGRAPHED: ChoreographedControl(
-                    orders=published.orders,
-                    payments=published.payments,
-                    inventory=published.inventory,
-                    shipping=published.shipping,
-                ),
+                SagaStyle.CHOREOGRAPHED: ChoreographedControl(services=published),
             },
             settlements=SettlementsByKafka(events),
             dead_letters=DeadLetterBox(kafka_connection(settings)),

@@ -71,11 +71,7 @@ class ServiceMeasures(Collector):
 
 @contextmanager
 def metrics_served(host: str, port: int | None, measures: Collector) -> Iterator[None]:
-    """Serve `GET /metrics` within the block, if there is a port.
-
-    Raises:
-        CannotRun: the port is in use.
-    """
+    """Serve `GET /metrics` within the block, if there is a port. Raises CannotRun: the port is in use."""
     if port is None:
         yield
         return

@@ -71,11 +71,7 @@ class Burial:
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM; current messages get five seconds.
-
-    Raises:
-        CannotRun: Temporal does not answer.
-    """
+    """Run until SIGTERM; current messages get five seconds. Raises CannotRun: Temporal does not answer."""
     stop = stop_event()
     leave_in_time(stop, EXIT_DEADLINE_S)  # commits and events may wait longer for an unreachable broker
     asyncio.run(_run(settings, stop))

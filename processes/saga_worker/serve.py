@@ -41,11 +41,7 @@ five seconds that the API gives a cancel or a retry."""
 
 
 def main(settings: Settings) -> None:
-    """Run until SIGTERM; running activities get eight seconds to finish.
-
-    Raises:
-        CannotRun: Temporal does not answer.
-    """
+    """Run until SIGTERM; running activities get eight seconds to finish. Raises CannotRun: Temporal does not answer."""
     stop = stop_event()
     leave_in_time(stop, LEAVE_ANYWAY_S)  # kafka-python may block a thread for longer while the broker is away
     uvloop.run(_run(settings, stop))

@@ -1,12 +1,11 @@
 """What must hold at rest, over all services' databases and the gateway's books, also after any crash."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from domain.ids import OrderId
 from services.audit.books import Books, Charge
-from services.audit.verdict import Verdict
 from services.inventory.store import Reservation, ReservationStatus
 from services.orders.store import OrderRecord, Stage
 from services.payments.store import Payment, PaymentStatus
@@ -18,6 +17,35 @@ PENDING_DEADLINE = timedelta(minutes=45)
 
 OUTBOX_GRACE = timedelta(seconds=5)
 """A younger event is still on its way to the broker."""
+
+BROKEN_LISTED = 1_000
+"""Only this many violations are listed; all are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """`order_id` is None if no single order is concerned, for example for the count of a SKU."""
+
+    order_id: OrderId | None
+    invariant: str
+    detail: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Verdict:
+    orders_checked: int = 0
+    orders_pending: int = 0
+    violations: int = 0
+    broken: list[Violation] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.violations == 0
+
+    def note(self, order_id: OrderId | None, invariant: str, detail: str) -> None:
+        self.violations += 1
+        if len(self.broken) < BROKEN_LISTED:
+            self.broken.append(Violation(order_id=order_id, invariant=invariant, detail=detail))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +148,7 @@ def _check_cancelled(dossier: _Dossier, verdict: Verdict) -> None:
 def _check_gateway_agrees(dossier: _Dossier, verdict: Verdict) -> None:
     payment = dossier.payment
     ours = (payment.captured, payment.refunded) if payment else (0, 0)
-    theirs = (
-        sum(charge.captured for charge in dossier.charges),
-        sum(charge.refunded for charge in dossier.charges),
-    )
+    theirs = (sum(charge.captured for charge in dossier.charges), sum(charge.refunded for charge in dossier.charges))
     if ours != theirs:
         detail = f"captured and refunded: ours {ours}, the gateway's {theirs}"
         verdict.note(dossier.order_id, "the gateway's books agree with ours", detail)

@@ -28,8 +28,7 @@ def answer(payment: Payment) -> Charge:
 
 def completed(payment: Payment) -> PaymentCompleted:
     if payment.order is None or payment.charge_id is None:
-        msg = f"payment of order {payment.order_id} is captured without a charge id"
-        raise ImpossibleState(msg)
+        raise ImpossibleState(f"payment of order {payment.order_id} is captured without a charge id")
     return PaymentCompleted(order_id=payment.order_id, order=payment.order, charge_id=payment.charge_id)
 
 

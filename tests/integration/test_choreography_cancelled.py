@@ -20,13 +20,7 @@ UNDELIVERABLE = "00000"
 
 
 def conductor_of(choreography: Choreography) -> ChoreographedControl:
-    services = choreography.services
-    return ChoreographedControl(
-        orders=services.orders,
-        payments=services.payments,
-        inventory=services.inventory,
-        shipping=services.shipping,
-    )
+    return ChoreographedControl(services=choreography.services)
 
 
 async def cancel(choreography: Choreography, order_id: OrderId) -> bool:

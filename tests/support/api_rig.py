@@ -128,12 +128,7 @@ class Rig:
         estate, _ = open_estate(settings)
         workflows = VideoWorkflows(settings)
         task_outbox = TaskOutbox(settings, estate, workflows.start)
-        control = ChoreographedControl(
-            orders=published.orders,
-            payments=published.payments,
-            inventory=published.inventory,
-            shipping=published.shipping,
-        )
+        control = ChoreographedControl(services=published)
         dependencies = Dependencies(
             orders={SagaStyle.CHOREOGRAPHED: published.orders, SagaStyle.ORCHESTRATED: recorded.orders},
             payments=published.payments,

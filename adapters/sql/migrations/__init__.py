@@ -25,11 +25,8 @@ class UnknownRevision(Exception):
 def migrate(url: str, service: str) -> None:
     """Bring one database to its newest revision, once, however many processes call this at the same time.
 
-    `service` is one of `services.names.DATABASES`. A SQLite file is created, with its folder.
-
-    Raises:
-        UnknownRevision: a newer version, or an unreleased one, has migrated the database.
-        DatabaseFault: the database does not answer.
+    `service` is one of `services.names.DATABASES`. A SQLite file is created, with its folder. Raises
+    UnknownRevision, or DatabaseFault: the database does not answer.
     """
     database = Database.open(url, service=service)
     try:

@@ -19,11 +19,7 @@ class BlockingCalls:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
 
     async def on_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make the call on a thread.
-
-        Raises:
-            TimeoutError: it took longer than CALL_DEADLINE_S. The call goes on; its result is dropped.
-        """
+        """Call on a thread. Raises TimeoutError after CALL_DEADLINE_S: the call goes on, and its result is dropped."""
         result = asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(*args, **kwargs))
         async with asyncio.timeout(CALL_DEADLINE_S):
             return await result

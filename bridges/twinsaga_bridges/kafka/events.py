@@ -26,11 +26,7 @@ class KafkaRecord:
     headers: tuple[tuple[str, bytes], ...]
 
     def header(self, name: str) -> str | None:
-        """Return the first header with this name, decoded as UTF-8, or None.
-
-        Raises:
-            UnicodeDecodeError: its value is not UTF-8.
-        """
+        """Return the first header with this name, decoded, or None. Raises UnicodeDecodeError: it is not UTF-8."""
         return next((value.decode() for key, value in self.headers if key == name and value is not None), None)
 
 
