@@ -16,7 +16,7 @@ from adapters.kafka.message import IncomingMessage
 from adapters.kafka.topics import dead_letters_of
 from domain.errors import Fault
 from domain.ids import OrderId
-from twinsaga_bridges.kafka.producer import close_producer
+from twinsaga_bridges.kafka.closing import close_producer
 
 DEAD_LETTER: Final = "dead_letter"
 PREFIX = "dead_letter_"

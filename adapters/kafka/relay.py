@@ -18,7 +18,7 @@ from adapters.kafka.topics import topic_of
 from adapters.sql.faults import DATABASE_AWAY
 from adapters.sql.outbox import Outbox
 from twinsaga_bridges.backoff import Backoff
-from twinsaga_bridges.kafka.producer import close_producer
+from twinsaga_bridges.kafka.closing import close_producer
 
 _ROWS_PER_QUERY = 500
 _FALLBACK_POLL_S = 0.25

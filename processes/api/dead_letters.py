@@ -18,7 +18,7 @@ from adapters.kafka.dead_letter_reader import DeadLetterReader, Place
 from adapters.kafka.dead_letters import DeadLettersAway
 from runtime.kafka import CONSUMED_TOPICS
 from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
-from twinsaga_bridges.kafka.producer import close_producer
+from twinsaga_bridges.kafka.closing import close_producer
 
 READ_AT_MOST = 10_000
 """Letters read for one page or one redrive; the bookmark leads to the rest."""

@@ -13,9 +13,8 @@ from cloudevents.core.v1.event import CloudEvent
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from twinsaga_bridges.kafka.closing import close_producer
 from twinsaga_bridges.kafka.outgoing import ACK_DEADLINE_S, OutgoingEvent
-
-_CLOSE_S = 0.5
 
 
 class Unsendable(ValueError):
@@ -95,11 +94,3 @@ def _binary(event: OutgoingEvent) -> tuple[bytes, list[tuple[str, bytes]]]:
     except (BaseCloudEventException, UnicodeEncodeError) as error:  # JSON may contain lone surrogates
         raise Unsendable(f"{event.type} is not a CloudEvent: {error}") from error
     return value, list(message.headers.items())
-
-
-def close_producer(producer: KafkaProducer) -> None:
-    try:
-        producer.close(timeout=_CLOSE_S)
-    except KafkaError:
-        # With records left, close() raises before it stops the sender thread, which would then run for ever.
-        producer._sender.force_close()  # noqa: SLF001
