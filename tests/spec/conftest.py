@@ -1,7 +1,6 @@
-"""One stack for all spec tests of a pytest process. The audit runs after each test."""
+"""One stack for all tests of this folder that one process runs. The audit runs after each test."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 import pytest
 
@@ -12,12 +11,9 @@ from tests.support.stack import Stack, running_stack
 STYLES = ("orchestrated", "choreographed")
 
 
-def scope_of_stack(fixture_name: str, config: pytest.Config) -> Literal["package", "session"]:  # noqa: ARG001 - pytest's
-    """A stack on real servers ends before the next one begins, which empties their topics."""
-    return "package" if given_servers() else "session"
-
-
-@pytest.fixture(scope=scope_of_stack)
+# Scope `package`, not `session`: an idle stack takes half a core from the tests that follow, and on real servers a stack
+# has to end before the next one begins, which empties their topics.
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     estate = {"video_retry_base_seconds": "0.2", "video_silent_seconds": "5", "max_video_bytes": str(30 << 20)}
     parked = {"parked_longest_delay_seconds": "1"}

@@ -1,4 +1,4 @@
-"""One Temporal, one Valkey and one Celery worker per session. Tests that kill a worker start their own."""
+"""One Temporal, one Valkey and one Celery worker for the folder. Tests that kill a worker start their own."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from tests.support.real_servers import given_servers
 from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     if (servers := given_servers()) is not None:
         servers.forget_keys()
@@ -30,7 +30,7 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
         yield Addresses(temporal=target, redis=redis, broker=f"{redis}/0")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def estate(addresses: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with celery_worker(addresses, tmp_path_factory.mktemp("celery"), concurrency=2):
         yield
