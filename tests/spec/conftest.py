@@ -11,8 +11,8 @@ from tests.support.stack import Stack, running_stack
 STYLES = ("orchestrated", "choreographed")
 
 
-# Scope `package`, not `session`: an idle stack takes half a core from the tests that follow, and on real servers a stack
-# has to end before the next one begins, which empties their topics.
+# Scope `package`, not `session`: an idle stack takes half a core from the tests that follow. And on real servers a
+# stack has to end before the next one begins, which empties their topics.
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     estate = {"video_retry_base_seconds": "0.2", "video_silent_seconds": "5", "max_video_bytes": str(30 << 20)}
