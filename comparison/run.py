@@ -66,7 +66,7 @@ def compare(plan: Plan, console: Console) -> Comparison:
             ready = running.enter_context(child_stack(settings, folder, _processes(plan)))
         settings = settings.with_changes(temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"])
         blocks, idle, audit = asyncio.run(_play(plan, ready["api"], settings, console))
-        # Stopped here and not at the end of the block, so that the status line tells what takes the time.
+        # Stopped here and not at the end of the block, so that the status line shows what takes the time.
         with console.status("stopping everything"):
             running.close()
     return Comparison(

@@ -81,7 +81,7 @@ class EstateVideos:
         return self.estate.change_open_video(video.video_id, status=VideoStatus.CANCELLED)
 
     def stop_job(self, video: Video) -> None:
-        # The record alone stops the job, which reads it twice a second. The engine is told so that its page shows why.
+        # The job stops by itself: it reads the record twice a second. The engine learns it so that its page shows why.
         job = job_of(video)
         try:
             if video.engine is VideoEngine.TEMPORAL:
@@ -89,4 +89,4 @@ class EstateVideos:
             else:
                 self.task_outbox.celery().control.revoke(job.task_id)
         except Exception as error:  # noqa: BLE001 - whatever failed, the job stops
-            log.warning("engine was not told of a cancelled video", video_id=video.video_id, error=repr(error))
+            log.warning("engine not notified of a cancelled video", video_id=video.video_id, error=repr(error))

@@ -12,7 +12,7 @@ from adapters.storage import Storage
 from services.estate.records import OPEN, Video, VideoStatus
 
 MAX_ATTEMPTS = 10
-"""After so many lost workers, assume that the video itself kills them."""
+"""After this many lost workers, assume that the video itself kills them."""
 
 
 class VideoElsewhere(Exception):

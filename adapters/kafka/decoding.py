@@ -52,7 +52,7 @@ def decode(message: IncomingMessage, decoders: Mapping[str, Decoder]) -> Decoded
 
 
 def event_decoder(ignored: Collection[str]) -> Decoder:
-    """Decode our own events. Those of `ignored` types are not parsed; the headers tell their type.
+    """Decode our own events. Those of `ignored` types are not parsed; their headers name the type.
 
     An event of an unknown type is not ignored: it is poison, and an operator can redrive it after an update.
     """

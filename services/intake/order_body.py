@@ -115,6 +115,6 @@ def place_order_command(body: OrderPairBody, style: SagaStyle, *, scope: str, ke
 
 
 def fingerprint_of(body: BaseModel) -> str:
-    """Return a digest by which a repeated request is told from a reused key. Spacing and field order do not matter."""
+    """Return a digest that tells a repeated request from a reused key. Spacing and field order do not matter."""
     canonical = json.dumps(body.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()

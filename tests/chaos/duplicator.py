@@ -1,4 +1,4 @@
-"""Somebody who publishes a share of all events once more: later, and in an order of its own across all topics."""
+"""Publishes a share of all events again: later, and in another order across all topics."""
 
 import random
 import threading

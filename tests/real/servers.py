@@ -20,6 +20,6 @@ class Servers:
         self._call("up", name)
 
     def _call(self, verb: str, name: str) -> None:
-        subprocess.run(  # noqa: S603 - given by whoever gave the servers
+        subprocess.run(  # noqa: S603 - the script that belongs to the given servers
             [self.script, verb, str(self.folder), name], check=True, capture_output=True, timeout=START_DEADLINE_S
         )

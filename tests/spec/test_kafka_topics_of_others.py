@@ -1,4 +1,4 @@
-"""The topics on which others speak to the shop and hear of it. Nothing of ours is on their side."""
+"""The topics that other systems write to and read from. The tests use plain Kafka clients on their side."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Each service of the choreography tells Prometheus how it stands, at the address that the ready file gives."""
+"""Each service of the choreography exposes metrics, at the address in the ready file."""
 
 from tests.support.metrics import Scraped
 from tests.support.stack import Stack

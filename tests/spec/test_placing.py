@@ -1,4 +1,4 @@
-"""An order that is on record is an order, whoever dies before its saga begins."""
+"""A stored order gets its saga, even if the API dies before it starts one."""
 
 from collections.abc import Iterator
 

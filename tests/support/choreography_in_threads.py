@@ -84,7 +84,7 @@ class Member:
     thread: threading.Thread
 
     def await_share(self, after: int) -> None:
-        """Wait until it has been through more than so many rebalances."""
+        """Wait until it has completed more rebalances than this."""
         eventually(lambda: self.joined.times > after, f"{self.thread.name} has its share of the partitions")
 
 

@@ -71,7 +71,7 @@ class _Turn:
         self._given.release()
 
     def wait(self) -> None:
-        assert self._given.acquire(timeout=DEADLINE_S), "nobody lets this command go on"
+        assert self._given.acquire(timeout=DEADLINE_S), "this command was not released"
         if self._dies:
             self._dies = False
             raise Killed

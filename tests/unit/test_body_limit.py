@@ -18,7 +18,7 @@ PROBLEM = b"application/problem+json"
 
 @dataclass
 class Site:
-    """An app with our limits: 10 bytes, or 20 for uploads, within 0.05 s."""
+    """An app with our limits: 10 bytes, or 20 for uploads, within a second."""
 
     read: list[int] = field(default_factory=list)
     cancelled: int = 0
@@ -26,7 +26,7 @@ class Site:
     def app(self) -> FastAPI:
         app, router = FastAPI(), APIRouter()
         add_exception_handlers(app)
-        app.add_middleware(BodyGuard, limit=10, deadline_s=0.05, uploads={"/videos": 20})
+        app.add_middleware(BodyGuard, limit=10, deadline_s=1.0, uploads={"/videos": 20})
 
         @router.post("/orders")
         async def place(request: Request) -> int:
@@ -109,13 +109,13 @@ async def test_a_client_that_sends_nothing_more_is_refused_after_the_deadline() 
 
 
 async def test_a_client_that_sends_a_byte_at_a_time_has_one_deadline_for_the_whole_body() -> None:
-    assert refused(await post(Site(), "/orders", [STAY] * 9, pause_s=0.02), 408)
+    assert refused(await post(Site(), "/orders", [STAY] * 9, pause_s=0.25), 408)
 
 
 async def test_an_upload_is_passed_on_in_chunks_and_has_a_deadline_for_each() -> None:
     site = Site()
 
-    answer = await post(site, "/videos", [*[STAY] * 9, LAST], pause_s=0.02, length=b"11")
+    answer = await post(site, "/videos", [*[STAY] * 9, LAST], pause_s=0.25, length=b"11")
 
     assert answer is not None
     assert (answer.status, sum(site.read)) == (200, 11)
