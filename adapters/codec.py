@@ -50,7 +50,7 @@ def from_json(kind: type[T], text: str) -> T:
 
 
 def _without_input(error: ValidationError) -> str:
-    """What is wrong and where, without the input: it contains names, addresses and card tokens."""
+    """Name the error and its place, without the input, which contains names, addresses and card tokens."""
     problems = error.errors(include_url=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'event'}: {problem['msg']}" for problem in problems)
 

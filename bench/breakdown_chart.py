@@ -1,4 +1,4 @@
-"""Where the time of one order goes: a stacked bar in SVG for each style and each baseline."""
+"""Draws the time of one order by step: a stacked bar in SVG for each style and each baseline."""
 
 from collections.abc import Iterator, Mapping
 from html import escape

@@ -39,7 +39,7 @@ OPENERS: Mapping[tuple[BenchmarkId, ...], Opener] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to play.
+    """The benchmarks to run.
 
     Attributes:
         figures: names of FIGURES.
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def benchmarks(self) -> list[BenchmarkId]:
-        """What has to be played for these figures, in the order of play."""
+        """The benchmarks that these figures need, in the order of play."""
         needed = {FIGURES[name].benchmark for name in self.figures}
         return [benchmark for benchmark in BenchmarkId if benchmark in needed]
 

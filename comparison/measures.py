@@ -58,7 +58,7 @@ class MeasuredOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a block used of the machine. A process that was restarted lost its counters and is left out."""
+    """Resources of the machine that a block used. A process that was restarted lost its counters and is left out."""
 
     seconds: float
     cpu: Mapping[str, float]

@@ -13,7 +13,7 @@ PLENTY = 100_000
 
 
 class Act(StrEnum):
-    """What a customer does while the payment is pending, or an operator when the order needs attention."""
+    """The customer's action while the payment is pending, or the operator's when the order needs attention."""
 
     PAY = "the customer pays"
     CANCEL = "the customer cancels"

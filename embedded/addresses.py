@@ -1,4 +1,4 @@
-"""Where the embedded stack listens: at the addresses of the settings, or on free ports."""
+"""The addresses of the embedded stack: those of the settings, or free ports."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple

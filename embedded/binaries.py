@@ -1,4 +1,4 @@
-"""Where the programs of the engines are: a setting, else the wheel that contains them, else PATH."""
+"""Finds the programs of the engines: by a setting, else in the wheel that contains them, else on PATH."""
 
 import importlib.util
 import shutil

@@ -1,4 +1,4 @@
-"""What the tasks work with. Each process opens its own, because no connection survives a fork."""
+"""The clients and stores of the tasks. Each process opens its own, because no connection survives a fork."""
 
 import os
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""What every process shares: settings, connections, wiring, logs, readiness and stopping."""
+"""Shared by every process: settings, connections, wiring, logs, readiness and stopping."""

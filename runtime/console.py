@@ -1,4 +1,4 @@
-"""What the commands print in the terminal: tables, progress, the state of the stack, the audit's verdict."""
+"""Terminal output of the commands: tables, progress, the state of the stack, the audit's verdict."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -59,7 +59,7 @@ class LetterFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bookmark:
-    """Where the next page begins: behind `place`, with letters buried until `until_ms` (milliseconds since 1970).
+    """The start of the next page: behind `place`, with letters buried until `until_ms` (milliseconds since 1970).
 
     `until_ms` is the time of the first page. Without it, a redrive would meet the letters that it causes, for ever.
     """

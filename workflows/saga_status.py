@@ -1,4 +1,4 @@
-"""What an operator sees of a saga: search attributes, current details, and the progress query."""
+"""The view of a saga for an operator: search attributes, current details, and the progress query."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -19,7 +19,7 @@ from domain.ids import EventId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What a service reacts to. The inbox recognises a repetition by `message_id`. `traceparent`: W3C Trace Context."""
+    """A decoded message. The inbox recognises a repetition by `message_id`. `traceparent`: W3C Trace Context."""
 
     message_id: EventId
     event: Event | DeadLetter

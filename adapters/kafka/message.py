@@ -50,7 +50,7 @@ class IncomingMessage:
 
 
 class MessageHandler(Protocol):
-    """What a group member does with its messages. Every method raises one of `delivery.OUTAGES` during an outage."""
+    """Handles the messages of a group member. Every method raises one of `delivery.OUTAGES` during an outage."""
 
     @property
     def seconds_until_retry(self) -> float:

@@ -1,4 +1,4 @@
-"""What a service does with the events it receives: at most once for each message, in one transaction."""
+"""The reactions of a service to events: each runs at most once for a message, in one transaction."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress

@@ -14,7 +14,7 @@ HEALTH_DEADLINE_S = 1.0
 START_DEADLINE_S = 5.0
 
 AWAY = (RPCError, RuntimeError, TimeoutError, OSError, CannotRun)
-"""What calls raise when Temporal is away. RuntimeError: the SDK's connect."""
+"""Calls raise these when Temporal is away. RuntimeError: the SDK's connect."""
 
 
 class Temporal:

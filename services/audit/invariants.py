@@ -1,4 +1,4 @@
-"""What must hold at rest, over all services' databases and the gateway's books, also after any crash."""
+"""The invariants that hold at rest, over all services' databases and the gateway's books, also after any crash."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

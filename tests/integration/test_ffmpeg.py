@@ -1,4 +1,4 @@
-"""What the ffmpeg of the wheel accepts as a video, and how it compresses one."""
+"""The ffmpeg of the wheel: the files that it accepts as videos, and its compression."""
 
 import subprocess
 from pathlib import Path

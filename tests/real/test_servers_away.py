@@ -1,4 +1,4 @@
-"""What continues while a real server is away, and what waits for it: the table of docs/deploy.md."""
+"""Some work continues while a real server is away, and some waits: the table of docs/deploy.md."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What `twinsaga up` prints once everything answers."""
+"""`twinsaga up` prints its addresses once everything answers."""
 
 import pytest
 

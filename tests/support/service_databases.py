@@ -26,7 +26,7 @@ _TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """What the wiring needs of the settings."""
+    """The settings that the wiring reads."""
 
     by_service: Mapping[str, str]
 

@@ -1,4 +1,4 @@
-"""What the Celery app must be set to for its tasks to be safe, and what its worker must not load."""
+"""The Celery app has the settings that its tasks need to be safe, and its worker loads no web framework."""
 
 import subprocess
 import sys

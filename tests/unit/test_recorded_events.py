@@ -46,7 +46,7 @@ def read(message: Json) -> RecordedEvent:
 
 
 def with_more_fields(value: Any) -> Any:  # noqa: ANN401 - JSON is any of a few types
-    """What a later version may write: more fields, in every object at every depth."""
+    """An event as a later version may write it: more fields, in every object at every depth."""
     if isinstance(value, dict):
         return {name: with_more_fields(inner) for name, inner in value.items()} | {"since_v2": {"why": ["new"]}}
     return [with_more_fields(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What an operator sees of a step under way before the service has recorded anything of it."""
+"""An operator sees a running step before its service has a record of it."""
 
 from temporalio.service import RPCError
 

@@ -1,4 +1,4 @@
-"""What Alembic runs. The transaction is the caller's; NAMES names keys and indexes."""
+"""Alembic runs this module. The transaction is the caller's; NAMES names keys and indexes."""
 
 from alembic import context
 from sqlalchemy import MetaData

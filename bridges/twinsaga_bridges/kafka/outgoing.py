@@ -1,4 +1,4 @@
-"""What a workflow needs to publish an event. Imports no Kafka client, so that workflow modules may import it."""
+"""Publishes events from workflows. Imports no Kafka client, so that workflow modules may import it."""
 
 import asyncio
 from contextvars import ContextVar

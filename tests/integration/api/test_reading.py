@@ -1,4 +1,4 @@
-"""What the API shows of orders and products."""
+"""The API shows orders and products."""
 
 import httpx2 as httpx
 

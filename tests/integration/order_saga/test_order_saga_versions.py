@@ -37,7 +37,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[SagaShop]:
 
 
 async def make_current(shop: SagaShop, build_id: str) -> None:
-    """What `temporal worker deployment set-current-version` does. The version is known once its worker polls."""
+    """Do the same as `temporal worker deployment set-current-version`. The version is known once its worker polls."""
     client = shop.environment.client
     request = SetWorkerDeploymentCurrentVersionRequest(
         namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id, ignore_missing_task_queues=True

@@ -1,4 +1,4 @@
-"""What Temporal, a codec or a converter rejects: a dead letter if no retry helps, else a retry."""
+"""A rejection by Temporal, a codec or a converter is a dead letter if no retry helps, else it is retried."""
 
 import logging
 from collections.abc import Sequence
