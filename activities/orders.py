@@ -1,7 +1,7 @@
 from temporalio import activity
 
 from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, ShowAttention
-from domain.events import OrderCancelled, OrderConfirmed, OrderCreated
+from domain.events import OrderCancellationRequested, OrderCancelled, OrderConfirmed, OrderCreated
 from services.orders.service import OrderService
 
 
@@ -14,8 +14,12 @@ class OrderActivities:
         return self._orders.create(command)
 
     @activity.defn(name="confirm_order")
-    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
+    def confirm(self, command: ConfirmOrder) -> OrderConfirmed | OrderCancelled:
         return self._orders.confirm(command)
+
+    @activity.defn(name="begin_cancellation")
+    def begin_cancellation(self, command: CancelOrder) -> OrderCancellationRequested | OrderConfirmed:
+        return self._orders.begin_cancellation(command)
 
     @activity.defn(name="cancel_order")
     def cancel(self, command: CancelOrder) -> OrderCancelled | OrderConfirmed:

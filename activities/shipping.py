@@ -1,6 +1,6 @@
 from temporalio import activity
 
-from domain.commands import CancelShipping, ScheduleShipping
+from domain.commands import CancelShipping, ScheduleShipping, WithdrawShipping
 from domain.events import ShippingCancelled, ShippingFailed, ShippingScheduled
 from services.shipping.service import ShippingService
 
@@ -16,3 +16,7 @@ class ShippingActivities:
     @activity.defn(name="cancel_shipping")
     def cancel(self, command: CancelShipping) -> ShippingCancelled:
         return self._shipping.cancel(command)
+
+    @activity.defn(name="withdraw_shipping")
+    def withdraw(self, command: WithdrawShipping) -> ShippingCancelled | ShippingScheduled:
+        return self._shipping.withdraw(command)

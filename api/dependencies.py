@@ -71,6 +71,13 @@ class OrderControl(Protocol):
         """
         ...
 
+    async def repair(self, request: OrderRequest) -> None:
+        """Continue an unfinished order that nothing moves any more: forward past the pivot, else undo it.
+
+        Raises NotPossibleNow: the order's saga runs.
+        """
+        ...
+
 
 class Settlements(Protocol):
     """Publishes payment settlements."""

@@ -55,6 +55,15 @@ class ShowAttention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportLostSaga:
+    """The order is unfinished and no workflow runs for it. `step` is due; `error` says what became of the workflow."""
+
+    order_id: OrderId
+    step: Step
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChargePayment:
     order: Order
 

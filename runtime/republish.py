@@ -6,7 +6,7 @@ them, independently of the confirmation. All events of those orders are publishe
 duplicates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select
 
@@ -20,10 +20,16 @@ from runtime.wiring import Databases
 
 def publish_unfinished_again(databases: Databases) -> int:
     """Return how many events were put back into the outboxes."""
-    unfinished = sorted(set(_unfinished_orders(databases.orders)) | set(_unsold(databases.inventory)))
+    return publish_again(
+        databases, sorted(set(_unfinished_orders(databases.orders)) | set(_unsold(databases.inventory)))
+    )
+
+
+def publish_again(databases: Databases, order_ids: Sequence[OrderId]) -> int:
+    """Put all published events of these orders back into the outboxes. Return how many."""
     again = 0
     for database in databases.journals:
-        again += Outbox(database).publish_again(unfinished)
+        again += Outbox(database).publish_again(order_ids)
     return again
 
 

@@ -85,3 +85,19 @@ async def start_saga(
         )
     except WorkflowAlreadyStartedError:
         return client.get_workflow_handle_for(OrderSaga.run, workflow_id(request.order_id))
+
+
+async def repair_saga(client: Client, request: OrderRequest, settings: Settings) -> None:
+    """Start a saga that continues an order whose saga was lost. A saga that runs is not changed. Raises RPCError."""
+    await client.start_workflow(
+        OrderSaga.run,
+        request,
+        id=workflow_id(request.order_id),
+        task_queue=settings.temporal_task_queue,
+        start_signal="repair",
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        search_attributes=first_attributes(request.order_id, SagaStyle.ORCHESTRATED),
+        static_summary=f"repair of the {summary_of(request)}",
+        rpc_timeout=RPC_DEADLINE,
+    )

@@ -38,8 +38,9 @@ class Compensations:
         self._registered: list[Compensation] = []
 
     def register(self, compensation: Compensation) -> None:
-        """Call it before the step: a lost answer may hide a real effect."""
-        self._registered.append(compensation)
+        """Call it before the step: a lost answer may hide a real effect. A registered step stays where it is."""
+        if compensation.step not in {registered.step for registered in self._registered}:
+            self._registered.append(compensation)
 
     def forget(self, step: Step) -> None:
         """Drop the compensation of a refused step, and of every step after it: none of them had an effect."""

@@ -8,7 +8,15 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.events import InventoryFailed, OrderCancelled, PaymentFailed, ShippingFailed, ShippingScheduled
+    from domain.events import (
+        InventoryFailed,
+        OrderCancelled,
+        OrderConfirmed,
+        PaymentFailed,
+        ShippingCancelled,
+        ShippingFailed,
+        ShippingScheduled,
+    )
     from domain.ids import OrderId, event_id_of
     from domain.order import OrderOutcome, OrderRequest, OrderStatus, Reason, Step
     from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close
@@ -23,6 +31,9 @@ SAGA_OUTCOMES = "saga-outcomes"
 SOURCE = "/twinsaga/order-saga"
 PUBLISH_OUTCOME = "have_order_end_told"
 """Activity that publishes the outcome. The name is in the histories of orders under way, so it stays."""
+
+ORDER_DECIDES = "the-order-decides-before-the-undo"
+"""Patch of sagas that ask the Order service before the first compensation. Older histories do not."""
 
 REFUSALS = (OrderCancelled, PaymentFailed, InventoryFailed, ShippingFailed)
 
@@ -44,19 +55,19 @@ class OrderSaga:
         self._attention = AttentionOfOperator(request.order_id, self._status)
         self._compensations = Compensations(self._status, self._attention.wait)
         self._story: asyncio.Task[Reason | None] | None = None
-        self._cancel_asked = self._past_pivot = self._decided = False
+        self._cancel_asked = self._repairing = self._past_pivot = self._decided = False
 
     @workflow.run
     async def run(self, request: OrderRequest) -> OrderOutcome:
         # The order was placed before its saga runs, so it must be cancelled even if no step ever began.
         self._compensations.register(Compensation(Step.CANCEL_ORDER, steps.cancel_order))
+        if self._repairing or ran_before():
+            self._register_every_compensation()
         slow = asyncio.create_task(self._status.turn_slow())
-        self._story = asyncio.create_task(self._fulfil(request))
+        self._story = asyncio.create_task(self._find_pivot() if self._repairing else self._fulfil(request))
         if self._cancel_asked:
             self._story.cancel()
-        why_undo = await await_decision(self._story, slow)
-        self._decided = True
-        await shielded(self._confirm() if why_undo is None else self._compensate(why_undo))
+        why_undo = await shielded(self._finish(await await_decision(self._story, slow)))
         await shielded(workflow.wait_condition(workflow.all_handlers_finished))
         status = OrderStatus.CONFIRMED if why_undo is None else OrderStatus.CANCELLED
         outcome = OrderOutcome(order_id=self._order_id, status=status, reason=why_undo)
@@ -92,12 +103,48 @@ class OrderSaga:
                 self._past_pivot = True
                 return None
 
-    async def _confirm(self) -> None:
+    async def _find_pivot(self) -> Reason | None:
+        """Continue an order whose saga was lost: forward if its shipment is scheduled, else it is undone."""
+        await steps.show_attention(self._order_id, None)
+        match await self._step(Step.SCHEDULE_SHIPPING, steps.withdraw_shipping(self._order_id, Reason.TIMED_OUT)):
+            case ShippingCancelled(reason=reason):
+                return self._nothing_to_undo(Step.CANCEL_SHIPPING, reason)
+            case ShippingScheduled():
+                self._past_pivot = True
+                return None
+
+    async def _finish(self, why_undo: Reason | None) -> Reason | None:
+        """Confirm or undo, and return why the order was undone, or None.
+
+        The order's record decides: an earlier run of this saga may have confirmed the order, or begun to undo it.
+        """
+        if why_undo is not None:
+            why_undo = await self._begin_cancellation(why_undo)
+        self._past_pivot = why_undo is None
+        self._decided = True
+        if why_undo is None:
+            why_undo = await self._confirm()
+        if why_undo is not None:
+            await self._compensate(why_undo)
+        return why_undo
+
+    async def _begin_cancellation(self, reason: Reason) -> Reason | None:
+        if not workflow.patched(ORDER_DECIDES):
+            return reason
+        begun = await steps.begin_cancellation(self._order_id, reason)
+        return None if isinstance(begun, OrderConfirmed) else begun.reason
+
+    async def _confirm(self) -> Reason | None:
         """Past the pivot the order only goes forward: both calls are retried until they succeed."""
         self._status.running(Step.CONFIRM_ORDER)
+        if self._repairing or ran_before():  # only an earlier run can have begun to undo the order
+            answer = await steps.confirm_order(self._order_id)
+            if isinstance(answer, OrderCancelled):
+                return answer.reason
         await asyncio.gather(steps.confirm_order(self._order_id), steps.sell_inventory(self._order_id))
         self._status.done(Step.CONFIRM_ORDER)
         self._status.show(OrderStatus.CONFIRMED, Step.CONFIRM_ORDER, "The order is confirmed.")
+        return None
 
     async def _compensate(self, reason: Reason) -> None:
         self._payment.stop_waiting()
@@ -131,6 +178,11 @@ class OrderSaga:
     async def payment_settled(self) -> None:
         await self._payment.settled()
 
+    @workflow.signal
+    def repair(self) -> None:
+        """Sent with the start of a saga that continues an order whose saga was lost. Later it has no effect."""
+        self._repairing = True
+
     @workflow.query
     def progress(self) -> list[StepProgress]:
         return self._status.steps
@@ -146,10 +198,22 @@ class OrderSaga:
             raise_if_cancelled()
         return event
 
+    def _register_every_compensation(self) -> None:
+        """An earlier run of this saga may have done any step."""
+        self._compensations.register(Compensation(Step.REFUND_PAYMENT, steps.refund_payment))
+        self._compensations.register(Compensation(Step.RELEASE_INVENTORY, steps.release_inventory))
+        self._compensations.register(Compensation(Step.CANCEL_SHIPPING, steps.cancel_shipping))
+
     def _nothing_to_undo(self, compensation: Step, reason: Reason) -> Reason:
         """A refusal has no effect, so its step needs no compensation."""
         self._compensations.forget(compensation)
         return reason
+
+
+def ran_before() -> bool:
+    """Whether this run is a reset of an earlier one."""
+    info = workflow.info()
+    return info.run_id != info.original_execution_run_id
 
 
 def outcome_event(outcome: OrderOutcome) -> OutgoingEvent:

@@ -74,9 +74,29 @@ async def sell_inventory(order_id: OrderId) -> None:
     )
 
 
-async def confirm_order(order_id: OrderId) -> None:
-    await workflow.execute_local_activity_method(
+async def confirm_order(order_id: OrderId) -> events.OrderConfirmed | events.OrderCancelled:
+    return await workflow.execute_local_activity_method(
         OrderActivities.confirm, commands.ConfirmOrder(order_id=order_id), summary="confirm the order", **LOCAL_FORWARD
+    )
+
+
+async def begin_cancellation(
+    order_id: OrderId, reason: Reason
+) -> events.OrderCancellationRequested | events.OrderConfirmed:
+    return await workflow.execute_local_activity_method(
+        OrderActivities.begin_cancellation,
+        commands.CancelOrder(order_id=order_id, reason=reason),
+        summary=f"from now on the order cannot be confirmed: {reason}",
+        **LOCAL_FORWARD,
+    )
+
+
+async def withdraw_shipping(order_id: OrderId, reason: Reason) -> events.ShippingCancelled | events.ShippingScheduled:
+    return await workflow.execute_activity_method(
+        ShippingActivities.withdraw,
+        commands.WithdrawShipping(order_id=order_id, reason=reason),
+        summary="cancel shipping unless it is scheduled",
+        **FORWARD,
     )
 
 

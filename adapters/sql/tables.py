@@ -50,13 +50,13 @@ orders = Table(
     Column("placed_at", Instant, nullable=False),
     Column("finished_at", Instant),
 )
-never_created: Final = _is(orders.c.stage, "requested")
+unfinished: Final[ColumnElement[bool]] = orders.c.finished_at.is_(None)
 _PLACE = (orders.c.placed_at, orders.c.order_id)
 Index("ix_orders_place", *_PLACE)
 Index("ix_orders_style_place", orders.c.style, *_PLACE)
 Index("ix_orders_status_place", orders.c.status, *_PLACE)
 Index("ix_orders_style_status_place", orders.c.style, orders.c.status, *_PLACE)
-_partial_index("ix_orders_never_created", orders.c.style, orders.c.placed_at, where=never_created)
+_partial_index("ix_orders_unfinished", orders.c.style, *_PLACE, where=unfinished)
 
 prices = Table(
     "prices",

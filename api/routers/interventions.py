@@ -12,6 +12,7 @@ from api.routers.orders import OrderIdInPath
 from domain.ids import OrderId
 from domain.order import OrderStatus
 from services.intake.fields import Body, Text
+from services.orders.store import Remedy
 
 router = APIRouter(tags=["interventions"])
 
@@ -44,7 +45,23 @@ async def retry_compensation(order_id: OrderIdInPath, services: Injected) -> Acc
     record = await run_in_threadpool(services.order_records.find, order_id)
     if record.attention is None or record.status is not OrderStatus.NEEDS_ATTENTION:
         raise NotPossibleNow(f"no compensation waits for an operator: the order is {record.status}")
+    if record.attention.remedy is Remedy.REPAIR:
+        raise NotPossibleNow(f"no compensation waits for an operator: {record.attention.error}")
     await services.order_controls[record.style].retry_compensation(order_id, record.attention)
+    return Accepted(order_id=order_id)
+
+
+@router.post("/orders/{order_id}/repair", status_code=202, responses=documented(404, 409, 503))
+async def repair_order(order_id: OrderIdInPath, services: Injected) -> Accepted:
+    """Continue an unfinished order that nothing moves any more.
+
+    Orchestrated: the order's workflow was terminated, has failed or is gone. A new one confirms the order if its
+    shipment is scheduled, else undoes it; no effect is repeated. Choreographed: the order's events are published again.
+    """
+    record = await run_in_threadpool(services.order_records.find, order_id)
+    if record.status in _FINISHED:
+        raise NotPossibleNow(f"the order is already {record.status}")
+    await services.order_controls[record.style].repair(record.request)
     return Accepted(order_id=order_id)
 
 

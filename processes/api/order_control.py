@@ -1,12 +1,14 @@
 """Acts on orders whose sagas run: through the workflow, or through the services of the choreography."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
@@ -18,9 +20,10 @@ from api.dependencies import StepAttempt
 from api.problems import NotPossibleNow, away
 from domain.commands import RefundPayment, RequestCancellation
 from domain.ids import OrderId
-from domain.order import OrderOutcome, Reason, Step
+from domain.order import OrderOutcome, OrderRequest, Reason, Step
 from processes.api.saga_progress import attempts_in
 from processes.api.saga_starter import AWAY, Temporal
+from runtime.republish import publish_again
 from runtime.wiring import Services
 from services.orders.store import Attention
 from services.shipping.store import ShipmentStatus
@@ -30,6 +33,7 @@ from workflows.order_saga import OrderSaga, workflow_id
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratedControl:
     temporal: Temporal
+    start_repair: Callable[[Client, OrderRequest], Awaitable[None]]
     deadline_s: float = 5.0
 
     @property
@@ -53,6 +57,23 @@ class OrchestratedControl:
         async with self._workflow_of(order_id) as workflow:
             await workflow.execute_update(OrderSaga.retry_compensation, id=update_id, rpc_timeout=self._rpc_timeout)
 
+    async def repair(self, request: OrderRequest) -> None:
+        try:
+            async with asyncio.timeout(self.deadline_s):
+                if await self._runs(request.order_id):
+                    raise NotPossibleNow("the order's saga is running, so there is nothing to repair")
+                await self.start_repair(await self.temporal.client(), request)
+        except AWAY as error:
+            raise away("Temporal") from error
+
+    async def _runs(self, order_id: OrderId) -> bool:
+        try:
+            return (await (await self._handle(order_id)).describe()).status is WorkflowExecutionStatus.RUNNING
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+
     @asynccontextmanager
     async def _workflow_of(self, order_id: OrderId) -> AsyncIterator[WorkflowHandle[OrderSaga, OrderOutcome]]:
         """Map the errors of Temporal to problems.
@@ -68,7 +89,7 @@ class OrchestratedControl:
             raise away("the order's saga") from error
         except AWAY as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
-                raise NotPossibleNow("no saga of the order is running") from error
+                raise NotPossibleNow("no saga of the order is running; repair the order to continue it") from error
             raise away("Temporal") from error
 
     async def _handle(self, order_id: OrderId) -> WorkflowHandle[OrderSaga, OrderOutcome]:
@@ -95,6 +116,10 @@ class ChoreographedControl:
     async def retry_compensation(self, order_id: OrderId, attention: Attention) -> None:  # noqa: ARG002 - see below
         """Refund: no other compensation can run out of attempts. The policies continue from its event."""
         await asyncio.to_thread(self._refund, order_id)
+
+    async def repair(self, request: OrderRequest) -> None:
+        """Publish the order's events again. A service that has handled one drops the repetition."""
+        await asyncio.to_thread(publish_again, self.services.databases, [request.order_id])
 
     def _refund(self, order_id: OrderId) -> None:
         reason = self.services.orders.find(order_id).reason or self._recorded_reason(order_id)

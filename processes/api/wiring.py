@@ -21,7 +21,7 @@ from processes.api.settlements import SettlementsByKafka
 from runtime.kafka import kafka_connection, kafka_security
 from runtime.readiness import ask_kafka
 from runtime.settings import Settings
-from runtime.temporal import connect, start_saga
+from runtime.temporal import connect, repair_saga, start_saga
 from runtime.wiring import Databases, audit_of, services_over
 from twinsaga_bridges.workflow_into_kafka import EventProducer
 
@@ -48,7 +48,9 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             accounts=EstateAccounts(estate=estate, task_outbox=task_outbox),
             videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
             order_controls={
-                SagaStyle.ORCHESTRATED: OrchestratedControl(temporal=temporal),
+                SagaStyle.ORCHESTRATED: OrchestratedControl(
+                    temporal=temporal, start_repair=partial(repair_saga, settings=settings)
+                ),
                 SagaStyle.CHOREOGRAPHED: ChoreographedControl(services=published),
             },
             settlements=SettlementsByKafka(events),

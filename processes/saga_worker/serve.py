@@ -18,7 +18,7 @@ from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
 from activities.shipping import ShippingActivities
 from estate.app import celery_app
-from processes.saga_worker.start_sweep import sweep
+from processes.saga_worker.sweep import sweep
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
@@ -66,7 +66,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         deployment = deployment_of(settings.temporal_build_id)
         async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)
-            await _sweep_until(stop, sweep(client, services.orders, settings))
+            await _sweep_until(stop, sweep(client, services, settings))
 
 
 async def _sweep_until(stop: threading.Event, sweeping: Coroutine[None, None, None]) -> None:
@@ -123,6 +123,7 @@ def saga_worker(
         activities=[
             orders.create,
             orders.confirm,
+            orders.begin_cancellation,
             orders.cancel,
             orders.show_attention,
             payments.charge,
@@ -134,6 +135,7 @@ def saga_worker(
             inventory.release,
             shipping.schedule,
             shipping.cancel,
+            shipping.withdraw,
         ],
         plugins=plugins,
         deployment_config=deployment,

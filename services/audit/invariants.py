@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from domain.ids import OrderId
 from services.audit.books import Books, Charge
 from services.inventory.store import Reservation, ReservationStatus
-from services.orders.store import OrderRecord, Stage
+from services.orders.store import OrderRecord, Remedy, Stage
 from services.payments.store import Payment, PaymentStatus
 from services.shipping.store import Shipment, ShipmentStatus
 from services.unit_of_work import Clock
@@ -110,8 +110,11 @@ def _check_order(dossier: _Dossier, now: datetime, verdict: Verdict) -> None:
             _check_gateway_agrees(dossier, verdict)
         case Stage.REQUESTED | Stage.CREATED:
             verdict.orders_pending += 1
+            attention = dossier.record.attention
+            if attention is not None and attention.remedy is Remedy.REPAIR:
+                verdict.note(dossier.order_id, "every unfinished order has a saga that moves it", attention.error)
             overdue = now - dossier.record.placed_at > PENDING_DEADLINE
-            if overdue and dossier.record.attention is None:
+            if overdue and attention is None:
                 detail = f"pending since {dossier.record.placed_at.isoformat()}"
                 verdict.note(dossier.order_id, "no order is pending past its deadline", detail)
 

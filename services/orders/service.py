@@ -2,10 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
-from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder, RequestCancellation, ShowAttention
-from domain.errors import ImpossibleState, KeyReused, UnknownOrder
+from domain.commands import (
+    CancelOrder,
+    ConfirmOrder,
+    CreateOrder,
+    PlaceOrder,
+    ReportLostSaga,
+    RequestCancellation,
+    ShowAttention,
+)
+from domain.errors import KeyReused, UnknownOrder
 from domain.events import (
     OrderCancellationRequested,
     OrderCancelled,
@@ -15,9 +22,9 @@ from domain.events import (
 )
 from domain.ids import OrderId, Sku
 from domain.money import Money
-from domain.order import Order, OrderRequest, PricedLine, Reason, SagaStyle, Step
+from domain.order import Order, OrderRequest, PricedLine, Reason, Step
 from services.journal import Journal, read_journal
-from services.orders.store import Attention, OrderFilter, OrderRecord, OrderStore, Stage
+from services.orders.store import Attention, OrderFilter, OrderRecord, OrderStore, Remedy, Stage, UnfinishedOrders
 from services.unit_of_work import Clock, StepStatus, UnitOfWork, UnitsOfWork
 
 
@@ -76,21 +83,35 @@ class OrderService:
             unit.commit()
         return event
 
-    def confirm(self, command: ConfirmOrder) -> OrderConfirmed:
-        """Confirm the order. It runs after the pivot, so it cannot be refused."""
+    def confirm(self, command: ConfirmOrder) -> OrderConfirmed | OrderCancelled:
+        """Confirm the order. It runs after the pivot, so only an undo that has begun, in an earlier run, refuses it."""
         event = OrderConfirmed(order_id=command.order_id)
         with self._units.begin() as unit:
             record = _existing(unit, command.order_id)
             if record.stage is Stage.CONFIRMED:
                 return event
-            if record.stage is Stage.CANCELLED:
-                msg = f"order {command.order_id} is cancelled and cannot be confirmed"
-                raise ImpossibleState(msg)
+            if record.stage is Stage.CANCELLED or record.reason is not None:
+                return _cancelled(record)
             unit.store.save(replace(record, stage=Stage.CONFIRMED, attention=None, finished_at=self._clock()))
             unit.record(event)
             unit.tried(command.order_id, Step.CONFIRM_ORDER, StepStatus.DONE)
             unit.commit()
         return event
+
+    def begin_cancellation(self, command: CancelOrder) -> OrderCancellationRequested | OrderConfirmed:
+        """Decide that the order is undone; call it before the first compensation. A confirmed order stays confirmed.
+
+        A saga can be reset, so two of its runs may disagree. This decision and `confirm` exclude each other.
+        """
+        with self._units.begin() as unit:
+            record = _existing(unit, command.order_id)
+            if record.stage is Stage.CONFIRMED:
+                return OrderConfirmed(order_id=command.order_id)
+            reason = record.reason or command.reason
+            if record.reason is None:
+                unit.store.save(replace(record, reason=reason))
+                unit.commit()
+        return OrderCancellationRequested(order_id=command.order_id, reason=reason)
 
     def cancel(self, command: CancelOrder) -> OrderCancelled | OrderConfirmed:
         """Cancel the order. A confirmed order stays confirmed."""
@@ -125,6 +146,18 @@ class OrderService:
                 unit.store.save(changed)
                 unit.commit()
 
+    def report_lost_saga(self, command: ReportLostSaga) -> bool:
+        """Show that the order needs a repair. Return False if it is finished, or shows this already."""
+        with self._units.begin() as unit:
+            record = _existing(unit, command.order_id)
+            shown = record.attention is not None and record.attention.remedy is Remedy.REPAIR
+            if shown or record.finished_at is not None:
+                return False
+            attention = Attention(step=command.step, since=self._clock(), error=command.error, remedy=Remedy.REPAIR)
+            unit.store.save(replace(record, attention=attention))
+            unit.commit()
+        return True
+
     def _with_attention(self, record: OrderRecord, command: ShowAttention) -> OrderRecord:
         failed, shown = command.failed, record.attention
         if failed is None:
@@ -155,10 +188,10 @@ class OrderService:
         with self._units.look() as unit:
             return unit.store.page(wanted)
 
-    def never_created(self, style: SagaStyle, placed_before: datetime, limit: int) -> Sequence[OrderRecord]:
-        """Return orders that were placed but whose saga has not started, the oldest first."""
+    def unfinished(self, wanted: UnfinishedOrders) -> Sequence[OrderRecord]:
+        """Return orders that are neither confirmed nor cancelled, the oldest first."""
         with self._units.look() as unit:
-            return unit.store.never_created(style, placed_before, limit)
+            return unit.store.unfinished(wanted)
 
     def _cancel(self, unit: UnitOfWork[OrderStore], record: OrderRecord, reason: Reason) -> OrderCancelled:
         event = OrderCancelled(order_id=record.request.order_id, reason=reason)

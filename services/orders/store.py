@@ -20,13 +20,25 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Remedy(StrEnum):
+    """The request with which an operator continues an order that needs attention."""
+
+    RETRY_COMPENSATION = "retry_compensation"
+    REPAIR = "repair"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """Why an operator is needed: compensation `step` ran out of attempts at `since`; `error` is its last error."""
+    """Why an operator is needed, since when, and what to do.
+
+    `step` is the compensation that ran out of attempts, and `error` its last error. With REPAIR, the saga was lost:
+    `step` is the one that is due, and `error` says what became of the saga.
+    """
 
     step: Step
     since: datetime
     error: str
+    remedy: Remedy = Remedy.RETRY_COMPENSATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +74,16 @@ class OrderFilter:
     before: tuple[datetime, OrderId] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedOrders:
+    """A page of unfinished orders, the oldest first. `after` is the last place of the preceding page."""
+
+    style: SagaStyle
+    placed_before: datetime
+    limit: int
+    after: tuple[datetime, OrderId] | None = None
+
+
 class OrderStore(Protocol):
     def find(self, order_id: OrderId) -> OrderRecord | None: ...
 
@@ -71,8 +93,8 @@ class OrderStore(Protocol):
 
     def page(self, wanted: OrderFilter) -> Sequence[OrderRecord]: ...
 
-    def never_created(self, style: SagaStyle, placed_before: datetime, limit: int) -> Sequence[OrderRecord]:
-        """Return orders at stage `requested`, the oldest first."""
+    def unfinished(self, wanted: UnfinishedOrders) -> Sequence[OrderRecord]:
+        """Return orders that are neither confirmed nor cancelled, the oldest first."""
         ...
 
     def prices_of(self, skus: Sequence[Sku]) -> Mapping[Sku, Money]:

@@ -22,7 +22,7 @@ from domain.ids import EventId, OrderId
 from domain.order import OrderStatus, SagaStyle
 from runtime.retention import unfinished_before
 from runtime.wiring import Databases, services_over
-from services.orders.store import OrderFilter
+from services.orders.store import OrderFilter, UnfinishedOrders
 from tests.support.examples import NOON, a_request
 from tests.support.real_servers import postgres_url
 from tests.support.service_databases import postgres_databases
@@ -36,11 +36,12 @@ _EACH: Final = f"FROM generate_series(1, {ORDERS}) n"
 _AT: Final = "timestamptz '2026-03-01 12:00Z' + n * interval '1 ms'"
 
 _FILL: Final = {
-    "orders": f"""INSERT INTO orders (order_id, style, stage, status, fingerprint, request, placed_at)
+    "orders": f"""INSERT INTO orders (order_id, style, stage, status, fingerprint, request, placed_at, finished_at)
         SELECT {_ID}, CASE n % 2 WHEN 0 THEN 'orchestrated' ELSE 'choreographed' END,
                CASE n % 1000 WHEN 0 THEN 'requested' ELSE 'confirmed' END,
                CASE WHEN n % 1000 = 0 THEN 'pending' WHEN n % 5000 = 1 THEN 'needs_attention'
-                    WHEN n % 20 = 2 THEN 'cancelled' ELSE 'confirmed' END, 'f', :request, {_AT} {_EACH}""",
+                    WHEN n % 20 = 2 THEN 'cancelled' ELSE 'confirmed' END, 'f', :request, {_AT},
+               CASE WHEN n % 1000 > 0 AND n % 5000 <> 1 THEN {_AT} END {_EACH}""",
     "payments": f"""INSERT INTO payments (order_id, status, captured, refunded, expires_at)
         SELECT {_ID}, CASE n % 1000 WHEN 0 THEN 'pending' ELSE 'captured' END, 1, 0,
                CASE n % 1000 WHEN 0 THEN {_AT} END {_EACH}""",
@@ -116,9 +117,10 @@ def order_by_id(databases: Databases) -> object:
     return services_over(databases, publish=True).orders.find(AN_ORDER)
 
 
-def never_created(databases: Databases) -> object:
+def unfinished(databases: Databases) -> object:
+    wanted = UnfinishedOrders(style=SagaStyle.ORCHESTRATED, placed_before=NEWEST, limit=200)
     with databases.orders.reading() as connection:
-        return SqlOrderStore(connection).never_created(SagaStyle.ORCHESTRATED, NEWEST, 200)
+        return SqlOrderStore(connection).unfinished(wanted)
 
 
 def expired(databases: Databases) -> object:
@@ -139,7 +141,7 @@ ASKED: Final[dict[str, Callable[[Databases], object]]] = {
     "orders of a style": page(style=SagaStyle.ORCHESTRATED, before=MIDDLE),
     "orders that need attention": page(status=OrderStatus.NEEDS_ATTENTION),
     "orders of a status and a style": page(status=OrderStatus.CANCELLED, style=SagaStyle.CHOREOGRAPHED, before=MIDDLE),
-    "orders never created": never_created,
+    "unfinished orders": unfinished,
     "expired payments": expired,
     "a timeline": timeline,
     "the outbox": lambda databases: Outbox(databases.shipping).unpublished(500),

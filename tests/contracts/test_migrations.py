@@ -30,7 +30,7 @@ from runtime.errors import WrongVersion
 from runtime.settings import Settings
 from runtime.wiring import Databases
 from services.names import DATABASES
-from services.orders.store import OrderFilter
+from services.orders.store import OrderFilter, UnfinishedOrders
 from tests.support.examples import NOON
 from tests.support.service_databases import Urls, sqlite_urls
 
@@ -101,7 +101,7 @@ def test_a_database_of_an_unknown_revision_is_refused_at_once_with_a_remedy(urls
     url = urls.database_url("orders")
     settings = Settings(data_dir=tmp_path, orders_database_url=SecretStr(url))
     with closing(Database.open(url, service="orders")) as database:
-        set_revision(database, "0002")
+        set_revision(database, "9999")
         try:
             with pytest.raises(WrongVersion) as refused:
                 retry_until(lambda: migrate_databases(settings), end=time.monotonic() + 60)
@@ -188,7 +188,9 @@ def test_a_page_of_orders_is_read_off_an_index(
 
 def test_the_small_indexes_serve_their_queries(databases: Databases) -> None:
     with plans_of(databases.orders) as of_orders, databases.orders.reading() as connection:
-        SqlOrderStore(connection).never_created(SagaStyle.ORCHESTRATED, NOON, 5)
+        SqlOrderStore(connection).unfinished(
+            UnfinishedOrders(style=SagaStyle.ORCHESTRATED, placed_before=NOON, limit=5, after=(NOON, new_order_id()))
+        )
     with plans_of(databases.payments) as of_payments, databases.payments.reading() as connection:
         SqlPaymentStore(connection).expired(NOON, 5)
     with plans_of(databases.shipping) as of_shipping:
@@ -196,7 +198,7 @@ def test_the_small_indexes_serve_their_queries(databases: Databases) -> None:
         with databases.shipping.reading() as connection:
             inbox.status_of(connection, EventId("m-1"), "key")
 
-    assert read_off(of_orders[0], "ix_orders_never_created", databases)
+    assert read_off(of_orders[0], "ix_orders_unfinished", databases)
     assert read_off(of_payments[0], "ix_payments_expires_at", databases)
     assert read_off(of_shipping[0], "ix_event_log_outbox", databases)
     assert read_off(of_shipping[1], "ix_parked_key_seq", databases)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from domain.ids import Sku
 from domain.money import Money
 from domain.order import OrderStatus, Reason, SagaStyle, Step
 from runtime.wiring import Databases
-from services.orders.store import Attention, OrderFilter, OrderRecord, Stage
+from services.orders.store import Attention, OrderFilter, OrderRecord, Stage, UnfinishedOrders
 from tests.support.examples import BOOK, LAMP, NOON, a_request, an_order
 
 FAILING = Attention(step=Step.REFUND_PAYMENT, since=NOON + timedelta(microseconds=3), error="GatewayFault: {503}")
@@ -28,6 +29,7 @@ def a_record(
         stage=stage,
         placed_at=placed_at,
         attention=attention,
+        finished_at=NOON if stage in {Stage.CONFIRMED, Stage.CANCELLED} else None,
     )
 
 
@@ -112,21 +114,23 @@ def test_a_page_is_filtered_by_style_and_status(
     assert {record.style for record in found} == {style}
 
 
-def test_orders_that_were_never_created_are_oldest_first(databases: Databases) -> None:
-    old, older = a_record(NOON - timedelta(minutes=1)), a_record(NOON - timedelta(minutes=2))
+def test_unfinished_orders_are_oldest_first_and_come_in_pages(databases: Databases) -> None:
+    newest_first = [a_record(NOON - timedelta(minutes=age), stage=Stage.CREATED) for age in range(1, 4)]
     others = [
-        a_record(NOON - timedelta(minutes=3), stage=Stage.CREATED),
+        a_record(NOON - timedelta(minutes=3), stage=Stage.CONFIRMED),
+        a_record(NOON - timedelta(minutes=3), stage=Stage.CANCELLED),
         a_record(NOON - timedelta(minutes=3), style=SagaStyle.CHOREOGRAPHED),
         a_record(NOON),
     ]
-    saved(databases, old, older, *others)
+    saved(databases, *newest_first, *others)
+    first_page = UnfinishedOrders(style=SagaStyle.ORCHESTRATED, placed_before=NOON, limit=2)
 
     with databases.orders.reading() as connection:
-        found = SqlOrderStore(connection).never_created(SagaStyle.ORCHESTRATED, NOON, 10)
-        first = SqlOrderStore(connection).never_created(SagaStyle.ORCHESTRATED, NOON, 1)
+        first = SqlOrderStore(connection).unfinished(first_page)
+        last = first[-1].placed_at, first[-1].request.order_id
+        second = SqlOrderStore(connection).unfinished(replace(first_page, after=last))
 
-    assert found == [older, old]
-    assert first == [older]
+    assert [*first, *second] == newest_first[::-1]
 
 
 def test_a_price_is_the_last_one_set(databases: Databases) -> None:

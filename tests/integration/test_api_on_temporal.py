@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,9 +21,9 @@ from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
 from embedded.binaries import temporal_binary
 from processes.api.order_control import OrchestratedControl
 from processes.api.saga_starter import Temporal, TemporalStarter
-from processes.saga_worker import start_sweep
+from processes.saga_worker.sweep import SweepTimes, sweep
 from runtime.settings import Settings
-from runtime.temporal import connect, start_saga
+from runtime.temporal import connect, repair_saga, start_saga
 from runtime.wiring import open_services
 from services.intake.order_body import OrderPairBody
 from services.names import DATABASES
@@ -54,6 +55,11 @@ def settings(tmp_path: Path, server: Client) -> Settings:
 
 def temporal_of(settings: Settings) -> Temporal:
     return Temporal(lambda: connect(settings))
+
+
+def control_of(settings: Settings, deadline_s: float = 5.0) -> OrchestratedControl:
+    start_repair = partial(repair_saga, settings=settings)
+    return OrchestratedControl(temporal=temporal_of(settings), start_repair=start_repair, deadline_s=deadline_s)
 
 
 def request() -> OrderRequest:
@@ -94,7 +100,7 @@ async def test_a_temporal_that_went_away_does_not_answer(tmp_path: Path) -> None
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_order_whose_saga_does_not_run_cannot_be_cancelled(settings: Settings) -> None:
-    control = OrchestratedControl(temporal=temporal_of(settings))
+    control = control_of(settings)
 
     with pytest.raises(NotPossibleNow, match="no saga"):
         await control.cancel(OrderId(str(uuid4())))
@@ -102,9 +108,8 @@ async def test_an_order_whose_saga_does_not_run_cannot_be_cancelled(settings: Se
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_saga_without_a_worker_is_a_503_and_not_a_refusal(settings: Settings) -> None:
-    temporal, order = temporal_of(settings), request()
-    await start_saga(await temporal.client(), order, settings)
-    control = OrchestratedControl(temporal=temporal, deadline_s=1.0)
+    control, order = control_of(settings, deadline_s=1.0), request()
+    await start_saga(await control.temporal.client(), order, settings)
 
     with pytest.raises(EngineAway):
         await control.cancel(order.order_id)
@@ -114,7 +119,7 @@ async def test_a_saga_without_a_worker_is_a_503_and_not_a_refusal(settings: Sett
 async def test_the_sweep_starts_a_missing_saga_and_ends_an_order_whose_saga_was_terminated(
     server: Client, settings: Settings
 ) -> None:
-    times = start_sweep.SweepTimes(every_s=0.05, older_than=timedelta(0), pauses=Backoff(longest_s=0.05))
+    times = SweepTimes(every_s=0.05, older_than=timedelta(0), pauses=Backoff(longest_s=0.05))
     services = open_services(settings, publish=False)
     order = request()
     services.orders.place(PlaceOrder(request=order, style=SagaStyle.ORCHESTRATED, fingerprint="its body"))
@@ -126,7 +131,7 @@ async def test_the_sweep_starts_a_missing_saga_and_ends_an_order_whose_saga_was_
     async def is_cancelled() -> bool:
         return services.orders.find(order.order_id).status is OrderStatus.CANCELLED
 
-    sweeping = asyncio.create_task(start_sweep.sweep(server, services.orders, settings, times))
+    sweeping = asyncio.create_task(sweep(server, services, settings, times))
     await eventually(runs, "the forgotten order's saga runs")
     assert not await is_cancelled()
     await saga.terminate("an operator gave it up")

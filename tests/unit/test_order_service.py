@@ -8,17 +8,18 @@ from domain.commands import (
     CreateOrder,
     FailedCompensation,
     PlaceOrder,
+    ReportLostSaga,
     RequestCancellation,
     ShowAttention,
 )
-from domain.errors import ImpossibleState, KeyReused, UnknownOrder
-from domain.events import OrderCancelled, OrderConfirmed, OrderCreated
+from domain.errors import KeyReused, UnknownOrder
+from domain.events import OrderCancellationRequested, OrderCancelled, OrderConfirmed, OrderCreated
 from domain.ids import OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle, Step
 from runtime.wiring import Services
 from services.orders.service import OrderService
-from services.orders.store import Attention
+from services.orders.store import Attention, Remedy, UnfinishedOrders
 from tests.support.examples import BOOK, LAMP, PRICE, SettableClock, a_request
 
 
@@ -139,8 +140,10 @@ def test_a_cancelled_order_cannot_be_confirmed(orders: OrderService) -> None:
     order_id = created(orders)
     orders.cancel(CancelOrder(order_id=order_id, reason=Reason.OUT_OF_STOCK))
 
-    with pytest.raises(ImpossibleState):
-        orders.confirm(ConfirmOrder(order_id=order_id))
+    answer = orders.confirm(ConfirmOrder(order_id=order_id))
+
+    assert answer == OrderCancelled(order_id=order_id, reason=Reason.OUT_OF_STOCK)
+    assert orders.find(order_id).status is OrderStatus.CANCELLED
 
 
 def failed_refund(order_id: OrderId, error: str = "GatewayFault: 503", reason: Reason | None = None) -> ShowAttention:
@@ -209,14 +212,66 @@ def test_an_order_that_nobody_placed_is_unknown(orders: OrderService) -> None:
         orders.cancel(CancelOrder(order_id=new_order_id(), reason=Reason.TIMED_OUT))
 
 
-def test_a_placed_order_waits_for_its_saga_until_it_is_created(orders: OrderService, clock: SettableClock) -> None:
-    request = placed(orders)
+def test_an_order_is_unfinished_until_it_is_confirmed_or_cancelled(orders: OrderService, clock: SettableClock) -> None:
+    request, other = placed(orders), placed(orders)
     clock.pass_time(timedelta(seconds=6))
     placed_before = clock() - timedelta(seconds=5)
 
-    waiting = orders.never_created(SagaStyle.CHOREOGRAPHED, placed_before, 10)
-    assert [record.request for record in waiting] == [request]
-    assert orders.never_created(SagaStyle.ORCHESTRATED, placed_before, 10) == []
+    def unfinished(style: SagaStyle) -> set[OrderId]:
+        wanted = UnfinishedOrders(style=style, placed_before=placed_before, limit=10)
+        return {record.request.order_id for record in orders.unfinished(wanted)}
 
     orders.create(CreateOrder(order=request))
-    assert orders.never_created(SagaStyle.CHOREOGRAPHED, placed_before, 10) == []
+    assert unfinished(SagaStyle.CHOREOGRAPHED) == {request.order_id, other.order_id}
+    assert unfinished(SagaStyle.ORCHESTRATED) == set()
+
+    orders.confirm(ConfirmOrder(order_id=request.order_id))
+    orders.cancel(CancelOrder(order_id=other.order_id, reason=Reason.TIMED_OUT))
+    assert unfinished(SagaStyle.CHOREOGRAPHED) == set()
+
+
+def test_an_order_that_is_being_undone_is_not_confirmed(orders: OrderService) -> None:
+    order_id = created(orders)
+
+    begun = orders.begin_cancellation(CancelOrder(order_id=order_id, reason=Reason.OUT_OF_STOCK))
+    again = orders.begin_cancellation(CancelOrder(order_id=order_id, reason=Reason.TIMED_OUT))
+
+    assert begun == again == OrderCancellationRequested(order_id=order_id, reason=Reason.OUT_OF_STOCK)
+    refused = OrderCancelled(order_id=order_id, reason=Reason.OUT_OF_STOCK)
+    assert orders.confirm(ConfirmOrder(order_id=order_id)) == refused
+    assert orders.find(order_id).status is OrderStatus.PENDING
+
+
+def test_a_confirmed_order_is_not_undone(orders: OrderService) -> None:
+    order_id = created(orders)
+    orders.confirm(ConfirmOrder(order_id=order_id))
+
+    answer = orders.begin_cancellation(CancelOrder(order_id=order_id, reason=Reason.TIMED_OUT))
+
+    assert answer == OrderConfirmed(order_id=order_id)
+    assert orders.find(order_id).reason is None
+
+
+def test_a_lost_saga_is_reported_once_and_replaces_what_needed_attention_before(
+    orders: OrderService, clock: SettableClock
+) -> None:
+    order_id = created(orders)
+    orders.show_attention(failed_refund(order_id, reason=Reason.OUT_OF_STOCK))
+    lost = ReportLostSaga(order_id=order_id, step=Step.CANCEL_ORDER, error="terminated")
+
+    assert orders.report_lost_saga(lost)
+    assert not orders.report_lost_saga(lost)
+
+    record = orders.find(order_id)
+    attention = Attention(step=Step.CANCEL_ORDER, since=clock(), error="terminated", remedy=Remedy.REPAIR)
+    assert (record.status, record.attention) == (OrderStatus.NEEDS_ATTENTION, attention)
+
+
+def test_a_finished_order_has_lost_no_saga(orders: OrderService) -> None:
+    order_id = created(orders)
+    orders.confirm(ConfirmOrder(order_id=order_id))
+
+    assert not orders.report_lost_saga(
+        ReportLostSaga(order_id=order_id, step=Step.CONFIRM_ORDER, error="it is gone by retention")
+    )
+    assert orders.find(order_id).attention is None

@@ -8,11 +8,11 @@ from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindpa
 from adapters.codec import from_json, to_json
 from adapters.sql.dialects import inserting
 from adapters.sql.stores.order_rows import OrderRows
-from adapters.sql.tables import never_created, orders, prices
+from adapters.sql.tables import orders, prices, unfinished
 from domain.ids import OrderId, Sku
 from domain.money import Money
 from domain.order import Order, OrderRequest, Reason, SagaStyle, Step
-from services.orders.store import Attention, OrderFilter, OrderRecord, Stage
+from services.orders.store import Attention, OrderFilter, OrderRecord, Stage, UnfinishedOrders
 
 
 class SqlOrderStore:
@@ -41,10 +41,13 @@ class SqlOrderStore:
             page = page.where(tuple_(orders.c.placed_at, orders.c.order_id) < tuple_(*_place(wanted.before)))
         return [order_record(row) for row in self._connection.execute(page).mappings()]
 
-    def never_created(self, style: SagaStyle, placed_before: datetime, limit: int) -> Sequence[OrderRecord]:
-        found = select(orders).where(never_created, orders.c.style == style, orders.c.placed_at < placed_before)
-        rows = self._connection.execute(found.order_by(orders.c.placed_at).limit(limit)).mappings()
-        return [order_record(row) for row in rows]
+    def unfinished(self, wanted: UnfinishedOrders) -> Sequence[OrderRecord]:
+        found = select(orders).where(unfinished, orders.c.style == wanted.style)
+        found = found.where(orders.c.placed_at < wanted.placed_before)
+        if wanted.after is not None:
+            found = found.where(tuple_(orders.c.placed_at, orders.c.order_id) > tuple_(*_place(wanted.after)))
+        page = found.order_by(orders.c.placed_at, orders.c.order_id).limit(wanted.limit)
+        return [order_record(row) for row in self._connection.execute(page).mappings()]
 
     def prices_of(self, skus: Sequence[Sku]) -> Mapping[Sku, Money]:
         wanted = {f"sku_{number}": sku for number, sku in enumerate(skus)}

@@ -10,6 +10,7 @@ from domain.commands import PlaceOrder
 from domain.ids import order_id_from_key
 from domain.order import SagaStyle
 from services.intake.order_body import OrderPairBody
+from services.orders.store import UnfinishedOrders
 from tests.support.api_bodies import ORDER, PAIR, changed
 from tests.support.api_rig import Rig
 
@@ -233,7 +234,9 @@ async def test_a_start_that_fails_after_the_write_is_still_accepted(rig: Rig, cl
     answer = await client.post("/orders", json=ORCHESTRATED)
 
     assert answer.status_code == 202
-    (left,) = rig.services.orders.never_created(SagaStyle.ORCHESTRATED, utc_now(), 10)
+    (left,) = rig.services.orders.unfinished(
+        UnfinishedOrders(style=SagaStyle.ORCHESTRATED, placed_before=utc_now(), limit=10)
+    )
     assert left.request.order_id == answer.json()["order_id"]
     assert (await client.get(answer.headers["Location"])).json()["status"] == "pending"
 
