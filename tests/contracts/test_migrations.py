@@ -108,7 +108,7 @@ def test_a_database_of_an_unknown_revision_is_refused_at_once_with_a_remedy(urls
         finally:
             set_revision(database, newest_revision("orders"))
 
-    assert "the database of orders has revision 0002, which this version does not contain" in str(refused.value)
+    assert "the database of orders has revision 9999, which this version does not contain" in str(refused.value)
     remedy = "drop the database" if database.is_postgres else f"delete the data folder {tmp_path}"
     assert f"run the version that migrated it, or {remedy}" in str(refused.value)
 

@@ -1,7 +1,9 @@
 """Hooks before and after each activity, for tests."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from temporalio import activity
@@ -29,6 +31,28 @@ class AtSteps(ClientInterceptor, Interceptor):
 
     def mended(self, step: str) -> None:
         del self._always[step]
+
+    @asynccontextmanager
+    async def stopped_after(self, step: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Hold the next attempt of the step after its effect, until the block ends. The attempt then fails.
+
+        The block receives a function that waits until the step is held.
+        """
+        held, released = asyncio.Event(), asyncio.Event()
+
+        async def hold() -> None:
+            held.set()
+            await released.wait()
+            raise ConnectionResetError("the answer is lost")
+
+        async def until_held() -> None:
+            await asyncio.wait_for(held.wait(), 30)
+
+        self.once("after", step, hold)
+        try:
+            yield until_held
+        finally:
+            released.set()
 
     async def reach(self, moment: Moment, step: str) -> None:
         act = self._once.pop((step, moment), None)

@@ -1,0 +1,150 @@
+"""A saga is reset in the Temporal UI: the new run repeats steps that an earlier one has done, and may be interrupted.
+
+On the real server: the test server cannot reset a workflow.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+
+from domain.order import OrderStatus, Reason
+from tests.support.at_steps import AtSteps
+from tests.support.saga_shop import Saga, SagaShop, eventually
+from tests.support.temporal_servers import real_server
+from workflows.order_saga import OrderSaga
+
+
+@pytest_asyncio.fixture
+async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
+    async with await real_server(at_steps) as environment:
+        yield environment
+
+
+async def reset(shop: SagaShop, saga: Saga) -> None:
+    """Repeat the saga from its first workflow task on."""
+    completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    tasks = [event.event_id async for event in saga.handle.fetch_history_events() if event.event_type == completed]
+    wanted = ResetWorkflowExecutionRequest(
+        namespace=shop.environment.client.namespace,
+        reason="an operator of the test",
+        request_id=str(uuid4()),
+        workflow_task_finish_event_id=tasks[0],
+    )
+    wanted.workflow_execution.workflow_id = saga.handle.id
+    await shop.environment.client.workflow_service.reset_workflow_execution(wanted)
+
+
+def newest_run(shop: SagaShop, saga: Saga) -> Saga:
+    return Saga(saga.order_id, shop.environment.client.get_workflow_handle_for(OrderSaga.run, saga.handle.id))
+
+
+async def shipment_status(shop: SagaShop, saga: Saga) -> str:
+    shipment = await asyncio.to_thread(shop.services.shipping.find, saga.order_id)
+    assert shipment is not None
+    return shipment.status
+
+
+@pytest.mark.parametrize("slow_step", ["create_order", "charge_payment", "reserve_inventory", "schedule_shipping"])
+async def test_a_confirmed_order_that_is_run_again_and_cancelled_stays_confirmed(
+    shop: SagaShop, slow_step: str
+) -> None:
+    saga = await shop.place()
+    first = await saga.outcome()
+    again = newest_run(shop, saga).handle
+    cancelled: list[asyncio.Task[None]] = []
+
+    async def cancel() -> None:
+        cancelled.append(asyncio.create_task(again.execute_update(OrderSaga.cancel)))
+        await asyncio.wait(cancelled, timeout=1.0)
+
+    shop.at_steps.once("before", slow_step, cancel)
+    await reset(shop, saga)
+
+    assert await newest_run(shop, saga).outcome() == first
+    # Too late, or unanswered: Temporal drops an update when another event comes before the end that it brings about.
+    with pytest.raises((WorkflowUpdateFailedError, RPCError)):
+        await cancelled[0]
+    assert await shipment_status(shop, saga) == "scheduled"
+    await shop.assert_books_right()
+
+
+async def test_a_confirmed_order_that_is_run_again_after_its_deadline_stays_confirmed(
+    closed_shop: SagaShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with closed_shop.worker():
+        saga = await closed_shop.place()
+        first = await saga.outcome()
+    await reset(closed_shop, saga)
+    monkeypatch.setattr("workflows.interruptions.ORDER_DEADLINE", timedelta(0))
+    monkeypatch.setattr("workflows.saga_status.SLOW_AFTER", timedelta(0))
+
+    async with closed_shop.worker():
+        assert await newest_run(closed_shop, saga).outcome() == first
+
+    assert first.status is OrderStatus.CONFIRMED
+    assert await shipment_status(closed_shop, saga) == "scheduled"
+    await closed_shop.assert_books_right()
+
+
+@pytest.mark.parametrize(("token", "postal_code"), [("tok_insufficientFunds", "01310-100"), ("tok_visa", "00000")])
+async def test_a_cancelled_order_that_is_run_again_ends_as_before(shop: SagaShop, token: str, postal_code: str) -> None:
+    saga = await shop.place(token=token, postal_code=postal_code)
+    first = await saga.outcome()
+
+    await reset(shop, saga)
+
+    assert await newest_run(shop, saga).outcome() == first
+    assert first.status is OrderStatus.CANCELLED
+    await shop.assert_books_right()
+
+
+@pytest.mark.parametrize("reached", ["charge_payment", "reserve_inventory", "schedule_shipping"])
+async def test_a_run_that_is_cancelled_at_once_undoes_what_the_run_before_it_did(
+    closed_shop: SagaShop, reached: str
+) -> None:
+    async with closed_shop.worker(), closed_shop.at_steps.stopped_after(reached) as stopped:
+        saga = await closed_shop.place()
+        await stopped()
+        await reset(closed_shop, saga)
+    again = newest_run(closed_shop, saga).handle
+    await asyncio.wait([asyncio.create_task(again.execute_update(OrderSaga.cancel))], timeout=1.0)
+
+    async with closed_shop.worker():
+        outcome = await newest_run(closed_shop, saga).outcome()
+
+    assert (outcome.status, outcome.reason) == (OrderStatus.CANCELLED, Reason.CANCELLED_BY_CUSTOMER)
+    await closed_shop.assert_books_right()
+
+
+async def test_an_undo_that_an_earlier_run_has_begun_is_not_turned_into_a_confirmation(shop: SagaShop) -> None:
+    """The compensation of the earlier run is still on its way when the new run asks for the confirmation."""
+    scheduled, late = asyncio.Event(), asyncio.Event()
+
+    async def cancel_when_scheduled() -> None:
+        scheduled.set()
+        await asyncio.wait([asyncio.create_task(saga.handle.execute_update(OrderSaga.cancel))], timeout=1.0)
+
+    shop.at_steps.once("before", "schedule_shipping", cancel_when_scheduled)
+    shop.at_steps.once("before", "cancel_shipping", late.wait)
+    saga = await shop.place()
+    await asyncio.wait_for(scheduled.wait(), 30)
+
+    async def undo_begins() -> bool:
+        return (await asyncio.to_thread(shop.services.orders.find, saga.order_id)).reason is not None
+
+    await eventually(undo_begins, "the undo begins")
+    await reset(shop, saga)
+    outcome = await newest_run(shop, saga).outcome()
+    late.set()
+
+    assert outcome.status is OrderStatus.CANCELLED
+    await shop.assert_books_right()

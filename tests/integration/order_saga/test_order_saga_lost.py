@@ -1,0 +1,180 @@
+"""A saga is terminated, or its history is gone, before its order is finished: found by the sweep, mended by a repair.
+
+On the real server, whose workflows can be deleted.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+
+from domain.order import OrderStatus, Pix, Reason, Step
+from processes.saga_worker.sweep import SweepTimes, sweep
+from runtime.settings import Settings
+from runtime.temporal import repair_saga
+from runtime.wiring import audit_of
+from services.orders.store import OrderRecord, Remedy
+from tests.support.at_steps import AtSteps
+from tests.support.saga_shop import Saga, SagaShop, eventually
+from tests.support.temporal_servers import real_server
+from twinsaga_bridges.backoff import Backoff
+from workflows.order_saga import OrderSaga
+
+AT_ONCE = SweepTimes(every_s=0.05, older_than=timedelta(0), pauses=Backoff(first_s=0.05, longest_s=0.05))
+
+
+@pytest_asyncio.fixture
+async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
+    async with await real_server(at_steps) as environment:
+        yield environment
+
+
+async def lost_after(shop: SagaShop, step: str) -> Saga:
+    """Place an order and terminate its saga when `step` has had its effect, which the saga never hears of."""
+    async with shop.worker(), shop.at_steps.stopped_after(step) as stopped:
+        saga = await shop.place()
+        await stopped()
+        await saga.handle.terminate("by an operator in the UI")
+    return saga
+
+
+async def impossible() -> None:
+    raise ApplicationError("no such charge", non_retryable=True)
+
+
+async def delete_history(shop: SagaShop, saga: Saga) -> None:
+    client = shop.environment.client
+    wanted = DeleteWorkflowExecutionRequest(namespace=client.namespace)
+    wanted.workflow_execution.workflow_id = saga.handle.id
+    await client.workflow_service.delete_workflow_execution(wanted)
+
+    async def is_gone() -> bool:
+        try:
+            await saga.handle.describe()
+        except RPCError as error:
+            return error.status is RPCStatusCode.NOT_FOUND
+        return False
+
+    await eventually(is_gone, "the history is gone")
+
+
+async def record_of(shop: SagaShop, saga: Saga) -> OrderRecord:
+    return await asyncio.to_thread(shop.services.orders.find, saga.order_id)
+
+
+@asynccontextmanager
+async def swept(shop: SagaShop) -> AsyncIterator[None]:
+    settings = Settings(temporal_task_queue=shop.task_queue)
+    sweeping = asyncio.create_task(sweep(shop.environment.client, shop.services, settings, AT_ONCE))
+    try:
+        yield
+    finally:
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+
+
+async def found_by_sweep(shop: SagaShop, saga: Saga) -> OrderRecord:
+    async def needs_attention() -> OrderRecord | None:
+        record = await record_of(shop, saga)
+        return record if record.attention is not None and record.attention.remedy is Remedy.REPAIR else None
+
+    async with swept(shop):
+        return await eventually(needs_attention, "the sweep finds the lost saga")
+
+
+async def repair(shop: SagaShop, saga: Saga) -> Saga:
+    settings = Settings(temporal_task_queue=shop.task_queue)
+    await repair_saga(shop.environment.client, (await record_of(shop, saga)).request, settings)
+    return Saga(saga.order_id, shop.environment.client.get_workflow_handle_for(OrderSaga.run, saga.handle.id))
+
+
+@pytest.mark.parametrize(
+    ("reached", "due", "end", "history_is_gone"),
+    [
+        ("create_order", Step.CHARGE_PAYMENT, OrderStatus.CANCELLED, False),
+        ("charge_payment", Step.RESERVE_INVENTORY, OrderStatus.CANCELLED, True),
+        ("reserve_inventory", Step.SCHEDULE_SHIPPING, OrderStatus.CANCELLED, False),
+        ("schedule_shipping", Step.CONFIRM_ORDER, OrderStatus.CONFIRMED, True),
+    ],
+)
+async def test_a_terminated_saga_is_shown_and_its_order_is_repaired(
+    closed_shop: SagaShop, reached: str, due: Step, end: OrderStatus, history_is_gone: bool
+) -> None:
+    shop = closed_shop
+    saga = await lost_after(shop, reached)
+    if history_is_gone:
+        await delete_history(shop, saga)
+
+    record = await found_by_sweep(shop, saga)
+    assert record.status is OrderStatus.NEEDS_ATTENTION
+    assert record.attention is not None
+    assert record.attention.step is due
+    assert ("is gone" if history_is_gone else "TERMINATED") in record.attention.error
+    verdict = await asyncio.to_thread(audit_of, shop.services.databases, shop.clock)
+    assert [broken.invariant for broken in verdict.broken] == ["every unfinished order has a saga that moves it"]
+
+    async with shop.worker():
+        outcome = await (await repair(shop, saga)).outcome()
+
+    reason = None if end is OrderStatus.CONFIRMED else Reason.TIMED_OUT
+    assert (outcome.status, outcome.reason) == (end, reason)
+    record = await record_of(shop, saga)
+    assert (record.status, record.reason, record.attention) == (end, reason, None)
+    events = await shop.events_of(saga)
+    assert len(set(events)) == len(events)
+    assert shop.at_steps.tries["charge_payment"] <= 1
+    await shop.assert_books_right()
+
+
+async def test_a_saga_that_was_terminated_while_it_needed_an_operator_keeps_its_reason(closed_shop: SagaShop) -> None:
+    shop = closed_shop
+    async with shop.worker():
+        shop.at_steps.always("refund_payment", impossible)
+        saga = await shop.place(postal_code="00000")
+        await saga.await_attention()
+        await saga.handle.terminate("by an operator in the UI")
+
+    record = await found_by_sweep(shop, saga)
+    assert record.attention is not None
+    assert record.attention.step is Step.CANCEL_ORDER
+
+    async with shop.worker():
+        repaired = await repair(shop, saga)
+        await repaired.await_attention()
+        assert (await record_of(shop, saga)).attention != record.attention
+        shop.at_steps.mended("refund_payment")
+        await repaired.handle.execute_update(OrderSaga.retry_compensation)
+        outcome = await repaired.outcome()
+
+    assert (outcome.status, outcome.reason) == (OrderStatus.CANCELLED, Reason.UNDELIVERABLE_ADDRESS)
+    await shop.assert_books_right()
+
+
+async def test_a_saga_that_waits_for_its_customer_is_not_lost(shop: SagaShop) -> None:
+    saga = await shop.place(payment=Pix())
+    other = await shop.place(payment=Pix())
+    await other.handle.terminate("by an operator in the UI")
+
+    await found_by_sweep(shop, other)
+
+    assert (await record_of(shop, saga)).attention is None
+
+
+async def test_repairing_twice_is_one_repair(closed_shop: SagaShop) -> None:
+    saga = await lost_after(closed_shop, "charge_payment")
+
+    first = await (await repair(closed_shop, saga)).handle.describe()
+    second = await (await repair(closed_shop, saga)).handle.describe()
+    async with closed_shop.worker():
+        outcome = await (await repair(closed_shop, saga)).outcome()
+
+    assert first.run_id == second.run_id
+    assert outcome.status is OrderStatus.CANCELLED
+    await closed_shop.assert_books_right()
