@@ -13,7 +13,7 @@ RETRY_S = 30.0
 """How long a request is repeated while the API, or a system behind it, does not answer."""
 PAUSE_S = 1.0
 POLL_S = 0.1
-_RETRIED = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
+_RETRIED: frozenset[int] = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
 
 
 class ApiRefusal(Exception):
@@ -48,6 +48,10 @@ class ApiClient:
     async def put(self, path: str, body: Json) -> Json:
         return await self._request("PUT", path, json=body)
 
+    async def ask(self, path: str) -> Json:
+        """POST without a body. A refusal is final; only an absent system is asked again."""
+        return await self._request("POST", path, retried=frozenset({httpx.codes.SERVICE_UNAVAILABLE}))
+
     async def place(self, body: Json, key: str) -> list[str]:
         """Place one order, or a pair if the body has no style; return the ids. The key makes repeating it safe."""
         path = "/orders" if "style" in body else "/order-pairs"
@@ -66,7 +70,13 @@ class ApiClient:
                 return None
             await asyncio.sleep(POLL_S)
 
-    async def _request(self, method: str, path: str, **parts: Any) -> Json:  # noqa: ANN401 - httpx checks them
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        retried: frozenset[int] = _RETRIED,
+        **parts: Any,  # noqa: ANN401 - httpx checks them
+    ) -> Json:
         end = time.monotonic() + RETRY_S
         while True:
             try:
@@ -79,7 +89,7 @@ class ApiClient:
                 if answer.is_success:
                     found: Json = answer.json()
                     return found
-                if answer.status_code not in _RETRIED or time.monotonic() > end:
+                if answer.status_code not in retried or time.monotonic() > end:
                     raise ApiRefusal(_problem(answer))
                 pause = _pause(answer)
             await asyncio.sleep(pause)

@@ -105,6 +105,18 @@ def show(
     print_order(order_id, api, as_json=as_json)
 
 
+@orders.command("repair")
+def repair(order_id: Annotated[str, typer.Argument(metavar="ORDER_ID")], *, api: Api = None) -> None:
+    """Continue an unfinished order that nothing moves any more.
+
+    Orchestrated: its workflow was terminated, has failed or is gone. A new one confirms the order if its shipment is
+    scheduled, else undoes it. Choreographed: its events are published again.
+    """
+    from cli.order_printing import repair_order
+
+    repair_order(order_id, api)
+
+
 @orders.command("list")
 def list_(
     *,

@@ -81,6 +81,11 @@ def print_order(order_id: str, api: str | None, *, as_json: bool) -> None:
     output.print(_table("events", timeline["events"], ("at", "service", "type")))
 
 
+def repair_order(order_id: str, api: str | None) -> None:
+    _with_client(api, lambda client: client.ask(f"/orders/{quote(order_id, safe='')}/repair"))
+    output.print(f"repair of order {order_id} requested")
+
+
 def print_orders(api: str | None, *, style: str | None, status: str | None, limit: int, as_json: bool) -> None:
     filters = {name: value for name, value in (("style", style), ("status", status)) if value}
 

@@ -134,10 +134,11 @@ export class Lane {
     const path = `/orders/${this.id}`;
     if (action === "cancel") await call("POST", `${path}/cancel`);
     if (action === "retry") await call("POST", `${path}/compensation/retry`);
+    if (action === "repair") await call("POST", `${path}/repair`);
     if (action === "settle") await call("POST", "/webhooks/payments", { order_id: this.id, status: "settled" });
     const redriven = action === "redrive" ? await redriveLettersOf(this.id) : 0;
     const results = {
-      cancel: "Cancellation requested", retry: "Retry requested", settle: "Payment settled", redrive: `Redriven: ${redriven}`,
+      cancel: "Cancellation requested", retry: "Retry requested", repair: "Repair requested", settle: "Payment settled", redrive: `Redriven: ${redriven}`,
     };
     this.part(".done").textContent = results[action];
   }
@@ -149,6 +150,7 @@ export class Lane {
       cancel: status === "pending",
       settle: open && this.order.payment.status === "pending",
       retry: status === "needs_attention",
+      repair: status === "needs_attention",
       redrive: status === "needs_attention",
     };
     for (const button of this.article.querySelectorAll("[data-act]")) {

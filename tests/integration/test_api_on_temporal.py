@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from adapters.sql.migrations import migrate
+from adapters.sql.outbox import Outbox
 from api.problems import EngineAway, NotPossibleNow
-from domain.commands import PlaceOrder
-from domain.ids import OrderId, new_order_id
-from domain.order import OrderRequest, OrderStatus, Reason, SagaStyle
+from domain.commands import ChargePayment, CreateOrder, PlaceOrder
+from domain.events import OrderCreated
+from domain.ids import OrderId, Sku, new_order_id
+from domain.money import Money
+from domain.order import OrderRequest, OrderStatus, Pix, Reason, SagaStyle
 from embedded.binaries import temporal_binary
 from processes.api.order_control import OrchestratedControl
 from processes.api.saga_starter import Temporal, TemporalStarter
@@ -139,4 +143,33 @@ async def test_the_sweep_starts_a_missing_saga_and_ends_an_order_whose_saga_was_
     sweeping.cancel()
 
     assert services.orders.find(order.order_id).reason is Reason.TIMED_OUT
+    services.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_sweep_publishes_the_events_of_silent_choreographed_orders_again(
+    server: Client, settings: Settings
+) -> None:
+    times = SweepTimes(every_s=0.05, silent_for=timedelta(0), pauses_between_publications=Backoff(longest_s=0.05))
+    services = open_services(settings, publish=True)
+    services.orders.set_price(Sku("COFFEE"), Money(amount=1, currency="BRL"))
+    silent, waits_for_customer = request(), replace(request(), payment=Pix())
+    for order in (silent, waits_for_customer):
+        services.orders.place(PlaceOrder(request=order, style=SagaStyle.CHOREOGRAPHED, fingerprint="its body"))
+    created = services.orders.create(CreateOrder(order=waits_for_customer))
+    assert isinstance(created, OrderCreated)
+    services.payments.charge(ChargePayment(order=created.order))
+    outboxes = [Outbox(database) for database in services.databases.journals]
+    for outbox in outboxes:
+        outbox.mark_published([row.seq for row in outbox.unpublished(10)])
+
+    async def published_again() -> set[OrderId]:
+        return {row.recorded.event.order_id for outbox in outboxes for row in outbox.unpublished(10)}
+
+    sweeping = asyncio.create_task(sweep(server, services, settings, times))
+    again = await eventually(published_again, "an event waits for the relay again")
+    sweeping.cancel()
+    await asyncio.gather(sweeping, return_exceptions=True)
+
+    assert again == await published_again() == {silent.order_id}
     services.close()

@@ -1,6 +1,6 @@
 """A saga is terminated, or its history is gone, before its order is finished: found by the sweep, mended by a repair.
 
-On the real server, whose workflows can be deleted.
+On the real server, which knows a terminated workflow from a missing one.
 """
 
 import asyncio
@@ -10,22 +10,23 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
-from domain.order import OrderStatus, Pix, Reason, Step
+from domain.commands import ChargePayment, CreateOrder, PlaceOrder, ReserveInventory, ScheduleShipping
+from domain.events import OrderCreated
+from domain.order import OrderStatus, Pix, Reason, SagaStyle, Step
 from processes.saga_worker.sweep import SweepTimes, sweep
 from runtime.settings import Settings
 from runtime.temporal import repair_saga
 from runtime.wiring import audit_of
 from services.orders.store import OrderRecord, Remedy
 from tests.support.at_steps import AtSteps
+from tests.support.examples import a_request
 from tests.support.saga_shop import Saga, SagaShop, eventually
 from tests.support.temporal_servers import real_server
 from twinsaga_bridges.backoff import Backoff
-from workflows.order_saga import OrderSaga
+from workflows.order_saga import OrderSaga, workflow_id
 
 AT_ONCE = SweepTimes(every_s=0.05, older_than=timedelta(0), pauses=Backoff(first_s=0.05, longest_s=0.05))
 
@@ -49,20 +50,22 @@ async def impossible() -> None:
     raise ApplicationError("no such charge", non_retryable=True)
 
 
-async def delete_history(shop: SagaShop, saga: Saga) -> None:
-    client = shop.environment.client
-    wanted = DeleteWorkflowExecutionRequest(namespace=client.namespace)
-    wanted.workflow_execution.workflow_id = saga.handle.id
-    await client.workflow_service.delete_workflow_execution(wanted)
+async def without_history(shop: SagaShop, step: Step) -> Saga:
+    """Place an order that was moved up to `step` by a saga that Temporal knows no longer."""
+    request, services = a_request(), shop.services
 
-    async def is_gone() -> bool:
-        try:
-            await saga.handle.describe()
-        except RPCError as error:
-            return error.status is RPCStatusCode.NOT_FOUND
-        return False
+    def move() -> None:
+        services.orders.place(PlaceOrder(request=request, style=SagaStyle.ORCHESTRATED, fingerprint="f"))
+        created = services.orders.create(CreateOrder(order=request))
+        assert isinstance(created, OrderCreated)
+        services.payments.charge(ChargePayment(order=created.order))
+        if step is Step.SCHEDULE_SHIPPING:
+            services.inventory.reserve(ReserveInventory(order=created.order))
+            services.shipping.schedule(ScheduleShipping(order=created.order))
 
-    await eventually(is_gone, "the history is gone")
+    await asyncio.to_thread(move)
+    handle = shop.environment.client.get_workflow_handle_for(OrderSaga.run, workflow_id(request.order_id))
+    return Saga(request.order_id, handle)
 
 
 async def record_of(shop: SagaShop, saga: Saga) -> OrderRecord:
@@ -98,19 +101,17 @@ async def repair(shop: SagaShop, saga: Saga) -> Saga:
 @pytest.mark.parametrize(
     ("reached", "due", "end", "history_is_gone"),
     [
-        ("create_order", Step.CHARGE_PAYMENT, OrderStatus.CANCELLED, False),
-        ("charge_payment", Step.RESERVE_INVENTORY, OrderStatus.CANCELLED, True),
-        ("reserve_inventory", Step.SCHEDULE_SHIPPING, OrderStatus.CANCELLED, False),
-        ("schedule_shipping", Step.CONFIRM_ORDER, OrderStatus.CONFIRMED, True),
+        (Step.CREATE_ORDER, Step.CHARGE_PAYMENT, OrderStatus.CANCELLED, False),
+        (Step.CHARGE_PAYMENT, Step.RESERVE_INVENTORY, OrderStatus.CANCELLED, True),
+        (Step.RESERVE_INVENTORY, Step.SCHEDULE_SHIPPING, OrderStatus.CANCELLED, False),
+        (Step.SCHEDULE_SHIPPING, Step.CONFIRM_ORDER, OrderStatus.CONFIRMED, True),
     ],
 )
 async def test_a_terminated_saga_is_shown_and_its_order_is_repaired(
-    closed_shop: SagaShop, reached: str, due: Step, end: OrderStatus, history_is_gone: bool
+    closed_shop: SagaShop, reached: Step, due: Step, end: OrderStatus, history_is_gone: bool
 ) -> None:
     shop = closed_shop
-    saga = await lost_after(shop, reached)
-    if history_is_gone:
-        await delete_history(shop, saga)
+    saga = await without_history(shop, reached) if history_is_gone else await lost_after(shop, reached)
 
     record = await found_by_sweep(shop, saga)
     assert record.status is OrderStatus.NEEDS_ATTENTION
@@ -160,6 +161,12 @@ async def test_a_saga_that_was_terminated_while_it_needed_an_operator_keeps_its_
 async def test_a_saga_that_waits_for_its_customer_is_not_lost(shop: SagaShop) -> None:
     saga = await shop.place(payment=Pix())
     other = await shop.place(payment=Pix())
+
+    async def wait_for_customer() -> bool:
+        found = [await asyncio.to_thread(shop.services.payments.find, order.order_id) for order in (saga, other)]
+        return all(payment is not None for payment in found)
+
+    await eventually(wait_for_customer, "both orders wait for their customer")
     await other.handle.terminate("by an operator in the UI")
 
     await found_by_sweep(shop, other)
