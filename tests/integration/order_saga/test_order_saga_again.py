@@ -87,7 +87,7 @@ async def test_a_confirmed_order_that_is_run_again_after_its_deadline_stays_conf
     monkeypatch.setattr("workflows.interruptions.ORDER_DEADLINE", timedelta(0))
     monkeypatch.setattr("workflows.saga_status.SLOW_AFTER", timedelta(0))
 
-    async with closed_shop.worker():
+    async with closed_shop.worker(), closed_shop.at_steps.stopped_after("charge_payment"):
         assert await newest_run(closed_shop, saga).outcome() == first
 
     assert first.status is OrderStatus.CONFIRMED
