@@ -14,6 +14,7 @@ from rich.table import Table
 
 from cli.api_client import ApiClient, ApiRefusal, Json
 from cli.order_file import Batch, Bodies, lines_of
+from domain.money import Money
 from runtime.console import progress_bar, table_console
 from runtime.errors import CannotRun
 from runtime.settings import load_settings
@@ -129,14 +130,21 @@ def _summary(order: Json) -> str:
         "style": order["style"],
         "status": order["status"] + (f" ({order['reason']})" if order["reason"] else ""),
         "attention": _attention(order) or "not needed",
-        "total": f"{total['amount']} {total['currency']} in minor units" if total else "not priced",
-        "payment": "{status}, captured {captured}, refunded {refunded}".format(**order["payment"]),
+        "total": str(Money(**total)) if total else "not priced",
+        "payment": _payment(order["payment"], total),
         "inventory": order["inventory"]["status"],
         "shipping": " ".join(filter(None, order["shipping"].values())),
         "placed": order["placed_at"],
         "finished": order["finished_at"] or "not yet",
     }
     return "\n".join(f"[bold]{name:10}[/bold] {escape(value)}" for name, value in lines.items())
+
+
+def _payment(payment: Json, total: Json | None) -> str:
+    if total is None:  # without a price nothing was charged
+        return str(payment["status"])
+    captured, refunded = (Money(amount=payment[what], currency=total["currency"]) for what in ("captured", "refunded"))
+    return f"{payment['status']}, captured {captured}, refunded {refunded}"
 
 
 def _attention(order: Json) -> str:

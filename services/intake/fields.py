@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from domain.money import CURRENCIES
+from domain.money import MINOR_UNIT_DIGITS
 
 
 class Body(BaseModel):
@@ -31,7 +31,7 @@ def _without_slash(sku: str) -> str:
 
 
 def _currency(code: str) -> str:
-    if code not in CURRENCIES:
+    if code not in MINOR_UNIT_DIGITS:
         raise PydanticCustomError("currency", "is not an ISO 4217 currency code")
     return code
 

@@ -29,7 +29,7 @@ from services.unit_of_work import Clock, StepStatus, UnitsOfWork
 
 PIX_EXPIRY = timedelta(minutes=30)
 FREE = Charged(charge_id="free")
-"""The answer for an order of total 0: there is nothing to charge, whatever the payment method, so no gateway is called."""
+"""The answer for an order of total 0, whatever its payment method: there is nothing to ask the gateway for."""
 
 
 class PaymentService:
