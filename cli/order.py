@@ -79,7 +79,10 @@ def place(  # noqa: PLR0913 - one argument an option
 @orders.command("stock")
 def stock(
     file: Annotated[
-        Path, typer.Option(help="One JSON object per line: the body of PUT /products/SKU, with the sku.", exists=True)
+        Path,
+        typer.Option(
+            help="One JSON object per line: the body of PUT /products/SKU, with the sku.", exists=True, dir_okay=False
+        ),
     ],
     api: Api = None,
 ) -> None:

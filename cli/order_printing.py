@@ -1,7 +1,6 @@
 """The output of `twinsaga order`. Results go to standard output, progress and errors to standard error."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,13 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.api_client import ApiClient, ApiRefusal, Json
-from cli.order_file import Batch, Bodies, lines_of
+from cli.order_file import Batch, Bodies, lines_of, products_of
 from domain.money import Money
 from runtime.console import progress_bar, table_console
 from runtime.errors import CannotRun
 from runtime.settings import load_settings
 
 PAGE = 200
+ERRORS_SHOWN = 20
 T = TypeVar("T")
 output = table_console()
 errors = Console(stderr=True, highlight=False)
@@ -54,18 +54,17 @@ def place_all(  # noqa: PLR0913 - one argument per option of the command
 
 
 def stock_products(file: Path, api: str | None) -> None:
-    try:
-        products = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
-        bodies = {product.pop("sku"): product for product in products}
-    except (ValueError, KeyError, AttributeError):
-        raise CannotRun(f"{file} is not a file of products: each line must be a JSON object with a sku") from None
+    """Stock all products of the file, or none if one of its lines is wrong."""
+    products, wrong = products_of(file)
+    if wrong:
+        raise CannotRun("\n".join(f"{file}, line {line.number}: {line.reason}" for line in wrong[:ERRORS_SHOWN]))
 
     async def put_all(client: ApiClient) -> None:
-        for sku, body in bodies.items():
+        for sku, body in products.items():
             await client.put(f"/products/{quote(sku, safe='')}", body)
 
     _with_client(api, put_all)
-    output.print(f"{len(bodies)} products stocked")
+    output.print(f"{len(products)} products stocked")
 
 
 def print_order(order_id: str, api: str | None, *, as_json: bool) -> None:

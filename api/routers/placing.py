@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from api.dependencies import Dependencies, Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
 from api.order_placement import Placing
-from api.problems import documented
+from api.problems import documented_write
 from domain.commands import PlaceOrder
 from domain.order import SagaStyle
 from services.intake.fields import StyleName
@@ -37,7 +37,7 @@ class PlacedPair(BaseModel):
     choreographed: PlacedOrder
 
 
-@router.post("/orders", status_code=202, responses=documented(409, 413, 422, 503))
+@router.post("/orders", status_code=202, responses=documented_write(409, 422, 503))
 async def place_order(
     order: Annotated[OrderBody, Body()],
     services: Injected,
@@ -55,7 +55,7 @@ async def place_order(
     return placed
 
 
-@router.post("/order-pairs", status_code=202, responses=documented(409, 413, 422, 503))
+@router.post("/order-pairs", status_code=202, responses=documented_write(409, 422, 503))
 async def place_order_pair(
     order: Annotated[OrderPairBody, Body()], services: Injected, request: Request, key: IdempotencyKey = None
 ) -> PlacedPair:
