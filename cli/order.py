@@ -109,7 +109,7 @@ def show(
 
 
 @orders.command("list")
-def list_(
+def list_(  # noqa: PLR0913 - one argument an option
     *,
     style: Annotated[
         str | None, typer.Option(metavar="STYLE", help="Only this style: orchestrated or choreographed.")
@@ -119,16 +119,22 @@ def list_(
         typer.Option(metavar="STATUS", help="Only this status: pending, confirmed, cancelled or needs_attention."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of orders.")] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="List all orders, without a limit.")] = False,
+    cursor: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Continue a list: the cursor that it printed at its end.")
+    ] = None,
     as_json: AsJson = False,
     api: Api = None,
 ) -> None:
     """List orders, newest first.
 
+    If there are more orders than the limit, the cursor of the next page is printed to standard error.
+
     Example: [bold]twinsaga order list --status needs_attention[/bold]
     """
     from cli.order_printing import print_orders
 
-    print_orders(api, style=style, status=status, limit=limit, as_json=as_json)
+    print_orders(api, style=style, status=status, limit=None if everything else limit, cursor=cursor, as_json=as_json)
 
 
 def _order(lines: list[str], token: str, postal_code: str) -> "Json":

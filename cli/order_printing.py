@@ -81,25 +81,36 @@ def print_order(order_id: str, api: str | None, *, as_json: bool) -> None:
     output.print(_table("events", timeline["events"], ("at", "service", "type")))
 
 
-def print_orders(api: str | None, *, style: str | None, status: str | None, limit: int, as_json: bool) -> None:
+def print_orders(
+    api: str | None, *, style: str | None, status: str | None, limit: int | None, cursor: str | None, as_json: bool
+) -> None:
+    """`limit` None: all orders."""
     filters = {name: value for name, value in (("style", style), ("status", status)) if value}
 
-    async def get_pages(client: ApiClient) -> list[Json]:
+    async def get_pages(client: ApiClient) -> tuple[list[Json], str | None]:
         found: list[Json] = []
-        cursor: str | None = None
-        while len(found) < limit:
-            paging = {"limit": str(min(PAGE, limit - len(found)))} | ({"cursor": cursor} if cursor else {})
+        following = cursor
+        while limit is None or len(found) < limit:
+            size = PAGE if limit is None else min(PAGE, limit - len(found))
+            paging = {"limit": str(size)} | ({"cursor": following} if following else {})
             page = await client.get("/orders", filters | paging)
             found += page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
+            following = page["next_cursor"]
+            if following is None:
                 break
-        return found
+        return found, following
 
-    found = _with_client(api, get_pages)
+    found, following = _with_client(api, get_pages)
     if as_json:
         output.print_json(data=found)
-        return
+    else:
+        _print_list(found)
+    if following is not None:
+        more = f"There are more orders. Use --limit or --all, or continue with --cursor {following}"
+        errors.print(more, soft_wrap=True, markup=False)
+
+
+def _print_list(found: list[Json]) -> None:
     columns = ("order_id", "style", "status", "reason", "placed_at")
     rows = [order | {"attention": _attention(order)} for order in found]
     # The column takes much width, so it is shown only when an order needs it.

@@ -135,6 +135,26 @@ def test_without_once_a_file_is_placed_again(api: Api, tmp_path: Path) -> None:
     assert len(json.loads(listed.stdout)) == 4
 
 
+def test_a_list_says_that_there_is_more_and_how_to_see_it(api: Api, tmp_path: Path) -> None:
+    file = written(tmp_path / "orders.jsonl", [ORDER] * 5)
+    placed = api.twinsaga("order", "place", "--file", file)
+    assert placed.returncode == 0
+
+    first = api.twinsaga("order", "list", "--json", "--limit", "3")
+    more, _, cursor = first.stderr.strip().rpartition(" ")
+    rest = api.twinsaga("order", "list", "--json", "--limit", "3", "--cursor", cursor)
+    everything = api.twinsaga("order", "list", "--json", "--all", "--limit", "3")
+    table = api.twinsaga("order", "list", "--limit", "3")
+    wrong = api.twinsaga("order", "list", "--cursor", "nonsense")
+
+    assert more == "There are more orders. Use --limit or --all, or continue with --cursor"
+    assert table.stderr == first.stderr
+    assert (rest.stderr, everything.stderr) == ("", "")
+    assert [len(json.loads(each.stdout)) for each in (first, rest, everything)] == [3, 2, 5]
+    assert json.loads(first.stdout) + json.loads(rest.stdout) == json.loads(everything.stdout)
+    assert (wrong.returncode, "cursor: is not a cursor of this list" in wrong.stderr) == (1, True)
+
+
 def test_an_order_that_does_not_finish_in_time_fails_the_wait(api: Api, tmp_path: Path) -> None:
     file = written(tmp_path / "orders.jsonl", [ORDER])
 
