@@ -123,10 +123,15 @@ class SimulatedGateway:
 
 
 def _of_this_amount(book: Book | None, key: str, amount: Money, new: Book) -> Book:
+    if amount.amount == 0:
+        raise ImpossibleState(f"key {key}: there is nothing to charge")
     if book is None:
         return replace(new, amount=amount.amount, currency=amount.currency)
     if (book.amount, book.currency) != (amount.amount, amount.currency):
-        raise ImpossibleState(f"key {key} was used for {book.amount} {book.currency}, not for {amount}")
+        used = f"{book.amount} {book.currency}"
+        raise ImpossibleState(
+            f"key {key} was used for {used}, not for {amount.amount} {amount.currency}, in minor units"
+        )
     return book
 
 

@@ -10,6 +10,8 @@ from api.body_limits import BODY_LIMIT, BodyGuard
 from api.dependencies import Dependencies
 from api.event_streams import Durations
 from api.exception_handlers import add_exception_handlers
+from api.head_requests import HeadAsGet
+from api.problems import documented
 from api.request_metrics import HttpMetrics, MetricsMiddleware
 from api.routers import (
     controls,
@@ -25,6 +27,9 @@ from api.routers import (
     videos,
 )
 from api.same_origin import SameOrigin
+
+ANY_PROBLEM = documented("default")
+"""So that FastAPI does not document a 422 of its own, in another format, for every route with a parameter."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -46,11 +51,12 @@ def create_app(dependencies: Dependencies, *, lifespan: Lifespan | None = None) 
         resources.append(controls)
     for resource in resources:
         # Per router, not for the app: there the limit is outside of our middleware and turns its 413 into plain text.
-        app.include_router(resource.router, max_body_size=BODY_LIMIT)
-    app.include_router(videos.router, max_body_size=dependencies.videos.max_bytes)
+        app.include_router(resource.router, max_body_size=BODY_LIMIT, responses=ANY_PROBLEM)
+    app.include_router(videos.router, max_body_size=dependencies.videos.max_bytes, responses=ANY_PROBLEM)
     app.mount("/static", page.assets)
     add_exception_handlers(app)
     # Starlette runs the middleware that was added last first: refused requests are counted, too.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyGuard, uploads={"/videos": dependencies.videos.max_bytes})
     app.add_middleware(SameOrigin)
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)

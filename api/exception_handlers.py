@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from api.problems import (
     ApiProblem,
@@ -27,6 +28,7 @@ from domain.errors import Fault, KeyReused, UnknownOrder, UnknownProduct
 log = structlog.get_logger()
 
 ERRORS_SHOWN = 100
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PAYMENT_TAGS = frozenset({"card", "pix"})
 _OF_FRAMEWORK: Mapping[int, type[ApiProblem]] = {413: BodyTooLarge, 408: BodyTooSlow}
 
@@ -66,10 +68,12 @@ def _unexpected(_: Request, error: Exception) -> ProblemResponse:
     )
 
 
-def _http(_: Request, error: HTTPException) -> ProblemResponse:
+def _http(request: Request, error: HTTPException) -> ProblemResponse:
     if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's answer to a body that it cannot decode at all
         return _not_json()
     headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_of(request))
     if error.status_code in _OF_FRAMEWORK:
         # The rest of the body is not read, so the connection cannot serve another request.
         headers["Connection"] = "close"
@@ -77,6 +81,17 @@ def _http(_: Request, error: HTTPException) -> ProblemResponse:
     return problem_response(
         Problem(title=HTTPStatus(error.status_code).phrase, status=error.status_code, detail=str(error.detail)), headers
     )
+
+
+def _methods_of(request: Request) -> Iterator[str]:
+    """The methods of the path. The framework's own `Allow` has only those of the first route with this path."""
+    root = request.scope.get("app_root_path", request.scope["root_path"])  # a mount has changed `root_path`
+    for method in METHODS:
+        asked = {**request.scope, "root_path": root, "method": "GET" if method == "HEAD" else method}
+        found = (route for route in request.app.router.routes if route.matches(asked)[0] is Match.FULL)
+        # A mount, which is our static files, matches every method.
+        if any(asked["method"] == "GET" or not isinstance(route, Mount) for route in found):
+            yield method
 
 
 def _not_json() -> ProblemResponse:

@@ -79,7 +79,10 @@ def place(  # noqa: PLR0913 - one argument an option
 @orders.command("stock")
 def stock(
     file: Annotated[
-        Path, typer.Option(help="One JSON object per line: the body of PUT /products/SKU, with the sku.", exists=True)
+        Path,
+        typer.Option(
+            help="One JSON object per line: the body of PUT /products/SKU, with the sku.", exists=True, dir_okay=False
+        ),
     ],
     api: Api = None,
 ) -> None:
@@ -118,7 +121,7 @@ def repair(order_id: Annotated[str, typer.Argument(metavar="ORDER_ID")], *, api:
 
 
 @orders.command("list")
-def list_(
+def list_(  # noqa: PLR0913 - one argument an option
     *,
     style: Annotated[
         str | None, typer.Option(metavar="STYLE", help="Only this style: orchestrated or choreographed.")
@@ -128,16 +131,22 @@ def list_(
         typer.Option(metavar="STATUS", help="Only this status: pending, confirmed, cancelled or needs_attention."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of orders.")] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="List all orders, without a limit.")] = False,
+    cursor: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Continue a list: the cursor that it printed at its end.")
+    ] = None,
     as_json: AsJson = False,
     api: Api = None,
 ) -> None:
     """List orders, newest first.
 
+    If there are more orders than the limit, the cursor of the next page is printed to standard error.
+
     Example: [bold]twinsaga order list --status needs_attention[/bold]
     """
     from cli.order_printing import print_orders
 
-    print_orders(api, style=style, status=status, limit=limit, as_json=as_json)
+    print_orders(api, style=style, status=status, limit=None if everything else limit, cursor=cursor, as_json=as_json)
 
 
 def _order(lines: list[str], token: str, postal_code: str) -> "Json":

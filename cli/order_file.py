@@ -1,4 +1,7 @@
-"""Reads a file of orders and places them. Each line is the body of `POST /orders` or, without style, `/order-pairs`."""
+"""Reads files of orders and of products, and places the orders.
+
+Each line of a file of orders is the body of `POST /orders` or, without style, `/order-pairs`.
+"""
 
 import asyncio
 import json
@@ -9,8 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
+from pydantic import ValidationError
+
 from api.body_limits import BODY_LIMIT
+from api.schemas.products import ProductBody
 from cli.api_client import ApiClient, ApiRefusal, Json
+from services.intake.fields import SkuText
+from services.intake.order_body import wrong_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,26 @@ def orders_of(path: Path) -> Iterator[tuple[int, Json | str]]:
         for number, raw in _bounded(file):
             if raw.strip():
                 yield number, _object(raw)
+
+
+class _ProductLine(ProductBody):
+    sku: SkuText
+
+
+def products_of(path: Path) -> tuple[dict[str, Json], list[BadLine]]:
+    """Return the body of `PUT /products/{sku}` by SKU, and the lines that are not a valid product."""
+    products: dict[str, Json] = {}
+    wrong: list[BadLine] = []
+    for number, raw in enumerate(path.read_bytes().splitlines(), 1):
+        if not raw.strip():
+            continue
+        try:
+            product = _ProductLine.model_validate_json(raw)
+        except ValidationError as invalid:
+            wrong.append(BadLine(number=number, reason=wrong_fields(invalid)))
+        else:
+            products[product.sku] = product.model_dump(exclude={"sku"})
+    return products, wrong
 
 
 def lines_of(bodies: Bodies, *, style: str | None, run: str) -> Iterator[OrderLine | BadLine]:
@@ -135,6 +163,7 @@ def _object(raw: bytes) -> Json | str:
         return f"is longer than {BODY_LIMIT} bytes"
     try:
         body = json.loads(raw)
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # NaN and lone surrogates cannot be sent
     except (ValueError, RecursionError):
         return "is not JSON"
     return body if isinstance(body, dict) else "is not a JSON object"

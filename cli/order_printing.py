@@ -1,7 +1,6 @@
 """The output of `twinsaga order`. Results go to standard output, progress and errors to standard error."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,12 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.api_client import ApiClient, ApiRefusal, Json
-from cli.order_file import Batch, Bodies, lines_of
+from cli.order_file import Batch, Bodies, lines_of, products_of
+from domain.money import Money
 from runtime.console import progress_bar, table_console
 from runtime.errors import CannotRun
 from runtime.settings import load_settings
 
 PAGE = 200
+ERRORS_SHOWN = 20
 T = TypeVar("T")
 output = table_console()
 errors = Console(stderr=True, highlight=False)
@@ -53,18 +54,17 @@ def place_all(  # noqa: PLR0913 - one argument per option of the command
 
 
 def stock_products(file: Path, api: str | None) -> None:
-    try:
-        products = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
-        bodies = {product.pop("sku"): product for product in products}
-    except (ValueError, KeyError, AttributeError):
-        raise CannotRun(f"{file} is not a file of products: each line must be a JSON object with a sku") from None
+    """Stock all products of the file, or none if one of its lines is wrong."""
+    products, wrong = products_of(file)
+    if wrong:
+        raise CannotRun("\n".join(f"{file}, line {line.number}: {line.reason}" for line in wrong[:ERRORS_SHOWN]))
 
     async def put_all(client: ApiClient) -> None:
-        for sku, body in bodies.items():
+        for sku, body in products.items():
             await client.put(f"/products/{quote(sku, safe='')}", body)
 
     _with_client(api, put_all)
-    output.print(f"{len(bodies)} products stocked")
+    output.print(f"{len(products)} products stocked")
 
 
 def print_order(order_id: str, api: str | None, *, as_json: bool) -> None:
@@ -86,25 +86,36 @@ def repair_order(order_id: str, api: str | None) -> None:
     output.print(f"repair of order {order_id} requested")
 
 
-def print_orders(api: str | None, *, style: str | None, status: str | None, limit: int, as_json: bool) -> None:
+def print_orders(
+    api: str | None, *, style: str | None, status: str | None, limit: int | None, cursor: str | None, as_json: bool
+) -> None:
+    """`limit` None: all orders."""
     filters = {name: value for name, value in (("style", style), ("status", status)) if value}
 
-    async def get_pages(client: ApiClient) -> list[Json]:
+    async def get_pages(client: ApiClient) -> tuple[list[Json], str | None]:
         found: list[Json] = []
-        cursor: str | None = None
-        while len(found) < limit:
-            paging = {"limit": str(min(PAGE, limit - len(found)))} | ({"cursor": cursor} if cursor else {})
+        following = cursor
+        while limit is None or len(found) < limit:
+            size = PAGE if limit is None else min(PAGE, limit - len(found))
+            paging = {"limit": str(size)} | ({"cursor": following} if following else {})
             page = await client.get("/orders", filters | paging)
             found += page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
+            following = page["next_cursor"]
+            if following is None:
                 break
-        return found
+        return found, following
 
-    found = _with_client(api, get_pages)
+    found, following = _with_client(api, get_pages)
     if as_json:
         output.print_json(data=found)
-        return
+    else:
+        _print_list(found)
+    if following is not None:
+        more = f"There are more orders. Use --limit or --all, or continue with --cursor {following}"
+        errors.print(more, soft_wrap=True, markup=False)
+
+
+def _print_list(found: list[Json]) -> None:
     columns = ("order_id", "style", "status", "reason", "placed_at")
     rows = [order | {"attention": _attention(order)} for order in found]
     # The column takes much width, so it is shown only when an order needs it.
@@ -134,14 +145,21 @@ def _summary(order: Json) -> str:
         "style": order["style"],
         "status": order["status"] + (f" ({order['reason']})" if order["reason"] else ""),
         "attention": _attention(order) or "not needed",
-        "total": f"{total['amount']} {total['currency']} in minor units" if total else "not priced",
-        "payment": "{status}, captured {captured}, refunded {refunded}".format(**order["payment"]),
+        "total": str(Money(**total)) if total else "not priced",
+        "payment": _payment(order["payment"], total),
         "inventory": order["inventory"]["status"],
         "shipping": " ".join(filter(None, order["shipping"].values())),
         "placed": order["placed_at"],
         "finished": order["finished_at"] or "not yet",
     }
     return "\n".join(f"[bold]{name:10}[/bold] {escape(value)}" for name, value in lines.items())
+
+
+def _payment(payment: Json, total: Json | None) -> str:
+    if total is None:  # without a price nothing was charged
+        return str(payment["status"])
+    captured, refunded = (Money(amount=payment[what], currency=total["currency"]) for what in ("captured", "refunded"))
+    return f"{payment['status']}, captured {captured}, refunded {refunded}"
 
 
 def _attention(order: Json) -> str:

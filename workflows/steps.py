@@ -25,7 +25,7 @@ async def charge_payment(order: Order) -> events.PaymentCompleted | events.Payme
     return await workflow.execute_activity_method(
         PaymentActivities.charge,
         commands.ChargePayment(order=order),
-        summary=f"charge {order.total.amount} {order.total.currency} by {order.payment.method}",
+        summary=f"charge {order.total} by {order.payment.method}",
         **STEP,
     )
 

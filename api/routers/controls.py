@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from api.dependencies import Controls, Injected, Neighbour
-from api.problems import documented
+from api.problems import documented_write
 from services.intake.fields import Body
 
 router = APIRouter(prefix="/controls", tags=["controls"])
@@ -32,7 +32,7 @@ def list_processes(controls: Given) -> NeighbourList:
     return NeighbourList(processes=list(controls.neighbours()))
 
 
-@router.post("/{name}", status_code=202, responses=documented(404, 409, 422))
+@router.post("/{name}", status_code=202, responses=documented_write(404, 409, 422))
 def act_on_process(name: str, body: ActionBody, controls: Given) -> NeighbourList:
     """Stop a process until it is started again, start it, or kill it. The list shows the new state a moment later."""
     actions = {"stop": controls.stop, "start": controls.start, "kill": controls.kill}

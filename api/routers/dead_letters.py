@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.cursors import link_next_page
 from api.dependencies import Injected
-from api.problems import CannotGoBack, NotFound, documented
+from api.problems import CannotGoBack, NotFound, documented, documented_write
 from api.schemas.dead_letters import LetterList, LetterView, RedriveBody, RedrivenView, bookmark_of, cursor_of
 from services.dead_letters import LetterFilter
 from services.intake.fields import Text
@@ -51,7 +51,7 @@ def show_dead_letter(
     return LetterView.of(letter)
 
 
-@router.post("/redrive", status_code=202, responses=documented(404, 409, 422, 503))
+@router.post("/redrive", status_code=202, responses=documented_write(404, 409, 422, 503))
 def redrive_dead_letters(body: RedriveBody, services: Injected) -> RedrivenView:
     """Send dead letters to their topics again, a bounded number per request.
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Injected
-from api.problems import NotPossibleNow, documented
+from api.problems import NotPossibleNow, documented_write
 from api.routers.orders import OrderIdInPath
 from domain.ids import OrderId
 from domain.order import OrderStatus
@@ -29,7 +29,7 @@ class SettlementBody(Body):
     status: Literal["settled"]
 
 
-@router.post("/orders/{order_id}/cancel", status_code=202, responses=documented(404, 409, 503))
+@router.post("/orders/{order_id}/cancel", status_code=202, responses=documented_write(404, 409, 503))
 async def cancel_order(order_id: OrderIdInPath, services: Injected) -> Accepted:
     """Request that the order is undone. Its saga decides whether it is too late."""
     record = await run_in_threadpool(services.order_records.find, order_id)
@@ -39,7 +39,7 @@ async def cancel_order(order_id: OrderIdInPath, services: Injected) -> Accepted:
     return Accepted(order_id=order_id)
 
 
-@router.post("/orders/{order_id}/compensation/retry", status_code=202, responses=documented(404, 409, 503))
+@router.post("/orders/{order_id}/compensation/retry", status_code=202, responses=documented_write(404, 409, 503))
 async def retry_compensation(order_id: OrderIdInPath, services: Injected) -> Accepted:
     """Retry the compensation that ran out of attempts. The order then continues from there."""
     record = await run_in_threadpool(services.order_records.find, order_id)
@@ -51,7 +51,7 @@ async def retry_compensation(order_id: OrderIdInPath, services: Injected) -> Acc
     return Accepted(order_id=order_id)
 
 
-@router.post("/orders/{order_id}/repair", status_code=202, responses=documented(404, 409, 503))
+@router.post("/orders/{order_id}/repair", status_code=202, responses=documented_write(404, 409, 503))
 async def repair_order(order_id: OrderIdInPath, services: Injected) -> Accepted:
     """Continue an unfinished order that nothing moves any more.
 
@@ -65,7 +65,7 @@ async def repair_order(order_id: OrderIdInPath, services: Injected) -> Accepted:
     return Accepted(order_id=order_id)
 
 
-@router.post("/webhooks/payments", status_code=202, responses=documented(422, 503))
+@router.post("/webhooks/payments", status_code=202, responses=documented_write(422, 503))
 async def payment_settled(settlement: SettlementBody, services: Injected) -> Accepted:
     """Report that the customer paid. An unknown order is accepted, too: the gateway could do nothing with a 404."""
     order_id = OrderId(settlement.order_id)

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.dependencies import Injected
 from choreography.routing import ROUTING, tag_of
+from domain.money import MINOR_UNIT_DIGITS
 from domain.order import STEPS, SagaStyle, Step
 from services.intake.fields import CardToken, StatusName
 from services.shipping.service import UNDELIVERABLE_POSTAL_CODE
@@ -91,6 +92,7 @@ CHOICES = {
         StepRow(name=step, words=step.replace("_", " ").capitalize(), compensation=step not in STEPS) for step in Step
     ],
     "reactions": _reactions(),
+    "minor_unit_digits": MINOR_UNIT_DIGITS,
     "undeliverable": UNDELIVERABLE_POSTAL_CODE,
 }
 

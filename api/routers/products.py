@@ -3,7 +3,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.dependencies import Dependencies, Injected
-from api.problems import documented
+from api.problems import documented, documented_write
 from api.schemas.products import MoneyView, ProductBody, ProductView
 from domain.errors import UnknownProduct
 from domain.ids import Sku
@@ -14,12 +14,13 @@ router = APIRouter(prefix="/products", tags=["products"])
 SkuInPath = Annotated[SkuText, Path()]
 
 
-@router.put("/{sku}", responses=documented(413, 422, 503))
+@router.put("/{sku}", responses=documented_write(422, 503))
 def stock_product(sku: SkuInPath, product: ProductBody, services: Injected) -> ProductView:
     """Set the price and the stock of a product. Repeating the request has no further effect."""
+    price = product.unit_price.to_money()
     services.inventory.restock(Sku(sku), product.name, product.on_hand)
     # The price comes last: a product with a price can be ordered, so its stock must exist by then.
-    services.order_records.set_price(Sku(sku), product.unit_price.to_money())
+    services.order_records.set_price(Sku(sku), price)
     return _shown(Sku(sku), services)
 
 

@@ -16,7 +16,7 @@ from domain.ids import OrderId
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 
-_RESPONSES: dict[int | str, dict[str, Any]] = documented(404, 503) | {
+_RESPONSES: dict[int | str, dict[str, Any]] = documented(404, 422, 503) | {
     200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
     204: {"description": "The order is finished and `Last-Event-ID` is its last event: do not reconnect"},
 }

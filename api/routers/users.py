@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
-from api.problems import NotFound, ReusedKey, documented
+from api.problems import NotFound, ReusedKey, documented, documented_write
 from api.schemas.estate import UserBody, UserView
 from services.estate.records import User
 from services.intake.order_body import fingerprint_of
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/users", tags=["estate"])
 _USERS = UUID("6d7b1a5e-2f57-5a3c-8f0e-3f7d1c2b9a41")
 
 
-@router.post("", status_code=201, responses=documented(409, 413, 422, 503))
+@router.post("", status_code=201, responses=documented_write(409, 422, 503))
 async def create_user(
     body: Annotated[UserBody, Body()],
     services: Injected,

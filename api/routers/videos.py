@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Dependencies, Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
-from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, ReusedKey, documented
+from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, ReusedKey, documented, documented_write
 from api.schemas.estate import EngineName, VideoView
 from api.uploads import FIELD, Upload, receive_upload
 from services.estate.records import Video, VideoEngine
@@ -32,7 +32,7 @@ _MULTIPART: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=202, responses=documented(408, 409, 413, 422, 503), openapi_extra=_MULTIPART)
+@router.post("", status_code=202, responses=documented_write(409, 422, 503), openapi_extra=_MULTIPART)
 async def upload_video(
     request: Request,
     services: Injected,
@@ -68,7 +68,7 @@ def show_video(video_id: str, services: Injected) -> VideoView:
     return _shown(_found(video_id, services), services)
 
 
-@router.post("/{video_id}/cancel", status_code=202, responses=documented(404, 409, 503))
+@router.post("/{video_id}/cancel", status_code=202, responses=documented_write(404, 409, 503))
 def cancel_video(video_id: str, services: Injected, afterwards: BackgroundTasks) -> VideoView:
     """Stop the job. The result so far is discarded."""
     video = _found(video_id, services)

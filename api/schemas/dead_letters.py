@@ -32,6 +32,8 @@ def bookmark_of(cursor: str | None) -> Bookmark | None:
 def _bookmark(until_ms: str, place: str) -> Bookmark:
     if not re.fullmatch(PLACE, place):
         raise ValueError(place)
+    if not re.fullmatch(r"[0-9]{1,15}", until_ms):  # later than any timestamp of a broker
+        raise ValueError(until_ms)
     return Bookmark(place=place, until_ms=int(until_ms))
 
 

@@ -22,8 +22,15 @@ def _deliverable(address: str) -> str:
     return address
 
 
+_ATOM = r"!#-'*+\-./0-9=?A-Z^-~"
 Email = Annotated[
-    str, StringConstraints(max_length=254), AfterValidator(_deliverable), Field(examples=["ana@example.com"])
+    str,
+    StringConstraints(max_length=254),
+    AfterValidator(_deliverable),
+    Field(
+        examples=["ana@example.com"],
+        json_schema_extra={"pattern": rf"^[{_ATOM}]{{1,64}}@(?!\.)[{_ATOM}]*[{_ATOM.replace('.', '')}]$"},
+    ),
 ]
 
 

@@ -23,6 +23,8 @@ class ProductBody(Body):
 
 
 class MoneyView(BaseModel):
+    """`amount` is in minor units, as ISO 4217 counts them: 1250 is 12.50 BRL, 1250 JPY, 1.250 KWD."""
+
     amount: int
     currency: str
 

@@ -20,10 +20,14 @@ export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export const shortId = (id) => id.slice(0, 8);
 
+const MINOR_UNIT_DIGITS = JSON.parse(document.body.dataset.minorUnitDigits);
+
+// The digits are ISO 4217's, by which the API counts minor units. The browser's own are for display: HUF has 0 there.
 export function money(total) {
   if (!total) return "";
-  const format = new Intl.NumberFormat("en", { style: "currency", currency: total.currency });
-  return format.format(total.amount / 10 ** format.resolvedOptions().maximumFractionDigits);
+  const digits = MINOR_UNIT_DIGITS[total.currency];
+  const options = { style: "currency", currency: total.currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat("en", options).format(total.amount / 10 ** digits);
 }
 
 export function duration(ms) {

@@ -22,7 +22,7 @@ from temporalio import activity
 from temporalio.plugin import SimplePlugin
 
 from twinsaga_bridges.celery.answer_caller import finish, report_progress
-from twinsaga_bridges.celery.answered_task import RevokeCancelsWorkflow, start_or_join
+from twinsaga_bridges.celery.answered_task import RevokeCancelsWorkflow, answerable_request, start_or_join
 from twinsaga_bridges.celery.blocking_calls import BlockingCalls
 from twinsaga_bridges.celery.caller import FINISH_ACTIVITY, PROGRESS_ACTIVITY, CeleryCaller, StartWorkflow, WorkflowEnd
 from twinsaga_bridges.celery.callers_interceptor import CeleryCallersInterceptor, DescribeStep
@@ -54,7 +54,9 @@ class TasksAnsweredByWorkflows:
         def decorate(choose: Callable[P, StartWorkflow]) -> "Task[P, Any]":
             @wraps(choose)
             def body(self: "Task[Any, Any]", *args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - the workflow's
-                return start_or_join(self, choose(*args, **kwargs), client)
+                # First, because `choose` may write: a task that cannot be answered must have no effect.
+                answerable = answerable_request(self)
+                return start_or_join(self, answerable, choose(*args, **kwargs), client)
 
             app: Any = self._app  # its types lack a task that is made from options
             task: Task[P, Any] = app.task(bind=True, **{"max_retries": START_RETRIES, **options})(body)

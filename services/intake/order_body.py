@@ -101,8 +101,12 @@ def read_order(order: object) -> OrderPairBody:
     try:
         return OrderPairBody.model_validate(order)
     except ValidationError as invalid:
-        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in invalid.errors(include_input=False)]
-        raise InvalidOrder("; ".join(wrong)) from None
+        raise InvalidOrder(wrong_fields(invalid)) from None
+
+
+def wrong_fields(invalid: ValidationError) -> str:
+    errors = invalid.errors(include_input=False)
+    return "; ".join(": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in errors)
 
 
 def place_order_command(body: OrderPairBody, style: SagaStyle, *, scope: str, key: str | None) -> PlaceOrder:

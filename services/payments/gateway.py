@@ -27,6 +27,8 @@ class AwaitingCustomer:
 class PaymentGateway(Protocol):
     """`key` is the idempotency key of one charge. A repeated call with the same key has no further effect.
 
+    `amount` is at least one minor unit: 0 captured means that nothing was captured.
+
     Every method raises:
         GatewayFault: there was no usable answer; the call may have had its effect.
     """

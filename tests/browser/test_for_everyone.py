@@ -1,9 +1,13 @@
 """The page with a keyboard, a screen reader, a phone, in the dark."""
 
+import re
+from dataclasses import asdict
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, ViewportSize, expect
 
+from domain.money import MINOR_UNIT_DIGITS, Money
 from tests.browser.counter import SCREENSHOTS, Counter
 
 PHONE = ViewportSize(width=360, height=780)
@@ -53,6 +57,19 @@ def test_on_a_phone_nothing_scrolls_sideways(page: Page, counter: Counter) -> No
     assert violations_of(page) == []
     counter.lane("choreographed").at.locator(".facts").scroll_into_view_if_needed()
     page.screenshot(path=SCREENSHOTS / "phone-dark.png")
+
+
+def test_every_currency_is_shown_with_the_digits_of_its_minor_unit(page: Page) -> None:
+    amounts = [Money(amount=123_405, currency=currency) for currency in MINOR_UNIT_DIGITS]
+    show = """async (totals) => {
+        const { money } = await import("/static/wording.js");
+        return totals.map(money);
+    }"""
+
+    shown = page.evaluate(show, [asdict(amount) for amount in amounts])
+
+    numbers = [re.sub(r"[^0-9.]", "", text) for text in shown]
+    assert numbers == [str(amount).split()[0] for amount in amounts]
 
 
 def test_in_the_dark_the_page_is_dark(page: Page) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, insert, text, update
 
+from adapters.simulated_gateway import SimulatedGateway
 from adapters.sql import journal_tables, tables
 from adapters.sql.database import Database
 from adapters.sql.outbox import Outbox
@@ -21,17 +22,19 @@ from domain.commands import (
 )
 from domain.events import OrderCreated
 from domain.ids import OrderId
+from domain.money import Money
 from domain.order import Order, Reason, SagaStyle
 from runtime.republish import publish_unfinished_again
 from runtime.wiring import Databases, Services, audit_of
-from tests.support.examples import BOOK, LAMP, PRICE, SettableClock, a_request
+from services.payments.transitions import charge_key
+from tests.support.examples import BOOK, FREE, LAMP, PRICE, SettableClock, a_request
 
 Break = Callable[[Databases, OrderId], None]
 
 
-def placed(services: Services) -> Order:
+def placed(services: Services, price: Money = PRICE) -> Order:
     for sku in (BOOK, LAMP):
-        services.orders.set_price(sku, PRICE)
+        services.orders.set_price(sku, price)
         services.inventory.restock(sku, "thing", 100)
     request = a_request((BOOK, 2), (LAMP, 1))
     services.orders.place(PlaceOrder(request=request, style=SagaStyle.CHOREOGRAPHED, fingerprint="f"))
@@ -40,8 +43,8 @@ def placed(services: Services) -> Order:
     return created.order
 
 
-def confirmed(services: Services, databases: Databases) -> OrderId:
-    order = placed(services)
+def confirmed(services: Services, databases: Databases, price: Money = PRICE) -> OrderId:
+    order = placed(services, price)
     services.payments.charge(ChargePayment(order=order))
     services.inventory.reserve(ReserveInventory(order=order))
     services.shipping.schedule(ScheduleShipping(order=order))
@@ -75,6 +78,17 @@ def test_consistent_books_violate_no_invariant(services: Services, databases: Da
     verdict = audit_of(databases, clock)
 
     assert (verdict.ok, verdict.orders_checked, verdict.orders_pending) == (True, 3, 0)
+
+
+def test_an_order_of_total_0_needs_no_charge_and_may_have_none(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    order_id = confirmed(services, databases, FREE)
+    assert audit_of(databases, clock).ok
+
+    SimulatedGateway(databases.gateway).charge(charge_key(order_id), PRICE, "tok_visa")
+
+    assert (order_id, CONFIRMED_CHARGE) in broken(databases, clock)
 
 
 CONFIRMED_CHARGE = "a confirmed order has one captured charge of its total"

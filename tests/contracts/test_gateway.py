@@ -58,6 +58,17 @@ def test_a_good_card_is_charged_once_after_its_faults(gateway: SimulatedGateway,
     assert balance(gateway) == (2_500, 0)
 
 
+def test_an_amount_of_0_is_not_charged(gateway: SimulatedGateway) -> None:
+    nothing = Money(amount=0, currency="BRL")
+
+    with pytest.raises(ImpossibleState, match="nothing to charge"):
+        gateway.charge(KEY, nothing, "tok_visa")
+    with pytest.raises(ImpossibleState, match="nothing to charge"):
+        gateway.expect(KEY, nothing)
+
+    assert list(gateway.books()) == []
+
+
 @pytest.mark.parametrize(
     ("token", "reason"),
     [

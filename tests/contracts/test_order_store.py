@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
@@ -90,6 +90,15 @@ def test_pages_are_newest_first_and_follow_each_other(databases: Databases) -> N
 
     newest_first = sorted(records, key=lambda record: (record.placed_at, record.request.order_id), reverse=True)
     assert first + rest == newest_first
+
+
+def test_a_page_may_begin_at_any_time_that_a_cursor_can_name(databases: Databases) -> None:
+    record = a_record()
+    saved(databases, record)
+
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    for at, found in ((first, []), (last, [record])):
+        assert page(databases, OrderFilter(limit=1, before=(at, record.request.order_id))) == found
 
 
 @pytest.mark.parametrize("style", SagaStyle)

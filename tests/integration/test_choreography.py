@@ -10,6 +10,7 @@ from domain.order import Card, Pix, Reason
 from services.orders.store import Stage
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import PLENTY, SKU, Choreography
+from tests.support.examples import FREE
 from tests.support.waiting import eventually
 
 
@@ -40,6 +41,20 @@ def test_every_event_names_the_one_that_caused_it(choreography: Choreography) ->
     ids: dict[str, EventId] = {recorded.event.type: recorded.event_id for recorded in events}
     causes = [recorded.caused_by for recorded in events]
     assert causes == [None, *[ids[kind] for kind in choreography.timeline(order_id)[:-1]]]
+
+
+def test_an_order_of_total_0_is_confirmed_without_a_charge(choreography: Choreography) -> None:
+    choreography.services.orders.set_price(SKU, FREE)
+    choreography.start()
+
+    order_ids = [choreography.place(payment) for payment in (Card(token="tok_chargedThenTimeout"), Pix())]
+
+    for order_id in order_ids:
+        assert choreography.await_end(order_id).stage is Stage.CONFIRMED
+        assert "payment.pending" not in choreography.timeline(order_id)
+    undone = choreography.await_end(choreography.place(postal_code="00000"))
+    assert undone.reason is Reason.UNDELIVERABLE_ADDRESS
+    choreography.await_books_right()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
-"""One request at a time holds a key. Without Redis no request is refused."""
+"""One request at a time holds a key, until it ends or its process dies. Without Redis no request is refused."""
 
+import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
 
-from adapters.in_flight_keys import RedisInFlightKeys
+from adapters.in_flight_keys import LEASE_S, RedisInFlightKeys
 from embedded.ports import PortReservations
 from tests.support.valkey import running_valkey
 
@@ -18,8 +21,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def keys_at(url: str) -> AsyncIterator[RedisInFlightKeys]:
-    keys = RedisInFlightKeys(url)
+async def keys_at(url: str, lease_s: float = LEASE_S) -> AsyncIterator[RedisInFlightKeys]:
+    keys = RedisInFlightKeys(url, lease_s=lease_s)
     try:
         yield keys
     finally:
@@ -52,6 +55,52 @@ async def test_an_expired_claim_does_not_release_the_next_one(url: str) -> None:
         await keys.release(key, "a claim of earlier")
 
         assert await keys.claim(key) is None
+
+
+async def test_a_claim_lasts_as_long_as_its_request(url: str) -> None:
+    key, lease_s = uuid4().hex, 0.3
+    async with keys_at(url, lease_s) as one, keys_at(url, lease_s) as another:
+        claim = await one.claim(key)
+        assert claim
+        end = asyncio.get_running_loop().time() + 4 * lease_s
+        while asyncio.get_running_loop().time() < end:
+            assert await another.claim(key) is None
+
+        await one.release(key, claim)
+
+        assert await another.claim(key)
+
+
+CLAIM_AND_HANG = """
+import asyncio, sys
+from adapters.in_flight_keys import RedisInFlightKeys
+
+async def hang():
+    print(await RedisInFlightKeys(sys.argv[1]).claim(sys.argv[2]), flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(hang())
+"""
+
+
+def claim_and_be_killed(url: str, key: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", CLAIM_AND_HANG, url, key], stdout=subprocess.PIPE) as process:  # noqa: S603 - our own program
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() != b"None"
+        process.kill()
+
+
+async def test_the_key_of_a_killed_process_is_free_within_seconds(url: str) -> None:
+    key = uuid4().hex
+    claim_and_be_killed(url, key)
+    async with keys_at(url) as keys:
+        assert await keys.claim(key) is None
+
+        async with asyncio.timeout(5):
+            while True:
+                if await keys.claim(key):
+                    break
+                await asyncio.sleep(0.05)
 
 
 async def test_without_redis_every_claim_is_granted() -> None:

@@ -1,10 +1,27 @@
 """Every scenario ends the same way in both styles, and says the same of itself."""
 
+import json
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from comparison.scenarios import SCENARIOS, Scenario
 from tests.support.shop import Shop
+from tests.support.stack import Json, Stack
 from tests.support.waiting import eventually
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def json_objects(text: str) -> list[Json]:
+    """The JSON objects of a text, which may follow one another without a separator."""
+    found, position = [], 0
+    while position < len(text):
+        value, position = json.JSONDecoder().raw_decode(text, position)
+        found.append(value)
+    return found
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
@@ -25,6 +42,32 @@ def test_a_pair_ends_the_same_both_ways(shop: Shop, scenario: Scenario) -> None:
         lambda: len({shop.order(order_id)["inventory"]["status"] for order_id in ids}) == 1,
         "the pieces go the same way",
     )
+
+
+def test_a_client_that_prefers_to_wait_gets_the_outcome_at_once(shop: Shop, style: str) -> None:
+    order = shop.prepared(SCENARIOS["ok"]) | {"style": style}
+
+    answer = shop.client.post("/orders", json=order, headers={"Prefer": "wait=20"}, timeout=30)
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "confirmed"), answer.text
+    assert shop.order(answer.json()["order_id"])["status"] == "confirmed"
+
+
+def test_the_commands_of_the_readme_show_both_orders(stack: Stack) -> None:
+    (block,) = re.findall(r"^```sh\n(api=.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    commands = block.replace("api=http://127.0.0.1:8000", f"api={stack.ready['api']}").replace("curl ", "curl -sS ")
+
+    run = subprocess.run(  # noqa: S603 - our own text
+        ["/bin/bash", "-euo", "pipefail", "-c", commands], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    product, pair, orders, audit = json_objects(run.stdout)
+    assert product["sku"] == "MUG"
+    ids = {order["order_id"] for order in pair.values()}
+    assert [order["status"] for order in pair.values()] == ["confirmed"] * 2
+    assert ids <= {order["order_id"] for order in orders["items"]}
+    assert audit["orders_checked"] >= 2
 
 
 def test_a_confirmed_order_has_its_charge_its_pieces_and_its_shipment(shop: Shop, style: str) -> None:

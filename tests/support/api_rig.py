@@ -22,8 +22,17 @@ from adapters.sql.unit_of_work import SqlUnits
 from api.app import create_app
 from api.dependencies import Dependencies, TemporalUi
 from api.problems import away
-from domain.commands import FailedCompensation, PlaceOrder, ShowAttention
-from domain.events import OrderRequested
+from domain.commands import (
+    ChargePayment,
+    ConfirmOrder,
+    CreateOrder,
+    FailedCompensation,
+    PlaceOrder,
+    ReserveInventory,
+    ScheduleShipping,
+    ShowAttention,
+)
+from domain.events import OrderCreated, OrderRequested
 from domain.ids import OrderId
 from domain.order import OrderRequest, Reason, SagaStyle, Step
 from estate.api_ports import EstateAccounts, EstateVideos
@@ -194,3 +203,18 @@ class Rig:
     def lose_databases(self) -> None:
         self.databases.close()
         self.folder.rename(self.folder.with_name("lost"))
+
+
+def begun(rig: Rig, order_id: OrderId) -> OrderCreated:
+    """Run the first steps of the order, through the charge."""
+    event = rig.services.orders.create(CreateOrder(order=rig.services.orders.find(order_id).request))
+    assert isinstance(event, OrderCreated)
+    rig.services.payments.charge(ChargePayment(order=event.order))
+    return event
+
+
+def finished(rig: Rig, created: OrderCreated) -> None:
+    """Run the other steps."""
+    rig.services.inventory.reserve(ReserveInventory(order=created.order))
+    rig.services.shipping.schedule(ScheduleShipping(order=created.order))
+    rig.services.orders.confirm(ConfirmOrder(order_id=created.order_id))

@@ -11,6 +11,7 @@ NOON = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 BOOK = Sku("BOOK")
 LAMP = Sku("LAMP")
 PRICE = Money(amount=1_250, currency="BRL")
+FREE = Money(amount=0, currency="BRL")
 
 
 class SettableClock:
@@ -52,12 +53,13 @@ def an_order(
     pix: bool = False,
     postal_code: str = "01310-100",
     order_id: OrderId | None = None,
+    price: Money = PRICE,
 ) -> Order:
     return Order(
         order_id=order_id or new_order_id(),
         customer_id=CustomerId("ana"),
         lines=tuple(
-            PricedLine(sku=sku, quantity=quantity, unit_price=PRICE) for sku, quantity in quantities or ((BOOK, 2),)
+            PricedLine(sku=sku, quantity=quantity, unit_price=price) for sku, quantity in quantities or ((BOOK, 2),)
         ),
         payment=Pix() if pix else Card(token=token),
         shipping_address=address(postal_code),

@@ -40,3 +40,9 @@ async def soon(look: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], de
             return found
         assert time.monotonic() < end, f"not within {deadline_s} s; at last {found!r}"
         await asyncio.sleep(0.05)
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not reached():  # noqa: ASYNC110 - what it waits for sets no event
+            await asyncio.sleep(0.01)

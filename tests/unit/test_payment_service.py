@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
 from domain.errors import GatewayFault
@@ -11,7 +12,7 @@ from runtime.wiring import Services
 from services.payments.service import PIX_EXPIRY, PaymentService
 from services.payments.store import PaymentStatus
 from services.unit_of_work import StepStatus
-from tests.support.examples import SettableClock, an_order
+from tests.support.examples import FREE, SettableClock, an_order
 
 TOTAL = 2_500
 
@@ -106,6 +107,39 @@ def test_an_abort_refunds_the_charge_whose_answer_was_lost(payments: PaymentServ
     assert abort(payments, order) == PaymentFailed(order_id=order.order_id, reason=Reason.PAYMENT_EXPIRED)
     assert money(payments, order) == (PaymentStatus.FAILED, TOTAL, TOTAL)
     assert isinstance(charge(payments, order), PaymentFailed)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        an_order(price=FREE),
+        an_order(price=FREE, token="tok_chargeDeclined"),
+        an_order(price=FREE, token="tok_gatewayFlaky"),
+        an_order(price=FREE, token="tok_chargedThenTimeout"),
+        an_order(price=FREE, pix=True),
+    ],
+    ids=lambda order: getattr(order.payment, "token", "pix"),
+)
+def test_an_order_of_total_0_is_paid_without_a_charge(services: Services, order: Order) -> None:
+    payments = services.payments
+    answer = charge(payments, order)
+
+    assert isinstance(answer, PaymentCompleted)
+    assert charge(payments, order) == answer
+    assert settle(payments, order) == answer
+    assert abort(payments, order) == answer
+    assert money(payments, order) == (PaymentStatus.CAPTURED, 0, 0)
+    with services.databases.gateway.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM charges")).scalar() == 0
+
+
+def test_an_undone_order_of_total_0_is_refunded_and_not_paid_again(payments: PaymentService) -> None:
+    order = an_order(price=FREE)
+    charge(payments, order)
+
+    assert refund(payments, order) == refund(payments, order)
+    assert money(payments, order) == (PaymentStatus.VOIDED, 0, 0)
+    assert charge(payments, order) == PaymentFailed(order_id=order.order_id, reason=Reason.OUT_OF_STOCK)
 
 
 def test_refunding_twice_gives_the_money_back_once(payments: PaymentService) -> None:

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from domain.ids import Sku
-from domain.order import OrderStatus, Reason, Step
+from domain.order import Card, OrderStatus, PaymentMethod, Pix, Reason, Step
 from services.inventory.store import ReservationStatus
-from tests.support.examples import BOOK, LAMP
+from tests.support.examples import BOOK, FREE, LAMP
 from tests.support.saga_shop import IN_STOCK, SagaShop
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
@@ -74,6 +74,17 @@ async def test_an_unknown_sku_ends_the_order_before_any_money_is_taken(shop: Sag
     assert (await saga.outcome()).reason is Reason.UNKNOWN_SKU
     assert await shop.events_of(saga) == ["order.requested", "order.cancelled"]
     assert (await saga.progress())[Step.CREATE_ORDER].progress == "refused"
+    await shop.assert_books_right()
+
+
+@pytest.mark.parametrize("payment", [Card(token="tok_visa"), Card(token="tok_chargedThenTimeout"), Pix()])
+async def test_an_order_of_total_0_is_confirmed_without_a_charge(shop: SagaShop, payment: PaymentMethod) -> None:
+    await asyncio.to_thread(shop.services.orders.set_price, BOOK, FREE)
+
+    saga = await shop.place((BOOK, 2), payment=payment)
+
+    assert (await saga.outcome()).status is OrderStatus.CONFIRMED
+    assert await shop.events_of(saga) == CONFIRMED
     await shop.assert_books_right()
 
 

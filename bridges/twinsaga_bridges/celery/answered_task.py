@@ -1,6 +1,7 @@
 """The Celery side of a task that a workflow answers: its body, which starts the workflow, and its `revoke`."""
 
 import asyncio
+import json
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,8 @@ START_DEADLINE_S = 15.0
 LONGEST_RETRY_DELAY_S = 30
 TRANSIENT = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
 CANCEL_DEADLINE_S = 30.0
+LARGEST_REQUEST = 2 * 1024 * 1024 - 64 * 1024
+"""Bytes. Temporal's default limit for the payloads of one signal or activity, less room for the other arguments."""
 POLL_S = 0.1
 
 
@@ -31,7 +34,24 @@ def workflow_key(task_id: str) -> str:
     return f"celery-task-workflow-{task_id}"
 
 
-def start_or_join(task: "Task[Any, Any]", chosen: StartWorkflow, client: ClientPerProcess) -> Any:  # noqa: ANN401
+def answerable_request(task: "Task[Any, Any]") -> str:
+    """Return what a workflow needs of the task's request, to answer it later.
+
+    Raises:
+        RuntimeError: the task was called like a function.
+        ValueError: Temporal would not accept the request.
+    """
+    request = task.request
+    if request.called_directly or request.is_eager:
+        raise RuntimeError(f"{task.name} is answered by a workflow: call it with delay() or apply_async()")
+    serialised = dumped(task)
+    size = len(json.dumps(serialised))
+    if size > LARGEST_REQUEST:
+        raise ValueError(f"the request of {task.name} has {size} bytes, more than the {LARGEST_REQUEST} of a workflow")
+    return serialised
+
+
+def start_or_join(task: "Task[Any, Any]", answerable: str, chosen: StartWorkflow, client: ClientPerProcess) -> Any:  # noqa: ANN401
     """Start the workflow, or add this task to its callers if it runs already. Return the result if it has closed.
 
     Raises:
@@ -40,11 +60,9 @@ def start_or_join(task: "Task[Any, Any]", chosen: StartWorkflow, client: ClientP
         Exception: the failure of a workflow that has closed.
     """
     request = task.request
-    if request.called_directly or request.is_eager:
-        raise RuntimeError(f"{task.name} is answered by a workflow: call it with delay() or apply_async()")
     workflow_id = chosen.id or f"celery-task/{request.id}"
     _store_workflow_id(task, workflow_id)
-    caller = CeleryCaller(task_id=str(request.id), workflow_id=workflow_id, request=dumped(task))
+    caller = CeleryCaller(task_id=str(request.id), workflow_id=workflow_id, request=answerable)
     try:
         client.call(lambda connected: _signal_with_start(connected, workflow_id, chosen, caller), START_DEADLINE_S)
     except WorkflowAlreadyStartedError:

@@ -23,7 +23,7 @@ from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateR
 from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from twinsaga_bridges.kafka.events import IncomingEvent, started_by
+from twinsaga_bridges.kafka.events import IncomingEvent, started_by, traceparent_of
 from twinsaga_bridges.kafka.routes import NOTHING, Choose, Route, Signal, SignalWithStart, Start, Update
 
 EVENT_FAULTS = (
@@ -40,6 +40,9 @@ EVENT_FAULTS = (
 
 RPC_DEADLINE = timedelta(seconds=10)
 LONGEST_DESCRIPTION = 1_000
+
+LONGEST_ID = 1_000
+"""Bytes. Temporal's default limit. The event's id becomes the id of the request."""
 
 LARGE = 1024 * 1024
 """Bytes. A smaller request is below every size limit: that of Temporal (2 MB) and that of gRPC (4 MB)."""
@@ -86,6 +89,8 @@ class Delivery:
             Exception: anything else (TemporalAway, CodecFault, what `Choose` or `TooLate` raise when a service that
                 they call is away) concerns every event; deliver this one again.
         """
+        # Before `Choose`, which may write: what Temporal refuses whatever the route must not leave a half-done effect.
+        _require_short_id(event)
         if callable(route):
             with _event_faults():
                 route = await route(event)
@@ -189,7 +194,7 @@ class Delivery:
             "workflow_id_conflict_policy": WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
             "user_metadata": summary,
             "search_attributes": attributes,
-            "header": started_by(event.id, event.record.header("ce_traceparent")),
+            "header": started_by(event.id, traceparent_of(event.record)),
         }
 
     async def _encoded(self, argument: object) -> Payloads:
@@ -225,6 +230,13 @@ async def acknowledged(call: Awaitable[object], request_bytes: int) -> None:
             await call
     except RPCError as error:
         raise _meaning_of(error, request_bytes) from error
+
+
+def _require_short_id(event: IncomingEvent) -> None:
+    with _mapping():
+        size = len(event.id.encode())
+    if size > LONGEST_ID:
+        raise Undeliverable(f"the event's id has {size} bytes, and Temporal allows {LONGEST_ID}")
 
 
 @contextmanager

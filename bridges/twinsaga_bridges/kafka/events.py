@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from temporalio.converter import default
 
 CAUSED_BY = "kafka-caused-by"
 TRACEPARENT = "kafka-traceparent"
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,12 @@ def _json(record: KafkaRecord) -> Any:  # noqa: ANN401 - JSON is any of a few ty
         raise Unreadable("the value is nested too deeply") from error
     except ValueError as error:
         raise Unreadable("the value is not JSON") from error
+
+
+def traceparent_of(record: KafkaRecord) -> str | None:
+    """Return the W3C trace context of the record. An invalid one counts as none, as the recommendation says."""
+    found = next((value for name, value in record.headers if name == "ce_traceparent"), None) or b""
+    return found.decode() if _TRACEPARENT.fullmatch(found) else None
 
 
 def started_by(event_id: str, traceparent: str | None) -> Header:

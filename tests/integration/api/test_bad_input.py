@@ -1,12 +1,14 @@
 """Invalid input is refused with the name of its field, before anything is written."""
 
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import httpx2 as httpx
 import pytest
 
 from api.cursors import encode_cursor
-from tests.support.api_bodies import MISSING, ORDER, PRODUCT, changed
+from services.intake.order_body import InvalidOrder, read_order
+from tests.support.api_bodies import MISSING, ORDER, PAIR, PRODUCT, changed
 from tests.support.api_rig import Rig
 
 LINE = {"sku": "COFFEE", "quantity": 1}
@@ -127,12 +129,75 @@ async def test_an_idempotency_key_has_1_to_255_characters(client: httpx.AsyncCli
         (f"cursor={encode_cursor('2026-01-01T00:00:00+00:00')}", "cursor"),
         (f"cursor={encode_cursor('2026-01-01T00:00:00+00:00', 'not an id')}", "cursor"),
         (f"cursor={encode_cursor('0001-01-01T00:00:00+14:00', UNKNOWN)}", "cursor"),
+        (f"cursor={encode_cursor('9999-12-31T23:59:59-14:00', UNKNOWN)}", "cursor"),
+        (f"cursor={encode_cursor('0000-01-01T00:00:00+00:00', UNKNOWN)}", "cursor"),
+        (f"cursor={encode_cursor('2026-01-01T00:00:00+00:00', UNKNOWN + chr(0))}", "cursor"),
         ("style=both", "style"),
         ("limit=0", "limit"),
     ],
 )
 async def test_a_list_names_the_parameter_that_is_wrong(client: httpx.AsyncClient, query: str, field: str) -> None:
     assert fields(await client.get(f"/orders?{query}")) == [field]
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999+00:00"])
+async def test_the_first_and_the_last_year_are_in_the_range_of_a_cursor(client: httpx.AsyncClient, at: str) -> None:
+    (await client.post("/orders", json=ORDER)).raise_for_status()
+
+    answer = await client.get(f"/orders?cursor={encode_cursor(at, UNKNOWN)}")
+
+    assert (answer.status_code, len(answer.json()["items"])) == (200, int(at > "2026"))
+
+
+@pytest.mark.parametrize("until_ms", ["-1", "9" * 16, "9" * 400, "1e3", "\u0661"])
+async def test_a_cursor_of_dead_letters_names_a_time(client: httpx.AsyncClient, until_ms: str) -> None:
+    assert fields(await client.get(f"/dead-letters?cursor={encode_cursor(until_ms, 'orders.dlq/0/1')}")) == ["cursor"]
+
+
+LOOK_ALIKE = {
+    "space before": " MUG",
+    "space after": "MUG ",
+    "no-break space": "MUG\u00a01",
+    "ideographic space": "MUG\u30001",
+    "blank Braille pattern": "MUG\u2800",
+    "zero-width space": "MUG\u200b",
+    "zero-width joiner": "M\u200dUG",
+    "word joiner": "M\u2060UG",
+    "soft hyphen": "M\u00adUG",
+    "byte order mark": "\ufeffMUG",
+    "right-to-left mark": "MUG\u200f",
+    "grapheme joiner": "M\u034fUG",
+    "variation selector": "MUG\ufe0f",
+    "variation selector of plane 14": "MUG\U000e0100",
+    "Hangul filler": "MUG\u3164",
+    "line separator": "MUG\u2028",
+    "private use": "MUG\ue000",
+    "decomposed": "CAF\u0045\u0301",
+    "Angstrom sign": "10 \u212b",
+    "dot": ".",
+    "two dots": "..",
+}
+
+
+@pytest.mark.parametrize("sku", LOOK_ALIKE.values(), ids=LOOK_ALIKE.keys())
+async def test_a_sku_that_looks_like_another_one_is_refused_wherever_it_comes_in(
+    client: httpx.AsyncClient, sku: str
+) -> None:
+    in_path = "".join(f"%{byte:02X}" for byte in sku.encode())
+
+    assert fields(await client.post("/orders", json=changed(ORDER, "lines.0.sku", sku))) == ["lines.0.sku"]
+    assert fields(await client.post("/order-pairs", json=changed(PAIR, "lines.0.sku", sku))) == ["lines.0.sku"]
+    assert fields(await client.put(f"/products/{in_path}", json=PRODUCT)) == ["sku"]
+    with pytest.raises(InvalidOrder, match=r"lines\.0\.sku"):
+        read_order(changed(PAIR, "lines.0.sku", sku))  # by Kafka or Celery
+
+
+@pytest.mark.parametrize("sku", ["CAFÉ-1", "日本", "A B", "Ω", "...", "MUG+LID", "50%", "a\\b"])
+async def test_a_sku_may_have_letters_of_any_language(client: httpx.AsyncClient, sku: str) -> None:
+    stocked = await client.put(f"/products/{quote(sku, safe='')}", json=PRODUCT)
+
+    assert (stocked.status_code, stocked.json().get("sku")) == (200, sku)
+    assert (await client.post("/orders", json=changed(ORDER, "lines.0.sku", sku))).status_code == 202
 
 
 async def chunks(size: int) -> AsyncIterator[bytes]:

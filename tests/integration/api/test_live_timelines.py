@@ -2,24 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx2 as httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from starlette.types import Message as AsgiMessage
 
 from api.app import create_app
 from api.event_streams import Durations
-from api.live_orders import LiveOrders, Pace
-from domain.commands import ChargePayment, ConfirmOrder, CreateOrder, ReserveInventory, ScheduleShipping
-from domain.events import OrderCreated
+from api.live_orders import LiveOrders
 from domain.ids import OrderId
 from tests.support.api_bodies import ORDER, PRODUCT, Json
-from tests.support.api_rig import Rig
+from tests.support.api_rig import Rig, begun, finished
+from tests.support.waiting import until
 
 STREAM = {"Accept": "text/event-stream"}
 ALL_EVENTS = [
@@ -30,7 +28,6 @@ ALL_EVENTS = [
     "shipping.scheduled",
     "order.confirmed",
 ]
-PACE = Pace(quick=0.02, slow=0.05)
 
 
 @dataclass
@@ -41,26 +38,6 @@ class Message:
     id: str | None = None
     event: str = "message"
     comment: str | None = None
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not reached():  # noqa: ASYNC110 - what it waits for sets no event
-            await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-async def served(rig: Rig) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
-    app = create_app(rig.dependencies)
-    app.state.live_orders = LiveOrders(app.state.live_orders._read, streams=2, pace=PACE)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=2))
-    serving = asyncio.create_task(server._serve())
-    await until(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
-        yield app, client
-    server.should_exit = True
-    await serving
 
 
 @pytest.fixture
@@ -105,19 +82,6 @@ async def messages(lines: AsyncIterator[str]) -> AsyncIterator[Message]:
 async def placed(client: httpx.AsyncClient) -> OrderId:
     (await client.put("/products/COFFEE", json=PRODUCT)).raise_for_status()
     return OrderId((await client.post("/orders", json=ORDER)).json()["order_id"])
-
-
-def begun(rig: Rig, order_id: OrderId) -> OrderCreated:
-    event = rig.services.orders.create(CreateOrder(order=rig.services.orders.find(order_id).request))
-    assert isinstance(event, OrderCreated)
-    rig.services.payments.charge(ChargePayment(order=event.order))
-    return event
-
-
-def finished(rig: Rig, created: OrderCreated) -> None:
-    rig.services.inventory.reserve(ReserveInventory(order=created.order))
-    rig.services.shipping.schedule(ScheduleShipping(order=created.order))
-    rig.services.orders.confirm(ConfirmOrder(order_id=created.order_id))
 
 
 async def rest_of(stream: AsyncIterator[Message]) -> list[Message]:

@@ -12,8 +12,12 @@ import httpx2 as httpx
 import pytest
 
 from adapters.sql.migrations import migrate
+from domain.commands import ChargePayment, CreateOrder
+from domain.events import OrderCreated
+from domain.ids import OrderId
 from embedded.ports import PortReservations
 from runtime.settings import Settings
+from runtime.wiring import Databases, services_over
 from services.names import DATABASES
 from tests.support.api_bodies import ORDER, PAIR, PRODUCT, Json, changed
 from tests.support.stack import TWINSAGA
@@ -131,6 +135,26 @@ def test_without_once_a_file_is_placed_again(api: Api, tmp_path: Path) -> None:
     assert len(json.loads(listed.stdout)) == 4
 
 
+def test_a_list_says_that_there_is_more_and_how_to_see_it(api: Api, tmp_path: Path) -> None:
+    file = written(tmp_path / "orders.jsonl", [ORDER] * 5)
+    placed = api.twinsaga("order", "place", "--file", file)
+    assert placed.returncode == 0
+
+    first = api.twinsaga("order", "list", "--json", "--limit", "3")
+    more, _, cursor = first.stderr.strip().rpartition(" ")
+    rest = api.twinsaga("order", "list", "--json", "--limit", "3", "--cursor", cursor)
+    everything = api.twinsaga("order", "list", "--json", "--all", "--limit", "3")
+    table = api.twinsaga("order", "list", "--limit", "3")
+    wrong = api.twinsaga("order", "list", "--cursor", "nonsense")
+
+    assert more == "There are more orders. Use --limit or --all, or continue with --cursor"
+    assert table.stderr == first.stderr
+    assert (rest.stderr, everything.stderr) == ("", "")
+    assert [len(json.loads(each.stdout)) for each in (first, rest, everything)] == [3, 2, 5]
+    assert json.loads(first.stdout) + json.loads(rest.stdout) == json.loads(everything.stdout)
+    assert (wrong.returncode, "cursor: is not a cursor of this list" in wrong.stderr) == (1, True)
+
+
 def test_an_order_that_does_not_finish_in_time_fails_the_wait(api: Api, tmp_path: Path) -> None:
     file = written(tmp_path / "orders.jsonl", [ORDER])
 
@@ -157,6 +181,26 @@ def test_products_are_stocked_and_an_order_is_shown(api: Api, tmp_path: Path) ->
     assert json.loads(as_json.stdout)["events"][0]["type"] == "order.requested"
     assert unknown.returncode == 1
     assert "no order has the id nonsense" in unknown.stderr
+
+
+def test_amounts_are_printed_in_major_units(api: Api) -> None:
+    price = {"amount": 123_405, "currency": "HUF"}
+    with httpx.Client(base_url=api.url, timeout=10) as client:
+        client.put("/products/COFFEE", json=changed(PRODUCT, "unit_price", price)).raise_for_status()
+        order_id = OrderId(client.post("/orders", json=ORDER).json()["order_id"])
+    databases = Databases.open(Settings(data_dir=Path(api.environment["TWINSAGA_DATA_DIR"])))
+    try:
+        services = services_over(databases, publish=True)
+        created = services.orders.create(CreateOrder(order=services.orders.find(order_id).request))
+        assert isinstance(created, OrderCreated)
+        services.payments.charge(ChargePayment(order=created.order))
+    finally:
+        databases.close()
+
+    shown = api.twinsaga("order", "show", order_id)
+
+    assert "total      2468.10 HUF" in shown.stdout
+    assert "payment    captured, captured 2468.10 HUF, refunded 0.00 HUF" in shown.stdout
 
 
 def test_an_api_that_does_not_answer_is_reported(api: Api) -> None:
