@@ -16,7 +16,7 @@ from adapters.sql.stores.inventory import reservation, stock_item
 from adapters.sql.stores.orders import order_record
 from adapters.sql.stores.payments import payment
 from adapters.sql.stores.shipping import shipment
-from adapters.sql.tables import charges, orders, payments, reservations, shipments, stock
+from adapters.sql.tables import charges, orders, payments, reservations, settlement_waits, shipments, stock
 from domain.ids import EventId, OrderId
 from services.audit.books import Charge, Counted
 from services.inventory.store import Reservation, ReservationStatus, Stock
@@ -68,13 +68,13 @@ class AuditReads:
 
     def orphans(self) -> Iterator[tuple[str, OrderId]]:
         # The order is written before the records that belong to it, so look for it after those were read.
-        for database, column in (
-            (self._databases.payments, payments.c.order_id),
-            (self._databases.inventory, reservations.c.order_id),
-            (self._databases.shipping, shipments.c.order_id),
-            (self._databases.gateway, charges.c.account),
+        for database, column, wanted in (
+            (self._databases.payments, payments.c.order_id, ~settlement_waits),
+            (self._databases.inventory, reservations.c.order_id, true()),
+            (self._databases.shipping, shipments.c.order_id, true()),
+            (self._databases.gateway, charges.c.account, true()),
         ):
-            for rows in _in_chunks(database, select(column.label("order_id")).distinct(), column):
+            for rows in _in_chunks(database, select(column.label("order_id")).where(wanted).distinct(), column):
                 found = [row["order_id"] for row in rows]
                 known = self._known(found)
                 yield from ((database.service, OrderId(order_id)) for order_id in found if order_id not in known)

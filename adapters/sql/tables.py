@@ -79,6 +79,7 @@ payments = Table(
     Column("expires_at", Instant),
 )
 payment_pending: Final = _is(payments.c.status, "pending")
+settlement_waits: Final = payment_pending & payments.c.priced_order.is_(None)
 _partial_index("ix_payments_expires_at", payments.c.expires_at, where=payment_pending)
 
 stock = Table(

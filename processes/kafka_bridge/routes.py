@@ -20,6 +20,7 @@ from processes.kafka_bridge.attention import attention_to
 from runtime.settings import Settings
 from runtime.wiring import Services
 from services.intake.order_body import place_order_command, read_order
+from services.orders.store import OrderRecord
 from twinsaga_bridges.kafka_into_workflow import (
     NOTHING,
     Decoder,
@@ -74,16 +75,17 @@ class EstateRoutes:
         )
 
     async def _settle(self, event: IncomingEvent) -> Signal | None:
-        """Signal the saga of an orchestrated order; after its end, refund the money.
+        """Signal the saga of an orchestrated order; before its start or after its end, book the money or refund it.
 
         The Payment service reads this topic too: it settles choreographed orders and buries invalid settlements.
         """
-        order_id = _settled_order(event)
-        try:
-            record = await asyncio.to_thread(self.services.orders.find, order_id) if order_id else None
-        except UnknownOrder:
-            return None
-        if order_id is None or record is None or record.style is not SagaStyle.ORCHESTRATED:
+        order_id = OrderId(event.data["order_id"])
+        record = await asyncio.to_thread(self._record_of, order_id)
+        if record is None:
+            # The Payment service may read this when the order is placed and charged, and leave it to the saga then.
+            await asyncio.to_thread(self.services.payments.keep, SettlePayment(order_id=order_id))
+            record = await asyncio.to_thread(self._record_of, order_id)
+        if record is None or record.style is not SagaStyle.ORCHESTRATED:
             return None
         return Signal(
             signal="payment_settled",
@@ -91,6 +93,12 @@ class EstateRoutes:
             argument=lambda _: NOTHING,
             too_late=lambda _: self._book(order_id),
         )
+
+    def _record_of(self, order_id: OrderId) -> OrderRecord | None:
+        try:
+            return self.services.orders.find(order_id)
+        except UnknownOrder:
+            return None
 
     async def _book(self, order_id: OrderId) -> None:
         await asyncio.to_thread(self.services.payments.settle, SettlePayment(order_id=order_id))
@@ -127,8 +135,3 @@ def _witnessed(owed_by: str | None, event: IncomingEvent) -> WitnessedEvent:
 
 def _owed_after(event: type[Event]) -> str | None:
     return next((service for service, policies in ROUTING.items() if event in policies), None)
-
-
-def _settled_order(event: IncomingEvent) -> OrderId | None:
-    order_id = event.data.get("order_id") if isinstance(event.data, dict) else None
-    return OrderId(order_id) if isinstance(order_id, str) else None
