@@ -129,7 +129,7 @@ class Delivery:
             self._bury(decoded.message, decoded.error, attempts)
         elif received is not None:
             try:
-                if not self._inbox.handled(parked.message_id):
+                if not self._inbox.handled(received.message_id):
                     reaction = self._reactions.after(parked.attempts, received.event.type)
                     run_reaction(reaction, received, self._inbox)
             except OUTAGES:

@@ -92,9 +92,10 @@ class AuditReads:
 
     def handled_twice(self) -> Iterator[tuple[str, OrderId, EventId]]:
         twice = (
-            select(func.min(event_log.c.order_id).label("order_id"), event_log.c.caused_by)
+            select(event_log.c.order_id, event_log.c.caused_by)
             .where(event_log.c.caused_by.is_not(None))
-            .group_by(event_log.c.caused_by)
+            # Also by order: events of several sources may have one id.
+            .group_by(event_log.c.order_id, event_log.c.caused_by)
             .having(func.count() > 1)
         )
         for database in self._databases.journals:

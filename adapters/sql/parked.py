@@ -10,15 +10,15 @@ from sqlalchemy import RowMapping, bindparam, delete, exists, func, select, tupl
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
+from adapters.sql.inbox import MessageId
 from adapters.sql.journal_tables import parked
-from domain.ids import EventId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedMessage:
     """A message as it was read from its topic. `timestamp_ms` is the broker's, in milliseconds since 1970."""
 
-    message_id: EventId
+    message_id: MessageId
     key: str
     topic: str
     partition: int
@@ -68,11 +68,11 @@ class ParkedMessages:
             rows = connection.execute(due, {"now": now, "at_most": limit}).mappings().all()
         return [_message(row) for row in rows]
 
-    def reschedule(self, message_id: EventId, attempts: int, next_attempt_at: datetime, error: str) -> None:
+    def reschedule(self, message_id: MessageId, attempts: int, next_attempt_at: datetime, error: str) -> None:
         changes = {"attempts": attempts, "next_attempt_at": next_attempt_at, "last_error": error}
         self._database.change(update(parked).where(parked.c.message_id == message_id).values(changes))
 
-    def remove(self, message_id: EventId) -> None:
+    def remove(self, message_id: MessageId) -> None:
         self._database.change(delete(parked).where(parked.c.message_id == message_id))
 
     def count(self) -> int:

@@ -15,8 +15,10 @@ DEADLINE_S = 8.0
 
 
 class SettlementsByKafka:
-    """Each call of the gateway is an event of its own, because a later call may tell more: the first one may have come
-    before the money. Booking is repeatable, so several events of one payment book it once.
+    """Each call of the gateway is an event of its own.
+
+    The first one may have come before the money, so a later one must not pass for its repetition. Booking is
+    repeatable: several events of one payment book it once.
     """
 
     def __init__(self, events: EventProducer) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 import structlog
 
 from adapters.sql.faults import DATABASE_AWAY
-from adapters.sql.inbox import AlreadyHandled
+from adapters.sql.inbox import AlreadyHandled, MessageId
 from adapters.sql.unit_of_work import MessageContext
 from domain.commands import AbortPayment
 from domain.errors import GatewayFault
@@ -53,7 +53,7 @@ class PixExpiry:
         if pending is not None:
             abort = AbortPayment(order_id=order_id, reason=Reason.PAYMENT_EXPIRED)
             with suppress(AlreadyHandled):
-                self._payments_for(MessageContext(message_id=pending)).abort(abort)
+                self._payments_for(MessageContext(message_id=MessageId(pending))).abort(abort)
 
 
 def _pending_event(payments: PaymentService, order_id: OrderId) -> EventId | None:

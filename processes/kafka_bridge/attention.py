@@ -1,8 +1,8 @@
 """Signals the witness that its order needs attention. Only the dead letter of a refund shows it; no event does."""
 
 from adapters.kafka.dead_letters import PREFIX, dead_letter_in
-from adapters.kafka.message import IncomingMessage
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
+from processes.kafka_bridge.decoders import message_of
 from twinsaga_bridges.kafka_into_workflow import IncomingEvent, KafkaRecord
 from workflows.choreography_witness import WitnessedEvent
 from workflows.witnessed_steps import NEEDS_ATTENTION
@@ -30,16 +30,3 @@ def attention_to(event: IncomingEvent) -> WitnessedEvent:
 
 def _place(record: KafkaRecord) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
-
-
-def message_of(record: KafkaRecord) -> IncomingMessage:
-    """Convert a record of the bridge to a message of the services' consumers."""
-    return IncomingMessage(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp_ms,
-        key=record.key,
-        value=record.value,
-        headers=tuple((name, value or b"") for name, value in record.headers),
-    )

@@ -67,15 +67,15 @@ class PaymentService:
         with self._units.begin() as unit:
             # Read again, now under a lock. A refund or an abort may have come during the call: its record stands, and
             # the gateway returns what this charge took. Or a retry has recorded the same charge, or the customer paid.
-            is_current = unit.store.find(order.order_id) == found
-            if is_current:
+            if unit.store.find(order.order_id) == found:
                 payment = self._payment(order, outcome)
                 event = answer(payment)
                 unit.store.save(payment)
                 unit.record(event)
                 unit.tried(order.order_id, Step.CHARGE_PAYMENT, step_status_of(event))
                 unit.commit()
-        return event if is_current else self.charge(command)
+                return event
+        return self.charge(command)
 
     def ask(self, order: Order) -> Charged | AwaitingCustomer | Declined | None:
         """Call the gateway as `charge` does, but record nothing. Return None if the payment is decided already.
