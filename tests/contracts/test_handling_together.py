@@ -475,6 +475,22 @@ def test_a_message_that_was_parked_before_the_update_is_handled_once_after_it(
     assert payments.outbox.waiting() == 1
 
 
+def test_a_parked_message_does_not_wait_for_the_hour_by_which_the_clock_was_set_back(
+    delivery: Delivery, payments: ConsumingService[PaymentService], clock: SettableClock
+) -> None:
+    order = an_order(token="tok_gatewayFlaky")
+    list(delivery.handle(messages(*created(order))))
+
+    clock.pass_time(timedelta(hours=-1))
+    delivery.retry_due({("orders", 0)})
+    delivery.retry_due({("orders", 0)})
+    assert statuses(payments, [order]) == [None]  # the second fault: again it waits as long as any message
+
+    clock.pass_time(timedelta(seconds=61))
+    delivery.retry_due({("orders", 0)})
+    assert statuses(payments, [order]) == [PaymentStatus.CAPTURED]
+
+
 @pytest.mark.parametrize("others", [0, 2], ids=["alone", "in a batch"])
 def test_settlements_that_overtake_their_orders_are_booked_by_the_charges(
     delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried, others: int

@@ -145,11 +145,12 @@ class Choreography:
         quantity: int = 2,
         postal_code: str = "01310-100",
         order_id: OrderId | None = None,
+        sku: Sku = SKU,
     ) -> OrderId:
         request = OrderRequest(
             order_id=order_id or new_order_id(),
             customer_id=CustomerId("ana"),
-            lines=(OrderLine(sku=SKU, quantity=quantity),),
+            lines=(OrderLine(sku=sku, quantity=quantity),),
             payment=payment or Card(token="tok_visa"),
             shipping_address=ShippingAddress(
                 recipient="Ana", street="Avenida Paulista 1000", city="Sao Paulo", postal_code=postal_code, country="BR"
