@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, Text, case, cast, func, select, true
+from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, Text, case, cast, func, select, true, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.sql.chunks import CHUNK, chunked
@@ -16,7 +16,7 @@ from adapters.sql.stores.inventory import reservation, stock_item
 from adapters.sql.stores.orders import order_record
 from adapters.sql.stores.payments import payment
 from adapters.sql.stores.shipping import shipment
-from adapters.sql.tables import charges, orders, payments, reservations, settlement_waits, shipments, stock
+from adapters.sql.tables import charges, orders, payments, reservations, settlement_waits, shipments, stock, write_offs
 from domain.ids import EventId, OrderId
 from services.audit.books import Charge, Counted
 from services.inventory.store import Reservation, ReservationStatus, Stock
@@ -79,6 +79,10 @@ class AuditReads:
                 known = self._known(found)
                 yield from ((database.service, OrderId(order_id)) for order_id in found if order_id not in known)
 
+    def written_off(self) -> Iterator[Sequence[OrderId]]:
+        for rows in _in_chunks(self._databases.orders, select(write_offs.c.order_id), write_offs.c.order_id):
+            yield [row["order_id"] for row in rows]
+
     def stock(self) -> Iterator[tuple[Stock, Counted]]:
         # One statement, so that both sides of the comparison are of the same instant.
         for row in _streamed(self._databases.inventory, _stock_with_reservations(self._databases.inventory)):
@@ -103,8 +107,9 @@ class AuditReads:
                 yield database.service, OrderId(row["order_id"]), EventId(row["caused_by"])
 
     def _known(self, order_ids: Sequence[str]) -> set[str]:
+        known = (select(column).where(column.in_(order_ids)) for column in (orders.c.order_id, write_offs.c.order_id))
         with self._databases.orders.reading() as connection:
-            return set(connection.execute(select(orders.c.order_id).where(orders.c.order_id.in_(order_ids))).scalars())
+            return set(connection.execute(union_all(*known)).scalars())
 
 
 def _in_chunks(database: Database, wanted: Select[Any], key: ColumnElement[str]) -> Iterator[Sequence[RowMapping]]:

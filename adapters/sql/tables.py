@@ -66,6 +66,14 @@ prices = Table(
     Column("currency", Text, nullable=False),
 )
 
+write_offs = Table(
+    "write_offs",
+    ORDERS,
+    Column("order_id", Text, primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
 payments = Table(
     "payments",
     PAYMENTS,
