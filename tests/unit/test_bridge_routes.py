@@ -22,7 +22,16 @@ from runtime.settings import Settings
 from runtime.wiring import Services, services_over
 from services.payments.store import PaymentStatus
 from tests.support.examples import NOON, SettableClock, a_request, an_order
-from twinsaga_bridges.kafka_into_workflow import Choose, IncomingEvent, KafkaRecord, Route, Signal, SignalWithStart
+from twinsaga_bridges.kafka_into_workflow import (
+    Choose,
+    IncomingEvent,
+    KafkaRecord,
+    Route,
+    Signal,
+    SignalWithStart,
+    Unreadable,
+    cloud_events,
+)
 from workflows.witnessed_steps import STEP_AFTER
 
 CREATED = OrderCreated(order_id=new_order_id(), order=an_order())
@@ -154,6 +163,15 @@ def test_two_gateways_with_the_same_event_id_are_two_requests_to_temporal() -> N
 
     assert one.id == other.id
     assert one.identity != other.identity
+
+
+@pytest.mark.parametrize("missing", ["ce_id", "ce_source", "ce_type", "ce_specversion"])
+def test_the_library_reads_no_cloud_event_without_what_identifies_it(missing: str) -> None:
+    record = settlement(new_order_id())
+    headers = tuple((name, value) for name, value in record.headers if name != missing)
+
+    with pytest.raises(Unreadable, match=missing):
+        cloud_events(replace(record, headers=headers))
 
 
 @pytest.mark.parametrize("order_id", ["no order at all", "", "a\x00b", "\ud800", str(new_order_id()).upper()])
