@@ -12,7 +12,7 @@ from adapters.codec import UndecodableEvent
 from adapters.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_message, type_header
 from adapters.kafka.dead_letters import DeadLetter, dead_letter_in, order_id_of
 from adapters.kafka.message import IncomingMessage
-from adapters.kafka.origins import refuse_misplaced
+from adapters.kafka.origins import is_misplaced, refuse_misplaced
 from adapters.kafka.topics import SETTLED
 from adapters.sql.inbox import MessageId, message_id_of
 from domain.events import Event
@@ -93,14 +93,18 @@ def read_settlement(message: IncomingMessage) -> ReceivedEvent:
     return from_message(order_id.encode(), ours, tuple(headers.items()))
 
 
-def decode_dead_letter(message: IncomingMessage) -> Received | None:
-    """Decode a dead letter of any service. One that belongs to no order, or lacks our headers, is ignored."""
-    letter = dead_letter_in(message)
-    if letter is None:
-        return None
-    # The offset alone would not do: a broker that lost its messages gives the same offset to another letter.
-    message_id = f"{message.topic}/{message.partition}/{message.offset}@{message.timestamp_ms}"
-    return Received(message_id=MessageId(message_id), event=letter)
+def dead_letter_decoder(installation: str) -> Decoder:
+    """Decode dead letters of any service. One that belongs to no order, or lacks our headers, is ignored."""
+
+    def decode_dead_letter(message: IncomingMessage) -> Received | None:
+        letter = dead_letter_in(message)
+        if letter is None or is_misplaced(message, installation):
+            return None
+        # The offset alone would not do: a broker that lost its messages gives the same offset to another letter.
+        message_id = f"{message.topic}/{message.partition}/{message.offset}@{message.timestamp_ms}"
+        return Received(message_id=MessageId(message_id), event=letter)
+
+    return decode_dead_letter
 
 
 def _received(event: ReceivedEvent) -> Received:

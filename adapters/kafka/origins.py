@@ -6,6 +6,8 @@ orders that do not exist here. The broker's access control decides who may write
 
 from adapters.kafka.cloudevents import INSTALLATION, NotACloudEvent, source_of
 from adapters.kafka.connection import Headers
+from adapters.kafka.dead_letters import story_of
+from adapters.kafka.message import IncomingMessage
 from adapters.kafka.topics import TOPICS, publisher_of, topic_of
 
 WITNESS_ASKED = "order.cancellation_requested"
@@ -36,3 +38,12 @@ def refuse_misplaced(topic: str, headers: Headers, installation: str) -> str | N
     if origin != installation:
         raise Misplaced(f"it is of the installation {origin[:100]!r}, and this one is {installation!r}")
     return event_type
+
+
+def is_misplaced(letter: IncomingMessage, installation: str) -> bool:
+    """Tell whether a dead letter is one because it was misplaced. It then says nothing about its order."""
+    try:
+        refuse_misplaced(story_of(letter.headers).get("topic", ""), letter.headers, installation)
+    except Misplaced:
+        return True
+    return False

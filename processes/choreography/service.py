@@ -13,7 +13,7 @@ from adapters.codec import UndecodableEvent, decode_event
 from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
-from adapters.kafka.decoding import decode_dead_letter, decode_settlement, event_decoder
+from adapters.kafka.decoding import dead_letter_decoder, decode_settlement, event_decoder
 from adapters.kafka.delivery import Delivery
 from adapters.kafka.group_consumer import COMMIT_WITHIN_S, GroupMember
 from adapters.kafka.reactions import Reaction, Reactions
@@ -114,7 +114,7 @@ def _reactions(consuming: ConsumingService[Any], timing: ServiceTiming, installa
         decoders={
             **dict.fromkeys(TOPICS, event_decoder(KNOWN_TYPES - on.keys(), installation)),
             SETTLEMENTS: decode_settlement,
-            **dict.fromkeys(map(dead_letters_of, TOPICS), decode_dead_letter),
+            **dict.fromkeys(map(dead_letters_of, TOPICS), dead_letter_decoder(installation)),
         },
         on=on,
         out_of_attempts={tag_of(event): bound(policy) for event, policy in instead.items()},

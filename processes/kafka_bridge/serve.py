@@ -83,7 +83,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         topics = dict(ESTATE_TOPICS)
         if settings.witness_enabled:
             topics |= dict.fromkeys(TOPICS, own_events(settings.installation))
-            topics |= dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters)
+            topics |= dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters(settings.installation))
             routes = {**routes, **witness_routes(services.orders, settings.witness_silence_seconds)}
         bridge = KafkaIntoWorkflow(
             client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury

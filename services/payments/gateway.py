@@ -38,7 +38,7 @@ class PaymentGateway(Protocol):
     def expect(self, key: str, amount: Money) -> Charged | AwaitingCustomer | Declined:
         """Ask the customer for an instant payment (pix). A key that was refunded before is declined.
 
-        Charged: the customer has paid already.
+        Charged: the customer has paid the amount already.
         """
         ...
 

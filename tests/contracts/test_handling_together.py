@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +13,7 @@ from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.cloudevents import source_of, to_message
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
-from adapters.kafka.decoding import decode_dead_letter
+from adapters.kafka.decoding import dead_letter_decoder
 from adapters.kafka.delivery import OUTAGES, Delivery
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.reactions import Reactions
@@ -27,6 +27,7 @@ from domain.events import Event, InventoryFailed, OrderConfirmed, OrderCreated, 
 from domain.ids import event_id_of
 from domain.order import Order, Reason
 from processes.choreography.service import ServiceTiming, delivery_of
+from processes.kafka_bridge.attention import attention_letters
 from runtime.wiring import ConsumingService, Services, audit_of, consuming_inventory, consuming_payments
 from services.payments.service import PaymentService
 from services.payments.store import PaymentStatus
@@ -34,6 +35,8 @@ from tests.support.examples import BOOK, NOON, SettableClock, an_order
 from tests.support.faulty_databases import locked
 from tests.support.service_databases import Urls
 from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka_into_workflow import KafkaRecord
+from workflows.witnessed_steps import NEEDS_ATTENTION
 
 TIMING = ServiceTiming(attempts=4, backoff=Backoff(first_s=60.0, longest_s=60.0))
 
@@ -519,7 +522,7 @@ def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
         failed.append(event)
         raise ValueError("cannot be stored")
 
-    reactions = Reactions(decoders={letter.topic: decode_dead_letter}, on={DEAD_LETTER: fail}, out_of_attempts={})
+    reactions = Reactions(decoders={letter.topic: dead_letter_decoder("")}, on={DEAD_LETTER: fail}, out_of_attempts={})
     batched = BatchedDelivery(reactions, payments.inbox, payments.batches, payments.prefetch)
     delivery = Delivery(reactions, payments.inbox, payments.parked, buried, batched, clock)
 
@@ -527,6 +530,31 @@ def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
 
     assert [each.event_type for each in failed] == ["order.created"]
     assert buried.messages == []
+
+
+@pytest.mark.parametrize(
+    ("misplaced", "concerns"),
+    [
+        ({}, True),
+        ({"topic": "shipping"}, False),
+        ({"ce_source": "/twinsaga/shipping-service"}, False),
+        ({"ce_installation": "staging"}, False),
+    ],
+    ids=["in its place", "topic", "source", "installation"],
+)
+def test_the_dead_letter_of_a_misplaced_event_says_nothing_about_its_order(
+    buried: Buried, misplaced: dict[str, str], *, concerns: bool
+) -> None:
+    (message,) = messages(*created(an_order()))
+    message = replace(message, topic=misplaced.pop("topic", message.topic))
+    for name, value in misplaced.items():
+        message = with_header(message, name, value)
+    story = buried._story(message, ValueError("no"), 1)
+    letter = replace(message, topic=f"{message.topic}.dlq", headers=(*message.headers, *story))
+
+    assert (dead_letter_decoder("")(letter) is not None) == concerns
+    record = KafkaRecord(**{field.name: getattr(letter, field.name) for field in fields(letter)})
+    assert (attention_letters("")(record).type == NEEDS_ATTENTION) == concerns
 
 
 def test_a_dead_letter_can_quote_a_lone_surrogate(buried: Buried) -> None:

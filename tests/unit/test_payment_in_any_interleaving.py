@@ -39,7 +39,7 @@ class PausingGateway:
     def charge(self, key: str, amount: Money, token: str) -> Charged | Declined:
         return self._around(lambda: self._gateway.charge(key, amount, token))
 
-    def expect(self, key: str, amount: Money) -> AwaitingCustomer | Declined:
+    def expect(self, key: str, amount: Money) -> Charged | AwaitingCustomer | Declined:
         return self._around(lambda: self._gateway.expect(key, amount))
 
     def settle(self, key: str) -> int:
