@@ -17,14 +17,22 @@ from adapters.kafka.decoding import dead_letter_decoder
 from adapters.kafka.delivery import OUTAGES, Delivery
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.reactions import Reactions
-from adapters.kafka.topics import SETTLED, SETTLEMENTS, publisher_of, topic_of
+from adapters.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, publisher_of, topic_of
 from adapters.sql.database import Database
 from adapters.sql.inbox import MessageId, message_id_of
 from adapters.sql.parked import ParkedMessage
 from adapters.sql.unit_of_work import MessageContext
 from domain.commands import ReserveInventory
-from domain.events import Event, InventoryFailed, OrderConfirmed, OrderCreated, RecordedEvent, ShippingScheduled
-from domain.ids import event_id_of
+from domain.events import (
+    Event,
+    InventoryFailed,
+    OrderConfirmed,
+    OrderCreated,
+    PaymentSettled,
+    RecordedEvent,
+    ShippingScheduled,
+)
+from domain.ids import EventId, event_id_of
 from domain.order import Order, Reason
 from processes.choreography.service import ServiceTiming, delivery_of
 from processes.kafka_bridge.attention import attention_letters
@@ -394,6 +402,22 @@ def test_a_misplaced_event_is_buried_also_if_its_type_is_ignored(delivery: Deliv
 
     list(delivery.handle([replace(confirmed, topic="inventory")]))
     assert buried.offsets == [0]
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_settlement_in_a_topic_of_the_services_is_buried(
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried, topic: str
+) -> None:
+    order = an_order(pix=True)
+    settled = PaymentSettled(order_id=order.order_id)
+    recorded = RecordedEvent(event_id=EventId("s-1"), event=settled, service="gateway", at=NOON, caused_by=None)
+    sent = to_message(recorded, None)
+    message = replace(settlement(0, sent.value), topic=topic, key=sent.key, headers=tuple(sent.headers))
+
+    assert [*delivery.handle([message])] == [message]
+
+    assert buried.messages == [message]
+    assert statuses(payments, [order]) == [None]
 
 
 def test_an_event_is_identified_by_its_source_and_its_id(
