@@ -70,9 +70,8 @@ class GatewayPrefetch:
         answer = self._take("charge", key)
         return answer if isinstance(answer, Charged | Declined) else self._gateway.charge(key, amount, token)
 
-    def expect(self, key: str, amount: Money) -> AwaitingCustomer | Declined:
-        answer = self._take("expect", key)
-        return answer if isinstance(answer, AwaitingCustomer | Declined) else self._gateway.expect(key, amount)
+    def expect(self, key: str, amount: Money) -> Charged | AwaitingCustomer | Declined:
+        return self._take("expect", key) or self._gateway.expect(key, amount)
 
     def settle(self, key: str) -> int:
         return self._gateway.settle(key)

@@ -73,13 +73,15 @@ class SimulatedGateway:
                 raise GatewayFault("charge", "no answer in time")
         return Charged(charge_id=charge.charge_id)
 
-    def expect(self, key: str, amount: Money) -> AwaitingCustomer | Declined:
+    def expect(self, key: str, amount: Money) -> Charged | AwaitingCustomer | Declined:
         with self._books("expect", key) as (connection, book):
             if book is not None and book.refund_asked:
                 return Declined(reason=Reason.PAYMENT_DECLINED)
             expected = _of_this_amount(book, key, amount, Book(key=key, charge_id=_charge_id(key), instant=True))
             if expected != book:
                 _write(connection, book, expected)
+        if expected.captured:
+            return Charged(charge_id=expected.charge_id)
         return AwaitingCustomer(charge_id=expected.charge_id)
 
     def settle(self, key: str) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, bench, bootstrap, compare, dlq, health, migrate, order, outbox, retention, serve, up
+from cli import audit, bench, bootstrap, compare, dlq, health, migrate, order, outbox, retention, serve, up, write_off
 from runtime.errors import CannotRun
 
 commands = typer.Typer(
@@ -43,6 +43,7 @@ commands.command("demo")(compare.demo)
 commands.command("compare")(compare.compare)
 commands.command("bench")(bench.bench)
 commands.command("audit")(audit.audit)
+commands.command("write-off")(write_off.write_off)
 commands.add_typer(order.orders, name="order")
 commands.add_typer(dlq.dead_letters, name="dlq")
 commands.add_typer(outbox.outbox, name="outbox")

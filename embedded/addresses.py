@@ -101,6 +101,7 @@ def ready_content(settings: Settings, names: Iterable[str], processes: Mapping[s
         "kafka": settings.kafka_bootstrap,
         "redis": settings.redis_url.get_secret_value(),
         "data": str(settings.data_dir),
+        "installation": settings.installation,
         "processes": dict(processes),
     }
     if "api" in names:

@@ -5,12 +5,13 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 from domain.errors import Fault
 from embedded.addresses import METRICS, address_of, all_ports_free, ready_content, refuse_taken_ports, with_free_ports
@@ -51,7 +52,7 @@ def run_stack(
 
     Raises CannotRun: a port or the data folder is in use, or a program keeps dying.
     """
-    settings = settings.with_changes(data_dir=settings.data_dir.absolute())
+    settings = named(settings.with_changes(data_dir=settings.data_dir.absolute()), names)
     with locked_for_one_stack(settings.data_dir), PortReservations() as ports:
         if not free_ports:
             refuse_taken_ports(settings, names)
@@ -62,6 +63,13 @@ def run_stack(
             if stack.run_until_stopped(unless_ports_are_lost=True):
                 return
         raise CannotRun(f"other programs took the free ports, {FREE_PORTS_ATTEMPTS} times in a row")
+
+
+def named(settings: Settings, names: Collection[str]) -> Settings:
+    """Name the installation if all of it runs here. A new name each time will do: the broker keeps no events."""
+    if settings.installation or not {"kafka", *SERVICES} <= set(names):
+        return settings
+    return settings.with_changes(installation=f"up-{uuid4().hex[:8]}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters, topic_of
 from choreography.picture import publisher_of
 from choreography.routing import ROUTING, tag_of
-from domain.events import Event, OrderCancellationRequested, OrderCancelled, OrderConfirmed
+from domain.events import Event, OrderCancelled, OrderConfirmed
 from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER, of_type
 from processes.choreography.service import topics_read_by
 from runtime.kafka import ALL_TOPICS, INCOMING_TOPICS, OUTGOING_TOPICS
@@ -110,8 +110,6 @@ def _operations() -> Iterable[tuple[str, Json]]:
     for topic in ("orders", *OUTGOING_TOPICS):
         yield _operation(ORDER_MAILS, "receive", topic, _ENDS, "Mails the outcome to the customer.")
     yield _operation(API, "send", SETTLEMENTS, _names_in(SETTLEMENTS), "After the payment gateway's webhook call.")
-    requested = [tag_of(OrderCancellationRequested)]
-    yield _operation(BRIDGE, "send", "orders", requested, "After an order was silent for too long.")
 
 
 def _operation(

@@ -24,6 +24,10 @@ CLOUD_EVENT: Schema = {
         "ce_subject": {"type": "string", "description": "The order's id."},
         "ce_partitionkey": {"type": "string", "description": "The order's id, which is also the message's key."},
         "ce_causationid": {"type": "string", "description": "The id of the event that caused this one."},
+        "ce_installation": {
+            "type": "string",
+            "description": "TWINSAGA_INSTALLATION of the publisher, if set. Services refuse events of another one.",
+        },
         "ce_traceparent": {"type": "string", "pattern": TRACEPARENT, "description": "W3C Trace Context."},
         "content-type": {"type": "string", "const": "application/json"},
     },

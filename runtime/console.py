@@ -73,6 +73,7 @@ def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
         "ok": verdict.ok,
         "orders_checked": verdict.orders_checked,
         "orders_pending": verdict.orders_pending,
+        "orders_written_off": verdict.orders_written_off,
         "broken": [asdict(violation) for violation in verdict.broken],
     }
 
@@ -80,6 +81,8 @@ def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
 def print_verdict(verdict: Mapping[str, Any], console: Console) -> None:
     """`verdict` is the body of `GET /audit`."""
     checked = f"{verdict['orders_checked']} orders checked, {verdict['orders_pending']} still pending"
+    if written_off := verdict.get("orders_written_off"):
+        checked += f", {written_off} written off"
     if verdict["ok"]:
         console.print(f"[green]audit: every invariant holds[/green] ({checked})")
         return

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     kafka_user: str | None = None
     kafka_password: SecretStr | None = None
     kafka_ca_file: Path | None = None  # default: the authorities that the system trusts
+    # Names this environment in every event. Events of another one are dead letters: docs/deploy.md
+    installation: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,40}$")] = ""
     topic_partitions: Annotated[int, Field(ge=1, le=256)] = 4
     topic_replicas: Annotated[int, Field(ge=1, le=9)] = 1
     fetch_max_wait_ms: Annotated[int, Field(ge=1, le=10_000)] = 10  # the embedded broker waits this long at every fetch

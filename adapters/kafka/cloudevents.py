@@ -19,6 +19,7 @@ from adapters.kafka.connection import Headers
 from domain.events import RecordedEvent
 from domain.ids import EventId
 
+INSTALLATION = "ce_installation"
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time")
 LARGEST_VALUE = 256 * 1024
 """Bytes. The largest order that the API accepts is far smaller."""
@@ -46,15 +47,23 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedEvent:
+    """`source` and the event's id identify it, as CloudEvents says."""
+
     recorded: RecordedEvent
+    source: str
     traceparent: str | None
 
 
-def to_message(recorded: RecordedEvent, traceparent: str | None) -> OutgoingMessage:
+def source_of(publisher: str) -> str:
+    return f"{_SOURCE}{publisher}"
+
+
+def to_message(recorded: RecordedEvent, traceparent: str | None, installation: str = "") -> OutgoingMessage:
+    """`installation`: see `refuse_misplaced`."""
     order_id = recorded.event.order_id
     attributes: dict[str, Any] = {
         "id": recorded.event_id,
-        "source": f"{_SOURCE}{recorded.service}",
+        "source": source_of(recorded.service),
         "type": recorded.event.type,
         "specversion": "1.0",
         "time": recorded.at,
@@ -64,6 +73,8 @@ def to_message(recorded: RecordedEvent, traceparent: str | None) -> OutgoingMess
     }
     if recorded.caused_by is not None:
         attributes["causationid"] = recorded.caused_by
+    if installation:
+        attributes["installation"] = installation
     if traceparent is not None:
         attributes["traceparent"] = traceparent
     message = to_binary(CloudEvent(attributes, encode_event(recorded.event)), JSONFormat())
@@ -83,19 +94,23 @@ def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> Re
     at = cloud_event.get_time()
     if at is None:
         raise NotACloudEvent("no time")
+    source = cloud_event.get_source()
+    if source.split() != [source]:
+        raise NotACloudEvent("the source contains a space")  # it is a URI, and the inbox separates it by a space
     recorded = RecordedEvent(
         event_id=EventId(cloud_event.get_id()),
         event=event,
-        service=cloud_event.get_source().removeprefix(_SOURCE),
+        service=source.removeprefix(_SOURCE),
         at=at,
         caused_by=EventId(causation) if causation else None,
     )
-    return ReceivedEvent(recorded=recorded, traceparent=traceparent)
+    return ReceivedEvent(recorded=recorded, source=source, traceparent=traceparent)
 
 
 def type_header(headers: Headers) -> str | None:
     """Return the event's type from the headers, without decoding the event; None if the header is missing."""
-    return next((value.decode(errors="replace") for name, value in headers if name == "ce_type"), None)
+    value = dict(headers).get("ce_type")  # of several the last one, as `from_message` reads it
+    return None if value is None else value.decode(errors="replace")
 
 
 def _read(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> BaseCloudEvent:

@@ -10,18 +10,19 @@ from datetime import UTC, datetime
 
 from adapters.codec import UndecodableEvent
 from adapters.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_message, type_header
-from adapters.kafka.dead_letters import DeadLetter, dead_letter_in
+from adapters.kafka.dead_letters import DeadLetter, dead_letter_in, order_id_of
 from adapters.kafka.message import IncomingMessage
+from adapters.kafka.origins import is_misplaced, refuse_misplaced
 from adapters.kafka.topics import SETTLED
+from adapters.sql.inbox import MessageId, message_id_of
 from domain.events import Event
-from domain.ids import EventId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """A decoded message. The inbox recognises a repetition by `message_id`. `traceparent`: W3C Trace Context."""
 
-    message_id: EventId
+    message_id: MessageId
     event: Event | DeadLetter
     traceparent: str | None = None
 
@@ -51,18 +52,25 @@ def decode(message: IncomingMessage, decoders: Mapping[str, Decoder]) -> Decoded
         return Decoded(message, error=error)
 
 
-def event_decoder(ignored: Collection[str]) -> Decoder:
+def event_decoder(ignored: Collection[str], installation: str) -> Decoder:
     """Decode our own events. Those of `ignored` types are not parsed; their headers name the type.
 
-    An event of an unknown type is not ignored: it is poison, and an operator can redrive it after an update.
+    An event of an unknown type is not ignored: it is poison, and an operator can redrive it after an update. So is one
+    whose type, topic, source and installation do not belong together.
     """
 
     def decode_event(message: IncomingMessage) -> Received | None:
-        if type_header(message.headers) in ignored:
+        if refuse_misplaced(message.topic, message.headers, installation) in ignored:
             return None
         return _received(from_message(message.key, message.value, message.headers))
 
     return decode_event
+
+
+def read_own_event(message: IncomingMessage, installation: str) -> ReceivedEvent:
+    """Read an event of one of our services; raises as `refuse_misplaced` and `from_message` do."""
+    refuse_misplaced(message.topic, message.headers, installation)
+    return from_message(message.key, message.value, message.headers)
 
 
 def decode_settlement(message: IncomingMessage) -> Received:
@@ -85,18 +93,23 @@ def read_settlement(message: IncomingMessage) -> ReceivedEvent:
     return from_message(order_id.encode(), ours, tuple(headers.items()))
 
 
-def decode_dead_letter(message: IncomingMessage) -> Received | None:
-    """Decode a dead letter of any service. One that belongs to no order, or lacks our headers, is ignored."""
-    letter = dead_letter_in(message)
-    if letter is None:
-        return None
-    # The offset alone would not do: a broker that lost its messages gives the same offset to another letter.
-    message_id = f"{message.topic}/{message.partition}/{message.offset}@{message.timestamp_ms}"
-    return Received(message_id=EventId(message_id), event=letter)
+def dead_letter_decoder(installation: str) -> Decoder:
+    """Decode dead letters of any service. One that belongs to no order, or lacks our headers, is ignored."""
+
+    def decode_dead_letter(message: IncomingMessage) -> Received | None:
+        letter = dead_letter_in(message)
+        if letter is None or is_misplaced(message, installation):
+            return None
+        # The offset alone would not do: a broker that lost its messages gives the same offset to another letter.
+        message_id = f"{message.topic}/{message.partition}/{message.offset}@{message.timestamp_ms}"
+        return Received(message_id=MessageId(message_id), event=letter)
+
+    return decode_dead_letter
 
 
 def _received(event: ReceivedEvent) -> Received:
-    return Received(message_id=event.recorded.event_id, event=event.recorded.event, traceparent=event.traceparent)
+    message_id = message_id_of(event.source, event.recorded.event_id)
+    return Received(message_id=message_id, event=event.recorded.event, traceparent=event.traceparent)
 
 
 def _settled_order(value: bytes | None) -> str:
@@ -105,6 +118,6 @@ def _settled_order(value: bytes | None) -> str:
     except ValueError as error:
         raise UndecodableEvent("not JSON") from error
     order_id = data.get("order_id") if isinstance(data, dict) else None
-    if not isinstance(order_id, str):
-        raise UndecodableEvent("order_id is missing or not a string")
+    if not isinstance(order_id, str) or order_id_of(order_id.encode(errors="replace")) != order_id:
+        raise UndecodableEvent("order_id is missing, or not the id of an order")
     return order_id

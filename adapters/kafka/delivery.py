@@ -75,7 +75,8 @@ class Delivery:
 
     def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
         """Retry the parked messages of these partitions that are due. Raises as `handle` does."""
-        due = self._parked.due(self._clock(), _DUE_AT_ONCE, partitions)
+        longest = timedelta(seconds=self._reactions.backoff.longest_s)
+        due = self._parked.due(self._clock(), _DUE_AT_ONCE, partitions, longest_wait=longest)
         for parked in due:
             self._retry(parked)
         self._look_at = time.monotonic() + (_LOOK_SOON_S if due or self._parked.count() else _LOOK_EVERY_S)
@@ -129,7 +130,7 @@ class Delivery:
             self._bury(decoded.message, decoded.error, attempts)
         elif received is not None:
             try:
-                if not self._inbox.handled(parked.message_id):
+                if not self._inbox.handled(received.message_id):
                     reaction = self._reactions.after(parked.attempts, received.event.type)
                     run_reaction(reaction, received, self._inbox)
             except OUTAGES:

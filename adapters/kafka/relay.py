@@ -30,9 +30,11 @@ _OUTAGE_BACKOFF = Backoff(first_s=0.1, longest_s=2.0)
 
 
 class Relay:
-    def __init__(self, outbox: Outbox, connection: KafkaConnection) -> None:
+    def __init__(self, outbox: Outbox, connection: KafkaConnection, installation: str = "") -> None:
+        """`installation` names it in every event: see `refuse_misplaced`."""
         self._outbox = outbox
         self._connection = connection
+        self._installation = installation
         self._active = False
         self._published = threading.Condition()
         self._published_up_to = 0
@@ -90,7 +92,7 @@ class Relay:
         # Read before the query: its rows may lack an event that is recorded meanwhile, which must not count as sent.
         recordings, last = self._outbox.recordings, None
         for row in sent.sendable(self._outbox.unpublished(_ROWS_PER_QUERY, sent.seqs)):
-            message = to_message(row.recorded, row.traceparent)
+            message = to_message(row.recorded, row.traceparent, self._installation)
             topic = topic_of(row.recorded.event.type)
             last = producer.send(topic, value=message.value, key=message.key, headers=message.headers)
             sent.add(row, last)

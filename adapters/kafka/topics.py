@@ -9,9 +9,16 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 
 from adapters.kafka.connection import KafkaConnection
+from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 
 TOPICS = ("orders", "payments", "inventory", "shipping")
 _TOPIC_OF = {"order": "orders", "payment": "payments", "inventory": "inventory", "shipping": "shipping"}
+_PUBLISHER_OF = {
+    "order": ORDER_SERVICE,
+    "payment": PAYMENT_SERVICE,
+    "inventory": INVENTORY_SERVICE,
+    "shipping": SHIPPING_SERVICE,
+}
 _DEAD_LETTERS = ".dlq"
 
 SETTLEMENTS = "payment-settlements"
@@ -26,6 +33,11 @@ def topic_of(event_type: str) -> str:
     if event_type == SETTLED:
         return SETTLEMENTS
     return _TOPIC_OF[event_type.partition(".")[0]]
+
+
+def publisher_of(event_type: str) -> str | None:
+    """Return the service that publishes events of this type; None if none of ours does."""
+    return None if event_type == SETTLED else _PUBLISHER_OF.get(event_type.partition(".")[0])
 
 
 def dead_letters_of(topic: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, Text, case, cast, func, select, true
+from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, Text, case, cast, func, select, true, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.sql.chunks import CHUNK, chunked
@@ -16,7 +16,7 @@ from adapters.sql.stores.inventory import reservation, stock_item
 from adapters.sql.stores.orders import order_record
 from adapters.sql.stores.payments import payment
 from adapters.sql.stores.shipping import shipment
-from adapters.sql.tables import charges, orders, payments, reservations, shipments, stock
+from adapters.sql.tables import charges, orders, payments, reservations, settlement_waits, shipments, stock, write_offs
 from domain.ids import EventId, OrderId
 from services.audit.books import Charge, Counted
 from services.inventory.store import Reservation, ReservationStatus, Stock
@@ -68,16 +68,20 @@ class AuditReads:
 
     def orphans(self) -> Iterator[tuple[str, OrderId]]:
         # The order is written before the records that belong to it, so look for it after those were read.
-        for database, column in (
-            (self._databases.payments, payments.c.order_id),
-            (self._databases.inventory, reservations.c.order_id),
-            (self._databases.shipping, shipments.c.order_id),
-            (self._databases.gateway, charges.c.account),
+        for database, column, wanted in (
+            (self._databases.payments, payments.c.order_id, ~settlement_waits),
+            (self._databases.inventory, reservations.c.order_id, true()),
+            (self._databases.shipping, shipments.c.order_id, true()),
+            (self._databases.gateway, charges.c.account, true()),
         ):
-            for rows in _in_chunks(database, select(column.label("order_id")).distinct(), column):
+            for rows in _in_chunks(database, select(column.label("order_id")).where(wanted).distinct(), column):
                 found = [row["order_id"] for row in rows]
                 known = self._known(found)
                 yield from ((database.service, OrderId(order_id)) for order_id in found if order_id not in known)
+
+    def written_off(self) -> Iterator[Sequence[OrderId]]:
+        for rows in _in_chunks(self._databases.orders, select(write_offs.c.order_id), write_offs.c.order_id):
+            yield [row["order_id"] for row in rows]
 
     def stock(self) -> Iterator[tuple[Stock, Counted]]:
         # One statement, so that both sides of the comparison are of the same instant.
@@ -92,9 +96,10 @@ class AuditReads:
 
     def handled_twice(self) -> Iterator[tuple[str, OrderId, EventId]]:
         twice = (
-            select(func.min(event_log.c.order_id).label("order_id"), event_log.c.caused_by)
+            select(event_log.c.order_id, event_log.c.caused_by)
             .where(event_log.c.caused_by.is_not(None))
-            .group_by(event_log.c.caused_by)
+            # Also by order: events of several sources may have one id.
+            .group_by(event_log.c.order_id, event_log.c.caused_by)
             .having(func.count() > 1)
         )
         for database in self._databases.journals:
@@ -102,8 +107,9 @@ class AuditReads:
                 yield database.service, OrderId(row["order_id"]), EventId(row["caused_by"])
 
     def _known(self, order_ids: Sequence[str]) -> set[str]:
+        known = (select(column).where(column.in_(order_ids)) for column in (orders.c.order_id, write_offs.c.order_id))
         with self._databases.orders.reading() as connection:
-            return set(connection.execute(select(orders.c.order_id).where(orders.c.order_id.in_(order_ids))).scalars())
+            return set(connection.execute(union_all(*known)).scalars())
 
 
 def _in_chunks(database: Database, wanted: Select[Any], key: ColumnElement[str]) -> Iterator[Sequence[RowMapping]]:

@@ -4,21 +4,21 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, bindparam, delete, exists, func, select, tuple_, update
+from sqlalchemy import RowMapping, bindparam, delete, exists, func, or_, select, tuple_, update
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
+from adapters.sql.inbox import MessageId
 from adapters.sql.journal_tables import parked
-from domain.ids import EventId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedMessage:
     """A message as it was read from its topic. `timestamp_ms` is the broker's, in milliseconds since 1970."""
 
-    message_id: EventId
+    message_id: MessageId
     key: str
     topic: str
     partition: int
@@ -37,10 +37,14 @@ _FIRST_OF_ITS_KEY = ~exists().where(_earlier.c.key == parked.c.key, _earlier.c.s
 _PARTITION = tuple_(parked.c.topic, parked.c.partition)
 _DUE = (
     select(*(parked.c[field.name] for field in fields(ParkedMessage)))
-    .where(parked.c.next_attempt_at <= bindparam("now"), _FIRST_OF_ITS_KEY)
+    .where(
+        or_(parked.c.next_attempt_at <= bindparam("now"), parked.c.next_attempt_at > bindparam("latest")),
+        _FIRST_OF_ITS_KEY,
+    )
     .order_by(parked.c.seq)
     .limit(bindparam("at_most"))
 )
+_YEAR = timedelta(days=365)
 _COUNT = select(func.count()).select_from(parked)
 
 
@@ -57,22 +61,29 @@ class ParkedMessages:
         )
 
     def due(
-        self, now: datetime, limit: int, partitions: Collection[tuple[str, int]] | None = None
+        self,
+        now: datetime,
+        limit: int,
+        partitions: Collection[tuple[str, int]] | None = None,
+        *,
+        longest_wait: timedelta = _YEAR,
     ) -> Sequence[ParkedMessage]:
         """Return the messages whose next attempt is due, in the order of their arrival; of each key only the first.
 
         `partitions` (topic, number): only messages of these, so that each member of the group retries its own.
+        `longest_wait`: a message that would wait longer is due, because the clock was set back since it was parked.
         """
         due = _DUE if partitions is None else _DUE.where(_PARTITION.in_(list(partitions)))
         with self._database.reading() as connection:
-            rows = connection.execute(due, {"now": now, "at_most": limit}).mappings().all()
+            values = {"now": now, "latest": now + longest_wait, "at_most": limit}
+            rows = connection.execute(due, values).mappings().all()
         return [_message(row) for row in rows]
 
-    def reschedule(self, message_id: EventId, attempts: int, next_attempt_at: datetime, error: str) -> None:
+    def reschedule(self, message_id: MessageId, attempts: int, next_attempt_at: datetime, error: str) -> None:
         changes = {"attempts": attempts, "next_attempt_at": next_attempt_at, "last_error": error}
         self._database.change(update(parked).where(parked.c.message_id == message_id).values(changes))
 
-    def remove(self, message_id: EventId) -> None:
+    def remove(self, message_id: MessageId) -> None:
         self._database.change(delete(parked).where(parked.c.message_id == message_id))
 
     def count(self) -> int:

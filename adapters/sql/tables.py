@@ -66,6 +66,14 @@ prices = Table(
     Column("currency", Text, nullable=False),
 )
 
+write_offs = Table(
+    "write_offs",
+    ORDERS,
+    Column("order_id", Text, primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
 payments = Table(
     "payments",
     PAYMENTS,
@@ -79,6 +87,7 @@ payments = Table(
     Column("expires_at", Instant),
 )
 payment_pending: Final = _is(payments.c.status, "pending")
+settlement_waits: Final = payment_pending & payments.c.priced_order.is_(None)
 _partial_index("ix_payments_expires_at", payments.c.expires_at, where=payment_pending)
 
 stock = Table(

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from adapters.sql import journal
 from adapters.sql.batch import Batch, OpenTransaction, single_unit
 from adapters.sql.database import Database
-from adapters.sql.inbox import AlreadyHandled, KeyIsParked, put_into_inbox, status_of
+from adapters.sql.inbox import AlreadyHandled, KeyIsParked, MessageId, event_id_in, put_into_inbox, status_of
 from domain.events import Event, RecordedEvent
-from domain.ids import EventId, OrderId, event_id_of
+from domain.ids import OrderId, event_id_of
 from domain.order import Step
 from services.unit_of_work import Clock, StepRecord, StepStatus
 
@@ -28,7 +28,7 @@ class MessageContext:
     `check_inbox_for`: the key of the message; the first unit checks the inbox and the parked messages before it starts.
     """
 
-    message_id: EventId
+    message_id: MessageId
     traceparent: str | None = None
     within: Batch | None = None
     in_inbox: bool = False
@@ -110,7 +110,7 @@ class SqlUnit(Generic[S]):
             event=event,
             service=units.database.service,
             at=units.clock(),
-            caused_by=message.message_id if message else None,
+            caused_by=event_id_in(message.message_id) if message else None,
         )
         trace = message.traceparent if message else None
         journal.record_event(self._connection, self._journal, recorded, trace, publish=units.publish)

@@ -29,11 +29,15 @@ class Readiness(BaseModel):
 
 
 class VerdictView(BaseModel):
-    """In `broken`, `order_id` is null for an invariant that is not about one order, such as the count of a SKU."""
+    """`orders_written_off`: orders that do not exist, whose records an operator has settled by `twinsaga write-off`.
+
+    In `broken`, `order_id` is null for an invariant that is not about one order, such as the count of a SKU.
+    """
 
     ok: bool
     orders_checked: int
     orders_pending: int
+    orders_written_off: int
     broken: list[Violation]
 
 

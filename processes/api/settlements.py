@@ -1,12 +1,13 @@
 """Publishes payment settlements to Kafka."""
 
 import asyncio
+from uuid import uuid4
 
 from kafka.errors import KafkaError
 
 from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from api.problems import away
-from domain.ids import OrderId, event_id_of
+from domain.ids import OrderId
 from twinsaga_bridges.workflow_into_kafka import EventProducer, OutgoingEvent
 
 SOURCE = "/twinsaga/gateway"
@@ -14,7 +15,11 @@ DEADLINE_S = 8.0
 
 
 class SettlementsByKafka:
-    """The event id comes from the order, so two calls of the gateway are one event to every consumer."""
+    """Each call of the gateway is an event of its own.
+
+    The first one may have come before the money, so a later one must not pass for its repetition. Booking is
+    repeatable: several events of one payment book it once.
+    """
 
     def __init__(self, events: EventProducer) -> None:
         self._events = events
@@ -26,7 +31,7 @@ class SettlementsByKafka:
             type=SETTLED,
             source=SOURCE,
             data={"order_id": order_id},
-            id=event_id_of(order_id, SETTLED),
+            id=str(uuid4()),
         )
         try:
             async with asyncio.timeout(DEADLINE_S):

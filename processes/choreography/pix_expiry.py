@@ -1,4 +1,4 @@
-"""Refuses pix payments that the customer did not make in time.
+"""Refuses pix payments that the customer did not make in time, and forgets settlements that wait in vain.
 
 An expiry is not an event, so no policy can react to it; the Payment service sweeps instead.
 """
@@ -10,7 +10,7 @@ from contextlib import suppress
 import structlog
 
 from adapters.sql.faults import DATABASE_AWAY
-from adapters.sql.inbox import AlreadyHandled
+from adapters.sql.inbox import AlreadyHandled, MessageId
 from adapters.sql.unit_of_work import MessageContext
 from domain.commands import AbortPayment
 from domain.errors import GatewayFault
@@ -40,15 +40,20 @@ class PixExpiry:
         """Refuse overdue payments. One that faults does not delay the others; the next sweep retries it."""
         payments = self._payments_for(None)
         for payment in payments.expired(_SWEEP_LIMIT):
-            pending = _pending_event(payments, payment.order_id)
-            if pending is None:
-                continue
-            abort = AbortPayment(order_id=payment.order_id, reason=Reason.PAYMENT_EXPIRED)
             try:
-                with suppress(AlreadyHandled):
-                    self._payments_for(MessageContext(message_id=pending)).abort(abort)
+                if payment.awaits_order:
+                    payments.forget_settlement(payment.order_id)
+                else:
+                    self._refuse(payments, payment.order_id)
             except GatewayFault as fault:
                 self._log.warning("not refused yet", order_id=payment.order_id, error=str(fault))
+
+    def _refuse(self, payments: PaymentService, order_id: OrderId) -> None:
+        pending = _pending_event(payments, order_id)
+        if pending is not None:
+            abort = AbortPayment(order_id=order_id, reason=Reason.PAYMENT_EXPIRED)
+            with suppress(AlreadyHandled):
+                self._payments_for(MessageContext(message_id=MessageId(pending))).abort(abort)
 
 
 def _pending_event(payments: PaymentService, order_id: OrderId) -> EventId | None:

@@ -54,9 +54,10 @@ def main(settings: Settings, name: str) -> None:
     )
     threading.Thread(target=_announce, args=(settings, joined), daemon=True).start()
     measures = ServiceMeasures(consuming, GroupLag(connection, name, topics_read_by(name)))
+    service = ChoreographedService(consuming, connection, timing, installation=settings.installation)
     try:
         with metrics_served(settings.metrics_host, settings.metrics_port, measures):
-            ChoreographedService(consuming, connection, timing).run(stop, joined)
+            service.run(stop, joined)
     finally:
         consuming.close()
 

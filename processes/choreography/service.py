@@ -13,7 +13,7 @@ from adapters.codec import UndecodableEvent, decode_event
 from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
-from adapters.kafka.decoding import decode_dead_letter, decode_settlement, event_decoder
+from adapters.kafka.decoding import dead_letter_decoder, decode_settlement, event_decoder
 from adapters.kafka.delivery import Delivery
 from adapters.kafka.group_consumer import COMMIT_WITHIN_S, GroupMember
 from adapters.kafka.reactions import Reaction, Reactions
@@ -51,15 +51,17 @@ class ChoreographedService:
         connection: KafkaConnection,
         timing: ServiceTiming,
         clock: Clock = utc_now,
+        *,
+        installation: str = "",
     ) -> None:
         name = consuming.name
         self._dead_letters = DeadLetters(connection, group=name)
-        self._relay = Relay(consuming.outbox, connection)
+        self._relay = Relay(consuming.outbox, connection, installation)
         self._member = GroupMember(
             connection,
             name,
             topics_read_by(name),
-            delivery_of(consuming, self._dead_letters, timing, clock),
+            delivery_of(consuming, self._dead_letters, timing, clock, installation),
             before_poll=self._relay.give_way,
             commit_within_s=timing.commit_within_s,
         )
@@ -88,15 +90,19 @@ def topics_read_by(name: str) -> Sequence[str]:
 
 
 def delivery_of(
-    consuming: ConsumingService[Any], dead_letters: DeadLetters, timing: ServiceTiming, clock: Clock
+    consuming: ConsumingService[Any],
+    dead_letters: DeadLetters,
+    timing: ServiceTiming,
+    clock: Clock,
+    installation: str = "",
 ) -> Delivery:
     """The way of a service's messages, from poll to policy."""
-    reactions = _reactions(consuming, timing)
+    reactions = _reactions(consuming, timing, installation)
     batched = BatchedDelivery(reactions, consuming.inbox, consuming.batches, consuming.prefetch)
     return Delivery(reactions, consuming.inbox, consuming.parked, dead_letters, batched, clock)
 
 
-def _reactions(consuming: ConsumingService[Any], timing: ServiceTiming) -> Reactions:
+def _reactions(consuming: ConsumingService[Any], timing: ServiceTiming, installation: str) -> Reactions:
     def bound(policy: Policy) -> Reaction:
         return lambda context, event: policy(event, consuming.service_for(context))
 
@@ -106,9 +112,9 @@ def _reactions(consuming: ConsumingService[Any], timing: ServiceTiming) -> React
     instead = OUT_OF_ATTEMPTS.get(consuming.name, {})
     return Reactions(
         decoders={
-            **dict.fromkeys(TOPICS, event_decoder(ignored=KNOWN_TYPES - on.keys())),
+            **dict.fromkeys(TOPICS, event_decoder(KNOWN_TYPES - on.keys(), installation)),
             SETTLEMENTS: decode_settlement,
-            **dict.fromkeys(map(dead_letters_of, TOPICS), decode_dead_letter),
+            **dict.fromkeys(map(dead_letters_of, TOPICS), dead_letter_decoder(installation)),
         },
         on=on,
         out_of_attempts={tag_of(event): bound(policy) for event, policy in instead.items()},

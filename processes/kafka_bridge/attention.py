@@ -1,9 +1,10 @@
 """Signals the witness that its order needs attention. Only the dead letter of a refund shows it; no event does."""
 
 from adapters.kafka.dead_letters import PREFIX, dead_letter_in
-from adapters.kafka.message import IncomingMessage
+from adapters.kafka.origins import is_misplaced
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
-from twinsaga_bridges.kafka_into_workflow import IncomingEvent, KafkaRecord
+from processes.kafka_bridge.decoders import message_of
+from twinsaga_bridges.kafka_into_workflow import Decoder, IncomingEvent, KafkaRecord
 from workflows.choreography_witness import WitnessedEvent
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
@@ -11,15 +12,20 @@ _OTHER = "dead letter"
 """Has no route: other dead letters do not concern the witness."""
 
 
-def attention_letters(record: KafkaRecord) -> IncomingEvent:
-    """Decode a dead letter. Its place is its id. The error's text is left out, because it may contain personal data."""
-    letter = dead_letter_in(message_of(record))
-    if letter is None or letter.event_type not in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
-        return IncomingEvent(id=_place(record), type=_OTHER, key="", data=None, record=record)
-    error = record.header(f"{PREFIX}error")
-    says = f"{letter.group} gave up on `{letter.event_type}` after {letter.attempts} attempts ({error})"
-    data = {"order_id": letter.order_id, "says": says}
-    return IncomingEvent(id=_place(record), type=NEEDS_ATTENTION, key=letter.order_id, data=data, record=record)
+def attention_letters(installation: str) -> Decoder:
+    """Decode dead letters. A letter's place is its id. The error's text is left out: it may contain personal data."""
+
+    def read(record: KafkaRecord) -> IncomingEvent:
+        message = message_of(record)
+        letter = None if is_misplaced(message, installation) else dead_letter_in(message)
+        if letter is None or letter.event_type not in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
+            return IncomingEvent(id=_place(record), type=_OTHER, key="", data=None, record=record)
+        error = record.header(f"{PREFIX}error")
+        says = f"{letter.group} gave up on `{letter.event_type}` after {letter.attempts} attempts ({error})"
+        data = {"order_id": letter.order_id, "says": says}
+        return IncomingEvent(id=_place(record), type=NEEDS_ATTENTION, key=letter.order_id, data=data, record=record)
+
+    return read
 
 
 def attention_to(event: IncomingEvent) -> WitnessedEvent:
@@ -30,16 +36,3 @@ def attention_to(event: IncomingEvent) -> WitnessedEvent:
 
 def _place(record: KafkaRecord) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
-
-
-def message_of(record: KafkaRecord) -> IncomingMessage:
-    """Convert a record of the bridge to a message of the services' consumers."""
-    return IncomingMessage(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp_ms,
-        key=record.key,
-        value=record.value,
-        headers=tuple((name, value or b"") for name, value in record.headers),
-    )

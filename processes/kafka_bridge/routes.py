@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import get_args
 
+import structlog
 from pydantic import TypeAdapter
 
 from adapters.kafka.topics import SETTLED, SETTLEMENTS
@@ -17,18 +18,21 @@ from domain.events import Event, PaymentSettled
 from domain.ids import OrderId
 from domain.order import SagaStyle
 from processes.kafka_bridge.attention import attention_to
+from processes.kafka_bridge.decoders import settlements
 from runtime.settings import Settings
 from runtime.wiring import Services
 from services.intake.order_body import place_order_command, read_order
+from services.orders.service import OrderService
+from services.orders.store import OrderRecord
 from twinsaga_bridges.kafka_into_workflow import (
     NOTHING,
+    Choose,
     Decoder,
     IncomingEvent,
     Routes,
     Signal,
     SignalWithStart,
     Start,
-    cloud_events,
     plain_json,
 )
 from workflows.choreography_witness import WitnessedEvent, WitnessedOrder, witness_id
@@ -38,9 +42,12 @@ from workflows.witnessed_steps import NEEDS_ATTENTION
 
 REQUESTED = "order-requests"
 WITNESS_QUEUE = "choreography-witnesses"
-ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED), SETTLEMENTS: cloud_events}
+ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED), SETTLEMENTS: settlements}
 
 _MOMENT = TypeAdapter(datetime)
+_KNOWN_ORDERS = 10_000
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +81,17 @@ class EstateRoutes:
         )
 
     async def _settle(self, event: IncomingEvent) -> Signal | None:
-        """Signal the saga of an orchestrated order; after its end, refund the money.
+        """Signal the saga of an orchestrated order; before its start or after its end, book the money or refund it.
 
         The Payment service reads this topic too: it settles choreographed orders and buries invalid settlements.
         """
-        order_id = _settled_order(event)
-        try:
-            record = await asyncio.to_thread(self.services.orders.find, order_id) if order_id else None
-        except UnknownOrder:
-            return None
-        if order_id is None or record is None or record.style is not SagaStyle.ORCHESTRATED:
+        order_id = OrderId(event.key)
+        record = await asyncio.to_thread(record_of, self.services.orders, order_id)
+        if record is None:
+            # The Payment service may read this when the order is placed and charged, and leave it to the saga then.
+            await asyncio.to_thread(self.services.payments.keep, SettlePayment(order_id=order_id))
+            record = await asyncio.to_thread(record_of, self.services.orders, order_id)
+        if record is None or record.style is not SagaStyle.ORCHESTRATED:
             return None
         return Signal(
             signal="payment_settled",
@@ -96,23 +104,66 @@ class EstateRoutes:
         await asyncio.to_thread(self.services.payments.settle, SettlePayment(order_id=order_id))
 
 
-def witness_routes(silence_s: float) -> Routes:
-    """Send every event of the choreography to the witness of its order, as a signal named after the event type."""
+def record_of(orders: OrderService, order_id: OrderId) -> OrderRecord | None:
+    try:
+        return orders.find(order_id)
+    except UnknownOrder:
+        return None
+
+
+class ChoreographedOrders:
+    """Tells which orders have a witness: those that the Order service has recorded as choreographed."""
+
+    def __init__(self, orders: OrderService) -> None:
+        self._orders = orders
+        self._known: dict[OrderId, None] = {}
+
+    async def include(self, order_id: OrderId) -> bool:
+        """Ask the records once for each order; an order that exists does not cease to exist."""
+        if order_id in self._known:
+            return True
+        record = await asyncio.to_thread(record_of, self._orders, order_id)
+        if record is None or record.style is not SagaStyle.CHOREOGRAPHED:
+            return False
+        if len(self._known) >= _KNOWN_ORDERS:
+            del self._known[next(iter(self._known))]
+        self._known[order_id] = None
+        return True
+
+
+def witness_routes(orders: OrderService, silence_s: float) -> Routes:
+    """Send every event of a choreographed order to its witness, as a signal named after the event type.
+
+    An event of an order that does not exist has no witness: it would ask for the cancellation of that order.
+    """
+    witnessed = ChoreographedOrders(orders)
+
+    def if_witnessed(route: SignalWithStart) -> Choose:
+        async def choose(event: IncomingEvent) -> SignalWithStart | None:
+            if await witnessed.include(OrderId(event.key)):
+                return route
+            log.warning("no such choreographed order", order_id=event.key, type=event.type)
+            return None
+
+        return choose
+
     start = Start(
         workflow="ChoreographyWitness",
-        workflow_id=lambda event: witness_id(event.data["order_id"]),
+        workflow_id=lambda event: witness_id(OrderId(event.key)),
         task_queue=WITNESS_QUEUE,
-        argument=lambda event: WitnessedOrder(order_id=event.data["order_id"], silence_s=silence_s),
+        argument=lambda event: WitnessedOrder(order_id=OrderId(event.key), silence_s=silence_s),
         summary="watches a choreographed order",
-        search_attributes=lambda event: first_attributes(event.data["order_id"], SagaStyle.CHOREOGRAPHED),
+        search_attributes=lambda event: first_attributes(OrderId(event.key), SagaStyle.CHOREOGRAPHED),
     )
-    return {
-        tag_of(event): SignalWithStart(
-            signal=tag_of(event), start=start, argument=partial(_witnessed, _owed_after(event))
-        )
+    arguments = {
+        tag_of(event): partial(_witnessed, _owed_after(event))
         for event in get_args(Event)
         if event is not PaymentSettled
-    } | {NEEDS_ATTENTION: SignalWithStart(signal=NEEDS_ATTENTION, start=start, argument=attention_to)}
+    } | {NEEDS_ATTENTION: attention_to}
+    return {
+        signal: if_witnessed(SignalWithStart(signal=signal, start=start, argument=argument))
+        for signal, argument in arguments.items()
+    }
 
 
 def _witnessed(owed_by: str | None, event: IncomingEvent) -> WitnessedEvent:
@@ -127,8 +178,3 @@ def _witnessed(owed_by: str | None, event: IncomingEvent) -> WitnessedEvent:
 
 def _owed_after(event: type[Event]) -> str | None:
     return next((service for service, policies in ROUTING.items() if event in policies), None)
-
-
-def _settled_order(event: IncomingEvent) -> OrderId | None:
-    order_id = event.data.get("order_id") if isinstance(event.data, dict) else None
-    return OrderId(order_id) if isinstance(order_id, str) else None

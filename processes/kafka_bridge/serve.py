@@ -12,12 +12,14 @@ from temporalio.client import Client
 from temporalio.worker import Plugin, Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
-from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetters
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters
-from domain.ids import OrderId, event_id_of
+from domain.commands import RequestCancellation
+from domain.errors import UnknownOrder
+from domain.ids import OrderId
 from domain.order import Reason
-from processes.kafka_bridge.attention import attention_letters, message_of
+from processes.kafka_bridge.attention import attention_letters
+from processes.kafka_bridge.decoders import message_of, own_events
 from processes.kafka_bridge.routes import ESTATE_TOPICS, WITNESS_QUEUE, EstateRoutes, witness_routes
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
@@ -25,33 +27,28 @@ from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Databases, services_over
-from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable, cloud_events
-from twinsaga_bridges.workflow_into_kafka import EventProducer, OutgoingEvent
+from services.orders.service import OrderService
+from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable
 from workflows.choreography_witness import ChoreographyWitness
 
 GROUP = "kafka-bridge"
-MAX_PUBLISHING = 4
+MAX_REQUESTS = 4
 EXIT_DEADLINE_S = 9.0
-CANCELLATION_REQUESTED = "order.cancellation_requested"
 
 log = structlog.get_logger(__name__)
 
 
-class CancellationByEvent:
-    def __init__(self, events: EventProducer) -> None:
-        self._events = events
+class CancellationByOrderService:
+    """`orders` publishes its events. A cancellation of an order that does not exist would leave tombstones for it."""
+
+    def __init__(self, orders: OrderService) -> None:
+        self._orders = orders
 
     def ask(self, order_id: OrderId) -> None:
-        self._events.send(
-            OutgoingEvent(
-                topic="orders",
-                key=order_id,
-                type=CANCELLATION_REQUESTED,
-                source="/twinsaga/witness",
-                data={"order_id": order_id, "reason": Reason.TIMED_OUT, "type": CANCELLATION_REQUESTED},
-                id=event_id_of(order_id, CANCELLATION_REQUESTED),
-            )
-        )
+        try:
+            self._orders.request_cancellation(RequestCancellation(order_id=order_id, reason=Reason.TIMED_OUT))
+        except UnknownOrder:
+            log.warning("no such order to cancel", order_id=order_id)
 
 
 class Burial:
@@ -81,26 +78,27 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
     client = await connect(settings)
     connection = kafka_connection(settings)
     with closing(Databases.open(settings)) as databases, closing(DeadLetters(connection, GROUP)) as dead_letters:
-        routes = EstateRoutes(settings=settings, services=services_over(databases, publish=False)).table()
+        services = services_over(databases, publish=False)
+        routes = EstateRoutes(settings=settings, services=services).table()
         topics = dict(ESTATE_TOPICS)
         if settings.witness_enabled:
-            topics |= dict.fromkeys(TOPICS, cloud_events)
-            topics |= dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters)
-            routes = {**routes, **witness_routes(settings.witness_silence_seconds)}
+            topics |= dict.fromkeys(TOPICS, own_events(settings.installation))
+            topics |= dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters(settings.installation))
+            routes = {**routes, **witness_routes(services.orders, settings.witness_silence_seconds)}
         bridge = KafkaIntoWorkflow(
             client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
         )
         runner = runner_plugins(settings)
-        async with _witnesses(client, connection, runner):
+        async with _witnesses(client, services_over(databases, publish=True).orders, runner):
             announce_ready(settings)  # before joining the group, which may take long, and which no order waits for
             await bridge.run(stop, threading.Event())
 
 
 @asynccontextmanager
-async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequence[Plugin]) -> AsyncIterator[None]:
+async def _witnesses(client: Client, orders: OrderService, runner: Sequence[Plugin]) -> AsyncIterator[None]:
     """Runs even if witnesses are disabled, so that those started before can end."""
-    with closing(EventProducer(connection.producer)) as events, ThreadPoolExecutor(MAX_PUBLISHING) as threads:
-        requests = CancellationRequestActivities(CancellationByEvent(events))
+    with ThreadPoolExecutor(MAX_REQUESTS) as threads:
+        requests = CancellationRequestActivities(CancellationByOrderService(orders))
         async with Worker(
             client,
             task_queue=WITNESS_QUEUE,
@@ -108,6 +106,6 @@ async def _witnesses(client: Client, connection: KafkaConnection, runner: Sequen
             activities=[requests.request],
             plugins=runner,
             activity_executor=threads,
-            max_concurrent_activities=MAX_PUBLISHING,
+            max_concurrent_activities=MAX_REQUESTS,
         ):
             yield

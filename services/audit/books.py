@@ -44,7 +44,11 @@ class Books(Protocol):
     def charges(self, order_ids: Sequence[OrderId]) -> Mapping[OrderId, Sequence[Charge]]: ...
 
     def orphans(self) -> Iterable[tuple[str, OrderId]]:
-        """Yield (service, order id) of records whose order the Order service does not have."""
+        """Yield (service, order id) of records whose order the Order service neither has nor has written off."""
+        ...
+
+    def written_off(self) -> Iterator[Sequence[OrderId]]:
+        """Yield the orders that do not exist and whose records an operator has written off, in chunks."""
         ...
 
     def stock(self) -> Iterable[tuple[Stock, Counted]]:

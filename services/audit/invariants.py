@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from domain.ids import OrderId
+from domain.order import Order
 from services.audit.books import Books, Charge
 from services.inventory.store import Reservation, ReservationStatus
 from services.orders.store import OrderRecord, Remedy, Stage
@@ -35,6 +36,7 @@ class Violation:
 class Verdict:
     orders_checked: int = 0
     orders_pending: int = 0
+    orders_written_off: int = 0
     violations: int = 0
     broken: list[Violation] = field(default_factory=list)
 
@@ -52,15 +54,11 @@ class Verdict:
 class _Dossier:
     """The records of one order in all five databases."""
 
-    record: OrderRecord
+    order_id: OrderId
     payment: Payment | None
     reservation: Reservation | None
     shipment: Shipment | None
     charges: Sequence[Charge]
-
-    @property
-    def order_id(self) -> OrderId:
-        return self.record.request.order_id
 
     @property
     def held(self) -> int:
@@ -72,9 +70,14 @@ def audit(books: Books, clock: Clock) -> Verdict:
     verdict = Verdict()
     now = clock()
     for records in books.orders():
-        for dossier in _dossiers(records, books):
+        dossiers = _dossiers([record.request.order_id for record in records], books)
+        for record, dossier in zip(records, dossiers, strict=True):
             verdict.orders_checked += 1
-            _check_order(dossier, now, verdict)
+            _check_order(record, dossier, now, verdict)
+    for ids in books.written_off():
+        for dossier in _dossiers(ids, books):
+            verdict.orders_written_off += 1
+            _check_written_off(dossier, verdict)
     # The rest is not checked order by order: many orders share a SKU, and an orphan has no order to start from.
     _check_stock(books, verdict)
     for service, order_id in books.orphans():
@@ -86,13 +89,12 @@ def audit(books: Books, clock: Clock) -> Verdict:
     return verdict
 
 
-def _dossiers(records: Sequence[OrderRecord], books: Books) -> Iterator[_Dossier]:
-    ids = [record.request.order_id for record in records]
+def _dossiers(ids: Sequence[OrderId], books: Books) -> Iterator[_Dossier]:
     payments, reservations = books.payments(ids), books.reservations(ids)
     shipments, charges = books.shipments(ids), books.charges(ids)
-    for order_id, record in zip(ids, records, strict=True):
+    for order_id in ids:
         yield _Dossier(
-            record=record,
+            order_id=order_id,
             payment=payments.get(order_id),
             reservation=reservations.get(order_id),
             shipment=shipments.get(order_id),
@@ -100,27 +102,26 @@ def _dossiers(records: Sequence[OrderRecord], books: Books) -> Iterator[_Dossier
         )
 
 
-def _check_order(dossier: _Dossier, now: datetime, verdict: Verdict) -> None:
-    match dossier.record.stage:
+def _check_order(record: OrderRecord, dossier: _Dossier, now: datetime, verdict: Verdict) -> None:
+    match record.stage:
         case Stage.CONFIRMED:
-            _check_confirmed(dossier, verdict)
+            _check_confirmed(record.order, dossier, verdict)
             _check_gateway_agrees(dossier, verdict)
         case Stage.CANCELLED:
             _check_cancelled(dossier, verdict)
             _check_gateway_agrees(dossier, verdict)
         case Stage.REQUESTED | Stage.CREATED:
             verdict.orders_pending += 1
-            attention = dossier.record.attention
+            attention = record.attention
             if attention is not None and attention.remedy is Remedy.REPAIR:
                 verdict.note(dossier.order_id, "every unfinished order has a saga that moves it", attention.error)
-            overdue = now - dossier.record.placed_at > PENDING_DEADLINE
+            overdue = now - record.placed_at > PENDING_DEADLINE
             if overdue and attention is None:
-                detail = f"pending since {dossier.record.placed_at.isoformat()}"
+                detail = f"pending since {record.placed_at.isoformat()}"
                 verdict.note(dossier.order_id, "no order is pending past its deadline", detail)
 
 
-def _check_confirmed(dossier: _Dossier, verdict: Verdict) -> None:
-    order = dossier.record.order
+def _check_confirmed(order: Order | None, dossier: _Dossier, verdict: Verdict) -> None:
     total = order.total.amount if order else None
     captured = [charge for charge in dossier.charges if charge.captured]
     # An order of total 0 needs no charge.
@@ -149,6 +150,13 @@ def _check_cancelled(dossier: _Dossier, verdict: Verdict) -> None:
         verdict.note(dossier.order_id, "a cancelled order has no live shipment", f"shipment: {shipment.status}")
 
 
+def _check_written_off(dossier: _Dossier, verdict: Verdict) -> None:
+    # A parcel that is on its way stays paid, as for any order past the pivot.
+    if dossier.shipment is None or dossier.shipment.status is not ShipmentStatus.SCHEDULED:
+        _check_cancelled(dossier, verdict)
+    _check_gateway_agrees(dossier, verdict)
+
+
 def _check_gateway_agrees(dossier: _Dossier, verdict: Verdict) -> None:
     payment = dossier.payment
     ours = (payment.captured, payment.refunded) if payment else (0, 0)
@@ -156,7 +164,8 @@ def _check_gateway_agrees(dossier: _Dossier, verdict: Verdict) -> None:
     if ours != theirs:
         detail = f"captured and refunded: ours {ours}, the gateway's {theirs}"
         verdict.note(dossier.order_id, "the gateway's books agree with ours", detail)
-    if payment is not None and payment.status is PaymentStatus.PENDING:
+    # A settlement that waits for its charge is forgotten in time; money of it would differ from the gateway's books.
+    if payment is not None and payment.status is PaymentStatus.PENDING and not payment.awaits_order:
         detail = "the order is finished and its payment is pending"
         verdict.note(dossier.order_id, "a finished order waits for no payment", detail)
 

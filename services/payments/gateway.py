@@ -37,8 +37,11 @@ class PaymentGateway(Protocol):
         """Charge a card. A key that was refunded before is declined."""
         ...
 
-    def expect(self, key: str, amount: Money) -> AwaitingCustomer | Declined:
-        """Ask the customer for an instant payment (pix). A key that was refunded before is declined."""
+    def expect(self, key: str, amount: Money) -> Charged | AwaitingCustomer | Declined:
+        """Ask the customer for an instant payment (pix). A key that was refunded before is declined.
+
+        Charged: the customer has paid the amount already.
+        """
         ...
 
     def settle(self, key: str) -> int:

@@ -31,6 +31,9 @@ PIX_EXPIRY = timedelta(minutes=30)
 FREE = Charged(charge_id="free")
 """The answer for an order of total 0, whatever its payment method: there is nothing to ask the gateway for."""
 
+SETTLEMENT_WAITS = timedelta(days=1)
+"""For its order's charge. Far longer than a service that has to charge the order is away."""
+
 
 class PaymentService:
     def __init__(
@@ -54,29 +57,27 @@ class PaymentService:
             GatewayFault: the charge may have happened; retry the command, or refund.
         """
         order = command.order
-        with self._units.look() as unit:
-            found = unit.store.find(order.order_id)
-        if found is not None:
+        found = self.find(order.order_id)
+        if found is not None and not found.awaits_order:
             return answer(found)
         try:
-            outcome = self._ask_gateway(order)
+            outcome = self._ask_gateway(order, paid=found is not None)
         except GatewayFault as fault:
             # In a transaction of its own, so that the attempt count survives the failed command.
             self._note(order.order_id, Step.CHARGE_PAYMENT, fault)
             raise
         with self._units.begin() as unit:
             # Read again, now under a lock. A refund or an abort may have come during the call: its record stands, and
-            # the gateway returns what this charge took. Or a retry has recorded the same charge.
-            found = unit.store.find(order.order_id)
-            if found is not None:
-                return answer(found)
-            payment = self._payment(order, outcome)
-            event = answer(payment)
-            unit.store.save(payment)
-            unit.record(event)
-            unit.tried(order.order_id, Step.CHARGE_PAYMENT, step_status_of(event))
-            unit.commit()
-        return event
+            # the gateway returns what this charge took. Or a retry has recorded the same charge, or the customer paid.
+            if unit.store.find(order.order_id) == found:
+                payment = self._payment(order, outcome)
+                event = answer(payment)
+                unit.store.save(payment)
+                unit.record(event)
+                unit.tried(order.order_id, Step.CHARGE_PAYMENT, step_status_of(event))
+                unit.commit()
+                return event
+        return self.charge(command)
 
     def ask(self, order: Order) -> Charged | AwaitingCustomer | Declined | None:
         """Call the gateway as `charge` does, but record nothing. Return None if the payment is decided already.
@@ -84,14 +85,20 @@ class PaymentService:
         Raises:
             GatewayFault: see `charge`.
         """
-        return self._ask_gateway(order) if self.find(order.order_id) is None else None
+        found = self.find(order.order_id)
+        if found is not None and not found.awaits_order:
+            return None
+        return self._ask_gateway(order, paid=found is not None)
 
     def settle(self, command: SettlePayment) -> PaymentCompleted | PaymentRefunded | None:
-        """Record that the customer paid. Money that comes too late is refunded. None: the order has no payment."""
-        with self._units.look() as unit:
-            found = unit.store.find(command.order_id)
-        if found is None:
-            return None
+        """Record that the customer paid. Money that comes too late is refunded.
+
+        Return None if nothing is booked: the settlement is kept for the order's charge, or the gateway does not hold
+        the order's total.
+        """
+        found = self.find(command.order_id)
+        if found is None or found.awaits_order:
+            return None if self.keep(command) else self.settle(command)
         if found.status is PaymentStatus.CAPTURED:
             return completed(found)
         key = charge_key(command.order_id)
@@ -100,6 +107,8 @@ class PaymentService:
         with self._units.begin() as unit:
             payment = unit.store.find(command.order_id) or found
             if payment.status is PaymentStatus.PENDING:
+                if payment.order is None or captured != payment.order.total.amount:
+                    return None  # the expiry returns what the gateway holds by then
                 payment = replace(payment, status=PaymentStatus.CAPTURED, captured=captured)
                 unit.store.save(payment)
                 unit.record(completed(payment))
@@ -109,6 +118,37 @@ class PaymentService:
             return completed(payment)
         # The payment had failed or was refunded before the money came, so the gateway holds money that no order needs.
         return self.refund(RefundPayment(order_id=command.order_id, reason=payment.reason or Reason.PAYMENT_EXPIRED))
+
+    def keep(self, command: SettlePayment) -> bool:
+        """Keep the settlement of an order that is not charged yet, for its charge. Return False if it is charged."""
+        # A row of the same table: a charge at the same moment has the same primary key, so one of the two sees the
+        # other, whichever comes first.
+        with self._units.begin() as unit:
+            found = unit.store.find(command.order_id)
+            if found is None:
+                expires_at = self._clock() + SETTLEMENT_WAITS
+                unit.store.save(Payment(order_id=command.order_id, status=PaymentStatus.PENDING, expires_at=expires_at))
+                unit.commit()
+        return found is None or found.awaits_order
+
+    def forget_settlement(self, order_id: OrderId) -> None:
+        """Forget a settlement whose charge never came, unless the gateway holds money for it.
+
+        Raises:
+            GatewayFault: call again.
+        """
+        # A gateway that was never asked for this order holds nothing, and gets the order's charge as any other one. If
+        # it holds money, the charge was begun and will be repeated. Until then the audit compares our books with its.
+        held = self._gateway.settle(charge_key(order_id))
+        with self._units.begin() as unit:
+            found = unit.store.find(order_id)
+            if found is None or not found.awaits_order:
+                return
+            if held:
+                unit.store.save(replace(found, expires_at=self._clock() + SETTLEMENT_WAITS))
+            else:
+                unit.store.forget(order_id)
+            unit.commit()
 
     def abort(self, command: AbortPayment) -> Charge:
         """Fail a pending payment, and make the gateway return money that still arrives for it."""
@@ -179,13 +219,17 @@ class PaymentService:
             unit.commit()
         return refused
 
-    def _ask_gateway(self, order: Order) -> Charged | AwaitingCustomer | Declined:
+    def _ask_gateway(self, order: Order, *, paid: bool) -> Charged | AwaitingCustomer | Declined:
+        """`paid`: the settlement came before."""
         if order.total.amount == 0:
             return FREE
         key = charge_key(order.order_id)
         if isinstance(order.payment, Card):
             return self._gateway.charge(key, order.total, order.payment.token)
-        return self._gateway.expect(key, order.total)
+        asked = self._gateway.expect(key, order.total)
+        if paid and isinstance(asked, AwaitingCustomer) and self._gateway.settle(key) == order.total.amount:
+            return Charged(charge_id=asked.charge_id)
+        return asked
 
     def _payment(self, order: Order, outcome: Charged | AwaitingCustomer | Declined) -> Payment:
         payment = Payment(order_id=order.order_id, order=order, status=PaymentStatus.PENDING)

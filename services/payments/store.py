@@ -22,7 +22,11 @@ class PaymentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """`captured` and `refunded` are minor units. The tombstone of a refund that came first has no order."""
+    """`captured` and `refunded` are minor units. The tombstone of a refund that came first has no order.
+
+    A settlement that came before its order is a pending payment without an order. `expires_at` then says when it is
+    forgotten, unless the gateway holds its money.
+    """
 
     order_id: OrderId
     status: PaymentStatus
@@ -33,6 +37,11 @@ class Payment:
     reason: Reason | None = None
     expires_at: datetime | None = None
 
+    @property
+    def awaits_order(self) -> bool:
+        """The customer has paid, and nobody has asked for the money yet."""
+        return self.status is PaymentStatus.PENDING and self.order is None
+
 
 class PaymentStore(Protocol):
     def find(self, order_id: OrderId) -> Payment | None: ...
@@ -40,6 +49,8 @@ class PaymentStore(Protocol):
     def save(self, payment: Payment) -> None:
         """Insert or update."""
         ...
+
+    def forget(self, order_id: OrderId) -> None: ...
 
     def expired(self, now: datetime, limit: int) -> Sequence[Payment]:
         """Return pending payments past their expiry, the longest overdue first."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from adapters.simulated_gateway import SimulatedGateway
 from adapters.sql import journal_tables, tables
@@ -19,13 +19,16 @@ from domain.commands import (
     ReserveInventory,
     ScheduleShipping,
     SellInventory,
+    WithdrawShipping,
 )
-from domain.events import OrderCreated
-from domain.ids import OrderId
+from domain.events import OrderCreated, PaymentFailed
+from domain.ids import OrderId, new_order_id
 from domain.money import Money
 from domain.order import Order, Reason, SagaStyle
+from runtime.errors import CannotRun
 from runtime.republish import publish_unfinished_again
 from runtime.wiring import Databases, Services, audit_of
+from runtime.write_off import write_off
 from services.payments.transitions import charge_key
 from tests.support.examples import BOOK, FREE, LAMP, PRICE, SettableClock, a_request
 
@@ -139,12 +142,94 @@ def test_a_record_of_an_unknown_order_is_a_violation(
 ) -> None:
     order_id = confirmed(services, databases)
 
+    forget_orders(databases)
+
+    found = broken(databases, clock) - {(None, "stock agrees with the reservations")}
+    assert found == {(order_id, ORPHAN)}
+
+
+ORPHAN = "every record belongs to an order"
+
+
+def forget_orders(databases: Databases) -> None:
+    """As a backup of the orders database does that was made before them."""
     with databases.orders.writing() as connection:
         connection.execute(delete(tables.orders))
         connection.commit()
 
-    found = broken(databases, clock) - {(None, "stock agrees with the reservations")}
-    assert found == {(order_id, "every record belongs to an order")}
+
+def test_records_of_an_unknown_order_are_undone_and_written_off(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    order = placed(services)
+    services.payments.charge(ChargePayment(order=order))
+    services.inventory.reserve(ReserveInventory(order=order))
+    publish(databases)
+    forget_orders(databases)
+    assert (order.order_id, ORPHAN) in broken(databases, clock)
+
+    assert write_off(databases, order.order_id, "placed on staging", clock)
+    assert write_off(databases, order.order_id, "again", clock)
+
+    verdict = audit_of(databases, clock)
+    assert (verdict.broken, verdict.orders_written_off) == ([], 1)
+    payment = services.payments.find(order.order_id)
+    assert payment is not None
+    assert payment.captured == payment.refunded == order.total.amount
+    assert isinstance(services.payments.charge(ChargePayment(order=order)), PaymentFailed)
+    with databases.orders.reading() as connection:
+        assert connection.execute(select(tables.write_offs.c.note)).scalars().all() == ["placed on staging"]
+
+
+def test_tombstones_of_an_unknown_order_are_written_off(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    order_id = new_order_id()
+    services.shipping.withdraw(WithdrawShipping(order_id=order_id, reason=Reason.TIMED_OUT))
+    publish(databases)
+    assert broken(databases, clock) == {(order_id, ORPHAN)}
+
+    write_off(databases, order_id, "a cancellation of another environment", clock)
+
+    assert audit_of(databases, clock).ok
+
+
+def test_what_an_unknown_order_has_shipped_stays_paid_when_it_is_written_off(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    order_id = confirmed(services, databases)
+    forget_orders(databases)
+
+    assert not write_off(databases, order_id, "restored backup", clock)
+
+    assert audit_of(databases, clock).ok
+    payment = services.payments.find(order_id)
+    assert payment is not None
+    assert (payment.captured > 0, payment.refunded) == (True, 0)
+
+
+def test_money_of_a_written_off_order_is_a_violation_again(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    order_id = placed(services).order_id
+    publish(databases)
+    forget_orders(databases)
+    write_off(databases, order_id, "restored backup", clock)
+
+    change(databases.gateway, "UPDATE charges SET captured = 1")
+
+    assert {found for found, _ in broken(databases, clock)} == {order_id}
+
+
+def test_an_order_that_exists_is_not_written_off(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    order_id = confirmed(services, databases)
+
+    with pytest.raises(CannotRun, match="exists"):
+        write_off(databases, order_id, "a mistake", clock)
+
+    assert audit_of(databases, clock).ok
 
 
 def test_an_event_that_waits_too_long_is_a_violation(

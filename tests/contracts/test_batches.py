@@ -5,12 +5,12 @@ from contextlib import suppress
 import pytest
 
 from adapters.sql.batch import Batch, Batches
-from adapters.sql.inbox import AlreadyHandled, Inbox
+from adapters.sql.inbox import AlreadyHandled, Inbox, MessageId
 from adapters.sql.outbox import Outbox
 from adapters.sql.stores.shipping import SqlShippingStore
 from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from domain.commands import ScheduleShipping
-from domain.ids import EventId, OrderId
+from domain.ids import OrderId
 from domain.order import Order
 from runtime.wiring import Databases
 from services.shipping.service import ShippingService
@@ -18,8 +18,8 @@ from services.shipping.store import Shipment, ShipmentStatus
 from tests.support.examples import SettableClock, an_order
 
 
-def message(number: int) -> EventId:
-    return EventId(f"b1a6f0b4-0000-4000-8000-{number:012}")
+def message(number: int) -> MessageId:
+    return MessageId(f"b1a6f0b4-0000-4000-8000-{number:012}")
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from adapters.sql.inbox import AlreadyHandled
+from adapters.sql.inbox import AlreadyHandled, MessageId
 from adapters.sql.stores.shipping import SqlShippingStore
 from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from domain.commands import ChargePayment, RefundPayment, ReserveInventory, ScheduleShipping, WithdrawShipping
 from domain.errors import Fault
 from domain.events import InventoryFailed, InventoryReserved, PaymentCompleted, ShippingCancelled, ShippingScheduled
-from domain.ids import EventId
 from domain.order import Reason
 from runtime.wiring import Databases, Services, audit_of
 from services.payments.store import PaymentStatus
@@ -132,7 +131,7 @@ def test_a_message_that_two_members_handle_concurrently_has_one_effect(
     databases: Databases, clock: SettableClock
 ) -> None:
     units = SqlUnits(databases.shipping, SqlShippingStore, clock, publish=True)
-    bound = ShippingService(units.for_message(MessageContext(EventId("m-1"))))
+    bound = ShippingService(units.for_message(MessageContext(MessageId("m-1"))))
     orders = [an_order() for _ in range(THREADS)]
 
     def handle(number: int) -> bool:

@@ -151,6 +151,14 @@ def test_pix_that_is_paid_after_its_refund_is_refunded_at_once(gateway: Simulate
     assert gateway.refund(KEY, asked_by_operator=False) == 2_500
 
 
+def test_an_instant_payment_that_was_made_is_not_asked_for_again(gateway: SimulatedGateway) -> None:
+    asked = gateway.expect(KEY, PRICE)
+    assert isinstance(asked, AwaitingCustomer)
+    gateway.settle(KEY)
+
+    assert gateway.expect(KEY, PRICE) == Charged(charge_id=asked.charge_id)
+
+
 def test_an_unexpected_settlement_captures_nothing(gateway: SimulatedGateway) -> None:
     assert gateway.settle(KEY) == 0
     with pytest.raises(GatewayFault):

@@ -1,37 +1,50 @@
 """The messages of one poll, handled under one commit, and what happens if one of them cannot be."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import Connection
 
 from adapters.kafka.batch_delivery import BatchedDelivery
-from adapters.kafka.cloudevents import to_message
+from adapters.kafka.cloudevents import source_of, to_message
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
-from adapters.kafka.decoding import decode_dead_letter
+from adapters.kafka.decoding import dead_letter_decoder
 from adapters.kafka.delivery import OUTAGES, Delivery
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.reactions import Reactions
-from adapters.kafka.topics import SETTLED, SETTLEMENTS
+from adapters.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, publisher_of, topic_of
 from adapters.sql.database import Database
+from adapters.sql.inbox import MessageId, message_id_of
 from adapters.sql.parked import ParkedMessage
 from adapters.sql.unit_of_work import MessageContext
 from domain.commands import ReserveInventory
-from domain.events import Event, InventoryFailed, OrderCreated, RecordedEvent, ShippingScheduled
+from domain.events import (
+    Event,
+    InventoryFailed,
+    OrderConfirmed,
+    OrderCreated,
+    PaymentSettled,
+    RecordedEvent,
+    ShippingScheduled,
+)
 from domain.ids import EventId, event_id_of
 from domain.order import Order, Reason
 from processes.choreography.service import ServiceTiming, delivery_of
-from runtime.wiring import ConsumingService, Services, consuming_inventory, consuming_payments
+from processes.kafka_bridge.attention import attention_letters
+from runtime.wiring import ConsumingService, Services, audit_of, consuming_inventory, consuming_payments
 from services.payments.service import PaymentService
 from services.payments.store import PaymentStatus
 from tests.support.examples import BOOK, NOON, SettableClock, an_order
 from tests.support.faulty_databases import locked
 from tests.support.service_databases import Urls
 from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka_into_workflow import KafkaRecord
+from workflows.witnessed_steps import NEEDS_ATTENTION
 
 TIMING = ServiceTiming(attempts=4, backoff=Backoff(first_s=60.0, longest_s=60.0))
 
@@ -73,13 +86,23 @@ def messages(*events: Event) -> list[IncomingMessage]:
     return [_message(offset, each) for offset, each in enumerate(events)]
 
 
+def identity(event: Event) -> MessageId:
+    return message_id_of(source_of(publisher(event)), event_id_of(event.order_id, event.type))
+
+
+def publisher(event: Event) -> str:
+    name = publisher_of(event.type)
+    assert name is not None
+    return name
+
+
 def _message(offset: int, event: Event) -> IncomingMessage:
     event_id = event_id_of(event.order_id, event.type)
     sent = to_message(
-        RecordedEvent(event_id=event_id, event=event, service="order-service", at=NOON, caused_by=None), None
+        RecordedEvent(event_id=event_id, event=event, service=publisher(event), at=NOON, caused_by=None), None
     )
     return IncomingMessage(
-        topic="orders",
+        topic=topic_of(event.type),
         partition=0,
         offset=offset,
         timestamp_ms=0,
@@ -97,7 +120,7 @@ def _parked(order: Order) -> ParkedMessage:
     """An earlier message of the order, long before its next attempt."""
     message = _message(0, *created(order))
     return ParkedMessage(
-        message_id=EventId(f"{order.order_id}-earlier"),
+        message_id=MessageId(f"{order.order_id}-earlier"),
         key=order.order_id,
         topic=message.topic,
         partition=message.partition,
@@ -215,7 +238,7 @@ def test_an_impossible_event_is_buried_and_the_others_pass(
     consuming = consuming_inventory(urls, clock)
     try:
         assert offsets(delivery_of(consuming, buried, TIMING, clock).handle(batch)) == [0, 1, 2, 3]
-        handled = [consuming.inbox.handled(event_id_of(each.order_id, each.type)) for each in sold]
+        handled = [consuming.inbox.handled(identity(each)) for each in sold]
     finally:
         consuming.close()
 
@@ -337,6 +360,181 @@ def test_an_own_event_in_the_topic_of_the_gateway_is_buried(
     assert statuses(payments, [order]) == [None]
 
 
+def with_header(message: IncomingMessage, name: str, value: str) -> IncomingMessage:
+    return replace(message, headers=tuple((dict(message.headers) | {name: value.encode()}).items()))
+
+
+@pytest.mark.parametrize("others", [0, 2], ids=["alone", "in a batch"])
+@pytest.mark.parametrize(
+    "misplace",
+    [
+        lambda message: replace(message, topic="shipping"),
+        lambda message: replace(message, topic=SETTLEMENTS),
+        lambda message: with_header(message, "ce_source", "/twinsaga/payment-service"),
+        lambda message: with_header(message, "ce_source", "/twinsaga/witness"),
+        lambda message: with_header(message, "ce_source", "https://elsewhere.example"),
+        lambda message: with_header(message, "ce_installation", "staging"),
+    ],
+    ids=["topic", "settlements", "service", "witness", "elsewhere", "installation"],
+)
+def test_an_event_whose_type_topic_source_and_installation_do_not_belong_together_is_buried(
+    delivery: Delivery,
+    payments: ConsumingService[PaymentService],
+    buried: Buried,
+    misplace: Callable[[IncomingMessage], IncomingMessage],
+    others: int,
+) -> None:
+    orders = [an_order() for _ in range(others + 1)]
+    batch = messages(*created(*orders))
+    batch[0] = misplace(batch[0])
+
+    assert [*delivery.handle(batch)] == batch
+
+    assert buried.messages == [batch[0]]
+    assert statuses(payments, orders) == [None, *[PaymentStatus.CAPTURED] * others]
+
+
+def test_a_misplaced_event_is_buried_also_if_its_type_is_ignored(delivery: Delivery, buried: Buried) -> None:
+    (confirmed,) = messages(OrderConfirmed(order_id=an_order().order_id))
+
+    assert [*delivery.handle([confirmed])] == [confirmed]
+    assert buried.messages == []
+
+    list(delivery.handle([replace(confirmed, topic="inventory")]))
+    assert buried.offsets == [0]
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_settlement_in_a_topic_of_the_services_is_buried(
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried, topic: str
+) -> None:
+    order = an_order(pix=True)
+    settled = PaymentSettled(order_id=order.order_id)
+    recorded = RecordedEvent(event_id=EventId("s-1"), event=settled, service="gateway", at=NOON, caused_by=None)
+    sent = to_message(recorded, None)
+    message = replace(settlement(0, sent.value), topic=topic, key=sent.key, headers=tuple(sent.headers))
+
+    assert [*delivery.handle([message])] == [message]
+
+    assert buried.messages == [message]
+    assert statuses(payments, [order]) == [None]
+
+
+def test_an_event_is_identified_by_its_source_and_its_id(
+    delivery: Delivery, payments: ConsumingService[PaymentService], services: Services, clock: SettableClock
+) -> None:
+    orders = [an_order(pix=True) for _ in range(2)]
+    list(delivery.handle(messages(*created(*orders))))
+    paid = [
+        settlement(2 + place, json.dumps({"order_id": each.order_id}).encode()) for place, each in enumerate(orders)
+    ]
+    paid[1] = with_header(paid[1], "ce_source", "https://another.example")
+
+    list(delivery.handle([*paid, *paid]))
+
+    assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 2
+    twice = [found for found in audit_of(services.databases, clock).broken if found.invariant.endswith("handled twice")]
+    assert twice == []
+
+
+def test_messages_of_two_sources_with_one_id_are_both_parked(
+    delivery: Delivery, payments: ConsumingService[PaymentService]
+) -> None:
+    orders = [an_order(pix=True) for _ in range(2)]
+    for order in orders:
+        payments.parked.park(_parked(order))
+    paid = [settlement(place, json.dumps({"order_id": each.order_id}).encode()) for place, each in enumerate(orders)]
+    paid[1] = with_header(paid[1], "ce_source", "https://another.example")
+
+    list(delivery.handle([*paid, *paid]))
+
+    assert payments.parked.count() == 4
+
+
+def handled_before_the_update(payments: ConsumingService[PaymentService], *event_ids: str) -> None:
+    """Earlier versions wrote the event's id alone."""
+    for event_id in event_ids:
+        payments.inbox.mark(MessageId(event_id))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_an_event_that_was_handled_before_the_update_is_not_handled_again_after_it(
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried, *, together: bool
+) -> None:
+    orders = [an_order() for _ in range(2)]
+    batch = messages(*created(*orders))
+    handled_before_the_update(payments, *(dict(message.headers)["ce_id"].decode() for message in batch))
+
+    for some in [batch] if together else [[message] for message in batch]:
+        list(delivery.handle(some))
+
+    assert statuses(payments, orders) == [None, None]
+    assert payments.outbox.waiting() == 0
+    assert buried.offsets == []
+
+
+def test_a_settlement_that_was_handled_before_the_update_is_not_handled_again_after_it(
+    delivery: Delivery, payments: ConsumingService[PaymentService]
+) -> None:
+    order = an_order(pix=True)
+    list(delivery.handle(messages(*created(order))))
+    handled_before_the_update(payments, "s-1")
+
+    list(delivery.handle([settlement(1, json.dumps({"order_id": order.order_id}).encode())]))
+
+    assert statuses(payments, [order]) == [PaymentStatus.PENDING]
+
+
+def test_a_message_that_was_parked_before_the_update_is_handled_once_after_it(
+    delivery: Delivery, payments: ConsumingService[PaymentService]
+) -> None:
+    order = an_order()
+    (message,) = messages(*created(order))
+    payments.parked.park(replace(_parked(order), message_id=MessageId("e-1"), next_attempt_at=NOON))
+    list(delivery.handle([message]))
+    assert payments.parked.count() == 2
+
+    for _ in range(2):
+        delivery.retry_due({("orders", 0)})
+
+    assert payments.parked.count() == 0
+    assert statuses(payments, [order]) == [PaymentStatus.CAPTURED]
+    assert payments.outbox.waiting() == 1
+
+
+def test_a_parked_message_does_not_wait_for_the_hour_by_which_the_clock_was_set_back(
+    delivery: Delivery, payments: ConsumingService[PaymentService], clock: SettableClock
+) -> None:
+    order = an_order(token="tok_gatewayFlaky")
+    list(delivery.handle(messages(*created(order))))
+
+    clock.pass_time(timedelta(hours=-1))
+    delivery.retry_due({("orders", 0)})
+    delivery.retry_due({("orders", 0)})
+    assert statuses(payments, [order]) == [None]  # the second fault: again it waits as long as any message
+
+    clock.pass_time(timedelta(seconds=61))
+    delivery.retry_due({("orders", 0)})
+    assert statuses(payments, [order]) == [PaymentStatus.CAPTURED]
+
+
+@pytest.mark.parametrize("others", [0, 2], ids=["alone", "in a batch"])
+def test_settlements_that_overtake_their_orders_are_booked_by_the_charges(
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried, others: int
+) -> None:
+    orders = [an_order(pix=True) for _ in range(others + 1)]
+    paid = [settlement(place, json.dumps({"order_id": each.order_id}).encode()) for place, each in enumerate(orders)]
+    paid = [with_header(each, "ce_id", f"s-{place}") for place, each in enumerate(paid)]
+
+    list(delivery.handle(paid))
+    list(delivery.handle(messages(*created(*orders))))
+
+    assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * len(orders)
+    published = [row.recorded.event.type for row in payments.outbox.unpublished(10)]
+    assert published == ["payment.completed"] * len(orders)
+    assert buried.messages == []
+
+
 def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
     payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock
 ) -> None:
@@ -348,7 +546,7 @@ def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
         failed.append(event)
         raise ValueError("cannot be stored")
 
-    reactions = Reactions(decoders={letter.topic: decode_dead_letter}, on={DEAD_LETTER: fail}, out_of_attempts={})
+    reactions = Reactions(decoders={letter.topic: dead_letter_decoder("")}, on={DEAD_LETTER: fail}, out_of_attempts={})
     batched = BatchedDelivery(reactions, payments.inbox, payments.batches, payments.prefetch)
     delivery = Delivery(reactions, payments.inbox, payments.parked, buried, batched, clock)
 
@@ -356,6 +554,31 @@ def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
 
     assert [each.event_type for each in failed] == ["order.created"]
     assert buried.messages == []
+
+
+@pytest.mark.parametrize(
+    ("misplaced", "concerns"),
+    [
+        ({}, True),
+        ({"topic": "shipping"}, False),
+        ({"ce_source": "/twinsaga/shipping-service"}, False),
+        ({"ce_installation": "staging"}, False),
+    ],
+    ids=["in its place", "topic", "source", "installation"],
+)
+def test_the_dead_letter_of_a_misplaced_event_says_nothing_about_its_order(
+    buried: Buried, misplaced: dict[str, str], *, concerns: bool
+) -> None:
+    (message,) = messages(*created(an_order()))
+    message = replace(message, topic=misplaced.pop("topic", message.topic))
+    for name, value in misplaced.items():
+        message = with_header(message, name, value)
+    story = buried._story(message, ValueError("no"), 1)
+    letter = replace(message, topic=f"{message.topic}.dlq", headers=(*message.headers, *story))
+
+    assert (dead_letter_decoder("")(letter) is not None) == concerns
+    record = KafkaRecord(**{field.name: getattr(letter, field.name) for field in fields(letter)})
+    assert (attention_letters("")(record).type == NEEDS_ATTENTION) == concerns
 
 
 def test_a_dead_letter_can_quote_a_lone_surrogate(buried: Buried) -> None:

@@ -3,9 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.sql.inbox import Inbox, InboxStatus, status_of
+from adapters.sql.inbox import Inbox, InboxStatus, MessageId, status_of
 from adapters.sql.parked import ParkedMessage, ParkedMessages
-from domain.ids import EventId
 from runtime.wiring import Databases
 from tests.support.examples import NOON, SettableClock, a_message
 
@@ -23,13 +22,13 @@ def ids(messages: "list[ParkedMessage] | tuple[ParkedMessage, ...]") -> list[str
 
 def test_a_message_is_handled_once_it_is_marked(databases: Databases, clock: SettableClock) -> None:
     inbox = Inbox(databases.payments, clock)
-    assert not inbox.handled(EventId("m-1"))
+    assert not inbox.handled(MessageId("m-1"))
 
-    inbox.mark(EventId("m-1"))
-    inbox.mark(EventId("m-1"))
+    inbox.mark(MessageId("m-1"))
+    inbox.mark(MessageId("m-1"))
 
-    assert inbox.handled(EventId("m-1"))
-    assert not inbox.handled(EventId("m-2"))
+    assert inbox.handled(MessageId("m-1"))
+    assert not inbox.handled(MessageId("m-2"))
 
 
 def test_a_parked_message_is_read_back_unchanged(parked: ParkedMessages) -> None:
@@ -64,13 +63,13 @@ def test_due_messages_are_in_order_of_arrival_and_only_the_first_of_each_key(par
 def test_a_message_waits_until_the_first_of_its_key_is_removed(parked: ParkedMessages) -> None:
     parked.park(a_message("m-1"))
     parked.park(a_message("m-2"))
-    parked.reschedule(EventId("m-1"), 5, LATER, "still 503")
+    parked.reschedule(MessageId("m-1"), 5, LATER, "still 503")
 
     assert parked.due(NOON, 10) == []
     (again,) = parked.due(LATER, 10)
     assert (again.message_id, again.attempts, again.last_error) == ("m-1", 5, "still 503")
 
-    parked.remove(EventId("m-1"))
+    parked.remove(MessageId("m-1"))
     assert ids(list(parked.due(NOON, 10))) == ["m-2"]
 
 
@@ -79,18 +78,18 @@ def test_a_key_is_parked_until_its_last_message_is_removed(databases: Databases,
 
     def status(message_id: str, key: str) -> InboxStatus:
         with databases.payments.reading() as connection:
-            single = status_of(connection, EventId(message_id), key)
-        assert [single] == inbox.statuses([(EventId(message_id), key)])
+            single = status_of(connection, MessageId(message_id), key)
+        assert [single] == inbox.statuses([(MessageId(message_id), key)])
         return single
 
-    inbox.mark(EventId("m-3"))
+    inbox.mark(MessageId("m-3"))
     parked.park(a_message("m-1"))
     parked.park(a_message("m-2"))
-    parked.remove(EventId("m-1"))
+    parked.remove(MessageId("m-1"))
     assert status("m-3", "order-1") == InboxStatus(handled=True, key_is_parked=True)
     assert status("m-4", "order-2") == InboxStatus(handled=False, key_is_parked=False)
 
-    parked.remove(EventId("m-2"))
+    parked.remove(MessageId("m-2"))
     assert status("m-3", "order-1") == InboxStatus(handled=True, key_is_parked=False)
     assert parked.count() == 0
 

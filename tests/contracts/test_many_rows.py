@@ -11,14 +11,14 @@ from sqlalchemy import Connection, event, text
 from adapters.codec import encode_event, to_json
 from adapters.sql.audit import AuditReads
 from adapters.sql.database import Database
-from adapters.sql.inbox import Inbox, status_of
+from adapters.sql.inbox import Inbox, MessageId, status_of
 from adapters.sql.outbox import Outbox
 from adapters.sql.parked import ParkedMessages
 from adapters.sql.retention import Retention
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from domain.events import ShippingScheduled
-from domain.ids import EventId, OrderId
+from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle
 from runtime.retention import unfinished_before
 from runtime.wiring import Databases, services_over
@@ -130,7 +130,7 @@ def expired(databases: Databases) -> object:
 
 def standing(databases: Databases) -> object:
     with databases.shipping.reading() as connection:
-        return status_of(connection, EventId("m1"), "k1")
+        return status_of(connection, MessageId("m1"), "k1")
 
 
 MIDDLE = (NOON + timedelta(milliseconds=ORDERS // 2), AN_ORDER)
@@ -150,10 +150,10 @@ ASKED: Final[dict[str, Callable[[Databases], object]]] = {
     "the events of some orders again": lambda databases: Outbox(databases.shipping).publish_again([AN_ORDER]),
     "parked messages that are due": lambda databases: ParkedMessages(databases.shipping).due(NOON, 100),
     "due messages of some partitions": lambda d: ParkedMessages(d.shipping).due(NOON, 100, [("orders", 1)]),
-    "the end of a parked message": lambda databases: ParkedMessages(databases.shipping).remove(EventId("p1")),
-    "whether a message was handled": lambda d: Inbox(d.shipping, lambda: NOON).handled(EventId("m1")),
+    "the end of a parked message": lambda databases: ParkedMessages(databases.shipping).remove(MessageId("p1")),
+    "whether a message was handled": lambda d: Inbox(d.shipping, lambda: NOON).handled(MessageId("m1")),
     "the standing of a message": standing,
-    "the standings of some": lambda d: Inbox(d.shipping, lambda: NOON).statuses([(EventId("m1"), "k1")]),
+    "the standings of some": lambda d: Inbox(d.shipping, lambda: NOON).statuses([(MessageId("m1"), "k1")]),
     "old messages": lambda d: Retention(d.shipping, NOON + timedelta(milliseconds=1_200)).forget_messages(),
     "old events": lambda d: Retention(d.shipping, NOON + timedelta(milliseconds=1_200)).forget_events(frozenset()),
     "old orders that are not finished": lambda databases: unfinished_before(databases.orders, MIDDLE[0]),

@@ -19,10 +19,11 @@ from sqlalchemy import Connection, create_engine, event, text
 
 from adapters.sql import inbox, journal_tables, migrations, outbox, tables
 from adapters.sql.database import Database
+from adapters.sql.inbox import MessageId
 from adapters.sql.migrations import migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
-from domain.ids import EventId, new_order_id
+from domain.ids import new_order_id
 from domain.order import OrderStatus, SagaStyle
 from runtime.bootstrap import retry_until
 from runtime.databases import migrate_databases
@@ -196,7 +197,7 @@ def test_the_small_indexes_serve_their_queries(databases: Databases) -> None:
     with plans_of(databases.shipping) as of_shipping:
         outbox.Outbox(databases.shipping).unpublished(5)
         with databases.shipping.reading() as connection:
-            inbox.status_of(connection, EventId("m-1"), "key")
+            inbox.status_of(connection, MessageId("m-1"), "key")
 
     assert read_off(of_orders[0], "ix_orders_unfinished", databases)
     assert read_off(of_payments[0], "ix_payments_expires_at", databases)

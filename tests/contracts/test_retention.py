@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
-from adapters.sql.inbox import Inbox
+from adapters.sql.inbox import Inbox, MessageId
 from adapters.sql.journal_tables import inbox, steps
 from adapters.sql.outbox import Outbox
 from domain.commands import PlaceOrder, ScheduleShipping
-from domain.ids import EventId, OrderId
+from domain.ids import OrderId
 from domain.order import SagaStyle
 from runtime.retention import forget_before
 from runtime.wiring import Databases, Services
@@ -89,10 +89,10 @@ def test_more_old_messages_than_one_batch_are_deleted_and_new_ones_kept(
         )
         connection.commit()
     clock.pass_time(KEPT + timedelta(seconds=1))
-    handled.mark(EventId("new"))
+    handled.mark(MessageId("new"))
 
     assert forget(databases, clock)["payment-service"] == 1_200
 
     with databases.payments.reading() as connection:
         assert connection.execute(select(func.count()).select_from(inbox)).scalar() == 1
-    assert handled.handled(EventId("new"))
+    assert handled.handled(MessageId("new"))

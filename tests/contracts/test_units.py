@@ -6,14 +6,14 @@ from contextlib import suppress
 import pytest
 
 from adapters.sql.faults import ConcurrentChange
-from adapters.sql.inbox import AlreadyHandled, Inbox, KeyIsParked
+from adapters.sql.inbox import AlreadyHandled, Inbox, KeyIsParked, MessageId
 from adapters.sql.outbox import Outbox
 from adapters.sql.parked import ParkedMessages
 from adapters.sql.stores.shipping import SqlShippingStore
 from adapters.sql.unit_of_work import MessageContext, SqlUnit, SqlUnits
 from domain.commands import CancelShipping, ScheduleShipping
 from domain.events import ShippingCancelled, ShippingFailed
-from domain.ids import EventId, OrderId, event_id_of, new_order_id
+from domain.ids import OrderId, event_id_of, new_order_id
 from domain.order import Reason, Step
 from runtime.wiring import Databases
 from services.shipping.service import ShippingService
@@ -21,7 +21,7 @@ from services.shipping.store import Shipment, ShipmentStatus
 from services.unit_of_work import StepStatus
 from tests.support.examples import NOON, SettableClock, a_message, an_order
 
-MESSAGE = EventId("b1a6f0b4-0000-4000-8000-000000000001")
+MESSAGE = MessageId("/twinsaga/order-service b1a6f0b4-0000-4000-8000-000000000001")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -103,7 +103,7 @@ def test_a_handled_message_is_in_the_inbox_and_named_as_the_cause(
 
     assert Inbox(databases.shipping, clock).handled(MESSAGE)
     (recorded,) = shipping.journal(order.order_id).events
-    assert recorded.caused_by == MESSAGE
+    assert recorded.caused_by == "b1a6f0b4-0000-4000-8000-000000000001"
     (row,) = Outbox(databases.shipping).unpublished(10)
     assert row.traceparent == TRACE
 
@@ -130,7 +130,7 @@ def test_the_first_unit_rejects_a_message_that_was_handled_or_has_to_wait(
     open_unit: Callable[[SqlUnits[SqlShippingStore]], SqlUnit[SqlShippingStore]],
 ) -> None:
     inbox, parked = Inbox(databases.shipping, clock), ParkedMessages(databases.shipping)
-    first = MessageContext(EventId("m-9"), check_inbox_for="order-9")
+    first = MessageContext(MessageId("m-9"), check_inbox_for="order-9")
     with open_unit(units.for_message(first)):
         assert first.check_inbox_for is None
 
@@ -141,7 +141,7 @@ def test_the_first_unit_rejects_a_message_that_was_handled_or_has_to_wait(
     ):
         pytest.fail("the message was handled")
     parked.park(a_message("m-8", "order-1"))
-    late = units.for_message(MessageContext(EventId("m-7"), check_inbox_for="order-1"))
+    late = units.for_message(MessageContext(MessageId("m-7"), check_inbox_for="order-1"))
     with pytest.raises(KeyIsParked) as waits, open_unit(late):
         pytest.fail("the message has to wait")
 

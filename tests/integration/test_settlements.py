@@ -7,13 +7,15 @@ import pytest
 
 from adapters.kafka.topics import SETTLEMENTS, dead_letters_of
 from domain.commands import ChargePayment
-from domain.ids import OrderId, new_order_id
-from domain.order import Pix
+from domain.ids import OrderId, Sku, new_order_id
+from domain.money import Money
+from domain.order import Pix, Reason
 from runtime.wiring import services_over
 from services.orders.store import Stage
+from services.payments.service import SETTLEMENT_WAITS
 from services.payments.store import PaymentStatus
 from tests.support.broker import Broker
-from tests.support.choreography_in_threads import Choreography
+from tests.support.choreography_in_threads import SKU, Choreography
 from tests.support.examples import an_order
 from tests.support.waiting import eventually
 
@@ -76,13 +78,57 @@ def test_the_money_of_an_orchestrated_order_is_left_to_its_saga(choreography: Ch
     assert choreography.waiting_in_outboxes() == 0
 
 
-def test_a_settlement_of_an_unknown_order_changes_nothing(choreography: Choreography, broker: Broker) -> None:
-    choreography.start("payment-service")
+@pytest.mark.parametrize("placed_first", [True, False])
+def test_money_that_comes_before_the_payment_service_knows_the_order_is_booked(
+    choreography: Choreography, broker: Broker, *, placed_first: bool
+) -> None:
+    order_id = new_order_id()
+    choreography.start("inventory-service", "shipping-service", "payment-service")
+    if placed_first:
+        choreography.place(Pix(), order_id=order_id)
 
-    settle(broker, new_order_id())
+    settle(broker, order_id)
+    settle(broker, order_id, "s-2")
+    handled(choreography, "s-2")
+    if not placed_first:
+        choreography.place(Pix(), order_id=order_id)
+    choreography.start("order-service")
+
+    assert choreography.await_end(order_id).stage is Stage.CONFIRMED
+    assert "payment.pending" not in choreography.timeline(order_id)
+    choreography.await_books_right()
+
+
+def test_money_that_comes_before_an_order_that_is_refused_is_forgotten_in_time(
+    choreography: Choreography, broker: Broker
+) -> None:
+    choreography.services.orders.set_price(SKU, Money(amount=1, currency="BRL"))
+    order_id = new_order_id()
+    choreography.start()
+    settle(broker, order_id)
+    handled(choreography)
+    choreography.place(Pix(), order_id=order_id, sku=Sku("UNKNOWN"))
+
+    assert choreography.await_end(order_id).reason is Reason.UNKNOWN_SKU
+    choreography.await_books_right()
+    choreography.clock.ahead += SETTLEMENT_WAITS + timedelta(minutes=1)
+    eventually(lambda: choreography.services.payments.find(order_id) is None, "the settlement is forgotten")
+    choreography.await_books_right()
+
+
+def test_a_settlement_of_an_unknown_order_changes_nothing_and_is_forgotten(
+    choreography: Choreography, broker: Broker
+) -> None:
+    choreography.start("payment-service")
+    order_id = new_order_id()
+
+    settle(broker, order_id)
     handled(choreography)
 
     assert choreography.waiting_in_outboxes() == 0
+    choreography.await_books_right()
+    choreography.clock.ahead += SETTLEMENT_WAITS + timedelta(minutes=1)
+    eventually(lambda: choreography.services.payments.find(order_id) is None, "the settlement is forgotten")
 
 
 @pytest.mark.parametrize(

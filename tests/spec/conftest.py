@@ -20,7 +20,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     # The sandbox is slower, and reports non-deterministic calls of workflows. The other stacks run without it.
     sandbox = {"workflow_sandbox": "true"}
     # Apache Kafka refuses members with a shorter session than its default.
-    session = {} if given_servers() else {"session_timeout_ms": "3000"}
+    session = {"installation": "spec"} if given_servers() else {"session_timeout_ms": "3000"}
     with running_stack(tmp_path_factory.mktemp("stack"), **estate, **parked, **sandbox, **session) as stack:
         yield stack
 

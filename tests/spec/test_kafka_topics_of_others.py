@@ -160,6 +160,21 @@ def test_a_settlement_from_the_gateway_confirms_the_order(shop: Shop, stack: Sta
     assert end["payment"] == {"status": "captured", "captured": end["total"]["amount"], "refunded": 0}
 
 
+def test_money_that_is_paid_before_the_order_is_known_confirms_it(shop: Shop, stack: Stack, style: str) -> None:
+    key = uuid4().hex
+    order_id = order_id_from_key("orders", key)
+    pay(shop, order_id)
+    pay(shop, order_id)
+    settle(stack, order_id)  # returns when both groups have read it, and what came before
+
+    assert shop.place(shop.prepared(SCENARIOS["ok"]) | {"payment": {"method": "pix"}}, style, key) == order_id
+
+    end = shop.await_end(order_id)
+    assert end["status"] == "confirmed"
+    assert end["payment"] == {"status": "captured", "captured": end["total"]["amount"], "refunded": 0}
+    assert len(messages_of(stack.ready["kafka"], order_id, SETTLEMENTS)) == 2
+
+
 def test_a_settlement_of_an_unknown_or_finished_order_is_harmless(shop: Shop, stack: Stack, style: str) -> None:
     order_id, unknown = shop.place(shop.prepared(SCENARIOS["ok"]), style), str(uuid4())
     shop.await_end(order_id)

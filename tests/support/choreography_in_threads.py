@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import func, select
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.topics import publisher_of
 from adapters.sql.database import Database
+from adapters.sql.inbox import event_id_in
 from adapters.sql.journal_tables import event_log, inbox
 from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
@@ -143,11 +145,12 @@ class Choreography:
         quantity: int = 2,
         postal_code: str = "01310-100",
         order_id: OrderId | None = None,
+        sku: Sku = SKU,
     ) -> OrderId:
         request = OrderRequest(
             order_id=order_id or new_order_id(),
             customer_id=CustomerId("ana"),
-            lines=(OrderLine(sku=SKU, quantity=quantity),),
+            lines=(OrderLine(sku=sku, quantity=quantity),),
             payment=payment or Card(token="tok_visa"),
             shipping_address=ShippingAddress(
                 recipient="Ana", street="Avenida Paulista 1000", city="Sao Paulo", postal_code=postal_code, country="BR"
@@ -219,18 +222,19 @@ class Choreography:
         return ParkedMessages(self.database_of(name)).count()
 
     def handled(self, name: str) -> Sequence[EventId]:
-        """The inbox, in the order in which it filled."""
+        """The ids of the events in the inbox, in the order in which it filled."""
         with self.database_of(name).reading() as connection:
-            return list(connection.execute(select(inbox.c.message_id).order_by(inbox.c.handled_at)).scalars())
+            handled = connection.execute(select(inbox.c.message_id).order_by(inbox.c.handled_at)).scalars()
+            return [event_id_in(message_id) for message_id in handled]
 
     def database_of(self, name: str) -> Database:
         return next(database for database in self.databases.journals if database.service == name)
 
     def made_up(self, event: Event, event_id: str) -> RecordedEvent:
-        """An event that no service recorded."""
-        return RecordedEvent(
-            event_id=EventId(event_id), event=event, service="made-up", at=self.clock(), caused_by=None
-        )
+        """An event that no service recorded, as its service would publish it."""
+        service = publisher_of(event.type)
+        assert service is not None
+        return RecordedEvent(event_id=EventId(event_id), event=event, service=service, at=self.clock(), caused_by=None)
 
     def _audit(self) -> Any:  # noqa: ANN401
         return wiring.audit_of(self.databases, self.clock)

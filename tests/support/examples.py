@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from adapters.sql.inbox import MessageId
 from adapters.sql.parked import ParkedMessage
-from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id
+from domain.ids import CustomerId, OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Card, Order, OrderLine, OrderRequest, PaymentMethod, Pix, PricedLine, ShippingAddress
 
@@ -68,7 +69,7 @@ def an_order(
 
 def a_message(message_id: str, key: str = "order-1", partition: int = 0, offset: int = 0) -> ParkedMessage:
     return ParkedMessage(
-        message_id=EventId(message_id),
+        message_id=MessageId(message_id),
         key=key,
         topic="orders",
         partition=partition,

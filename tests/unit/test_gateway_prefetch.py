@@ -18,8 +18,12 @@ from tests.support.examples import an_order
 
 @dataclass
 class Gateway:
-    """Records its calls. Waits for `silent`, if given, before it answers; a flaky card faults at its first call."""
+    """Records its calls. Waits for `silent`, if given, before it answers; a flaky card faults at its first call.
 
+    `paid`: the customer has paid before.
+    """
+
+    paid: bool = False
     silent: threading.Event | None = None
     calls: list[str] = field(default_factory=list)
 
@@ -31,9 +35,9 @@ class Gateway:
             raise GatewayFault("charge", "503")
         return Charged(charge_id=f"ch_{self.calls.count(key)}")
 
-    def expect(self, key: str, amount: Money) -> AwaitingCustomer | Declined:  # noqa: ARG002 - the protocol's
+    def expect(self, key: str, amount: Money) -> Charged | AwaitingCustomer | Declined:  # noqa: ARG002 - the protocol's
         self.calls.append(key)
-        return AwaitingCustomer(charge_id="pix")
+        return Charged(charge_id="pix") if self.paid else AwaitingCustomer(charge_id="pix")
 
     def settle(self, key: str) -> int:
         raise NotImplementedError(key)
@@ -82,6 +86,16 @@ def test_an_answer_is_used_once_and_then_the_gateway_is_called(prefetch: Gateway
     assert prefetch.expect(charge_key(pix.order_id), pix.total) == AwaitingCustomer(charge_id="pix")
     assert len(gateway.calls) == 2
     assert charge(prefetch, order) == Charged(charge_id="ch_2")
+
+
+def test_an_instant_payment_that_was_paid_before_is_not_asked_for_again(
+    prefetch: GatewayPrefetch, gateway: Gateway
+) -> None:
+    gateway.paid, pix = True, an_order(pix=True)
+    prefetch.fetch(created(pix))
+
+    assert prefetch.expect(charge_key(pix.order_id), pix.total) == Charged(charge_id="pix")
+    assert len(gateway.calls) == 1
 
 
 def test_a_fault_ends_the_ready_events_and_is_raised_once(prefetch: GatewayPrefetch, gateway: Gateway) -> None:

@@ -1,16 +1,20 @@
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
+from adapters.sql.stores.payments import SqlPaymentStore
+from adapters.sql.unit_of_work import SqlUnits
 from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
 from domain.errors import GatewayFault
 from domain.events import PaymentCompleted, PaymentFailed, PaymentPending, PaymentRefunded
-from domain.ids import new_order_id
 from domain.order import Order, Reason, Step
-from runtime.wiring import Services
-from services.payments.service import PIX_EXPIRY, PaymentService
+from runtime.wiring import Services, audit_of
+from services.payments.gateway import PaymentGateway
+from services.payments.service import PIX_EXPIRY, SETTLEMENT_WAITS, PaymentService
 from services.payments.store import PaymentStatus
+from services.payments.transitions import charge_key
 from services.unit_of_work import StepStatus
 from tests.support.examples import FREE, SettableClock, an_order
 
@@ -202,8 +206,106 @@ def test_pix_that_is_paid_too_late_is_refunded(payments: PaymentService) -> None
     assert money(payments, order) == (PaymentStatus.FAILED, TOTAL, TOTAL)
 
 
-def test_a_settlement_of_an_unknown_order_is_harmless(payments: PaymentService) -> None:
-    assert payments.settle(SettlePayment(order_id=new_order_id())) is None
+def test_a_settlement_that_comes_before_the_charge_is_booked_by_it(payments: PaymentService) -> None:
+    order = an_order(pix=True)
+
+    assert settle(payments, order) is None
+    assert settle(payments, order) is None
+    completed = charge(payments, order)
+
+    assert isinstance(completed, PaymentCompleted)
+    assert settle(payments, order) == charge(payments, order) == completed
+    assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
+    assert [recorded.event for recorded in payments.journal(order.order_id).events] == [completed]
+
+
+def test_a_settlement_before_a_charge_by_card_changes_nothing(payments: PaymentService) -> None:
+    order = an_order()
+    settle(payments, order)
+
+    assert isinstance(charge(payments, order), PaymentCompleted)
+    assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
+
+
+@pytest.mark.parametrize("undo", [abort, refund])
+def test_money_of_an_order_that_is_undone_before_its_charge_goes_back(
+    payments: PaymentService, services: Services, undo: Callable[[PaymentService, Order], object]
+) -> None:
+    order = an_order(pix=True)
+    services.gateway.expect(charge_key(order.order_id), order.total)  # a charge whose record was lost
+    settle(payments, order)
+
+    undo(payments, order)
+
+    assert isinstance(charge(payments, order), PaymentFailed)
+    assert services.gateway.settle(charge_key(order.order_id)) == TOTAL
+    (book,) = services.gateway.books()
+    assert (book.captured, book.refunded) == (TOTAL, TOTAL)
+    assert isinstance(settle(payments, order), PaymentRefunded)
+    assert money(payments, order)[1:] == (TOTAL, TOTAL)
+
+
+def test_a_settlement_whose_order_never_comes_is_forgotten_and_the_order_may_still_come(
+    payments: PaymentService, services: Services, clock: SettableClock
+) -> None:
+    order = an_order(pix=True)
+    settle(payments, order)
+    assert audit_of(services.databases, clock).ok
+    assert payments.expired(10) == []
+    clock.pass_time(SETTLEMENT_WAITS + timedelta(seconds=1))
+    assert [payment.order_id for payment in payments.expired(10)] == [order.order_id]
+
+    payments.forget_settlement(order.order_id)
+
+    assert payments.find(order.order_id) is None
+    assert isinstance(charge(payments, order), PaymentPending)
+
+
+def test_a_settlement_whose_money_the_gateway_holds_is_not_forgotten_and_the_audit_shows_it(
+    payments: PaymentService, services: Services, clock: SettableClock
+) -> None:
+    order = an_order(pix=True)
+    services.gateway.expect(charge_key(order.order_id), order.total)
+    settle(payments, order)
+    clock.pass_time(SETTLEMENT_WAITS + timedelta(seconds=1))
+
+    payments.forget_settlement(order.order_id)
+
+    assert payments.expired(10) == []
+    assert [found.order_id for found in audit_of(services.databases, clock).broken] == [order.order_id]
+    assert isinstance(charge(payments, order), PaymentCompleted)
+    assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
+
+
+class PartlyPaid:
+    """A gateway that holds as much as it is told."""
+
+    def __init__(self, gateway: PaymentGateway) -> None:
+        self._gateway = gateway
+        self.held = 0
+        self.charge, self.expect, self.refund = gateway.charge, gateway.expect, gateway.refund
+
+    def settle(self, key: str) -> int:
+        return self._gateway.settle(key) if self.held == TOTAL else self.held
+
+
+@pytest.mark.parametrize("held", [0, TOTAL - 1, TOTAL + 1])
+@pytest.mark.parametrize("settled_first", [True, False])
+def test_money_that_the_gateway_does_not_hold_in_full_is_not_booked(
+    services: Services, clock: SettableClock, held: int, settled_first: bool
+) -> None:
+    units = SqlUnits(services.databases.payments, SqlPaymentStore, clock, publish=True)
+    gateway = PartlyPaid(services.gateway)
+    payments, order = PaymentService(units, gateway, clock), an_order(pix=True)
+    gateway.held = held
+    for step in (settle, charge) if settled_first else (charge, settle):
+        step(payments, order)
+    assert money(payments, order) == (PaymentStatus.PENDING, 0, 0)
+
+    gateway.held = TOTAL
+
+    assert isinstance(settle(payments, order), PaymentCompleted)
+    assert money(payments, order) == (PaymentStatus.CAPTURED, TOTAL, 0)
 
 
 def test_a_captured_payment_is_not_aborted(payments: PaymentService) -> None:

@@ -18,7 +18,6 @@ from temporalio.worker import Worker
 from activities.cancellation_requests import CancellationRequestActivities
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle, Step
-from processes.kafka_bridge.routes import witness_routes
 from tests.support.temporal_servers import TEST_SERVER
 from tests.support.waiting import soon
 from workflows.choreography_witness import (
@@ -32,7 +31,7 @@ from workflows.choreography_witness import (
     witness_id,
 )
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, first_attributes
-from workflows.witnessed_steps import NEEDS_ATTENTION, STEP_AFTER
+from workflows.witnessed_steps import NEEDS_ATTENTION
 
 ORDER = OrderId("order-1")
 SILENCE_S = 60.0
@@ -202,10 +201,6 @@ async def test_a_customer_may_be_silent_until_the_payment_expires(watched: Watch
     await watched.receives("order.cancelled", "e2")
     await watched.end()
     assert watched.requests.orders == [ORDER]
-
-
-def test_every_event_that_is_witnessed_has_its_step() -> None:
-    assert set(witness_routes(SILENCE_S)) == set(STEP_AFTER)
 
 
 async def test_the_step_follows_the_events_and_not_the_order_of_their_arrival(watched: Watched) -> None:

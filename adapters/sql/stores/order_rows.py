@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, RowMapping, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Executable, RowMapping, Table, bindparam, delete, insert, select, update
 
 from adapters.sql.database import writes
 from domain.ids import OrderId
@@ -35,6 +35,10 @@ class OrderRows:
             self._connection.execute(_changing(self._table), {"of_order": order_id} | row)
         else:
             self.add(order_id, row)
+
+    def remove(self, order_id: OrderId) -> None:
+        self._connection.execute(delete(self._table).where(self._table.c.order_id == order_id))
+        self._exists[order_id] = False
 
 
 @cache

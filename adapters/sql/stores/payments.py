@@ -39,6 +39,9 @@ class SqlPaymentStore:
         }
         self._rows.save(payment.order_id, row)
 
+    def forget(self, order_id: OrderId) -> None:
+        self._rows.remove(order_id)
+
     def expired(self, now: datetime, limit: int) -> Sequence[Payment]:
         rows = self._connection.execute(_EXPIRED, {"now": now, "at_most": limit}).mappings()
         return [payment(row) for row in rows]

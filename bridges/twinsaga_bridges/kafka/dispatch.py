@@ -1,7 +1,8 @@
 """Delivers one event to Temporal, so that the same event twice has one effect, and interprets Temporal's answer.
 
-The event's id is the request id, by which the server drops repetitions. The SDK's own calls choose random request ids,
-so the raw gRPC requests are built here. The server alone acknowledges a start or a signal; no worker has to run.
+The event's source and id are the request id, by which the server drops repetitions. The SDK's own calls choose random
+request ids, so the raw gRPC requests are built here. The server alone acknowledges a start or a signal; no worker has
+to run.
 """
 
 from collections.abc import Awaitable, Iterator
@@ -145,7 +146,7 @@ class Delivery:
         if size > LARGEST_UPDATE:
             raise Undeliverable(f"an update of {size} bytes is too large for a workflow")
         arguments = [] if argument is NOTHING else [argument]
-        call = handle.execute_update(route.update, args=arguments, id=event.id, rpc_timeout=RPC_DEADLINE)
+        call = handle.execute_update(route.update, args=arguments, id=event.identity, rpc_timeout=RPC_DEADLINE)
         try:
             await acknowledged(call, size)
         except NotFound as error:
@@ -171,7 +172,7 @@ class Delivery:
             signal_name=signal,
             input=payloads,
             identity=self._client.identity,
-            request_id=event.id,
+            request_id=event.identity,
         )
 
     async def _start_fields(self, event: IncomingEvent, start: Start) -> dict[str, Any]:
@@ -189,7 +190,7 @@ class Delivery:
             "task_queue": TaskQueue(name=start.task_queue),
             "input": await self._encoded(start.argument(event)),
             "identity": self._client.identity,
-            "request_id": event.id,
+            "request_id": event.identity,
             "workflow_id_reuse_policy": WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
             "workflow_id_conflict_policy": WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
             "user_metadata": summary,

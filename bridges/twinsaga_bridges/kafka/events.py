@@ -36,7 +36,8 @@ class KafkaRecord:
 class IncomingEvent:
     """An event as the routes see it.
 
-    `id` identifies the event, not the record: two records with the same id have one effect. `data` is decoded JSON.
+    `source` and `id` identify the event, not the record: two records with the same ones have one effect. A decoder of
+    events without a source gives ids that no other source has. `data` is decoded JSON.
     """
 
     id: str
@@ -44,6 +45,12 @@ class IncomingEvent:
     key: str
     data: Any
     record: KafkaRecord
+    source: str = ""
+
+    @property
+    def identity(self) -> str:
+        """The request id by which Temporal recognises a repetition."""
+        return f"{self.source} {self.id}" if self.source else self.id
 
 
 class Unreadable(ValueError):
@@ -55,11 +62,16 @@ Decoder = Callable[[KafkaRecord], IncomingEvent]
 
 
 def cloud_events(record: KafkaRecord) -> IncomingEvent:
-    """Read CloudEvents 1.0 in binary mode. A record without an id is refused: each repetition would count as new."""
-    event_id, event_type = _header(record, "ce_id"), _header(record, "ce_type")
+    """Read CloudEvents 1.0 in binary mode.
+
+    A record without an id or a source is refused: each repetition would count as new, or as another source's event.
+    """
+    event_id, source, event_type = (_header(record, name) for name in ("ce_id", "ce_source", "ce_type"))
     if _header(record, "ce_specversion") != "1.0":
         raise Unreadable("only CloudEvents 1.0 are read")
-    return IncomingEvent(id=event_id, type=event_type, key=_key(record), data=_json(record), record=record)
+    return IncomingEvent(
+        id=event_id, source=source, type=event_type, key=_key(record), data=_json(record), record=record
+    )
 
 
 def plain_json(event_type: str) -> Decoder:

@@ -70,7 +70,7 @@ async def test_the_audit_gives_its_verdict(client: httpx.AsyncClient) -> None:
 
     assert answer.status_code == 200
     verdict = answer.json()
-    assert set(verdict) == {"ok", "orders_checked", "orders_pending", "broken"}
+    assert set(verdict) == {"ok", "orders_checked", "orders_pending", "orders_written_off", "broken"}
     assert (verdict["orders_checked"], verdict["orders_pending"]) == (1, 1)
 
 

@@ -27,6 +27,15 @@ async def test_the_same_event_twice_has_one_effect(estate: Estate) -> None:
         assert await estate.numbers("a") == [1, 2]
 
 
+async def test_events_of_two_sources_with_one_id_are_two_events(estate: Estate) -> None:
+    async with estate.bridging():
+        estate.send(("e1", "ledger.written", "a", 1))
+        estate.send(("e1", "ledger.written", "a", 2), ce_source="/another")
+        await estate.await_committed(2)
+
+        assert await estate.numbers("a") == [1, 2]
+
+
 async def test_an_event_again_after_the_end_is_harmless_and_a_new_one_is_a_dead_letter(estate: Estate) -> None:
     async with estate.bridging():
         estate.send(("e1", "ledger.written", "a", 1), ("e2", "ledger.closed", "a", 0))

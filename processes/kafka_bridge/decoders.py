@@ -1,0 +1,47 @@
+"""Reads records of the services' topics for the bridge, as strictly as the services do."""
+
+import json
+
+from adapters.kafka.cloudevents import ReceivedEvent
+from adapters.kafka.decoding import read_own_event, read_settlement
+from adapters.kafka.message import IncomingMessage
+from twinsaga_bridges.kafka_into_workflow import Decoder, IncomingEvent, KafkaRecord
+
+
+def own_events(installation: str) -> Decoder:
+    """Decode the events of our services. `installation`: see `refuse_misplaced`."""
+
+    def read(record: KafkaRecord) -> IncomingEvent:
+        return _incoming(read_own_event(message_of(record), installation), record)
+
+    return read
+
+
+def settlements(record: KafkaRecord) -> IncomingEvent:
+    """Decode a settlement of the payment gateway. Its key is the order, though the record's is arbitrary."""
+    return _incoming(read_settlement(message_of(record)), record)
+
+
+def message_of(record: KafkaRecord) -> IncomingMessage:
+    """Convert a record of the bridge to a message of the services' consumers."""
+    return IncomingMessage(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp_ms,
+        key=record.key,
+        value=record.value,
+        headers=tuple((name, value or b"") for name, value in record.headers),
+    )
+
+
+def _incoming(received: ReceivedEvent, record: KafkaRecord) -> IncomingEvent:
+    recorded = received.recorded
+    return IncomingEvent(
+        id=recorded.event_id,
+        source=received.source,
+        type=recorded.event.type,
+        key=recorded.event.order_id,
+        data=json.loads(record.value or b""),
+        record=record,
+    )
