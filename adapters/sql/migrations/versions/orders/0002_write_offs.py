@@ -5,7 +5,7 @@ from alembic import op
 
 from adapters.sql.dialects import Instant
 
-revision = "0002a"
+revision = "0002"
 down_revision = "0001"
 
 
