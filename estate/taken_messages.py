@@ -6,6 +6,7 @@ worker has keys of its own and renews a lease; what an expired lease leaves behi
 """
 
 from collections.abc import Iterator
+from typing import Any, cast
 from uuid import uuid4
 
 import structlog
@@ -45,7 +46,7 @@ class TakenMessages:
             self._give_back(dead)
 
     def _dead(self) -> Iterator[str]:
-        for member in self._redis.smembers(HOLDERS):
+        for member in cast("set[bytes]", self._redis.smembers(HOLDERS)):
             holder = member.decode()
             if not self._redis.exists(_lease(holder)):
                 yield holder
@@ -54,7 +55,8 @@ class TakenMessages:
         options = _keys(holder) | {"visibility_timeout": 0, "unacked_mutex_expire": LEASE_MS // 1000}
         with self._app.connection_for_write(transport_options=options) as connection:
             # kombu's own: each message is moved in one transaction, so that two workers do not both give it back.
-            connection.default_channel.qos.restore_visible(num=None)
+            channel: Any = connection.default_channel
+            channel.qos.restore_visible(num=None)
         left = self._redis.hlen(_keys(holder)["unacked_key"])
         log.warning("gave back the messages of a lost connection", holder=holder, left=left)
         if not left:

@@ -105,8 +105,6 @@ class Headers(Part):
 
 class Signature(Part):
     task: Name
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
     options: dict[str, Any] = {}
 
 
@@ -119,7 +117,7 @@ class Embedded(Part):
 
 class Body(Part):
     args: list[Any]
-    kwargs: dict[str, Any]
+    keywords: dict[str, Any]
     embedded: Embedded
 
 
@@ -158,8 +156,8 @@ def _decoded(raw: bytes) -> Any:  # noqa: ANN401 - JSON
     if len(raw) > MAX_BYTES:
         raise RefusedMessage(f"it has {len(raw)} bytes, more than {MAX_BYTES}")
     try:
-        value = loads(raw.decode())
-    except Exception as error:  # noqa: BLE001 - kombu's JSON makes dates, numbers and UUIDs of marked objects
+        value = loads(raw.decode())  # kombu's: it makes dates, numbers and UUIDs of marked objects
+    except Exception as error:
         raise RefusedMessage(f"not JSON: {error!r}"[:MAX_REASON]) from error
     if any(depth > MAX_DEPTH for depth in _depths(value)):
         raise RefusedMessage(f"nested more than {MAX_DEPTH} deep")

@@ -19,7 +19,7 @@ AWAY = (RedisError, OperationalError, OSError)
 def consumer_class(taken: TakenMessages, put_aside: PutAside) -> type[Any]:
     """For `worker_consumer`. A class, because Celery makes the consumer itself."""
 
-    class GuardedConsumer(Consumer):  # type: ignore[misc] # untyped
+    class GuardedConsumer(Consumer):
         def connect(self) -> Any:  # noqa: ANN401 - kombu's connection
             taken.begin_lease()
             connection = super().connect()
@@ -27,8 +27,8 @@ def consumer_class(taken: TakenMessages, put_aside: PutAside) -> type[Any]:
             self.timer.call_repeatedly(RENEW_EVERY_S, _renewed, (taken,))  # cancelled when the connection is lost
             return connection
 
-        def create_task_handler(self) -> Callable[[Any], None]:
-            handle = super().create_task_handler()
+        def create_task_handler(self, *args: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's
+            handle = super().create_task_handler(*args)
 
             def guarded(message: Any) -> None:  # noqa: ANN401 - kombu's
                 try:
