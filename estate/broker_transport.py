@@ -8,7 +8,7 @@ from kombu.transport import redis as kombu_redis
 from redis import Redis
 from redis.client import PubSub
 
-from estate.task_messages import RefusedMessage, must_be_a_command, must_be_a_task
+from estate.task_messages import must_be_a_command, must_be_a_task
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +24,8 @@ class CheckedPubSub(PubSub):
         if isinstance(response, list) and response[0] in (b"message", b"pmessage"):
             try:
                 must_be_a_command(response[-1])
-            except RefusedMessage as refused:
-                log.error("refused a broadcast", why=str(refused))  # noqa: TRY400 - the fault is the sender's
+            except Exception as refused:  # noqa: BLE001 - as below
+                log.error("refused a broadcast", why=str(refused) or repr(refused))  # noqa: TRY400 - the sender's fault
                 return None
         return response
 
@@ -39,8 +39,8 @@ class CheckedRedis(Redis):
             queue, message = response
             try:
                 must_be_a_task(message)
-            except RefusedMessage as refused:
-                self.put_aside(queue.decode(errors="replace"), message, str(refused))
+            except Exception as refused:  # noqa: BLE001 - whatever it raises, the message is not good
+                self.put_aside(queue.decode(errors="replace"), message, str(refused) or repr(refused))
                 return None  # as if the queue had been empty
         return response
 

@@ -5,7 +5,6 @@ delivers the message again, and the next worker ends too. What passes here can f
 """
 
 from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -22,8 +21,9 @@ MAX_REASON = 300
 SHOWN_ERRORS = 3
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
-Note = Annotated[str, StringConstraints(max_length=MAX_BYTES)]
-Moment = Annotated[str, StringConstraints(max_length=64)]
+Text = Annotated[str, StringConstraints(max_length=MAX_BYTES, pattern=r"^[^\x00]*$")]  # a pattern refuses surrogates
+Moment = Annotated[str, StringConstraints(max_length=64, pattern=r"^[0-9T:.+Z-]*$")]
+Route = Annotated[str, StringConstraints(max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 Seconds = Annotated[float, Field(ge=0, le=30 * 86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=100_000)]
 
@@ -41,8 +41,8 @@ class Part(BaseModel):
 
 
 class DeliveryInfo(Part):
-    exchange: Annotated[str, StringConstraints(max_length=MAX_NAME)]
-    routing_key: Annotated[str, StringConstraints(max_length=MAX_NAME)]
+    exchange: Route
+    routing_key: Route
 
 
 class Properties(Part):
@@ -50,14 +50,14 @@ class Properties(Part):
     delivery_info: DeliveryInfo
     body_encoding: Literal["base64"]
     priority: Annotated[int, Field(ge=0, le=255)] | None = None
-    reply_to: Annotated[str, StringConstraints(max_length=MAX_NAME)] | None = None
+    reply_to: Route | None = None
     correlation_id: Name | None = None
 
 
 class Envelope(Part):
     """What the Redis transport of kombu stores. A compressed body is refused: a small one could become a huge one."""
 
-    body: str
+    body: Text
     content_type: Literal["application/json"] = Field(alias="content-type")
     content_encoding: Literal["utf-8"] = Field(alias="content-encoding")
     headers: dict[str, Any]
@@ -66,7 +66,7 @@ class Envelope(Part):
     def content(self) -> Any:  # noqa: ANN401 - JSON
         try:
             return _decoded(b64decode(self.body, validate=True))
-        except NotBase64 as error:
+        except ValueError as error:
             raise RefusedMessage(f"body: {error}") from error
 
 
@@ -82,8 +82,8 @@ class Headers(Part):
     shadow: Name | None = None
     lang: Name | None = None
     origin: Name | None = None
-    argsrepr: Note | None = None
-    kwargsrepr: Note | None = None
+    argsrepr: Text | None = None
+    kwargsrepr: Text | None = None
     eta: Moment | None = None
     expires: Moment | None = None
     retries: Count | None = None

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from celery import chain, chord, group
 
 from estate.taken_messages import LEASE_MS, RENEW_EVERY_S
+from estate.task_messages import must_be_a_task
 from tests.support.celery_workers import QUEUE, CeleryEstate, celery_estate, kill, seconds_until
 from tests.support.hostile_celery_messages import task_message
 from tests.support.ports import free_port
@@ -48,6 +51,29 @@ def estate(tmp_path_factory: pytest.TempPathFactory, mails: SlowMailServer) -> I
             yield estate
     finally:
         server.stop()
+
+
+def test_what_celery_sends_is_taken(estate: CeleryEstate) -> None:
+    broker: Any = estate.broker
+    with estate.app() as app:
+
+        def of(*args: object, **options: object) -> Any:  # noqa: ANN401 - a signature
+            return app.signature(PROCESS_VIDEO, args=args, options={"queue": "examples", **options})
+
+        for example in (
+            of("Olá", countdown=5, expires=60),
+            of("x", time_limit=9, soft_time_limit=8, priority=3, shadow="y", headers={"tenant": {"name": "a"}}),
+            of("x", link=of("y"), link_error=of("z")),
+            chain(*(of(n) for n in range(50)), app=app),
+            group(of(1), of(2), app=app),
+            chord([chain(of(1), chord([of(2)] * 2, of(3), app=app), app=app)] * 3, of(4), app=app),
+        ):
+            example.apply_async()
+    messages = [message for key in broker.keys("examples*") for message in broker.lrange(key, 0, -1)]
+    broker.delete(*broker.keys("examples*"))
+    assert len(messages) == 9
+    for message in messages:
+        must_be_a_task(message)
 
 
 def test_the_messages_of_a_killed_worker_are_back_within_a_minute(estate: CeleryEstate) -> None:
