@@ -138,6 +138,17 @@ def test_a_deeply_nested_argument_costs_its_message_only(estate: CeleryEstate, n
         assert (worker.poll(), estate.refused() - before) == (None, 1)
 
 
+def test_a_message_on_which_celery_raises_costs_that_message_only(estate: CeleryEstate) -> None:
+    before = estate.refused()
+    with estate.worker() as worker, estate.app() as app:
+        for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59", "T"):
+            for header in ("eta", "expires"):
+                estate.broker.lpush(QUEUE, task_message(CLEAN_UP, **{header: moment}))
+        assert app.send_task(CLEAN_UP, ignore_result=False).get(timeout=30) is None
+        assert worker.poll() is None
+        assert estate.refused() > before
+
+
 def test_a_path_as_the_id_of_a_video_deletes_no_file(estate: CeleryEstate, tmp_path: Path) -> None:
     inside, outside = estate.folder / "estate.db", tmp_path / "precious"
     outside.write_text("kept")
