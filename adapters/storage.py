@@ -1,5 +1,6 @@
 """Stores finished videos on any file system that fsspec supports."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from domain.errors import Fault
@@ -39,10 +40,15 @@ class Storage:
             # Written under a temporary name, then renamed: no reader sees half a file under the final name.
             part, whole = f"{folder}/.{name}.part", f"{folder}/{name}"
             system.makedirs(folder, exist_ok=True)
-            system.put_file(str(file), part)
-            if system.exists(whole):
-                system.rm_file(whole)
-            system.mv(part, whole)
+            try:
+                system.put_file(str(file), part)
+                if system.exists(whole):
+                    system.rm_file(whole)
+                system.mv(part, whole)
+            except OSError:
+                with suppress(OSError):
+                    system.rm_file(part)
+                raise
         except (OSError, ImportError) as error:
             raise StorageFault(f"storage: {error}") from error
         return str(system.unstrip_protocol(whole))

@@ -98,6 +98,14 @@ class BodyTooLarge(ApiProblem):
     status, name, title = 413, "body-too-large", "The body is too large"
 
 
+class UploadAborted(ApiProblem):
+    status, name, title = 400, "upload-aborted", "The upload was aborted"
+
+
+class StorageFull(ApiProblem):
+    status, name, title = 507, "storage-full", "No space is left for the file"
+
+
 class BodyTooSlow(ApiProblem):
     status, name, title = 408, "body-too-slow", "The body took too long to arrive"
 

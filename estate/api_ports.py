@@ -78,7 +78,10 @@ class EstateVideos:
         return self.estate.video(video_id)
 
     def cancel(self, video: Video) -> bool:
-        return self.estate.change_open_video(video.video_id, status=VideoStatus.CANCELLED)
+        cancelled = self.estate.change_open_video(video.video_id, status=VideoStatus.CANCELLED)
+        if cancelled:  # its worker, if it has begun, keeps the file open
+            self.place_for(video.video_id).unlink(missing_ok=True)
+        return cancelled
 
     def stop_job(self, video: Video) -> None:
         # The job stops by itself: it reads the record twice a second. The engine learns it so that its page shows why.

@@ -3,12 +3,13 @@
 from celery import Celery
 
 from runtime.settings import Settings
-from services.estate.task_names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS, VIDEO_RETRIES
+from services.estate.task_names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS
 
 QUEUE = "twinsaga"
 CLEAN_EVERY_S = 300.0
 FORGET_EVERY_S = 3600.0
-SPARE_S = 60
+VISIBILITY_S = 7 * 24 * 3600
+"""Longer than any task runs. A dead worker's messages come back far earlier, when its lease expires."""
 CONNECT_DEADLINE_S = 2.0
 LOST_WAIT_S = 2.0
 """How long the parent waits for the result of a child that died. Then the task goes back to the broker."""
@@ -39,7 +40,11 @@ def celery_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=CONNECT_DEADLINE_S,
-        broker_transport_options=_transport_options(settings),
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_S,
+            "socket_connect_timeout": CONNECT_DEADLINE_S,
+            "socket_timeout": ANSWER_DEADLINE_S,
+        },
         redis_socket_connect_timeout=CONNECT_DEADLINE_S,
         redis_socket_timeout=ANSWER_DEADLINE_S,
         result_expires=24 * 3600,
@@ -48,17 +53,6 @@ def celery_app(settings: Settings) -> Celery:
         timezone="UTC",
     )
     return app
-
-
-def _transport_options(settings: Settings) -> dict[str, object]:
-    # A message that is unacknowledged for longer is delivered again: longer than the longest task, and than the longest
-    # countdown of a retry, which a worker holds unacknowledged too.
-    longest_countdown = settings.video_retry_base_seconds * 2 ** (VIDEO_RETRIES - 1)
-    return {
-        "visibility_timeout": int(settings.task_time_limit_seconds + longest_countdown + SPARE_S),
-        "socket_connect_timeout": CONNECT_DEADLINE_S,
-        "socket_timeout": ANSWER_DEADLINE_S,
-    }
 
 
 def _schedule(settings: Settings) -> dict[str, object]:

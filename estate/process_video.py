@@ -1,18 +1,23 @@
 """The work of `twinsaga.process_video`: compress an upload and store the result."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from time import time
+from uuid import UUID
 
 from adapters.clock import utc_now
-from adapters.ffmpeg import Ffmpeg
+from adapters.ffmpeg import Ffmpeg, NotAVideo
 from adapters.sql.estate import Estate
 from adapters.storage import Storage
 from services.estate.records import OPEN, Video, VideoStatus
 
 MAX_ATTEMPTS = 10
 """After this many lost workers, assume that the video itself kills them."""
+ORPHANED_AFTER = timedelta(hours=1)
+"""Longer than an upload waits between two chunks, and for its record."""
 
 
 class VideoElsewhere(Exception):
@@ -28,6 +33,14 @@ class VideoCancelled(Exception):
 
 class VideoGivenUp(Exception):
     """A retry does not help."""
+
+
+def parsed_id(video_id: object) -> str:
+    """Raises VideoGivenUp: no video has such an id."""
+    try:
+        return str(UUID(str(video_id)))
+    except ValueError:
+        raise VideoGivenUp("not the id of a video") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +76,10 @@ class VideoWork:
             self._report(video, 99, progress)
             size = compressed.stat().st_size
             stored_at = self.storage.store(compressed, f"{video_id}.mp4")
+        except NotAVideo:
+            if not self.is_open(video_id):  # cancelled, and its upload was removed before we opened it
+                raise VideoCancelled(video_id) from None
+            raise
         finally:
             compressed.unlink(missing_ok=True)
         done = {"status": VideoStatus.DONE, "percent": 100, "size_after": size, "stored_at": stored_at, "error": None}
@@ -74,7 +91,19 @@ class VideoWork:
 
     def failed(self, video_id: str, error: str) -> None:
         self.estate.change_open_video(video_id, status=VideoStatus.FAILED, error=error)
-        (self.folder / video_id).unlink(missing_ok=True)
+        self._remove_upload(video_id)
+
+    def remove_left_overs(self) -> None:
+        """Remove the files of videos that have ended, and uploads that never became a video."""
+        for file in self.folder.glob("*"):
+            video = self.estate.video(file.name.partition(".")[0])
+            with suppress(FileNotFoundError):
+                if video is None:
+                    left_over = file.stat().st_mtime < time() - ORPHANED_AFTER.total_seconds()
+                else:
+                    left_over = video.status not in OPEN
+                if left_over:
+                    file.unlink()
 
     def _report(self, video: Video, percent: int, progress: Progress) -> None:
         state = {"percent": percent, "alive_at": utc_now(), "status": VideoStatus.PROCESSING}
@@ -86,6 +115,11 @@ class VideoWork:
         video = self.estate.video(video_id)
         return video is not None and video.status in OPEN
 
+    def _remove_upload(self, video_id: str) -> None:
+        # Only that of a known video: anybody can send a task, with any text as the id, also a path.
+        if self.estate.video(video_id) is not None:
+            (self.folder / video_id).unlink(missing_ok=True)
+
     def _is_alive(self, video_id: str) -> bool:
         video = self.estate.video(video_id)
         if video is None or video.status is not VideoStatus.PROCESSING or video.alive_at is None:
@@ -96,7 +130,7 @@ class VideoWork:
         video = self.estate.video(video_id)
         if video is None:
             raise VideoGivenUp("no video has this id")
-        (self.folder / video_id).unlink(missing_ok=True)
+        self._remove_upload(video_id)
         if video.status is not VideoStatus.DONE:
             raise VideoCancelled(f"{video_id} is {video.status}")
         return {

@@ -3,13 +3,15 @@
 import os
 from dataclasses import dataclass
 from datetime import timedelta
-from time import time
+
+from redis import Redis
 
 from adapters.ffmpeg import Ffmpeg
 from adapters.mail import MailServer
 from adapters.sql.estate import Estate
 from adapters.storage import Storage
 from estate.database import open_estate
+from estate.mail_claims import MailClaims
 from estate.process_video import VideoWork
 from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
@@ -18,7 +20,7 @@ from runtime.settings import Settings
 from runtime.wiring import Services, open_services
 
 ABANDONED_AFTER = timedelta(days=1)
-"""Longer than any video takes, its wait in the queue included. A file that old without an open video has no owner."""
+"""Longer than any video takes, its wait in the queue included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class TaskContext:
     settings: Settings
     estate: Estate
     mail_server: MailServer
+    mail_claims: MailClaims
     videos: VideoWork
     task_outbox: TaskOutbox
     services: Services
@@ -33,9 +36,7 @@ class TaskContext:
     def clean_up(self) -> None:
         self.estate.fail_videos(ABANDONED_AFTER)
         self.estate.forget_old()
-        for file in self.settings.videos_dir.glob("*"):
-            if file.stat().st_mtime < time() - ABANDONED_AFTER.total_seconds() and not self.videos.is_open(file.name):
-                file.unlink(missing_ok=True)
+        self.videos.remove_left_overs()
 
 
 class TaskContexts:
@@ -66,6 +67,7 @@ class TaskContexts:
         return TaskContext(
             settings=settings,
             estate=estate,
+            mail_claims=MailClaims(Redis.from_url(settings.own_redis_url, socket_timeout=5, socket_connect_timeout=2)),
             mail_server=MailServer(host=host, port=int(port), sender=settings.mail_from),
             videos=videos,
             task_outbox=TaskOutbox(settings, estate, self._workflows.start),

@@ -9,12 +9,13 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded
 from adapters.clock import utc_now
 from adapters.ffmpeg import NotAVideo
 from domain.errors import Fault
-from estate.process_video import VideoCancelled, VideoElsewhere, VideoGivenUp
+from estate.process_video import VideoCancelled, VideoElsewhere, VideoGivenUp, parsed_id
 from estate.task_context import TaskContext, TaskContexts
 from runtime.retention import forget_before
 from runtime.settings import Settings
 from services.estate.mails import SEND_EMAIL
 from services.estate.task_names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS, PROCESS_VIDEO, VIDEO_RETRIES
+from twinsaga_bridges.celery.revocations import was_revoked
 
 MAIL_RETRIES, LONGEST_MAIL_PAUSE_S = 300, 300
 """Together about a day, for which the mail server may be away."""
@@ -36,11 +37,14 @@ def add_tasks(app: Celery, contexts: TaskContexts) -> None:
 def _add_mail(app: Celery, contexts: TaskContexts) -> None:
     @app.task(name=SEND_EMAIL, bind=True, max_retries=MAIL_RETRIES)
     def send_email(self: "Task[Any, Any]", to: str, subject: str, body: str) -> str:
-        """Send the mail once. A worker that dies before it marks the task as ended sends it again, with the same id."""
+        """Send the mail once. A worker that dies while it sends sends it again, with the same id."""
         context, task_id = contexts.current(), str(self.request.id)
+        if was_revoked(self):
+            context.estate.ended(task_id)  # else the sweep would send it again
+            raise Ignore
         try:
             if not context.estate.has_ended(task_id):
-                context.mail_server.send(task_id, to, subject, body)
+                context.mail_claims.send_once(task_id, lambda: context.mail_server.send(task_id, to, subject, body))
         except Fault as fault:
             # MailRefused is not a Fault: the task fails at once, since a retry would be refused too.
             raise self.retry(exc=fault, countdown=min(2**self.request.retries, LONGEST_MAIL_PAUSE_S)) from fault
@@ -50,7 +54,7 @@ def _add_mail(app: Celery, contexts: TaskContexts) -> None:
 def _add_video(app: Celery, contexts: TaskContexts) -> None:
     @app.task(name=PROCESS_VIDEO, bind=True, max_retries=VIDEO_RETRIES)
     def process_video(self: "Task[Any, Any]", video_id: str) -> Any:  # noqa: ANN401 - JSON
-        context, retries = contexts.current(), self.request.retries
+        context, retries, video_id = contexts.current(), self.request.retries, parsed_id(video_id)
 
         def progress(percent: int) -> None:
             self.update_state(state="PROGRESS", meta={"percent": percent, "attempt": retries + 1})

@@ -8,13 +8,17 @@ from typing import Any
 from celery import Celery, signals
 from celery.apps import worker as celery_apps
 from celery.worker import state
+from redis import Redis
 
 from adapters.storage import Storage, StorageNotInstalled
 from estate.app import celery_app
 from estate.place_order import add_place_order
+from estate.refused_messages import RefusedMessages
+from estate.taken_messages import TakenMessages
 from estate.task_context import TaskContexts
 from estate.tasks import add_tasks
 from estate.video_workflows import VideoWorkflows
+from estate.worker_consumer import consumer_class
 from runtime import parent_death
 from runtime.errors import CannotRun
 from runtime.readiness import announce_ready
@@ -40,8 +44,12 @@ def main(settings: Settings) -> None:
     # Celery configures no logs of its own if this signal has a receiver.
     signals.setup_logging.connect(lambda **_: None, weak=False)
     signals.worker_ready.connect(lambda **_: announce_ready(settings), weak=False)
+    app, put_aside = estate_app(settings), RefusedMessages(Redis.from_url(settings.own_redis_url)).put_aside
+    app.conf.broker_transport = "estate.broker_transport:Transport"
+    app.conf.broker_transport_options |= {"put_aside": put_aside}
     worker: Any = _Worker(
-        app=estate_app(settings),
+        app=app,
+        consumer_cls=consumer_class(TakenMessages(app, Redis.from_url(settings.celery_broker_url)), put_aside),
         pool="prefork",
         concurrency=settings.celery_concurrency,
         optimization="fair",

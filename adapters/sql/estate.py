@@ -85,7 +85,7 @@ class Estate:
 
     def requeue_silent_videos(self, silent_for: timedelta) -> int:
         """Requeue the tasks of videos whose worker gave no sign of life for `silent_for`. Return how many."""
-        # When the whole Celery worker dies, Redis redelivers only after its visibility timeout, which is far longer.
+        # Also where only the child hangs: its worker keeps the message.
         now = self._clock()
         silent = select(videos.c.video_id).where(
             videos.c.status == VideoStatus.PROCESSING, videos.c.alive_at < now - silent_for

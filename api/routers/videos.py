@@ -32,7 +32,7 @@ _MULTIPART: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=202, responses=documented_write(409, 422, 503), openapi_extra=_MULTIPART)
+@router.post("", status_code=202, responses=documented_write(400, 409, 422, 503, 507), openapi_extra=_MULTIPART)
 async def upload_video(
     request: Request,
     services: Injected,

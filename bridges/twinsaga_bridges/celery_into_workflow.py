@@ -26,6 +26,7 @@ from twinsaga_bridges.celery.answered_task import RevokeCancelsWorkflow, answera
 from twinsaga_bridges.celery.blocking_calls import BlockingCalls
 from twinsaga_bridges.celery.caller import FINISH_ACTIVITY, PROGRESS_ACTIVITY, CeleryCaller, StartWorkflow, WorkflowEnd
 from twinsaga_bridges.celery.callers_interceptor import CeleryCallersInterceptor, DescribeStep
+from twinsaga_bridges.celery.revocations import end_if_revoked
 from twinsaga_bridges.client_per_process import ClientPerProcess
 
 __all__ = ["CeleryCallersPlugin", "ClientPerProcess", "StartWorkflow", "TasksAnsweredByWorkflows"]
@@ -56,6 +57,7 @@ class TasksAnsweredByWorkflows:
             def body(self: "Task[Any, Any]", *args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - the workflow's
                 # First, because `choose` may write: a task that cannot be answered must have no effect.
                 answerable = answerable_request(self)
+                end_if_revoked(self)
                 return start_or_join(self, answerable, choose(*args, **kwargs), client)
 
             app: Any = self._app  # its types lack a task that is made from options

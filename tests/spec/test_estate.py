@@ -130,6 +130,7 @@ def test_a_cancelled_video_is_not_processed_any_further(estate: Estate, long: Pa
     answer = estate.client.post(f"/videos/{video_id}/cancel")
 
     assert (answer.status_code, answer.json()["status"]) == (httpx.codes.ACCEPTED, "cancelled")
+    assert not (estate.stack.data / "videos" / video_id).exists()
     assert estate.client.post(f"/videos/{video_id}/cancel").status_code == httpx.codes.CONFLICT
     eventually(lambda: ffmpegs(video_id) == [], "its ffmpeg is gone")
     assert estate.video(video_id)["status"] == "cancelled"

@@ -174,7 +174,9 @@ def test_the_library_reads_no_cloud_event_without_what_identifies_it(missing: st
         cloud_events(replace(record, headers=headers))
 
 
-@pytest.mark.parametrize("order_id", ["no order at all", "", "a\x00b", "\ud800", "6F1C0D52-9A3E-4D5E-9F6B-111111111111"])
+@pytest.mark.parametrize(
+    "order_id", ["no order at all", "", "a\x00b", "\ud800", "6F1C0D52-9A3E-4D5E-9F6B-111111111111"]
+)
 def test_a_settlement_of_what_is_not_an_order_is_refused(order_id: str) -> None:
     with pytest.raises(ValueError, match="not the id of an order"):
         settlements(settlement(order_id))

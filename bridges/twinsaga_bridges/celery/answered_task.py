@@ -1,15 +1,11 @@
 """The Celery side of a task that a workflow answers: its body, which starts the workflow, and its `revoke`."""
 
-import asyncio
 import json
 from functools import partial
 from typing import Any
 
-from celery import Celery, Task, signals, states
+from celery import Celery, Task, states
 from celery.exceptions import Ignore, TaskRevokedError
-from celery.utils.functional import maybe_list
-from celery.worker import state as worker_state
-from celery.worker.control import Panel
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
@@ -18,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from twinsaga_bridges.celery.answer_caller import dumped, exception_of, ignores_result
 from twinsaga_bridges.celery.blocking_calls import BlockingCalls
 from twinsaga_bridges.celery.caller import CALLER_SIGNAL, CeleryCaller, StartWorkflow, failed_end
+from twinsaga_bridges.celery.revocations import on_revoke, remember, revocation_key, was_revoked, workflow_key
 from twinsaga_bridges.client_per_process import ClientPerProcess
 
 START_DEADLINE_S = 15.0
@@ -26,12 +23,6 @@ TRANSIENT = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStat
 CANCEL_DEADLINE_S = 30.0
 LARGEST_REQUEST = 2 * 1024 * 1024 - 64 * 1024
 """Bytes. Temporal's default limit for the payloads of one signal or activity, less room for the other arguments."""
-POLL_S = 0.1
-
-
-def workflow_key(task_id: str) -> str:
-    """Return the result backend's key for the id of the workflow that answers a task."""
-    return f"celery-task-workflow-{task_id}"
 
 
 def answerable_request(task: "Task[Any, Any]") -> str:
@@ -65,6 +56,8 @@ def start_or_join(task: "Task[Any, Any]", answerable: str, chosen: StartWorkflow
     caller = CeleryCaller(task_id=str(request.id), workflow_id=workflow_id, request=answerable)
     try:
         client.call(lambda connected: _signal_with_start(connected, workflow_id, chosen, caller), START_DEADLINE_S)
+        if was_revoked(task):  # meanwhile: the command may have come before the workflow existed
+            client.call(lambda connected: connected.get_workflow_handle(workflow_id).cancel(), START_DEADLINE_S)
     except WorkflowAlreadyStartedError:
         return _result_of_closed(task, workflow_id, client)
     except (RPCError, RuntimeError, TimeoutError) as error:  # connecting to a server that is away raises the last two
@@ -78,7 +71,7 @@ def _store_workflow_id(task: "Task[Any, Any]", workflow_id: str) -> None:
     # Before the workflow starts: afterwards this could overwrite the progress that the workflow reports. The state must
     # not stay PENDING, because Celery's own `revoke` ends a pending task at once, before the workflow is cancelled.
     backend: Any = task.backend
-    backend.set(workflow_key(str(task.request.id)), workflow_id)
+    remember(backend, workflow_key(str(task.request.id)), workflow_id)
     if not ignores_result(task) and backend.get_state(task.request.id) in (states.PENDING, states.RETRY):
         task.update_state(state=states.STARTED, meta={"workflow_id": workflow_id})
 
@@ -108,49 +101,41 @@ def _result_of_closed(task: "Task[Any, Any]", workflow_id: str, client: ClientPe
 
 
 class RevokeCancelsWorkflow:
-    """Wraps Celery's `revoke` command, so that revoking a task cancels the workflow that answers it.
+    """Extends Celery's `revoke` command, so that revoking a task cancels the workflow that answers it.
 
-    The body of the task has returned long ago: Celery itself has nothing left to stop.
+    The body of the task has returned long ago, or has not begun: Celery itself has nothing left to stop.
     """
 
     def __init__(self, app: Celery, client: ClientPerProcess) -> None:
         self._app = app
         self._client = client
         self._calls = BlockingCalls("celery-revoke")
-        # Celery's commands arrive in the worker's main process, so the wrapper is installed when that starts.
-        signals.worker_init.connect(self._wrap, weak=False)
+        on_revoke(self._revoke)
 
-    def _wrap(self, **_: object) -> None:
-        original = Panel.data["revoke"]
-
-        def revoke(state: Any, task_id: Any, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - Celery's types
-            reply = original(state, task_id, *args, **kwargs)
-            for each in maybe_list(task_id) or ():
-                self._client.start(partial(self._cancel, str(each)), CANCEL_DEADLINE_S, f"revoke of task {each}")
-            return reply
-
-        Panel.data["revoke"] = revoke
+    def _revoke(self, task_id: str) -> None:
+        # The record first: a body that starts its workflow now reads it after that, and one that has started it has
+        # stored the workflow's id before that.
+        try:
+            remember(self._app.backend, revocation_key(task_id), "revoked")
+        finally:
+            self._client.start(partial(self._cancel, task_id), CANCEL_DEADLINE_S, f"revoke of task {task_id}")
 
     async def _cancel(self, task_id: str, client: Client) -> None:
-        workflow_id = await self._workflow_of(task_id)
+        backend: Any = self._app.backend
+        workflow_id = await self._calls.on_thread(backend.get, workflow_key(task_id))
         if workflow_id is None:
             return
-        workflow = client.get_workflow_handle(workflow_id)
-        if (await workflow.describe()).status == WorkflowExecutionStatus.RUNNING:
+        workflow = client.get_workflow_handle(bytes(workflow_id).decode())
+        try:
+            running = (await workflow.describe()).status == WorkflowExecutionStatus.RUNNING
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return  # the body is about to start it
+        if running:
             await workflow.cancel(reason=f"Celery task {task_id} revoked")
         else:
             await self._calls.on_thread(self._end_unanswered, task_id)
-
-    async def _workflow_of(self, task_id: str) -> str | None:
-        """Return the workflow's id, or None for a task that no workflow answers. Waits while the task's body runs."""
-        backend: Any = self._app.backend
-        while True:
-            # The order matters: a body that ends between the two reads has stored the id by then.
-            starting = any(request.id == task_id for request in worker_state.active_requests)
-            found = await self._calls.on_thread(backend.get, workflow_key(task_id))
-            if not starting:
-                return None if found is None else bytes(found).decode()
-            await asyncio.sleep(POLL_S)
 
     def _end_unanswered(self, task_id: str) -> None:
         """End a task whose workflow closed without an answer, for example because it was terminated."""

@@ -13,6 +13,7 @@ from celery.exceptions import Ignore, NotRegistered
 from kombu.utils.imports import symbol_by_name
 from redis import RedisError
 
+from twinsaga_bridges.celery.revocations import on_revoke
 from twinsaga_bridges.celery.task_claims import StartDecision, TaskClaims, TaskState, WaitingActivity, key_and_run
 from twinsaga_bridges.celery.task_outcome import Failed, Outcome, Revoked, Succeeded, report
 from twinsaga_bridges.client_per_process import ClientPerProcess
@@ -58,6 +59,7 @@ class AwaitedTasks:
         signals.task_postrun.connect(self.returned, weak=False)
         signals.task_revoked.connect(self.revoked, weak=False)
         signals.task_unknown.connect(self.unknown, weak=False)
+        on_revoke(self.will_be_revoked)
 
     def started(self, task_id: str, task: Task[Any, Any], **_: object) -> None:
         if key_and_run(task_id) is None:
@@ -88,6 +90,11 @@ class AwaitedTasks:
 
     def revoked(self, request: Any, *, expired: bool = False, **_: object) -> None:  # noqa: ANN401 - Celery's request
         self._end(str(request.id), Revoked("not started before it expired" if expired else "revoked"))
+
+    def will_be_revoked(self, task_id: str) -> None:
+        if key_and_run(task_id):
+            # The claim lasts, and the watch over the task reports it. A running task is left to Celery.
+            self._claims.cancel(task_id)
 
     def unknown(self, id: str, name: str, **_: object) -> None:  # noqa: A002 - the signal's argument
         self._end(id, Failed(NotRegistered(f"the Celery worker has no task {name}")))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,12 @@ class Api:
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
+    with running_api(tmp_path) as api:
+        yield api
+
+
+@contextmanager
+def running_api(tmp_path: Path) -> Iterator[Api]:
     with PortReservations() as ports:
         api, temporal, kafka, redis = (ports.take("127.0.0.1") for _ in range(4))
         settings = {

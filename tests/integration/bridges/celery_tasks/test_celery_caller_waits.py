@@ -5,6 +5,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from celery.exceptions import TaskRevokedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from tests.integration.bridges.celery_tasks.answering import Doubles
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker, temporal, valkey
@@ -73,3 +75,25 @@ async def test_killing_every_celery_worker_does_not_affect_a_waiting_task(addres
             worker.kill_all()
         await shop.client.get_workflow_handle(f"celery-task/{result.id}").signal(Doubles.go)
         assert await shop.got(result) == 8
+
+
+async def test_a_task_that_is_revoked_in_its_countdown_never_runs_whatever_worker_gets_it(
+    addresses: Addresses, folder: Path, token: str
+) -> None:
+    queue = f"queue-{uuid4().hex[:8]}"
+    async with open_shop(addresses) as shop:
+        how = {"queue": shop.queue}
+        with celery_worker(addresses, folder, queue=queue, concurrency=1) as worker:
+            result = shop.app.send_task("estate.double", (4,), how, queue=queue, task_id=token, countdown=3600)
+            result.revoke()
+            await shop.until(result, "REVOKED")
+            worker.kill_all()
+        # The broker delivers it again, to a worker that did not hear the command.
+        shop.app.send_task("estate.double", (4,), how, queue=queue, task_id=token)
+        with celery_worker(addresses, folder, queue=queue, concurrency=1):
+            assert await shop.got(shop.app.send_task("estate.add", (1, 1), queue=queue)) == 2
+        with pytest.raises(RPCError) as unknown:
+            await shop.client.get_workflow_handle(f"celery-task/{token}").describe()
+        assert unknown.value.status is RPCStatusCode.NOT_FOUND
+        with pytest.raises(TaskRevokedError):
+            await shop.got(result)

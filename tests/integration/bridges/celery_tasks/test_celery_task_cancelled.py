@@ -1,5 +1,7 @@
 """A workflow is cancelled or terminated while it awaits a Celery task, or the task is revoked in Celery."""
 
+import asyncio
+import json
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +12,8 @@ from temporalio.exceptions import CancelledError
 from tests.integration.bridges.celery_tasks.callers import Wanted
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker
 from tests.integration.bridges.celery_tasks.sagas import Notes, Saga, activity_closed, attempt_begun
+from tests.support.waiting import eventually
+from twinsaga_bridges.celery.task_claims import StartDecision, TaskClaims
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 
@@ -71,3 +75,30 @@ async def test_a_task_that_celery_revokes_is_a_failure(
     [run] = await notes.runs_begun(1)
     celery_client(addresses).control.revoke(run["task_id"], terminate=True)
     assert (await saga.failure(handle)).type == "TaskRevokedError"
+
+
+@pytest.mark.usefixtures("estate")
+async def test_a_queued_task_that_celery_revokes_never_runs_whatever_worker_gets_it(
+    addresses: Addresses, saga: Saga, token: str
+) -> None:
+    queue = f"queue-{uuid4().hex[:8]}"
+    handle = await saga.start(Wanted(name="estate.hold", args=[token], queue=queue))
+    await attempt_begun(handle, 1)
+    task_id = await sent_task(addresses, queue)
+    # Only a worker of another queue hears it. One that gets the task later asks the claim.
+    result = celery_client(addresses).AsyncResult(task_id)
+    result.revoke()
+    await asyncio.to_thread(eventually, lambda: str(result.state) == "REVOKED", "Celery has revoked it")
+    claims = TaskClaims.at(f"{addresses.redis}/2")
+    assert claims.start(task_id, sequence=0, acks_late=True) is StartDecision.DROP
+    assert (await saga.failure(handle)).type == "TaskRevokedError"
+
+
+async def sent_task(addresses: Addresses, queue: str) -> str:
+    """Return the id of the only task in the queue."""
+
+    def look() -> str | None:
+        message = addresses.broker_client().lindex(queue, 0)
+        return json.loads(message)["headers"]["id"] if message else None
+
+    return await asyncio.to_thread(eventually, look, "the task is in its queue")
