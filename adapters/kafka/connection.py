@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 
 from adapters.kafka.consumer_workarounds import RestingConsumer
 from adapters.kafka.security import NO_SECURITY, KafkaSecurity
+from twinsaga_bridges.kafka.undecodable import pass_undecodable
 
 DELIVERY_TIMEOUT_S = 4.0
 """A record without an acknowledgement by then has failed, and its producer is closed. Short, because a process that is
@@ -52,7 +53,7 @@ class KafkaConnection:
 
     def consumer(self, group: str) -> KafkaConsumer:
         """A group member with manual commits that starts at the oldest message."""
-        return _connected(
+        consumer = _connected(
             RestingConsumer,
             **self._servers(self.connect_timeout_ms),
             group_id=group,
@@ -64,10 +65,14 @@ class KafkaConnection:
             heartbeat_interval_ms=self.session_timeout_ms // 4,
             reconnect_backoff_max_ms=_RECONNECT_MAX_MS,
         )
+        pass_undecodable(consumer)
+        return consumer
 
     def reader(self) -> KafkaConsumer:
         """A consumer without a group, which commits nothing: the caller assigns and seeks."""
-        return _connected(KafkaConsumer, **self._servers(self.answer_timeout_ms), **self._reading())
+        consumer = _connected(KafkaConsumer, **self._servers(self.answer_timeout_ms), **self._reading())
+        pass_undecodable(consumer)
+        return consumer
 
     def admin(self, deadline_s: float) -> KafkaAdminClient:
         milliseconds = int(deadline_s * 1000)

@@ -59,7 +59,7 @@ class Delivery:
     def handle(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
         """Handle the messages in order; yield each whose offset may be committed. Raises OUTAGES: repeat the others."""
         for chunk in chunked(messages, _CHUNK):
-            decoded = [decode(message, self._reactions.decoders) for message in chunk]
+            decoded = [self._decoded(message) for message in chunk]
             place = 0
             try:
                 while place < len(chunk):
@@ -84,12 +84,24 @@ class Delivery:
         """Raises DATABASE_AWAY while the database is away."""
         self._parked.count()
 
+    def _decoded(self, message: IncomingMessage) -> Decoded:
+        if message.error is not None:
+            return Decoded(message, error=message.error)
+        return decode(message, self._reactions.decoders)
+
     def _handle_alone(self, decoded: Decoded) -> None:
-        message, received = decoded.message, decoded.received
-        if decoded.error is not None:
-            self._bury(message, decoded.error, attempts=1)
-        if received is None:
-            return
+        error = decoded.error
+        try:
+            if decoded.received is not None:
+                self._handle_or_park(decoded.message, decoded.received)
+        except OUTAGES:
+            raise
+        except Exception as raised:  # noqa: BLE001 - whatever is wrong with one message, its partition goes on
+            error = raised
+        if error is not None:
+            self._bury(decoded.message, error, attempts=1)
+
+    def _handle_or_park(self, message: IncomingMessage, received: Received) -> None:
         try:
             reaction = self._reactions.on[received.event.type]
             run_reaction(reaction, received, self._inbox, check_inbox=True)
@@ -100,8 +112,6 @@ class Delivery:
         except Fault as fault:
             self._log.warning("parked", order_id=received.event.order_id, type=received.event.type, error=str(fault))
             self._park(message, received, attempts=1, error=str(fault))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one message, its partition goes on
-            self._bury(message, error, attempts=1)
 
     def _park(self, message: IncomingMessage, received: Received, *, attempts: int, error: str) -> None:
         wait_s = self._reactions.delay_s(attempts) if attempts else 0.0

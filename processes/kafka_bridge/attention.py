@@ -42,4 +42,5 @@ def message_of(record: KafkaRecord) -> IncomingMessage:
         key=record.key,
         value=record.value,
         headers=tuple((name, value or b"") for name, value in record.headers),
+        error=record.undecodable,
     )

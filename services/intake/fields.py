@@ -1,12 +1,12 @@
 """The field types of requests, with their limits."""
 
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from domain.ids import NotAnId, outside_id, refused_characters
 from domain.money import CURRENCIES
 
 
@@ -19,9 +19,16 @@ class Body(BaseModel):
 def _readable(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("blank", "is blank")
-    if any(unicodedata.category(character) == "Cc" for character in text):
+    if refused_characters(text):
         raise PydanticCustomError("control_character", "contains a control character")
     return text
+
+
+def _an_id(text: str) -> str:
+    try:
+        return outside_id(text, "it")
+    except NotAnId as reason:
+        raise PydanticCustomError("id", "{reason}", {"reason": str(reason)}) from None
 
 
 def _without_slash(sku: str) -> str:
@@ -41,6 +48,7 @@ def _instant(at: datetime) -> str:
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+Id = Annotated[str, AfterValidator(_an_id)]
 Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_readable)]
 SkuText = Annotated[str, StringConstraints(max_length=64), AfterValidator(_readable), AfterValidator(_without_slash)]
 CustomerText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_readable)]
