@@ -35,6 +35,14 @@ def outside_id(value: object, name: str) -> str:
     return value
 
 
+def is_own_id(text: str) -> bool:
+    """Whether the text may be an id that we gave: all of them are UUIDs, in their usual form."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
 def refused_characters(text: str) -> str | None:
     """Return why a text cannot be stored, or None. For ids, and for any text that an index or a key contains."""
     if text.isascii() and text.isprintable():  # nearly every id

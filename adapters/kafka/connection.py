@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, codec
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 
@@ -92,6 +92,12 @@ class KafkaConnection:
             "fetch_max_wait_ms": self.fetch_max_wait_ms,
             "metrics_enabled": False,
         }
+
+
+def missing_codecs() -> list[str]:
+    """Return the names of the codecs that kafka-python finds no library for. A producer may use any of them."""
+    found = {"gzip": codec.has_gzip, "snappy": codec.has_snappy, "lz4": codec.has_lz4, "zstd": codec.has_zstd}
+    return [name for name, has_library in found.items() if not has_library()]
 
 
 def _connected(kind: type[T], **options: Any) -> T:  # noqa: ANN401 - kafka-python's options, which have no types

@@ -9,14 +9,16 @@ from typing import get_args
 
 from pydantic import TypeAdapter
 
-from adapters.kafka.topics import SETTLED, SETTLEMENTS
+from adapters.kafka.decoding import Decoder as ServiceDecoder
+from adapters.kafka.decoding import decode_settlement, event_decoder
+from adapters.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, dead_letters_of
 from choreography.routing import ROUTING, tag_of
 from domain.commands import SettlePayment
 from domain.errors import KeyReused, UnknownOrder
 from domain.events import Event, PaymentSettled
-from domain.ids import OrderId
+from domain.ids import OrderId, outside_id
 from domain.order import SagaStyle
-from processes.kafka_bridge.attention import attention_to
+from processes.kafka_bridge.attention import attention_letters, attention_to, message_of
 from runtime.settings import Settings
 from runtime.wiring import Services
 from services.intake.order_body import place_order_command, read_order
@@ -24,6 +26,7 @@ from twinsaga_bridges.kafka_into_workflow import (
     NOTHING,
     Decoder,
     IncomingEvent,
+    KafkaRecord,
     Routes,
     Signal,
     SignalWithStart,
@@ -38,7 +41,26 @@ from workflows.witnessed_steps import NEEDS_ATTENTION
 
 REQUESTED = "order-requests"
 WITNESS_QUEUE = "choreography-witnesses"
-ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED), SETTLEMENTS: cloud_events}
+
+
+def _as_services_read(decode: ServiceDecoder) -> Decoder:
+    """Refuse what the services bury: it must neither start a witness nor signal a saga."""
+
+    def read(record: KafkaRecord) -> IncomingEvent:
+        decode(message_of(record))
+        return cloud_events(record)
+
+    return read
+
+
+ESTATE_TOPICS: Mapping[str, Decoder] = {
+    REQUESTED: plain_json(REQUESTED),
+    SETTLEMENTS: _as_services_read(decode_settlement),
+}
+WITNESSED_TOPICS: Mapping[str, Decoder] = {
+    **dict.fromkeys(TOPICS, _as_services_read(event_decoder(ignored=()))),
+    **dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters),
+}
 
 _MOMENT = TypeAdapter(datetime)
 
@@ -55,10 +77,9 @@ class EstateRoutes:
 
     async def _place(self, event: IncomingEvent) -> Start:
         """Store the order as the API does, and let the bridge start its saga. The order id is derived from the key."""
-        if not event.key:
-            raise ValueError("without a key, a repeated request would be a second order")
+        key = outside_id(event.key, "the key, without which a repeated request would be a second order,")
         order = read_order(event.data)
-        command = place_order_command(order, SagaStyle.ORCHESTRATED, scope=REQUESTED, key=event.key)
+        command = place_order_command(order, SagaStyle.ORCHESTRATED, scope=REQUESTED, key=key)
         try:
             await asyncio.to_thread(self.services.orders.place, command)
         except KeyReused as reused:
@@ -78,12 +99,12 @@ class EstateRoutes:
 
         The Payment service reads this topic too: it settles choreographed orders and buries invalid settlements.
         """
-        order_id = _settled_order(event)
+        order_id = OrderId(event.data["order_id"])
         try:
-            record = await asyncio.to_thread(self.services.orders.find, order_id) if order_id else None
+            record = await asyncio.to_thread(self.services.orders.find, order_id)
         except UnknownOrder:
             return None
-        if order_id is None or record is None or record.style is not SagaStyle.ORCHESTRATED:
+        if record.style is not SagaStyle.ORCHESTRATED:
             return None
         return Signal(
             signal="payment_settled",
@@ -127,8 +148,3 @@ def _witnessed(owed_by: str | None, event: IncomingEvent) -> WitnessedEvent:
 
 def _owed_after(event: type[Event]) -> str | None:
     return next((service for service, policies in ROUTING.items() if event in policies), None)
-
-
-def _settled_order(event: IncomingEvent) -> OrderId | None:
-    order_id = event.data.get("order_id") if isinstance(event.data, dict) else None
-    return OrderId(order_id) if isinstance(order_id, str) else None

@@ -14,18 +14,18 @@ from temporalio.worker import Plugin, Worker
 from activities.cancellation_requests import CancellationRequestActivities
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters
+from adapters.kafka.topics import SETTLEMENTS, TOPICS, is_dead_letters
 from domain.ids import OrderId, event_id_of
 from domain.order import Reason
-from processes.kafka_bridge.attention import attention_letters, message_of
-from processes.kafka_bridge.routes import ESTATE_TOPICS, WITNESS_QUEUE, EstateRoutes, witness_routes
+from processes.kafka_bridge.attention import message_of
+from processes.kafka_bridge.routes import ESTATE_TOPICS, WITNESS_QUEUE, WITNESSED_TOPICS, EstateRoutes, witness_routes
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Databases, services_over
-from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable, cloud_events
+from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable
 from twinsaga_bridges.workflow_into_kafka import EventProducer, OutgoingEvent
 from workflows.choreography_witness import ChoreographyWitness
 
@@ -84,8 +84,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         routes = EstateRoutes(settings=settings, services=services_over(databases, publish=False)).table()
         topics = dict(ESTATE_TOPICS)
         if settings.witness_enabled:
-            topics |= dict.fromkeys(TOPICS, cloud_events)
-            topics |= dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters)
+            topics |= WITNESSED_TOPICS
             routes = {**routes, **witness_routes(settings.witness_silence_seconds)}
         bridge = KafkaIntoWorkflow(
             client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
