@@ -39,6 +39,7 @@ from workflows.order_saga import workflow_id
 from workflows.saga_status import first_attributes, summary_of
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
+GROUP = "kafka-bridge"
 REQUESTED = "order-requests"
 WITNESS_QUEUE = "choreography-witnesses"
 
@@ -53,14 +54,19 @@ def _as_services_read(decode: ServiceDecoder) -> Decoder:
     return read
 
 
-ESTATE_TOPICS: Mapping[str, Decoder] = {
+_ESTATE_TOPICS: Mapping[str, Decoder] = {
     REQUESTED: plain_json(REQUESTED),
     SETTLEMENTS: _as_services_read(decode_settlement),
 }
-WITNESSED_TOPICS: Mapping[str, Decoder] = {
+_WITNESSED_TOPICS: Mapping[str, Decoder] = {
     **dict.fromkeys(TOPICS, _as_services_read(event_decoder(ignored=()))),
     **dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters),
 }
+
+
+def topics_read(settings: Settings) -> Mapping[str, Decoder]:
+    return {**_ESTATE_TOPICS, **(_WITNESSED_TOPICS if settings.witness_enabled else {})}
+
 
 _MOMENT = TypeAdapter(datetime)
 

@@ -18,7 +18,7 @@ from adapters.kafka.topics import SETTLEMENTS, TOPICS, is_dead_letters
 from domain.ids import OrderId, event_id_of
 from domain.order import Reason
 from processes.kafka_bridge.attention import message_of
-from processes.kafka_bridge.routes import ESTATE_TOPICS, WITNESS_QUEUE, WITNESSED_TOPICS, EstateRoutes, witness_routes
+from processes.kafka_bridge.routes import GROUP, WITNESS_QUEUE, EstateRoutes, topics_read, witness_routes
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
@@ -29,7 +29,6 @@ from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord,
 from twinsaga_bridges.workflow_into_kafka import EventProducer, OutgoingEvent
 from workflows.choreography_witness import ChoreographyWitness
 
-GROUP = "kafka-bridge"
 MAX_PUBLISHING = 4
 EXIT_DEADLINE_S = 9.0
 CANCELLATION_REQUESTED = "order.cancellation_requested"
@@ -82,12 +81,10 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
     connection = kafka_connection(settings)
     with closing(Databases.open(settings)) as databases, closing(DeadLetters(connection, GROUP)) as dead_letters:
         routes = EstateRoutes(settings=settings, services=services_over(databases, publish=False)).table()
-        topics = dict(ESTATE_TOPICS)
         if settings.witness_enabled:
-            topics |= WITNESSED_TOPICS
             routes = {**routes, **witness_routes(settings.witness_silence_seconds)}
         bridge = KafkaIntoWorkflow(
-            client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
+            client, topics_read(settings), routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
         )
         runner = runner_plugins(settings)
         async with _witnesses(client, connection, runner):

@@ -6,13 +6,10 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio.api.common.v1 import Header, Payload
 from temporalio.converter import default
-
-if TYPE_CHECKING:  # workflows import this module, and must not import a Kafka client
-    from twinsaga_bridges.kafka.undecodable import UndecodableBatch
 
 CAUSED_BY = "kafka-caused-by"
 TRACEPARENT = "kafka-traceparent"
@@ -20,7 +17,7 @@ TRACEPARENT = "kafka-traceparent"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaRecord:
-    """`undecodable`: set instead of key, value and headers for records that could not be decoded."""
+    """`undecodable`: an UndecodableBatch, instead of key, value and headers, for records that cannot be decoded."""
 
     topic: str
     partition: int
@@ -29,7 +26,7 @@ class KafkaRecord:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
-    undecodable: "UndecodableBatch | None" = None
+    undecodable: Exception | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first header with this name, decoded, or None. Raises UnicodeDecodeError: it is not UTF-8."""
