@@ -75,7 +75,8 @@ class Delivery:
 
     def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
         """Retry the parked messages of these partitions that are due. Raises as `handle` does."""
-        due = self._parked.due(self._clock(), _DUE_AT_ONCE, partitions)
+        longest = timedelta(seconds=self._reactions.backoff.longest_s)
+        due = self._parked.due(self._clock(), _DUE_AT_ONCE, partitions, longest=longest)
         for parked in due:
             self._retry(parked)
         self._look_at = time.monotonic() + (_LOOK_SOON_S if due or self._parked.count() else _LOOK_EVERY_S)

@@ -4,9 +4,9 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, bindparam, delete, exists, func, select, tuple_, update
+from sqlalchemy import RowMapping, bindparam, delete, exists, func, or_, select, tuple_, update
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
@@ -35,9 +35,10 @@ class ParkedMessage:
 _earlier = parked.alias("earlier")
 _FIRST_OF_ITS_KEY = ~exists().where(_earlier.c.key == parked.c.key, _earlier.c.seq < parked.c.seq)
 _PARTITION = tuple_(parked.c.topic, parked.c.partition)
+_IS_DUE = or_(parked.c.next_attempt_at <= bindparam("now"), parked.c.next_attempt_at > bindparam("latest"))
 _DUE = (
     select(*(parked.c[field.name] for field in fields(ParkedMessage)))
-    .where(parked.c.next_attempt_at <= bindparam("now"), _FIRST_OF_ITS_KEY)
+    .where(_IS_DUE, _FIRST_OF_ITS_KEY)
     .order_by(parked.c.seq)
     .limit(bindparam("at_most"))
 )
@@ -57,15 +58,22 @@ class ParkedMessages:
         )
 
     def due(
-        self, now: datetime, limit: int, partitions: Collection[tuple[str, int]] | None = None
+        self,
+        now: datetime,
+        limit: int,
+        partitions: Collection[tuple[str, int]] | None = None,
+        *,
+        longest: timedelta = timedelta(days=1),
     ) -> Sequence[ParkedMessage]:
         """Return the messages whose next attempt is due, in the order of their arrival; of each key only the first.
 
         `partitions` (topic, number): only messages of these, so that each member of the group retries its own.
+        `longest`: no message waits longer. One that seems to was parked before the clock was set back, and is due.
         """
         due = _DUE if partitions is None else _DUE.where(_PARTITION.in_(list(partitions)))
         with self._database.reading() as connection:
-            rows = connection.execute(due, {"now": now, "at_most": limit}).mappings().all()
+            values = {"now": now, "latest": now + longest, "at_most": limit}
+            rows = connection.execute(due, values).mappings().all()
         return [_message(row) for row in rows]
 
     def reschedule(self, message_id: EventId, attempts: int, next_attempt_at: datetime, error: str) -> None:
