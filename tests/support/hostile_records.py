@@ -7,13 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 from uuid import UUID
 
 from kafka import KafkaProducer
 
 from runtime.kafka import ALL_TOPICS
 from tests.support.api_bodies import PAIR
+from tests.support.topic import GARBLED
 
 V1 = Path(__file__).parents[1] / "events" / "v1"
 Headers = Sequence[tuple[str, bytes]]
@@ -113,19 +113,19 @@ def send(bootstrap: str, records: Iterator[HostileRecord]) -> dict[Place, Hostil
     sent: dict[Place, HostileRecord] = {}
     options: Mapping[str, Any] = {"bootstrap_servers": bootstrap, "max_request_size": 8 * 1024 * 1024}
     with (
+        GARBLED,
         closing(KafkaProducer(**options)) as plain,
         closing(KafkaProducer(**options, compression_type="lz4")) as packing,
     ):
         for record in records:
-            with patch("kafka.record.default_records.lz4_encode", lambda _: b"no frame of LZ4"):
-                future = (packing if record.garbled else plain).send(
-                    record.topic,
-                    key=b"" if record.key is None and record.value is None else record.key,
-                    value=record.value,
-                    headers=list(record.headers),
-                    timestamp_ms=record.timestamp_ms,
-                )
-                stored = future.get(timeout=20)
+            future = (packing if record.garbled else plain).send(
+                record.topic,
+                key=b"" if record.key is None and record.value is None else record.key,
+                value=record.value,
+                headers=list(record.headers),
+                timestamp_ms=record.timestamp_ms,
+            )
+            stored = future.get(timeout=20)
             sent[stored.topic, stored.partition, stored.offset] = record
     return sent
 
