@@ -1,7 +1,8 @@
 """Watches the consumer groups for `/readyz`: one that hangs, or that cannot pass a message, says nothing itself."""
 
 import threading
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 from kafka import TopicPartition
@@ -20,9 +21,14 @@ class PartitionStalled(Exception):
 class ConsumerWatch:
     """`groups`: the topics that each group reads."""
 
-    def __init__(self, connection: KafkaConnection, groups: Mapping[str, Collection[str]]) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        groups: Mapping[str, Collection[str]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._groups = {group: GroupLag(connection, group, topics) for group, topics in groups.items()}
-        self._stalls: Stalls[tuple[str, TopicPartition]] = Stalls()
+        self._stalls: Stalls[tuple[str, TopicPartition]] = Stalls(clock)
         self._stalled: Mapping[tuple[str, TopicPartition], float] = {}
         self._log = structlog.get_logger(__name__)
 

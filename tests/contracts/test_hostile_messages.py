@@ -5,15 +5,21 @@ tests/integration/test_hostile_records.py sends the same through a broker.
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from contextlib import closing
+from typing import Any, cast
 
 import pytest
 
 from adapters.kafka.delivery import Delivery
 from adapters.kafka.isolation import Isolation
 from adapters.kafka.message import IncomingMessage
+from adapters.sql.database import Database
+from adapters.sql.estate import Estate
 from domain.ids import new_order_id
+from estate.order_mails import OrderMailDelivery, OrderMails
+from estate.task_outbox import TaskOutbox
 from processes.choreography.service import ServiceTiming, delivery_of, topics_read_by
+from processes.order_mails import TOPICS
 from runtime import wiring
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.payments.store import PaymentStatus
@@ -64,6 +70,18 @@ def received(offset: int, record: HostileRecord) -> IncomingMessage:
 def poll(delivery: Delivery, isolation: Isolation, sent: list[IncomingMessage]) -> list[int]:
     portions = isolation.portions(sent)
     return [message.offset for portion in portions for message in delivery.handle(portion)]
+
+
+def test_the_order_mails_skip_what_they_cannot_read(urls: Urls, clock: SettableClock, seed: int) -> None:
+    sent = [received(at, each) for at, each in enumerate(hostile_records(seed, RECORDS)) if each.topic in TOPICS]
+    with (
+        closing(Database.open(urls.database_url("estate"), service="estate")) as database,
+        closing(wiring.open_services(urls, publish=False)) as services,
+    ):
+        no_outbox = cast("TaskOutbox", None)  # none of these customers is a user, so no mail is written
+        mails = OrderMails(orders=services.orders, estate=Estate(database, clock), task_outbox=no_outbox)
+
+        assert [*OrderMailDelivery(mails).handle(sent)] == sent
 
 
 def test_every_hostile_message_is_handled_ignored_or_buried_and_the_next_order_is_paid(

@@ -102,9 +102,9 @@ def hostile_records(seed: int, count: int) -> Iterator[HostileRecord]:
     for _ in range(count):
         record = _with_own_id(dice, dice.choice(examples))
         for _ in range(dice.choice((1, 1, 1, 2, 3))):
-            record = dice.choice((_key, _value, _value, _field, _field, _header, _header, _headers, _time, _topic))(
-                dice, record
-            )
+            record = dice.choice(
+                (_key, _value, _value, _field, _field, _header, _header, _headers, _time, _topic, _ids)
+            )(dice, record)
         yield replace(record, garbled=dice.random() < 0.02)
 
 
@@ -214,6 +214,21 @@ def _headers(dice: random.Random, record: HostileRecord) -> HostileRecord:
     more = [(dice.choice(HEADER_NAMES), dice.choice(HEADER_VALUES)) for _ in range(dice.choice((1, 2, 200)))]
     again = [dice.choice(record.headers)] if record.headers else []
     return replace(record, headers=[*record.headers, *more, *again])
+
+
+def _ids(dice: random.Random, record: HostileRecord) -> HostileRecord:
+    """Another order id or event id, the same one wherever it stands, so that only the id itself is wrong."""
+    # Noise, because PostgreSQL compresses what it indexes: 5,000 times the same letter would pass.
+    order = dice.choice(("", " ", "a\x00b", "\n", "o" * 256, dice.randbytes(4_000).hex(), "\u202e", "../../etc/passwd"))
+    if dice.random() < 0.5:
+        return replace(
+            record, headers=[(name, order.encode() if name == "ce_id" else it) for name, it in record.headers]
+        )
+    old = (record.key or b"").decode(errors="replace")
+    if not old or record.value is None:
+        return record
+    value = record.value.replace(json.dumps(old).encode(), json.dumps(order).encode())
+    return replace(record, key=order.encode(), value=value)
 
 
 def _time(dice: random.Random, record: HostileRecord) -> HostileRecord:
