@@ -11,6 +11,7 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c
 
+from twinsaga_bridges.kafka import unpacking
 from twinsaga_bridges.kafka.undecodable import UndecodableBatch, _PassingRecords, error_of
 
 PARTITION = TopicPartition("t", 0)
@@ -19,7 +20,7 @@ CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 
 
 def batch(base: int, values: Sequence[bytes] = (b"one", b"two"), codec: int = 0) -> Batch:
-    builder = MemoryRecordsBuilder(magic=2, compression_type=codec, batch_size=1_000_000)
+    builder = MemoryRecordsBuilder(magic=2, compression_type=codec, batch_size=10_000_000)
     for value in values:
         builder.append(timestamp=1_000, key=b"k", value=value, headers=[])
     builder.close()
@@ -106,6 +107,24 @@ def test_no_damaged_byte_stops_the_reader() -> None:
             made[dice.randrange(DefaultRecordBatch.ATTRIBUTES_OFFSET + 2, len(made))] = dice.randrange(256)
         part = _PassingRecords(0, PARTITION, MemoryRecords(bytes(signed(made))))
         assert part.take(100) is not None, f"seed {seed}, number {number}"
+
+
+@pytest.mark.parametrize("codec", [codec for codec in CODECS.values() if codec])
+def test_a_batch_that_unpacks_to_gigabytes_is_not_unpacked(codec: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "LARGEST_BATCH", 3 * 1024 * 1024)
+    fits, bomb = batch(0, [bytes(2 * 1024 * 1024)], codec), batch(1, [bytes(4 * 1024 * 1024)], codec)
+    assert len(bomb) < 300_000
+    decoded: list[int] = []
+    real = DefaultRecordBatch._maybe_uncompress
+
+    def counted(self: DefaultRecordBatch) -> None:
+        real(self)
+        decoded.append(len(self._buffer))
+
+    monkeypatch.setattr(DefaultRecordBatch, "_maybe_uncompress", counted)
+
+    assert read(fits, bomb, batch(2)) == [0, (1, 1), 2, 3]
+    assert max(decoded) < 3 * 1024 * 1024
 
 
 def test_the_error_says_what_is_lost_and_why() -> None:

@@ -11,6 +11,8 @@ from kafka import KafkaConsumer
 from kafka.consumer.fetcher import ConsumerRecord, Fetcher
 from kafka.record import MemoryRecords
 
+from twinsaga_bridges.kafka.unpacking import check_unpacked_size
+
 
 class UndecodableBatch(ValueError):
     """The records from `first` to `last` cannot be read. `size`: bytes of their batch, 0 if unknown."""
@@ -46,8 +48,10 @@ class _Batches:
 
     def next_batch(self) -> Any:  # noqa: ANN401 - kafka-python's
         self.current = None
-        self.current = self._records.next_batch()
-        return self.current
+        self.current = batch = self._records.next_batch()
+        if batch is not None and batch.compression_type and batch.magic > 1:
+            check_unpacked_size(batch.compression_type, bytes(batch._buffer[batch._pos :]))  # noqa: SLF001 - as below
+        return batch
 
 
 class _PassingRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # it has no types
