@@ -112,7 +112,7 @@ class Delivery:
             raise
         except Fault as fault:
             self._log.warning("parked", order_id=received.event.order_id, type=received.event.type, error=str(fault))
-            self._park(message, received, attempts=1, error=str(fault))
+            self._park(message, received, attempts=1, error=_storable(fault))
 
     def _park(self, message: IncomingMessage, received: Received, *, attempts: int, error: str) -> None:
         wait_s = self._reactions.delay_s(attempts) if attempts else 0.0
@@ -148,7 +148,7 @@ class Delivery:
             except Fault as fault:
                 if attempts < self._reactions.limit(received.event.type):
                     next_at = self._clock() + timedelta(seconds=self._reactions.delay_s(attempts))
-                    self._parked.reschedule(parked.message_id, attempts, next_at, str(fault))
+                    self._parked.reschedule(parked.message_id, attempts, next_at, _storable(fault))
                     return
                 self._bury(decoded.message, fault, attempts)
             except Exception as error:  # noqa: BLE001 - as in `_handle_alone`
@@ -167,3 +167,8 @@ class Delivery:
         )
         if not is_dead_letters(message.topic):  # a dead letter that cannot be handled stays where it is
             self._dead_letters.bury(message, error, attempts)
+
+
+def _storable(fault: Fault) -> str:
+    """Return its text without lone surrogates and NUL, one of which each database refuses: it may quote a message."""
+    return str(fault).encode(errors="backslashreplace").decode().replace("\x00", "\\x00")

@@ -4,7 +4,7 @@ import json
 import random
 import string
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ from adapters.kafka.message import IncomingMessage
 from adapters.kafka.reactions import Reactions
 from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from adapters.sql.database import Database
-from adapters.sql.parked import ParkedMessage
+from adapters.sql.parked import ParkedMessage, ParkedMessages
 from adapters.sql.unit_of_work import MessageContext
 from domain.commands import ReserveInventory
 from domain.errors import GatewayFault
@@ -393,8 +393,19 @@ def test_a_row_beyond_a_limit_of_the_database_is_no_outage(
     assert buried.offsets == [0]
 
 
-def test_a_message_that_cannot_be_parked_is_buried(
-    payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock
+class FullLot(ParkedMessages):
+    def park(self, message: ParkedMessage) -> None:
+        raise ValueError(message.message_id)
+
+
+@pytest.mark.parametrize("can_be_parked", [True, False])
+def test_a_message_whose_fault_quotes_it_is_parked_and_one_that_cannot_be_parked_is_buried(
+    payments: ConsumingService[PaymentService],
+    urls: Urls,
+    buried: Buried,
+    clock: SettableClock,
+    *,
+    can_be_parked: bool,
 ) -> None:
     def fail(_: MessageContext, event: Event) -> None:
         raise GatewayFault("charge", f"\x00 \ud800 {event.order_id}")
@@ -403,11 +414,16 @@ def test_a_message_that_cannot_be_parked_is_buried(
         decoders={"orders": event_decoder(ignored=())}, on={"order.created": fail}, out_of_attempts={}
     )
     batched = BatchedDelivery(reactions, payments.inbox, payments.batches, payments.prefetch)
-    delivery = Delivery(reactions, payments.inbox, payments.parked, buried, batched, clock)
+    with closing(Database.open(urls.database_url("payments"), service="payment-service")) as database:
+        parked = payments.parked if can_be_parked else FullLot(database)
+        delivery = Delivery(reactions, payments.inbox, parked, buried, batched, clock)
 
-    assert offsets(delivery.handle(messages(*created(an_order(), an_order())))) == [0, 1]
+        assert offsets(delivery.handle(messages(*created(an_order(), an_order())))) == [0, 1]
+        clock.pass_time(timedelta(minutes=1))
+        delivery.retry_due({("orders", 0)})
 
-    assert buried.offsets == [0, 1]
+    assert buried.offsets == ([] if can_be_parked else [0, 1])
+    assert payments.parked.count() == (2 if can_be_parked else 0)
 
 
 def test_an_own_event_in_the_topic_of_the_gateway_is_buried(
