@@ -10,6 +10,7 @@ that it keeps them.
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ class GroupMember:
         self._uncommitted: dict[TopicPartition, int] = {}
         self._commit_at = 0.0
         self._outage_delays = _OUTAGE_BACKOFF.jittered()
+        self._in_outage = False
         self._log = structlog.get_logger(__name__).bind(group=group)
 
     def run(self, stop: threading.Event, joined: threading.Event) -> None:
@@ -165,7 +167,11 @@ class GroupMember:
             self._isolation.forget()
 
     def _leave(self) -> None:
-        if self._isolation is not None:
+        if self._isolation is None:
+            return
+        if self._in_outage:  # the database would block the client's thread, and with it the heartbeats
+            self._isolation.forget()
+        else:
             self._isolation.leave()
 
     def _offsets_to_commit(self, consumer: KafkaConsumer) -> dict[TopicPartition, OffsetAndMetadata]:
@@ -180,13 +186,15 @@ class GroupMember:
         self._log.error("paused", error=repr(outage))
         if self._handled:  # there was progress, so this is another outage
             self._outage_delays = _OUTAGE_BACKOFF.jittered()
-        while not stop.is_set():
-            self._poll_paused(consumer, next(self._outage_delays), stop)
-            try:
-                self._handler.check()
-            except OUTAGES:
-                continue
-            break
+        self._in_outage = True
+        try:
+            while not stop.is_set():
+                self._poll_paused(consumer, next(self._outage_delays), stop)
+                with suppress(*OUTAGES):
+                    self._handler.check()
+                    break
+        finally:
+            self._in_outage = False
         consumer.resume(*consumer.assignment())
         self._log.info("resumed")
 
