@@ -78,6 +78,15 @@ def test_a_connection_that_was_opened_read_only_is_not_kept(databases: Databases
             connection.commit()
 
 
+@only_sqlite
+def test_a_relay_whose_lock_file_cannot_be_opened_faults(databases: Databases) -> None:
+    file = databases.orders.file
+    file.with_name(f"{file.name}.relay-lock").mkdir()
+
+    with pytest.raises(DatabaseAway), Outbox(databases.orders).relay_lock():
+        pass
+
+
 def test_a_missing_database_server_is_away(databases: Databases) -> None:
     there = databases.orders.url
     nowhere = there.set(database=f"{there.database}/nowhere.db", query={"connect_timeout": "1"} if there.host else {})
