@@ -8,9 +8,10 @@ from fastapi import Header
 
 from api.dependencies import InFlightKeys
 from api.problems import KeyInFlight
+from services.intake.fields import Id
 
 IdempotencyKey = Annotated[
-    str | None,
+    Id | None,
     Header(
         alias="Idempotency-Key",
         min_length=1,

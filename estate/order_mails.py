@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from adapters.codec import UndecodableEvent, UnknownEventType
-from adapters.kafka.cloudevents import NotACloudEvent, from_message, type_header
+from adapters.kafka.cloudevents import from_message, type_header
 from adapters.kafka.message import IncomingMessage
 from adapters.sql.estate import KEPT, Estate
 from adapters.sql.faults import DATABASE_AWAY
@@ -29,7 +28,6 @@ log = structlog.get_logger(__name__)
 
 FINISHED = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
 OUTCOME_TYPES = ("order.confirmed", "order.cancelled")
-POISON = (NotACloudEvent, UndecodableEvent, UnknownEventType)
 RETRY_CHECK_S = 3600.0
 LOOK_BACK = timedelta(hours=1)
 """Far longer than an outcome event waits for its consumer."""
@@ -126,8 +124,9 @@ class OrderMailDelivery:
             return
         try:
             event = from_message(message.key, message.value, message.headers).recorded.event
-        except POISON as poison:
-            log.warning("skipped an unreadable message", error=repr(poison))
-            return
-        if isinstance(event, OrderConfirmed | OrderCancelled):
-            self._mails.order_ended(event.order_id)
+            if isinstance(event, OrderConfirmed | OrderCancelled):
+                self._mails.order_ended(event.order_id)
+        except DATABASE_AWAY:
+            raise
+        except Exception as poison:  # noqa: BLE001 - input from outside; what is wrong with it is a dead letter elsewhere
+            log.warning("skipped a message", topic=message.topic, offset=message.offset, error=repr(poison))

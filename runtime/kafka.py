@@ -2,7 +2,7 @@
 
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.connection import KafkaConnection, missing_codecs
 from adapters.kafka.security import KafkaSecurity
 from adapters.kafka.topics import TOPICS, TopicShape, await_settled, dead_letters_of, ensure_topics
 from runtime.errors import CannotRun
@@ -26,7 +26,12 @@ def kafka_security(settings: Settings) -> KafkaSecurity:
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
-    """Connects lazily: each client connects when it is created."""
+    """Connects lazily: each client connects when it is created. Raises CannotRun if a codec is missing."""
+    if missing := missing_codecs():
+        raise CannotRun(
+            f"records that are compressed with {', '.join(missing)} could not be read: install python-snappy, lz4 and"
+            " zstandard, which are dependencies of twinsaga"
+        )
     return KafkaConnection(
         bootstrap=settings.kafka_bootstrap,
         session_timeout_ms=settings.session_timeout_ms,

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, Self, TypeVar
 from adapters.clock import utc_now
 from adapters.gateway_prefetch import GatewayPrefetch
 from adapters.simulated_gateway import SimulatedGateway
+from adapters.sql.attempted import Attempts
 from adapters.sql.audit import AuditedDatabases, AuditReads
 from adapters.sql.batch import Batches
 from adapters.sql.database import Database
@@ -97,6 +98,7 @@ class ConsumingService(Generic[T]):
     service_for: Callable[[MessageContext | None], T]
     inbox: Inbox
     parked: ParkedMessages
+    attempts: Attempts
     outbox: Outbox
     batches: Batches | None
     prefetch: GatewayPrefetch | None
@@ -164,6 +166,7 @@ def _consuming(
         service_for=service_for,
         inbox=Inbox(database, clock),
         parked=ParkedMessages(database),
+        attempts=Attempts(database),
         outbox=outbox,
         batches=Batches(database),
         prefetch=None,

@@ -27,6 +27,7 @@ GROUPS = (
     "chaos",
     "spec/test_compare",
     "browser",
+    "integration/test_hostile_records",
     "integration/test_choreography_processes",
     "integration/bridges/kafka",
     "expiry",

@@ -4,6 +4,7 @@ The raw headers are checked before the library reads them, because it makes up m
 duplicate would pass as a new event.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from cloudevents.core.v1.event import CloudEvent
 from adapters.codec import decode_event, encode_event
 from adapters.kafka.connection import Headers
 from domain.events import RecordedEvent
-from domain.ids import EventId
+from domain.ids import EventId, NotAnId, outside_id
 
 INSTALLATION = "ce_installation"
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time")
@@ -25,6 +26,10 @@ LARGEST_VALUE = 256 * 1024
 """Bytes. The largest order that the API accepts is far smaller."""
 
 _SOURCE = "/twinsaga/"
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON writes it: after an even number of backslashes."""
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class NotACloudEvent(ValueError):
@@ -85,6 +90,8 @@ def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> Re
     """Raises NotACloudEvent (key, attributes, size), UndecodableEvent (the value), UnknownEventType (not ours)."""
     cloud_event = _read(key, value, dict(headers))
     data = cloud_event.get_data()
+    if _NUL.search(value or b""):
+        raise NotACloudEvent("a text contains NUL, which PostgreSQL cannot store")
     event = decode_event(data if isinstance(data, bytes) else b"")
     if event.type != cloud_event.get_type():
         raise NotACloudEvent(f"the header says {cloud_event.get_type()}, the data {event.type}")
@@ -94,17 +101,28 @@ def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> Re
     at = cloud_event.get_time()
     if at is None:
         raise NotACloudEvent("no time")
-    source = cloud_event.get_source()
+    try:
+        outside_id(event.order_id, "order_id")
+        event_id = outside_id(cloud_event.get_id(), "ce_id")
+        source = outside_id(cloud_event.get_source(), "ce_source")
+        caused_by = EventId(outside_id(causation, "ce_causationid")) if causation else None
+    except NotAnId as error:
+        raise NotACloudEvent(str(error)) from error
     if source.split() != [source]:
         raise NotACloudEvent("the source contains a space")  # it is a URI, and the inbox separates it by a space
     recorded = RecordedEvent(
-        event_id=EventId(cloud_event.get_id()),
+        event_id=EventId(event_id),
         event=event,
         service=source.removeprefix(_SOURCE),
         at=at,
-        caused_by=EventId(causation) if causation else None,
+        caused_by=caused_by,
     )
-    return ReceivedEvent(recorded=recorded, source=source, traceparent=traceparent)
+    return ReceivedEvent(recorded=recorded, source=source, traceparent=_trace(traceparent))
+
+
+def _trace(traceparent: object) -> str | None:
+    """None for an invalid one, as W3C Trace Context says: events that follow would carry it on."""
+    return traceparent if isinstance(traceparent, str) and _TRACEPARENT.fullmatch(traceparent) else None
 
 
 def type_header(headers: Headers) -> str | None:

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, codec
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 
 from adapters.kafka.consumer_workarounds import RestingConsumer
 from adapters.kafka.security import NO_SECURITY, KafkaSecurity
+from twinsaga_bridges.kafka.undecodable import pass_undecodable
 
 DELIVERY_TIMEOUT_S = 4.0
 """A record without an acknowledgement by then has failed, and its producer is closed. Short, because a process that is
@@ -52,7 +53,7 @@ class KafkaConnection:
 
     def consumer(self, group: str) -> KafkaConsumer:
         """A group member with manual commits that starts at the oldest message."""
-        return _connected(
+        consumer = _connected(
             RestingConsumer,
             **self._servers(self.connect_timeout_ms),
             group_id=group,
@@ -64,10 +65,14 @@ class KafkaConnection:
             heartbeat_interval_ms=self.session_timeout_ms // 4,
             reconnect_backoff_max_ms=_RECONNECT_MAX_MS,
         )
+        pass_undecodable(consumer)
+        return consumer
 
     def reader(self) -> KafkaConsumer:
         """A consumer without a group, which commits nothing: the caller assigns and seeks."""
-        return _connected(KafkaConsumer, **self._servers(self.answer_timeout_ms), **self._reading())
+        consumer = _connected(KafkaConsumer, **self._servers(self.answer_timeout_ms), **self._reading())
+        pass_undecodable(consumer)
+        return consumer
 
     def admin(self, deadline_s: float) -> KafkaAdminClient:
         milliseconds = int(deadline_s * 1000)
@@ -87,6 +92,12 @@ class KafkaConnection:
             "fetch_max_wait_ms": self.fetch_max_wait_ms,
             "metrics_enabled": False,
         }
+
+
+def missing_codecs() -> list[str]:
+    """Return the names of the codecs that kafka-python finds no library for. A producer may use any of them."""
+    found = {"gzip": codec.has_gzip, "snappy": codec.has_snappy, "lz4": codec.has_lz4, "zstd": codec.has_zstd}
+    return [name for name, has_library in found.items() if not has_library()]
 
 
 def _connected(kind: type[T], **options: Any) -> T:  # noqa: ANN401 - kafka-python's options, which have no types

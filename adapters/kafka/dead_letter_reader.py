@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from kafka import KafkaConsumer, TopicPartition
@@ -18,9 +18,14 @@ from adapters.kafka.consumer_workarounds import end_offsets
 from adapters.kafka.dead_letters import PREFIX, DeadLettersAway, story_of
 from adapters.kafka.topics import dead_letters_of
 from services.dead_letters import Letter
+from twinsaga_bridges.kafka.undecodable import error_of
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS = 253_402_300_799_000
+"""The last second of the year 9999, in milliseconds since 1970."""
 
 _POLL_MS = 200
 _ANSWER_DEADLINE_S = 5.0
@@ -111,11 +116,18 @@ def _letters(consumer: KafkaConsumer, partition: TopicPartition, first: int, end
             raise KafkaTimeoutError(f"no records of {partition} after offset {position}")
 
 
+def _instant(timestamp_ms: int) -> datetime:
+    """The nearest instant that Python knows: producers set timestamps, and may set any number of 64 bits."""
+    return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LAST_MS))
+
+
 def _letter(record: "ConsumerRecord") -> Letter:
     headers = [(name, value or b"") for name, value in record.headers]
+    if (undecodable := error_of(record)) is not None:
+        headers = [(f"{PREFIX}omitted_bytes", b"0"), (f"{PREFIX}message", str(undecodable).encode())]
     return Letter(
         place=str(Place(record.topic, record.partition, record.offset)),
-        buried_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        buried_at=_instant(record.timestamp),
         key=record.key,
         value=record.value,
         headers=[(name, value) for name, value in headers if not name.startswith(PREFIX)],

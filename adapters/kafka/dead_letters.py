@@ -3,13 +3,13 @@
 Headers with the prefix `dead_letter_` add where the message was, which group gave it up, and why.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from kafka.errors import InvalidRecordError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from adapters.kafka.connection import DELIVERY_TIMEOUT_S, Headers, KafkaConnection
 from adapters.kafka.message import IncomingMessage
@@ -17,11 +17,19 @@ from adapters.kafka.topics import dead_letters_of
 from domain.errors import Fault
 from domain.ids import OrderId
 from twinsaga_bridges.kafka.closing import close_producer
+from twinsaga_bridges.kafka.undecodable import UndecodableBatch
 
 DEAD_LETTER: Final = "dead_letter"
 PREFIX = "dead_letter_"
+REFUSED = (InvalidRecordError, MessageSizeTooLargeError, RecordListTooLargeError)
+"""The broker takes other records, but not this one."""
+
 _LONGEST_ERROR = 2_000
 """Characters."""
+
+
+Story = list[tuple[str, bytes]]
+"""Headers that say where a message was and why it is a dead letter."""
 
 
 class DeadLettersAway(Fault):
@@ -71,6 +79,16 @@ def order_id_of(key: bytes | None) -> OrderId | None:
         return None
 
 
+class _Letter(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+def _omitted(size: int) -> tuple[str, bytes]:
+    return f"{PREFIX}omitted_bytes", str(size).encode()
+
+
 class DeadLetters:
     def __init__(self, connection: KafkaConnection, group: str) -> None:
         self._connection = connection
@@ -82,18 +100,18 @@ class DeadLetters:
 
         Raises DeadLettersAway: it may be stored or not; burying it again makes a second dead letter at most.
         """
-        headers = [*message.headers, *self._story(message, error, attempts)]
         topic = dead_letters_of(message.topic)
-        try:
+        letters = self._letters(message, self._story(message, error, attempts))
+        for smaller, letter in enumerate(letters, start=1):
             try:
-                self._send(topic, message.key, message.value, headers)
-            except (MessageSizeTooLargeError, RecordListTooLargeError):
-                # The story made a message too large that fitted before. The letter without its value is still useful.
-                size = str(len(message.value or b"")).encode()
-                self._send(topic, message.key, None, [*headers, (f"{PREFIX}omitted_bytes", size)])
-        except KafkaError as away:
-            self.close()
-            raise DeadLettersAway(f"{topic}: {away}") from away
+                self._send(topic, letter)
+            except KafkaError as fault:
+                # kafka-python: after the broker has refused a record, its producer cannot send the next one.
+                self.close()
+                if not isinstance(fault, REFUSED) or smaller == len(letters):
+                    raise DeadLettersAway(f"{topic}: {fault!r}") from fault
+            else:
+                return
 
     def close(self) -> None:
         """Close the producer; the next dead letter opens another one."""
@@ -101,13 +119,31 @@ class DeadLetters:
         if producer is not None:
             close_producer(producer)
 
-    def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> None:
+    def _letters(self, message: IncomingMessage, story: Story) -> Sequence[_Letter]:
+        """The letter, and smaller ones for a broker that finds it too large: without its value, with nothing but story.
+
+        The story makes a message larger that just fitted before, and a topic may take larger messages than its `.dlq`.
+        """
+        value, key = message.value, message.key
+        if key is None and value is None:
+            key = b""  # kafka-python sends no record without both
+        if isinstance(message.error, UndecodableBatch):
+            return [_Letter(key, None, [*story, _omitted(message.error.size)])]
+        omitted = _omitted(len(value or b""))
+        return [
+            _Letter(key, value, [*message.headers, *story]),
+            _Letter(key or b"", None, [*message.headers, *story, omitted]),
+            _Letter(b"", None, [*story, omitted]),
+        ]
+
+    def _send(self, topic: str, letter: _Letter) -> None:
         if self._producer is None:
             self._producer = self._connection.producer()
+        sent = self._producer.send(topic, value=letter.value, key=letter.key, headers=letter.headers)
         # The producer's own timeout is shorter: a record must have failed before a retry may send it again.
-        self._producer.send(topic, value=value, key=key, headers=headers).get(timeout=DELIVERY_TIMEOUT_S + 1)
+        sent.get(timeout=DELIVERY_TIMEOUT_S + 1)
 
-    def _story(self, message: IncomingMessage, error: Exception, attempts: int) -> list[tuple[str, bytes]]:
+    def _story(self, message: IncomingMessage, error: Exception, attempts: int) -> Story:
         story = {
             "topic": message.topic,
             "partition": message.partition,
@@ -118,5 +154,7 @@ class DeadLetters:
             "message": str(error)[:_LONGEST_ERROR],
             "attempts": attempts,
         }
+        if isinstance(message.error, UndecodableBatch):
+            story["first_offset"] = message.error.first
         # An error may quote its input, and text from JSON may contain surrogates, which UTF-8 cannot encode.
         return [(f"{PREFIX}{name}", str(value).encode(errors="backslashreplace")) for name, value in story.items()]

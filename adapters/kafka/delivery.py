@@ -59,7 +59,7 @@ class Delivery:
     def handle(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
         """Handle the messages in order; yield each whose offset may be committed. Raises OUTAGES: repeat the others."""
         for chunk in chunked(messages, _CHUNK):
-            decoded = [decode(message, self._reactions.decoders) for message in chunk]
+            decoded = [self._decoded(message) for message in chunk]
             place = 0
             try:
                 while place < len(chunk):
@@ -76,7 +76,7 @@ class Delivery:
     def retry_due(self, partitions: Collection[tuple[str, int]]) -> None:
         """Retry the parked messages of these partitions that are due. Raises as `handle` does."""
         longest = timedelta(seconds=self._reactions.backoff.longest_s)
-        due = self._parked.due(self._clock(), _DUE_AT_ONCE, partitions, longest_wait=longest)
+        due = self._parked.due(self._clock(), _DUE_AT_ONCE, partitions, longest=longest)
         for parked in due:
             self._retry(parked)
         self._look_at = time.monotonic() + (_LOOK_SOON_S if due or self._parked.count() else _LOOK_EVERY_S)
@@ -85,12 +85,24 @@ class Delivery:
         """Raises DATABASE_AWAY while the database is away."""
         self._parked.count()
 
+    def _decoded(self, message: IncomingMessage) -> Decoded:
+        if message.error is not None:
+            return Decoded(message, error=message.error)
+        return decode(message, self._reactions.decoders)
+
     def _handle_alone(self, decoded: Decoded) -> None:
-        message, received = decoded.message, decoded.received
-        if decoded.error is not None:
-            self._bury(message, decoded.error, attempts=1)
-        if received is None:
-            return
+        error = decoded.error
+        try:
+            if decoded.received is not None:
+                self._handle_or_park(decoded.message, decoded.received)
+        except OUTAGES:
+            raise
+        except Exception as raised:  # noqa: BLE001 - whatever is wrong with one message, its partition goes on
+            error = raised
+        if error is not None:
+            self._bury(decoded.message, error, attempts=1)
+
+    def _handle_or_park(self, message: IncomingMessage, received: Received) -> None:
         try:
             reaction = self._reactions.on[received.event.type]
             run_reaction(reaction, received, self._inbox, check_inbox=True)
@@ -100,9 +112,7 @@ class Delivery:
             raise
         except Fault as fault:
             self._log.warning("parked", order_id=received.event.order_id, type=received.event.type, error=str(fault))
-            self._park(message, received, attempts=1, error=str(fault))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one message, its partition goes on
-            self._bury(message, error, attempts=1)
+            self._park(message, received, attempts=1, error=_storable(fault))
 
     def _park(self, message: IncomingMessage, received: Received, *, attempts: int, error: str) -> None:
         wait_s = self._reactions.delay_s(attempts) if attempts else 0.0
@@ -138,7 +148,7 @@ class Delivery:
             except Fault as fault:
                 if attempts < self._reactions.limit(received.event.type):
                     next_at = self._clock() + timedelta(seconds=self._reactions.delay_s(attempts))
-                    self._parked.reschedule(parked.message_id, attempts, next_at, str(fault))
+                    self._parked.reschedule(parked.message_id, attempts, next_at, _storable(fault))
                     return
                 self._bury(decoded.message, fault, attempts)
             except Exception as error:  # noqa: BLE001 - as in `_handle_alone`
@@ -157,3 +167,8 @@ class Delivery:
         )
         if not is_dead_letters(message.topic):  # a dead letter that cannot be handled stays where it is
             self._dead_letters.bury(message, error, attempts)
+
+
+def _storable(fault: Fault) -> str:
+    """Return its text without lone surrogates and NUL, one of which each database refuses: it may quote a message."""
+    return str(fault).encode(errors="backslashreplace").decode().replace("\x00", "\\x00")

@@ -10,6 +10,7 @@ that it keeps them.
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,10 @@ from kafka.errors import KafkaError
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.delivery import OUTAGES
+from adapters.kafka.isolation import Isolation
 from adapters.kafka.message import IncomingMessage, MessageHandler
 from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka.undecodable import error_of
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord
@@ -38,21 +41,26 @@ _OUTAGE_BACKOFF = Backoff(first_s=0.1, longest_s=5.0)
 
 
 class GroupMember:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, and its limits
         self,
         connection: KafkaConnection,
         group: str,
         topics: Sequence[str],
         handler: MessageHandler,
-        before_poll: Callable[[], None] = lambda: None,
         *,
+        isolation: Isolation | None = None,
+        before_poll: Callable[[], None] = lambda: None,
         commit_within_s: float = COMMIT_WITHIN_S,
     ) -> None:
-        """`before_poll` is called between batches. `commit_within_s`: longest delay between handling and commit."""
+        """`before_poll` is called between batches. `commit_within_s`: longest delay between handling and commit.
+
+        `isolation`: None where nothing that a message does can end the process.
+        """
         self._connection = connection
         self._group = group
         self._topics = sorted(topics)
         self._handler = handler
+        self._isolation = isolation
         self._before_poll = before_poll
         self._commit_within_s = commit_within_s
         self._handled: dict[TopicPartition, int] = {}
@@ -60,6 +68,7 @@ class GroupMember:
         self._uncommitted: dict[TopicPartition, int] = {}
         self._commit_at = 0.0
         self._outage_delays = _OUTAGE_BACKOFF.jittered()
+        self._in_outage = False
         self._log = structlog.get_logger(__name__).bind(group=group)
 
     def run(self, stop: threading.Event, joined: threading.Event) -> None:
@@ -80,6 +89,7 @@ class GroupMember:
                 self._before_poll()
                 batch = consumer.poll(timeout_ms=self._poll_ms())
                 self._take(consumer, batch, stop)
+            self._leave()  # not in `finally`: an exception that ends the process is a death, too
         finally:
             self._commit(consumer, _LEAVE_DEADLINE_MS)
             consumer.close(autocommit=False, timeout_ms=_LEAVE_DEADLINE_MS)
@@ -106,7 +116,8 @@ class GroupMember:
     def _handle(self, consumer: KafkaConsumer, batch: "Batch", stop: threading.Event) -> None:
         began = time.monotonic()
         messages = [IncomingMessage.from_record(record) for record in chain.from_iterable(batch.values())]
-        for message in self._handler.handle(messages):
+        portions = self._isolation.portions(messages) if self._isolation is not None else [messages]
+        for message in chain.from_iterable(map(self._handler.handle, portions)):
             partition = TopicPartition(message.topic, message.partition)
             if not self._uncommitted:
                 self._commit_at = time.monotonic() + self._commit_within_s
@@ -124,7 +135,7 @@ class GroupMember:
     def _rewind(self, consumer: KafkaConsumer, batch: "Batch") -> None:
         """Seek each partition to its first message that is not handled, so that a later poll returns it again."""
         for partition, records in batch.items():
-            offset = max(records[0].offset, self._handled.get(partition, 0)) if records else None
+            offset = max(_first_offset(records[0]), self._handled.get(partition, 0)) if records else None
             if offset is not None and partition in consumer.assignment():
                 consumer.seek(partition, offset)
 
@@ -144,6 +155,7 @@ class GroupMember:
 
     def commit_on_revoke(self, consumer: KafkaConsumer) -> None:
         """Commit without waiting for the answer: the client calls this, and would wait for itself."""
+        self._leave()
         offsets = self._offsets_to_commit(consumer)
         if offsets:
             consumer.commit_async(offsets)
@@ -151,6 +163,16 @@ class GroupMember:
     def forget_uncommitted(self) -> None:
         """For lost partitions: their new owners may have committed higher offsets by now."""
         self._uncommitted = {}
+        if self._isolation is not None:
+            self._isolation.forget()
+
+    def _leave(self) -> None:
+        if self._isolation is None:
+            return
+        if self._in_outage:  # the database would block the client's thread, and with it the heartbeats
+            self._isolation.forget()
+        else:
+            self._isolation.leave()
 
     def _offsets_to_commit(self, consumer: KafkaConsumer) -> dict[TopicPartition, OffsetAndMetadata]:
         owned, handled = consumer.assignment(), self._uncommitted
@@ -164,13 +186,15 @@ class GroupMember:
         self._log.error("paused", error=repr(outage))
         if self._handled:  # there was progress, so this is another outage
             self._outage_delays = _OUTAGE_BACKOFF.jittered()
-        while not stop.is_set():
-            self._poll_paused(consumer, next(self._outage_delays), stop)
-            try:
-                self._handler.check()
-            except OUTAGES:
-                continue
-            break
+        self._in_outage = True
+        try:
+            while not stop.is_set():
+                self._poll_paused(consumer, next(self._outage_delays), stop)
+                with suppress(*OUTAGES):
+                    self._handler.check()
+                    break
+        finally:
+            self._in_outage = False
         consumer.resume(*consumer.assignment())
         self._log.info("resumed")
 
@@ -180,6 +204,11 @@ class GroupMember:
             consumer.pause(*consumer.assignment())
             # A partition that is assigned during this poll may return messages before it can be paused.
             self._rewind(consumer, consumer.poll(timeout_ms=min(_POLL_MS, int(seconds * 1000) + 1)))
+
+
+def _first_offset(record: "ConsumerRecord") -> int:
+    undecodable = error_of(record)
+    return undecodable.first if undecodable is not None else int(record.offset)
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no types

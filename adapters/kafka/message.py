@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from adapters.kafka.connection import Headers
 from adapters.sql.parked import ParkedMessage
+from twinsaga_bridges.kafka.undecodable import error_of
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 class IncomingMessage:
     """A message as it was in its topic, either just polled or parked before. The timestamp is in ms since 1970.
 
-    Kafka allows null headers; here they are empty.
+    Kafka allows null headers; here they are empty. With an `error` it is a dead letter before anything looks at it. An
+    UndecodableBatch stands for all messages of the batch: the offset is the last one's, the rest of them is unknown.
     """
 
     topic: str
@@ -23,6 +25,7 @@ class IncomingMessage:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    error: Exception | None = None
 
     @classmethod
     def from_record(cls, record: "ConsumerRecord") -> "IncomingMessage":
@@ -34,6 +37,7 @@ class IncomingMessage:
             key=record.key,
             value=record.value,
             headers=tuple((name, value or b"") for name, value in record.headers),
+            error=error_of(record),
         )
 
     @classmethod

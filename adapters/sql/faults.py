@@ -20,6 +20,10 @@ class ConcurrentChange(DatabaseFault):
     """A concurrent transaction came first. A retry of the unit sees its changes."""
 
 
+class RowTooLarge(ValueError):
+    """The row exceeds a limit of the database, for example that of an index. A retry never helps."""
+
+
 DATABASE_AWAY = (DatabaseFault, exc.OperationalError, exc.ProgrammingError, exc.InternalError)
 """Database-wide faults. No message caused them, so they are retried in place, and none is parked or dead-lettered.
 
@@ -28,6 +32,9 @@ ProgrammingError is among them because a table is missing while an operator migr
 
 _PG_TRANSACTIONS_COLLIDE = frozenset({"23505", "40001", "40P01"})
 """PostgreSQL, appendix A: unique_violation, serialization_failure, deadlock_detected."""
+
+_PG_TOO_LARGE = "54"
+"""The class of program_limit_exceeded, which the driver counts among the operational errors."""
 
 _SQLITE_COLLIDE = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
 _SQLITE_AWAY = frozenset(
@@ -50,10 +57,15 @@ def fault_of(context: ExceptionContext) -> BaseException | None:
         return None
     error = context.original_exception
     if isinstance(error, sqlite3.Error):
+        # A connection that was opened while the file was read-only stays so: the pool must not keep it.
+        context.is_disconnect = context.is_disconnect or _primary_code(error) == sqlite3.SQLITE_READONLY
         return _sqlite_fault(error)
     # By SQLSTATE: message texts are translated and change between versions.
-    if getattr(error, "sqlstate", None) in _PG_TRANSACTIONS_COLLIDE:
+    state = getattr(error, "sqlstate", None) or ""
+    if state in _PG_TRANSACTIONS_COLLIDE:
         return ConcurrentChange(str(error))
+    if state.startswith(_PG_TOO_LARGE):
+        return RowTooLarge(state)
     if context.is_disconnect or isinstance(context.sqlalchemy_exception, exc.OperationalError | exc.InterfaceError):
         return DatabaseAway(str(error))
     _quote_no_row(context)
@@ -71,9 +83,11 @@ def _quote_no_row(context: ExceptionContext) -> None:
 
 
 def _sqlite_fault(error: sqlite3.Error) -> DatabaseFault | None:
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return None
-    if code in _SQLITE_COLLIDE:
+    if getattr(error, "sqlite_errorcode", None) in _SQLITE_COLLIDE:
         return ConcurrentChange(str(error))
-    return DatabaseAway(str(error)) if code & _PRIMARY_CODE in _SQLITE_AWAY else None
+    return DatabaseAway(str(error)) if _primary_code(error) in _SQLITE_AWAY else None
+
+
+def _primary_code(error: sqlite3.Error) -> int | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & _PRIMARY_CODE

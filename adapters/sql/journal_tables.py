@@ -1,4 +1,4 @@
-"""The tables that each service has beside its own: steps, event log, inbox and parked messages."""
+"""The tables that each service has beside its own: steps, event log, inbox, parked and attempted messages."""
 
 from typing import Final
 
@@ -63,4 +63,13 @@ parked = Table(
     Column("last_error", Text, nullable=False),
     sqlite_autoincrement=True,
 )
+attempted = Table(
+    "attempted",
+    JOURNAL,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("offset", BigInteger, nullable=False),
+    Column("times", Integer, nullable=False),
+)
+
 Index("ix_parked_key_seq", parked.c.key, parked.c.seq)

@@ -33,7 +33,11 @@ class SqliteWatch:
     @contextmanager
     def lock(self) -> Iterator[bool]:
         # Never delete the file: two relays could lock the deleted file and its successor at the same time.
-        with self._file.with_name(f"{self._file.name}.relay-lock").open("ab") as held:
+        try:
+            held = self._file.with_name(f"{self._file.name}.relay-lock").open("ab")
+        except OSError as away:  # the folder is gone, or read-only
+            raise DatabaseAway(str(away)) from away
+        with held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -35,16 +35,13 @@ class ParkedMessage:
 _earlier = parked.alias("earlier")
 _FIRST_OF_ITS_KEY = ~exists().where(_earlier.c.key == parked.c.key, _earlier.c.seq < parked.c.seq)
 _PARTITION = tuple_(parked.c.topic, parked.c.partition)
+_IS_DUE = or_(parked.c.next_attempt_at <= bindparam("now"), parked.c.next_attempt_at > bindparam("latest"))
 _DUE = (
     select(*(parked.c[field.name] for field in fields(ParkedMessage)))
-    .where(
-        or_(parked.c.next_attempt_at <= bindparam("now"), parked.c.next_attempt_at > bindparam("latest")),
-        _FIRST_OF_ITS_KEY,
-    )
+    .where(_IS_DUE, _FIRST_OF_ITS_KEY)
     .order_by(parked.c.seq)
     .limit(bindparam("at_most"))
 )
-_YEAR = timedelta(days=365)
 _COUNT = select(func.count()).select_from(parked)
 
 
@@ -66,16 +63,16 @@ class ParkedMessages:
         limit: int,
         partitions: Collection[tuple[str, int]] | None = None,
         *,
-        longest_wait: timedelta = _YEAR,
+        longest: timedelta = timedelta(days=1),
     ) -> Sequence[ParkedMessage]:
         """Return the messages whose next attempt is due, in the order of their arrival; of each key only the first.
 
         `partitions` (topic, number): only messages of these, so that each member of the group retries its own.
-        `longest_wait`: a message that would wait longer is due, because the clock was set back since it was parked.
+        `longest`: no message waits longer. One that seems to was parked before the clock was set back, and is due.
         """
         due = _DUE if partitions is None else _DUE.where(_PARTITION.in_(list(partitions)))
         with self._database.reading() as connection:
-            values = {"now": now, "latest": now + longest_wait, "at_most": limit}
+            values = {"now": now, "latest": now + longest, "at_most": limit}
             rows = connection.execute(due, values).mappings().all()
         return [_message(row) for row in rows]
 

@@ -11,7 +11,7 @@ from api.problems import NotPossibleNow, documented_write
 from api.routers.orders import OrderIdInPath
 from domain.ids import OrderId
 from domain.order import OrderStatus
-from services.intake.fields import Body, Text
+from services.intake.fields import Body, Id
 from services.orders.store import Remedy
 
 router = APIRouter(tags=["interventions"])
@@ -25,7 +25,7 @@ class Accepted(BaseModel):
 
 
 class SettlementBody(Body):
-    order_id: Text
+    order_id: Id
     status: Literal["settled"]
 
 

@@ -11,7 +11,7 @@ from api.order_views import summary_of, view_of, with_attempts
 from api.problems import documented
 from api.schemas.order_views import OrderPage, OrderView
 from domain.errors import UnknownOrder
-from domain.ids import OrderId
+from domain.ids import OrderId, is_own_id
 from domain.order import OrderStatus, SagaStyle
 from services.intake.fields import StatusName, StyleName
 from services.orders.store import OrderFilter
@@ -25,14 +25,10 @@ SLOW = timedelta(seconds=2)
 
 async def known_form(order_id: str, request: Request) -> OrderId:
     """Refuse an id that no order can have without a query to the databases."""
-    try:
-        plain = str(UUID(order_id))
-    except ValueError:
-        plain = ""
-    if plain != order_id:
+    if not is_own_id(order_id):
         raise UnknownOrder(OrderId(order_id))
-    request.state.order_ids = plain
-    return OrderId(plain)
+    request.state.order_ids = order_id
+    return OrderId(order_id)
 
 
 OrderIdInPath = Annotated[OrderId, Depends(known_form)]

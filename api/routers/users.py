@@ -9,6 +9,7 @@ from api.dependencies import Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
 from api.problems import NotFound, ReusedKey, documented, documented_write
 from api.schemas.estate import UserBody, UserView
+from domain.ids import is_own_id
 from services.estate.records import User
 from services.intake.order_body import fingerprint_of
 
@@ -45,7 +46,7 @@ async def create_user(
 
 @router.get("/{user_id}", responses=documented(404, 503))
 def show_user(user_id: str, services: Injected) -> UserView:
-    user = services.accounts.find(user_id)
+    user = services.accounts.find(user_id) if is_own_id(user_id) else None
     if user is None:
         raise NotFound(f"no user has the id {user_id}")
     return UserView.of(user)

@@ -11,6 +11,7 @@ from api.idempotency import IdempotencyKey, one_at_a_time
 from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, ReusedKey, documented, documented_write
 from api.schemas.estate import EngineName, VideoView
 from api.uploads import FIELD, Upload, receive_upload
+from domain.ids import is_own_id
 from services.estate.records import Video, VideoEngine
 
 router = APIRouter(prefix="/videos", tags=["estate"])
@@ -100,7 +101,7 @@ def _record(video_id: str, engine: VideoEngine, upload: Upload) -> Video:
 
 
 def _found(video_id: str, services: Dependencies) -> Video:
-    video = services.videos.find(video_id)
+    video = services.videos.find(video_id) if is_own_id(video_id) else None
     if video is None:
         raise NotFound(f"no video has the id {video_id}")
     return video

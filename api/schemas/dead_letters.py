@@ -124,4 +124,4 @@ class RedrivenView(BaseModel):
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    return int(text) if text is not None and re.fullmatch(r"-?[0-9]{1,19}", text) else None

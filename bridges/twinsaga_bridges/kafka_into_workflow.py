@@ -145,6 +145,8 @@ class KafkaIntoWorkflow:
                 await burying
 
     def _decoded(self, record: KafkaRecord) -> tuple[IncomingEvent, Route | Choose | None]:
+        if record.undecodable is not None:
+            raise Unreadable(str(record.undecodable))
         try:
             event = self._topics[record.topic](record)
             return event, self._routes.get(event.type)

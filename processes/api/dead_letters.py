@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 
 from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection
 from adapters.kafka.dead_letter_reader import DeadLetterReader, Place
-from adapters.kafka.dead_letters import DeadLettersAway
+from adapters.kafka.dead_letters import REFUSED, DeadLettersAway
 from runtime.kafka import CONSUMED_TOPICS
 from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 from twinsaga_bridges.kafka.closing import close_producer
@@ -73,9 +73,14 @@ class DeadLetterBox:
                     left += 1
                     continue
                 producer = producer or self._connection.producer()
-                record = producer.send(topic, value=letter.value, key=letter.key, headers=letter.headers)
-                record.get(timeout=DELIVERY_TIMEOUT_S + 1)
-                sent += 1
+                try:
+                    record = producer.send(topic, value=letter.value, key=letter.key, headers=letter.headers)
+                    record.get(timeout=DELIVERY_TIMEOUT_S + 1)
+                    sent += 1
+                except (ValueError, *REFUSED):  # ValueError: it has neither key nor value
+                    left += 1
+                    close_producer(producer)
+                    producer = None
         except KafkaError as away:
             raise DeadLettersAway(f"the broker failed after {sent} letters were redriven: {away!r}") from away
         finally:

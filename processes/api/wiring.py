@@ -1,7 +1,8 @@
 """Composes the API from databases, Temporal, Kafka, Redis and the estate."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -13,16 +14,21 @@ from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
 from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
+from processes import order_mails
+from processes.api.consumers import ConsumerWatch
 from processes.api.dead_letters import DeadLetterBox
 from processes.api.order_control import ChoreographedControl, OrchestratedControl
 from processes.api.process_control import controls_in
 from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.api.settlements import SettlementsByKafka
+from processes.choreography.service import topics_read_by
+from processes.kafka_bridge import routes
 from runtime.kafka import kafka_connection, kafka_security
 from runtime.readiness import ask_kafka
 from runtime.settings import Settings
 from runtime.temporal import connect, repair_saga, start_saga
 from runtime.wiring import Databases, audit_of, services_over
+from services.names import SERVICES
 from twinsaga_bridges.workflow_into_kafka import EventProducer
 
 
@@ -37,6 +43,9 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     workflows = VideoWorkflows(settings)
     task_outbox = TaskOutbox(settings, estate, workflows.start)
     events = EventProducer(kafka_connection(settings).producer)
+    consumers, stop = ConsumerWatch(kafka_connection(settings), groups_of(settings)), threading.Event()
+    watching = threading.Thread(target=consumers.run, args=(stop,), name="consumers", daemon=True)
+    watching.start()
     try:
         yield Dependencies(
             orders={SagaStyle.CHOREOGRAPHED: published.orders, SagaStyle.ORCHESTRATED: recorded.orders},
@@ -60,6 +69,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
                 database_probe("estate", estate_database),
                 Probe("temporal", temporal.ask),
                 Probe("kafka", partial(ask_kafka, settings.kafka_bootstrap, kafka_security(settings).tls())),
+                Probe("consumers", consumers.ask),
                 Probe("redis", keys.ping),
             ],
             audit=partial(audit_of, databases),
@@ -71,10 +81,20 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             controls=controls_in(settings),
         )
     finally:
+        stop.set()
         await asyncio.to_thread(events.close)
         await keys.close()
         databases.close()
         estate_database.close()
+
+
+def groups_of(settings: Settings) -> Mapping[str, Collection[str]]:
+    """The topics of every consumer group."""
+    return {
+        **{name: topics_read_by(name) for name in SERVICES},
+        routes.GROUP: routes.topics_read(settings),
+        order_mails.GROUP: order_mails.TOPICS,
+    }
 
 
 def database_probes(databases: Databases) -> list[Probe]:

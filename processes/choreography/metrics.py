@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from adapters.clock import utc_now
-from adapters.kafka.lag import GroupLag
+from adapters.kafka.lag import GroupLag, Stalls
 from adapters.sql.faults import DATABASE_AWAY
 from runtime.errors import CannotRun
 from runtime.wiring import ConsumingService
@@ -21,6 +22,8 @@ from services.unit_of_work import Clock
 
 FRESH_S = 1.0
 """Scrapes within this time get the last answer again, so that frequent scrapes do not load broker and database."""
+
+STALLED = "Time since the committed offset moved, as seen by the scrapes; 0 if no message waits"
 
 
 class ServiceMeasures(Collector):
@@ -30,6 +33,7 @@ class ServiceMeasures(Collector):
         self._consuming = consuming
         self._lag = lag
         self._clock = clock
+        self._stalls: Stalls[TopicPartition] = Stalls()
         self._one_at_a_time = threading.Lock()
         self._last: Sequence[GaugeMetricFamily] = ()
         self._fresh_until = 0.0
@@ -45,6 +49,7 @@ class ServiceMeasures(Collector):
     def _measured(self) -> Sequence[GaugeMetricFamily]:
         name = self._consuming.name
         lag = _gauge("twinsaga_consumer_lag", "Messages that the group has not committed", "topic", "partition")
+        stalled = _gauge("twinsaga_consumer_stalled_seconds", STALLED, "topic", "partition")
         parked = _gauge("twinsaga_parked_messages", "Messages that wait for their next attempt")
         age = _gauge("twinsaga_outbox_age_seconds", "Age of the oldest unpublished event, 0 if all are published")
         up = _gauge("twinsaga_source_up", "1 if the source answered, 0 if its metrics are missing", "source")
@@ -56,13 +61,16 @@ class ServiceMeasures(Collector):
             self._log.warning("not measured", source="database", error=str(away))
             up.add_metric([name, "database"], 0)
         try:
-            for partition, behind in self._lag.measure().items():
-                lag.add_metric([name, partition.topic, str(partition.partition)], behind)
+            positions = self._lag.positions()
+            for partition, seconds in self._stalls.note(positions).items():
+                labels = [name, partition.topic, str(partition.partition)]
+                lag.add_metric(labels, positions[partition].waiting)
+                stalled.add_metric(labels, seconds)
             up.add_metric([name, "kafka"], 1)
         except KafkaError as away:
             self._log.warning("not measured", source="kafka", error=repr(away))
             up.add_metric([name, "kafka"], 0)
-        return lag, parked, age, up
+        return lag, stalled, parked, age, up
 
     def _outbox_age_s(self) -> float:
         oldest = self._consuming.outbox.oldest_waiting_at()

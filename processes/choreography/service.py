@@ -16,6 +16,7 @@ from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
 from adapters.kafka.decoding import dead_letter_decoder, decode_settlement, event_decoder
 from adapters.kafka.delivery import Delivery
 from adapters.kafka.group_consumer import COMMIT_WITHIN_S, GroupMember
+from adapters.kafka.isolation import Isolation
 from adapters.kafka.reactions import Reaction, Reactions
 from adapters.kafka.relay import Relay
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, topic_of
@@ -62,6 +63,7 @@ class ChoreographedService:
             name,
             topics_read_by(name),
             delivery_of(consuming, self._dead_letters, timing, clock, installation),
+            isolation=Isolation(consuming.attempts),
             before_poll=self._relay.give_way,
             commit_within_s=timing.commit_within_s,
         )

@@ -32,6 +32,7 @@ def message_of(record: KafkaRecord) -> IncomingMessage:
         key=record.key,
         value=record.value,
         headers=tuple((name, value or b"") for name, value in record.headers),
+        error=record.undecodable,
     )
 
 

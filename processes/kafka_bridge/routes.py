@@ -10,15 +10,15 @@ from typing import get_args
 import structlog
 from pydantic import TypeAdapter
 
-from adapters.kafka.topics import SETTLED, SETTLEMENTS
+from adapters.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, dead_letters_of
 from choreography.routing import ROUTING, tag_of
 from domain.commands import SettlePayment
 from domain.errors import KeyReused, UnknownOrder
 from domain.events import Event, PaymentSettled
-from domain.ids import OrderId
+from domain.ids import OrderId, outside_id
 from domain.order import SagaStyle
-from processes.kafka_bridge.attention import attention_to
-from processes.kafka_bridge.decoders import settlements
+from processes.kafka_bridge.attention import attention_letters, attention_to
+from processes.kafka_bridge.decoders import own_events, settlements
 from runtime.settings import Settings
 from runtime.wiring import Services
 from services.intake.order_body import place_order_command, read_order
@@ -40,9 +40,21 @@ from workflows.order_saga import workflow_id
 from workflows.saga_status import first_attributes, summary_of
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
+GROUP = "kafka-bridge"
 REQUESTED = "order-requests"
 WITNESS_QUEUE = "choreography-witnesses"
-ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED), SETTLEMENTS: settlements}
+_ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED), SETTLEMENTS: settlements}
+
+
+def topics_read(settings: Settings) -> Mapping[str, Decoder]:
+    if not settings.witness_enabled:
+        return _ESTATE_TOPICS
+    return {
+        **_ESTATE_TOPICS,
+        **dict.fromkeys(TOPICS, own_events(settings.installation)),
+        **dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters(settings.installation)),
+    }
+
 
 _MOMENT = TypeAdapter(datetime)
 _KNOWN_ORDERS = 10_000
@@ -62,10 +74,9 @@ class EstateRoutes:
 
     async def _place(self, event: IncomingEvent) -> Start:
         """Store the order as the API does, and let the bridge start its saga. The order id is derived from the key."""
-        if not event.key:
-            raise ValueError("without a key, a repeated request would be a second order")
+        key = outside_id(event.key, "the key, without which a repeated request would be a second order,")
         order = read_order(event.data)
-        command = place_order_command(order, SagaStyle.ORCHESTRATED, scope=REQUESTED, key=event.key)
+        command = place_order_command(order, SagaStyle.ORCHESTRATED, scope=REQUESTED, key=key)
         try:
             await asyncio.to_thread(self.services.orders.place, command)
         except KeyReused as reused:

@@ -13,14 +13,13 @@ from temporalio.worker import Plugin, Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
 from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters
+from adapters.kafka.topics import SETTLEMENTS, TOPICS, is_dead_letters
 from domain.commands import RequestCancellation
 from domain.errors import UnknownOrder
 from domain.ids import OrderId
 from domain.order import Reason
-from processes.kafka_bridge.attention import attention_letters
-from processes.kafka_bridge.decoders import message_of, own_events
-from processes.kafka_bridge.routes import ESTATE_TOPICS, WITNESS_QUEUE, EstateRoutes, witness_routes
+from processes.kafka_bridge.decoders import message_of
+from processes.kafka_bridge.routes import GROUP, WITNESS_QUEUE, EstateRoutes, topics_read, witness_routes
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
@@ -31,7 +30,6 @@ from services.orders.service import OrderService
 from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable
 from workflows.choreography_witness import ChoreographyWitness
 
-GROUP = "kafka-bridge"
 MAX_REQUESTS = 4
 EXIT_DEADLINE_S = 9.0
 
@@ -80,13 +78,10 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
     with closing(Databases.open(settings)) as databases, closing(DeadLetters(connection, GROUP)) as dead_letters:
         services = services_over(databases, publish=False)
         routes = EstateRoutes(settings=settings, services=services).table()
-        topics = dict(ESTATE_TOPICS)
         if settings.witness_enabled:
-            topics |= dict.fromkeys(TOPICS, own_events(settings.installation))
-            topics |= dict.fromkeys(map(dead_letters_of, TOPICS), attention_letters(settings.installation))
             routes = {**routes, **witness_routes(services.orders, settings.witness_silence_seconds)}
         bridge = KafkaIntoWorkflow(
-            client, topics, routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
+            client, topics_read(settings), routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
         )
         runner = runner_plugins(settings)
         async with _witnesses(client, services_over(databases, publish=True).orders, runner):

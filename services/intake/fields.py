@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from domain.ids import NotAnId, outside_id, refused_characters
 from domain.money import MINOR_UNIT_DIGITS
 
 _INVISIBLE = re.compile(
@@ -32,9 +33,16 @@ class Body(BaseModel):
 def _readable(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("blank", "is blank")
-    if any(unicodedata.category(character) == "Cc" for character in text):
+    if refused_characters(text):
         raise PydanticCustomError("control_character", "contains a control character")
     return text
+
+
+def _an_id(text: str) -> str:
+    try:
+        return outside_id(text, "it")
+    except NotAnId as reason:
+        raise PydanticCustomError("id", "{reason}", {"reason": str(reason)}) from None
 
 
 def _distinct(sku: str) -> str:
@@ -65,6 +73,7 @@ def _instant(at: datetime) -> str:
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+Id = Annotated[str, AfterValidator(_an_id), _READABLE]
 Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_readable), _READABLE]
 SkuText = Annotated[
     str,

@@ -1,8 +1,10 @@
 """The messages of one poll, handled under one commit, and what happens if one of them cannot be."""
 
 import json
+import random
+import string
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import fields, replace
 from datetime import timedelta
 
@@ -13,16 +15,17 @@ from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.cloudevents import source_of, to_message
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
-from adapters.kafka.decoding import dead_letter_decoder
+from adapters.kafka.decoding import dead_letter_decoder, event_decoder
 from adapters.kafka.delivery import OUTAGES, Delivery
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.reactions import Reactions
 from adapters.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, publisher_of, topic_of
 from adapters.sql.database import Database
 from adapters.sql.inbox import MessageId, message_id_of
-from adapters.sql.parked import ParkedMessage
+from adapters.sql.parked import ParkedMessage, ParkedMessages
 from adapters.sql.unit_of_work import MessageContext
 from domain.commands import ReserveInventory
+from domain.errors import GatewayFault
 from domain.events import (
     Event,
     InventoryFailed,
@@ -43,6 +46,7 @@ from tests.support.examples import BOOK, NOON, SettableClock, an_order
 from tests.support.faulty_databases import locked
 from tests.support.service_databases import Urls
 from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka.undecodable import UndecodableBatch
 from twinsaga_bridges.kafka_into_workflow import KafkaRecord
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
@@ -331,21 +335,118 @@ def test_a_hostile_record_is_buried_unchanged_and_its_partition_goes_on(
     assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * 3
 
 
-def test_an_id_that_the_database_refuses_costs_its_own_message_alone(
-    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried
+def with_header(message: IncomingMessage, name: str, value: str | bytes) -> IncomingMessage:
+    encoded = value.encode() if isinstance(value, str) else value
+    return replace(message, headers=tuple({**dict(message.headers), name: encoded}.items()))
+
+
+def with_order_id(message: IncomingMessage, order_id: str) -> IncomingMessage:
+    value = json.loads(message.value or b"")
+    value["order_id"] = value["order"]["order_id"] = order_id
+    return replace(message, key=order_id.encode(), value=json.dumps(value).encode())
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a batch"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda message: with_header(message, "ce_id", b"a\x00b"),
+        lambda message: with_header(message, "ce_id", b"e" * 256),
+        lambda message: with_header(message, "ce_id", b" "),
+        lambda message: with_header(message, "ce_source", b"/twinsaga/\x00"),
+        lambda message: with_header(message, "ce_causationid", b"a\x1bb"),
+        lambda message: with_order_id(message, "a\x00b"),
+        lambda message: with_order_id(message, "o" * 256),
+        lambda message: with_order_id(message, ""),
+        lambda message: replace(message, value=(message.value or b"").replace(b"Ana", rb"A\u0000a")),
+        lambda message: replace(message, value=(message.value or b"").replace(b"Ana", b"A\x00a")),
+        lambda message: replace(message, value=(message.value or b"").replace(b"Ana", rb"A\ud800a")),
+        lambda message: replace(message, error=UndecodableBatch(0, 1, 61, ValueError("lz4"))),
+    ],
+    ids=(
+        "NUL in id,long id,blank id,NUL in source,escape in cause,NUL in order,long order,blank order,NUL in a text,"
+        "raw NUL in a text,surrogate in a text,undecodable"
+    ).split(","),
+)
+def test_what_no_database_takes_costs_its_own_message_alone_on_each_of_them(
+    delivery: Delivery,
+    payments: ConsumingService[PaymentService],
+    buried: Buried,
+    spoil: Callable[[IncomingMessage], IncomingMessage],
+    *,
+    alone: bool,
 ) -> None:
     orders = [an_order() for _ in range(3)]
     batch = messages(*created(*orders))
-    refused_by_postgres = {**dict(batch[1].headers), "ce_id": b"a\x00b"}
-    batch[1] = replace(batch[1], headers=tuple(refused_by_postgres.items()))
+    batch[1] = spoil(batch[1])
 
-    assert offsets(delivery.handle(batch)) == [0, 1, 2]
+    polls = [[each] for each in batch] if alone else [batch]
+    assert [offset for poll in polls for offset in offsets(delivery.handle(poll))] == [0, 1, 2]
 
-    assert buried.offsets in ([], [1])  # SQLite stores it
-    assert [status for place, status in enumerate(statuses(payments, orders)) if place != 1] == [
-        PaymentStatus.CAPTURED,
-        PaymentStatus.CAPTURED,
-    ]
+    assert buried.offsets == [1]
+    assert statuses(payments, orders) == [PaymentStatus.CAPTURED, None, PaymentStatus.CAPTURED]
+
+
+def test_a_trace_that_is_none_is_left_out(delivery: Delivery, payments: ConsumingService[PaymentService]) -> None:
+    order = an_order()
+    (message,) = messages(*created(order))
+
+    assert offsets(delivery.handle([with_header(message, "ce_traceparent", b"a\x00b")])) == [0]
+
+    (row,) = payments.outbox.unpublished(10)
+    assert row.traceparent is None
+
+
+def test_a_row_beyond_a_limit_of_the_database_is_no_outage(
+    delivery: Delivery, payments: ConsumingService[PaymentService], buried: Buried
+) -> None:
+    """PostgreSQL calls it an operational error, as it calls a lost connection."""
+    noise = "".join(random.Random(1).choices(string.ascii_letters, k=20_000))  # noqa: S311 - it must not compress
+
+    def fail(_: MessageContext, event: Event) -> None:
+        payments.inbox.mark(MessageId(noise))
+        raise ValueError(event.order_id)  # where the database takes it
+
+    reactions = replace(delivery._reactions, on={"order.created": fail})
+    batched = BatchedDelivery(reactions, payments.inbox, payments.batches, payments.prefetch)
+    broken = Delivery(reactions, payments.inbox, payments.parked, buried, batched, SettableClock())
+
+    assert offsets(broken.handle(messages(*created(an_order())))) == [0]
+
+    assert buried.offsets == [0]
+
+
+class FullLot(ParkedMessages):
+    def park(self, message: ParkedMessage) -> None:
+        raise ValueError(message.message_id)
+
+
+@pytest.mark.parametrize("can_be_parked", [True, False])
+def test_a_message_whose_fault_quotes_it_is_parked_and_one_that_cannot_be_parked_is_buried(
+    payments: ConsumingService[PaymentService],
+    urls: Urls,
+    buried: Buried,
+    clock: SettableClock,
+    *,
+    can_be_parked: bool,
+) -> None:
+    def fail(_: MessageContext, event: Event) -> None:
+        raise GatewayFault("charge", f"\x00 \ud800 {event.order_id}")
+
+    reactions = Reactions(
+        decoders={"orders": event_decoder((), installation="")}, on={"order.created": fail}, out_of_attempts={}
+    )
+    batched = BatchedDelivery(reactions, payments.inbox, payments.batches, payments.prefetch)
+    with closing(Database.open(urls.database_url("payments"), service="payment-service")) as database:
+        parked = payments.parked if can_be_parked else FullLot(database)
+        delivery = Delivery(reactions, payments.inbox, parked, buried, batched, clock)
+
+        assert offsets(delivery.handle(messages(*created(an_order(), an_order())))) == [0, 1]
+        clock.pass_time(timedelta(minutes=1))
+        delivery.retry_due({("orders", 0)})
+
+    assert buried.offsets == ([] if can_be_parked else [0, 1])
+    assert payments.parked.count() == (2 if can_be_parked else 0)
 
 
 def test_an_own_event_in_the_topic_of_the_gateway_is_buried(
@@ -358,10 +459,6 @@ def test_an_own_event_in_the_topic_of_the_gateway_is_buried(
 
     assert buried.offsets == [0]
     assert statuses(payments, [order]) == [None]
-
-
-def with_header(message: IncomingMessage, name: str, value: str) -> IncomingMessage:
-    return replace(message, headers=tuple((dict(message.headers) | {name: value.encode()}).items()))
 
 
 @pytest.mark.parametrize("others", [0, 2], ids=["alone", "in a batch"])

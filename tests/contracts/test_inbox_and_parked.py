@@ -20,6 +20,14 @@ def ids(messages: "list[ParkedMessage] | tuple[ParkedMessage, ...]") -> list[str
     return [message.message_id for message in messages]
 
 
+def test_a_clock_that_was_set_back_delays_no_parked_message(parked: ParkedMessages) -> None:
+    parked.park(replace(a_message("m-1"), next_attempt_at=LATER))
+    hour_before = NOON - timedelta(hours=1)
+
+    assert ids(list(parked.due(hour_before, 10, longest=timedelta(seconds=30)))) == ["m-1"]
+    assert parked.due(NOON, 10, longest=timedelta(seconds=30)) == []
+
+
 def test_a_message_is_handled_once_it_is_marked(databases: Databases, clock: SettableClock) -> None:
     inbox = Inbox(databases.payments, clock)
     assert not inbox.handled(MessageId("m-1"))

@@ -8,6 +8,7 @@ from adapters.sql.faults import DatabaseAway
 from adapters.sql.outbox import Outbox
 from runtime.wiring import Databases
 
+only_sqlite = pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
 only_postgres = pytest.mark.parametrize("opened", ["postgres"], indirect=True)
 
 
@@ -59,6 +60,31 @@ def test_a_relay_whose_connection_is_cut_faults_and_loses_its_lock(databases: Da
         assert active
     with outbox.relay_lock() as active:
         assert active
+
+
+@only_sqlite
+def test_a_connection_that_was_opened_read_only_is_not_kept(databases: Databases) -> None:
+    """As after a time in which the file system was read-only: SQLite then opens the file for reading alone."""
+    with databases.orders.reading() as one, databases.orders.reading() as another:
+        for connection in (one, another):  # both go back to the pool
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+
+    with pytest.raises(DatabaseAway, match="readonly"), databases.orders.writing() as connection:
+        connection.execute(text("DELETE FROM inbox"))
+
+    for _ in range(3):
+        with databases.orders.writing() as connection:
+            connection.execute(text("DELETE FROM inbox"))
+            connection.commit()
+
+
+@only_sqlite
+def test_a_relay_whose_lock_file_cannot_be_opened_faults(databases: Databases) -> None:
+    file = databases.orders.file
+    file.with_name(f"{file.name}.relay-lock").mkdir()
+
+    with pytest.raises(DatabaseAway), Outbox(databases.orders).relay_lock():
+        pass
 
 
 def test_a_missing_database_server_is_away(databases: Databases) -> None:

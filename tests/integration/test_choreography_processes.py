@@ -13,6 +13,7 @@ import pytest
 
 from domain.ids import OrderId
 from services.orders.store import Stage
+from tests.support.broker import Broker
 from tests.support.choreography_in_threads import OPENERS, Choreography
 from tests.support.faulty_databases import locked
 from tests.support.service_processes import ServiceProcess, ServiceProcesses
@@ -32,6 +33,23 @@ class NoTemporal:
 
 
 sys.meta_path.insert(0, NoTemporal())
+"""
+
+DEADLY = """
+import os
+
+import adapters.kafka.cloudevents as cloudevents
+
+read = cloudevents.from_message
+
+
+def dies(key, value, headers):
+    if key == b"deadly":
+        os._exit(9)
+    return read(key, value, headers)
+
+
+cloudevents.from_message = dies
 """
 
 
@@ -123,6 +141,27 @@ def test_scaling_under_load_loses_no_message_and_handles_none_twice(
 
     assert_each_order_was_paid_once(choreography, orders)
     assert more[1].stop() == 0
+
+
+def test_a_message_that_kills_its_process_is_isolated_after_three_deaths(
+    choreography: Choreography, processes: ServiceProcesses, broker: Broker, tmp_path: Path
+) -> None:
+    deadly = tmp_path / "deadly"
+    deadly.mkdir()
+    (deadly / "sitecustomize.py").write_text(DEADLY)
+    choreography.start("order-service", "inventory-service", "shipping-service")
+    broker.topic("orders").put(b"{}", b"deadly", [("ce_type", b"order.created")])
+    orders = [choreography.place() for _ in range(10)]
+
+    for _ in range(3):
+        victim = processes.start("payment-service", PYTHONPATH=str(deadly))
+        assert victim.process.wait(60) == 9
+    survivor = processes.start("payment-service", PYTHONPATH=str(deadly))
+
+    assert_each_order_was_paid_once(choreography, orders)
+    (letter,) = broker.topic("orders.dlq").await_messages(1)
+    assert (letter.key, dict(letter.headers)["dead_letter_error"]) == (b"deadly", b"KillsItsProcess")
+    assert survivor.stop() == 0
 
 
 def test_the_choreography_runs_without_the_temporal_library(

@@ -1,8 +1,10 @@
 """Listing and redriving dead letters."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
+from kafka import KafkaProducer
 
 from adapters.kafka.cloudevents import LARGEST_VALUE
 from domain.ids import EventId
@@ -158,6 +160,34 @@ def test_an_oversize_message_is_buried_and_its_partition_goes_on(
     assert letter.whole == (size == LARGEST_VALUE + 1)
     assert letter.story.get("omitted_bytes") == (None if letter.whole else str(size))
     assert EventId(dict(letter.headers)["ce_id"].decode()) == "1.0"
+
+
+def test_a_batch_that_cannot_be_decoded_is_a_dead_letter_by_its_place(
+    choreography: Choreography, broker: Broker, box: DeadLetterBox
+) -> None:
+    choreography.start()
+    broker.topic("payments").put_garbled(records=3)
+
+    assert choreography.await_end(choreography.place()).stage is Stage.CONFIRMED
+
+    letters = eventually(lambda: letters_in(box) or None, "it is buried")
+    assert {each.story["group"] for each in letters} <= {"inventory-service", "order-service", "shipping-service"}
+    for letter in letters:
+        where = letter.story["topic"], letter.story["first_offset"], letter.story["offset"]
+        assert (where, letter.story["error"], letter.whole) == (("payments", "0", "2"), "UndecodableBatch", False)
+
+
+@pytest.mark.embedded("Apache Kafka refuses such timestamps by default")
+@pytest.mark.parametrize("timestamp_ms", [2**60, -1])
+def test_a_dead_letter_with_an_absurd_timestamp_is_listed(
+    broker: Broker, box: DeadLetterBox, timestamp_ms: int
+) -> None:
+    with closing(KafkaProducer(bootstrap_servers=broker.bootstrap)) as producer:
+        producer.send("orders.dlq", key=b"k", value=b"v", timestamp_ms=timestamp_ms).get(timeout=10)
+
+    (letter,) = letters_in(box)
+
+    assert letter.buried_at.year in {1970, 9999}
 
 
 def test_the_error_in_a_dead_letter_contains_no_personal_data(choreography: Choreography, box: DeadLetterBox) -> None:

@@ -7,10 +7,11 @@ import pytest
 from kafka import TopicPartition
 from sqlalchemy import text
 
-from adapters.kafka.lag import GroupLag
+from adapters.kafka.lag import STALLED_S, GroupLag
 from adapters.sql.database import Database
 from domain.commands import RefundPayment
 from domain.order import Card, Reason
+from processes.api.consumers import ConsumerWatch, PartitionStalled
 from processes.choreography.metrics import ServiceMeasures, metrics_served
 from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
@@ -68,6 +69,34 @@ def test_the_lag_grows_while_the_consumer_is_paused_and_returns_to_zero(
             choreography.await_end(order_id)
         scraped.await_value("twinsaga_consumer_lag", lambda lag: lag == 0, "0")
         assert {labels["topic"] for labels, _ in scraped.samples("twinsaga_consumer_lag")} == {"payments", "shipping"}
+
+
+async def test_a_consumer_that_stands_still_while_messages_wait_is_not_ready(
+    choreography: Choreography, scraping: Scraping
+) -> None:
+    group, topics = "inventory-service", topics_read_by("inventory-service")
+    times = iter([0.0, STALLED_S, 2 * STALLED_S, 3 * STALLED_S])
+    watch = ConsumerWatch(choreography.connection, {group: topics}, lambda: next(times))
+    choreography.start()
+    choreography.await_end(choreography.place())
+    with scraping(group) as scraped:
+        scraped.await_value("twinsaga_consumer_lag", lambda lag: lag == 0, "0")
+        with away(choreography.databases.inventory, "inbox"):
+            order_id = choreography.place()
+            scraped.await_value("twinsaga_consumer_lag", lambda lag: lag == 1, "1", topic="payments")
+
+            watch.look()
+            await watch.ask()
+            watch.look()
+            with pytest.raises(PartitionStalled):
+                await watch.ask()
+            scraped.await_value("twinsaga_consumer_stalled_seconds", lambda s: s > 1, "> 1", topic="payments")
+
+        choreography.await_end(order_id)
+        scraped.await_value("twinsaga_consumer_lag", lambda lag: lag == 0, "0")
+        scraped.await_value("twinsaga_consumer_stalled_seconds", lambda s: s == 0, "0")
+        watch.look()
+        await watch.ask()
 
 
 def test_a_group_that_never_committed_lags_by_all_messages(choreography: Choreography, scraping: Scraping) -> None:

@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from temporalio.client import Client
 
-from processes.kafka_bridge.routes import ESTATE_TOPICS, REQUESTED, EstateRoutes
+from processes.kafka_bridge.routes import REQUESTED, EstateRoutes, topics_read
 from runtime.settings import Settings
 from runtime.wiring import Services
 from services.orders.store import OrderFilter
@@ -57,7 +57,7 @@ async def test_an_event_with_an_unusable_id_reaches_no_route(delivery: Delivery,
 
 async def test_an_order_request_with_a_key_that_is_too_long_is_no_order(delivery: Delivery, services: Services) -> None:
     routes = EstateRoutes(settings=Settings(), services=services).table()
-    event = ESTATE_TOPICS[REQUESTED](record(b"k" * LONGEST_ID))
+    event = topics_read(Settings())[REQUESTED](record(b"k" * LONGEST_ID))
 
     with pytest.raises(Undeliverable, match="1015 bytes"):
         await delivery.deliver(event, routes[REQUESTED])

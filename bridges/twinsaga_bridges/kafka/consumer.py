@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.events import KafkaRecord
 from twinsaga_bridges.kafka.keyed_queues import OffsetTracker
+from twinsaga_bridges.kafka.undecodable import error_of, pass_undecodable
 
 POLL_MS = 200
 COMMIT_EVERY_S = 0.5
@@ -44,6 +45,7 @@ class GroupMember:
         while not stop.is_set():
             try:
                 consumer = self.connect()
+                pass_undecodable(consumer)
                 try:
                     consumer.subscribe(self.topics)
                     self._consume(consumer, stop, joined)
@@ -115,4 +117,5 @@ def _read(raw: ConsumerRecord) -> KafkaRecord:
         key=raw.key,
         value=raw.value,
         headers=tuple(raw.headers),
+        undecodable=error_of(raw),
     )

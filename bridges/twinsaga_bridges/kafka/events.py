@@ -19,6 +19,8 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaRecord:
+    """`undecodable`: an UndecodableBatch, instead of key, value and headers, for records that cannot be decoded."""
+
     topic: str
     partition: int
     offset: int
@@ -26,6 +28,7 @@ class KafkaRecord:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    undecodable: Exception | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first header with this name, decoded, or None. Raises UnicodeDecodeError: it is not UTF-8."""

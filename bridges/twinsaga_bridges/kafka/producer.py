@@ -45,6 +45,7 @@ class EventProducer:
             sent = producer.send(event.topic, key=event.key.encode(), value=value, headers=headers)
             sent.get(timeout=ACK_DEADLINE_S)
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            self._drop(producer)  # kafka-python: it cannot send the next record after the broker has refused one
             raise Unsendable(f"{event.type} of {len(value)} bytes is more than the broker accepts") from error
         except ValueError as error:
             raise Unsendable(f"{event.type} cannot be sent to {event.topic!r}: {error}") from error

@@ -114,8 +114,10 @@ async def test_half_of_a_surrogate_pair_is_refused(client: httpx.AsyncClient) ->
     assert "customer_id" in fields(answer)
 
 
-@pytest.mark.parametrize("key", ["", "k" * 256])
-async def test_an_idempotency_key_has_1_to_255_characters(client: httpx.AsyncClient, key: str) -> None:
+@pytest.mark.parametrize("key", ["", "k" * 256, "a\tb"])
+async def test_an_idempotency_key_has_1_to_255_characters_and_no_control_character(
+    client: httpx.AsyncClient, key: str
+) -> None:
     answer = await client.post("/orders", json=ORDER, headers={"Idempotency-Key": key})
 
     assert fields(answer) == ["Idempotency-Key"]
@@ -239,6 +241,38 @@ async def test_an_unknown_resource_is_a_404_problem(client: httpx.AsyncClient, p
 
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+HOSTILE_IDS = ("%00", f"{UNKNOWN}%00", "%0A", "%ED%A0%80", "%FF", "a%2Fb", "x" * 5_000, UNKNOWN.upper(), "1" * 5_000)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_IDS)
+async def test_no_path_and_no_query_takes_an_id_that_a_database_refuses(rig: Rig, hostile: str) -> None:
+    # On SQLite a query for such an id finds nothing. PostgreSQL refuses the query itself, so there must be none.
+    rig.lose_databases()
+    async with rig.client(raise_app_exceptions=False) as client:
+        reads = [f"/users/{hostile}", f"/videos/{hostile}", f"/orders/{hostile}", f"/orders/{hostile}/timeline"]
+        writes = [f"/videos/{hostile}/cancel", f"/orders/{hostile}/cancel", f"/orders/{hostile}/compensation/retry"]
+        answers = [await client.get(path) for path in [*reads, f"/dead-letters/{hostile}/0/0"]]
+        answers += [await client.post(path) for path in writes]
+
+    assert {answer.status_code for answer in answers} == {404}
+
+
+@pytest.mark.parametrize("parameter", ["cursor", "topic", "group", "order_id"])
+async def test_a_control_character_in_a_query_of_dead_letters_is_refused(
+    client: httpx.AsyncClient, parameter: str
+) -> None:
+    assert fields(await client.get(f"/dead-letters?{parameter}=a%00b")) == [parameter]
+
+
+@pytest.mark.parametrize("order_id", ["", " ", "a\u0000b", "a\nb", "x" * 256, "ü" * 128])
+async def test_a_settlement_names_an_id_that_no_topic_takes(rig: Rig, order_id: str) -> None:
+    async with rig.client() as client:
+        answer = await client.post("/webhooks/payments", json={"order_id": order_id, "status": "settled"})
+
+    assert fields(answer) == ["order_id"]
+    assert rig.settlements.announced == []
 
 
 async def test_a_timeline_of_an_unknown_order_is_a_404(client: httpx.AsyncClient) -> None:

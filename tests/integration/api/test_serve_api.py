@@ -94,6 +94,7 @@ def test_it_serves_what_it_can_and_names_what_is_missing(api: Api) -> None:
         "estate database": True,
         "temporal": False,
         "kafka": False,
+        "consumers": True,
         "redis": False,
     }
     assert placed.status_code == 202

@@ -76,6 +76,18 @@ async def test_unreadable_and_unmappable_records_are_dead_letters_and_the_partit
     assert len(estate.graveyard.letters) == 4
 
 
+async def test_undecodable_batches_are_dead_letters_and_the_partition_continues(estate: Estate) -> None:
+    topic = estate.broker.topic(TOPIC)
+    await asyncio.to_thread(topic.put_garbled, records=3)
+    async with estate.bridging():
+        estate.send(*((f"e{number}", "ledger.written", f"k{number}", number) for number in range(8)))
+        await estate.await_committed(11)
+        assert [await estate.numbers(f"k{number}") for number in range(8)] == [[number] for number in range(8)]
+
+    (letter,) = estate.graveyard.letters
+    assert letter.startswith("2 offsets 0 to 2 cannot be decoded: RuntimeError: ")
+
+
 async def test_each_key_keeps_its_order(estate: Estate) -> None:
     keys, each = [f"k{number}" for number in range(10)], 20
     events = [(f"{key}-{number}", "ledger.written", key, number) for number in range(each) for key in keys]

@@ -1,0 +1,10 @@
+"""Where consumers began, so that a message that kills its process is isolated."""
+
+from adapters.sql.migrations.journal_changes import create_attempted
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    create_attempted()
