@@ -150,7 +150,9 @@ def test_a_message_that_kills_its_process_is_isolated_after_three_deaths(
     deadly.mkdir()
     (deadly / "sitecustomize.py").write_text(DEADLY)
     choreography.start("order-service", "inventory-service", "shipping-service")
-    broker.topic("orders").put(b"{}", b"deadly", [("ce_type", b"order.created")])
+    broker.topic("orders").put(
+        b"{}", b"deadly", [("ce_type", b"order.created"), ("ce_source", b"/twinsaga/order-service")]
+    )
     orders = [choreography.place() for _ in range(10)]
 
     for _ in range(3):
