@@ -51,8 +51,9 @@ def test_outcomes_and_books_are_those_of_the_orchestrated_orders(stack: Stack, t
     seed = SEED if SEED is not None else random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}")  # noqa: T201 - pytest shows it where the test fails
     choose = random.Random(seed)  # noqa: S311 - a test's choice
-    settings = {"data_dir": str(stack.data), "kafka_bootstrap": stack.ready["kafka"]}
-    members = ServiceProcesses(tmp_path, settings | {"session_timeout_ms": SESSION_TIMEOUT_MS})
+    settings = {"data_dir": str(stack.data), "session_timeout_ms": SESSION_TIMEOUT_MS}
+    settings |= {"kafka_bootstrap": stack.ready["kafka"], "installation": stack.ready["installation"]}
+    members = ServiceProcesses(tmp_path, settings)
     placed: list[tuple[Scenario, list[str]]] = []
 
     with stack.client() as client, duplicating(stack, choose) as duplicator:
