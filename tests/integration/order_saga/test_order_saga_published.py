@@ -112,7 +112,7 @@ async def test_while_kafka_is_away_orders_are_confirmed_and_their_outcomes_follo
     await placed(shop, "ok")  # connects the producer
     broker.stop()
     away_since = time.monotonic()
-    sagas = await asyncio.gather(*[shop.place() for _ in range(DURING_OUTAGE)])
+    sagas = [await shop.place() for _ in range(DURING_OUTAGE)]
     await asyncio.gather(*[await_confirmed(shop, saga) for saga in sagas])
     assert time.monotonic() - away_since < CONFIRMED_WITHIN_S
 
