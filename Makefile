@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made
-AT_ONCE ?= 3
+AT_ONCE ?= 2
 QUICK_TESTS := tests/unit tests/architecture tests/contracts
 PIP_INSTALL := $(BIN)/pip install --disable-pip-version-check
 # On a terminal pip prints a line and a progress bar for each package; elsewhere it is quiet.
