@@ -76,6 +76,7 @@ async def test_unreadable_and_unmappable_records_are_dead_letters_and_the_partit
     assert len(estate.graveyard.letters) == 4
 
 
+@pytest.mark.embedded("writes a batch that the real broker refuses")
 async def test_undecodable_batches_are_dead_letters_and_the_partition_continues(estate: Estate) -> None:
     topic = estate.broker.topic(TOPIC)
     await asyncio.to_thread(topic.put_garbled, records=3)
