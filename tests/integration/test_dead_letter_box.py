@@ -162,6 +162,7 @@ def test_an_oversize_message_is_buried_and_its_partition_goes_on(
     assert EventId(dict(letter.headers)["ce_id"].decode()) == "1.0"
 
 
+@pytest.mark.embedded("writes a batch that the real broker refuses")
 def test_a_batch_that_cannot_be_decoded_is_a_dead_letter_by_its_place(
     choreography: Choreography, broker: Broker, box: DeadLetterBox
 ) -> None:
