@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 from temporalio.converter import CompositePayloadConverter
@@ -12,8 +12,10 @@ from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Plugin, UnsandboxedWorkflowRunner
 
+from domain.ids import OrderId
 from domain.order import OrderOutcome, OrderRequest, SagaStyle
 from runtime.errors import CannotRun
 from runtime.settings import Settings
@@ -101,3 +103,14 @@ async def repair_saga(client: Client, request: OrderRequest, settings: Settings)
         static_summary=f"repair of the {summary_of(request)}",
         rpc_timeout=RPC_DEADLINE,
     )
+
+
+async def saga_status(client: Client, order_id: OrderId) -> WorkflowExecutionStatus | None:
+    """Return the status of the order's newest saga; None if Temporal has none. Raises RPCError."""
+    try:
+        shown = await client.get_workflow_handle(workflow_id(order_id)).describe(rpc_timeout=RPC_DEADLINE)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return shown.status

@@ -24,7 +24,7 @@ _REASON = Reason.TIMED_OUT
 def write_off(databases: Databases, order_id: OrderId, note: str, clock: Clock = utc_now) -> bool:
     """Undo what the services hold for the order, unless its parcel is on its way, and store `note`. Repeatable.
 
-    The tombstones refuse what may still arrive for the order. Its events are not published: nobody could react to them.
+    The tombstones refuse what may still arrive for the order. Its events are not published: no service reacts to them.
 
     Returns: whether it was undone. Raises CannotRun: the order exists. Fault: call again.
     """

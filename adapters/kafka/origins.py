@@ -1,4 +1,4 @@
-"""Where an event of ours comes from: its type fixes its topic and its source, and its installation is this one.
+"""Checks where an event of ours comes from: its type fixes its topic and its source, and its installation is this one.
 
 A restored backup, or the relay of another environment that was given this broker, would otherwise charge cards for
 orders that do not exist here. The broker's access control decides who may write at all.

@@ -1,4 +1,4 @@
-"""Where consumers began, by partition. A row that its owner did not remove belongs to a process that died."""
+"""Records where consumers began, by partition. A row that its owner did not remove belongs to a process that died."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass

@@ -24,6 +24,7 @@ from domain.order import OrderOutcome, OrderRequest, Reason, Step
 from processes.api.saga_progress import attempts_in
 from processes.api.saga_starter import AWAY, Temporal
 from runtime.republish import publish_again
+from runtime.temporal import saga_status
 from runtime.wiring import Services
 from services.orders.store import Attention
 from services.shipping.store import ShipmentStatus
@@ -60,19 +61,12 @@ class OrchestratedControl:
     async def repair(self, request: OrderRequest) -> None:
         try:
             async with asyncio.timeout(self.deadline_s):
-                if await self._runs(request.order_id):
+                client = await self.temporal.client()
+                if await saga_status(client, request.order_id) is WorkflowExecutionStatus.RUNNING:
                     raise NotPossibleNow("the order's saga is running, so there is nothing to repair")
-                await self.start_repair(await self.temporal.client(), request)
+                await self.start_repair(client, request)
         except AWAY as error:
             raise away("Temporal") from error
-
-    async def _runs(self, order_id: OrderId) -> bool:
-        try:
-            return (await (await self._handle(order_id)).describe()).status is WorkflowExecutionStatus.RUNNING
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
 
     @asynccontextmanager
     async def _workflow_of(self, order_id: OrderId) -> AsyncIterator[WorkflowHandle[OrderSaga, OrderOutcome]]:

@@ -7,6 +7,8 @@
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,19 +19,26 @@ from temporalio.service import RPCError, RPCStatusCode
 from adapters.clock import utc_now
 from domain.commands import CancelOrder, ReportLostSaga
 from domain.errors import Fault
+from domain.ids import OrderId
 from domain.order import Reason, SagaStyle, Step
 from processes.saga_worker.unfinished_orders import UnfinishedOrderWalk
 from runtime.republish import publish_again
 from runtime.settings import Settings
-from runtime.temporal import RPC_DEADLINE, start_saga
+from runtime.temporal import saga_status, start_saga
 from runtime.wiring import Services
 from services.orders.store import OrderRecord, Stage
 from services.payments.store import PaymentStatus
 from services.shipping.store import ShipmentStatus
 from twinsaga_bridges.backoff import Backoff
-from workflows.order_saga import OrderSaga, workflow_id
+from workflows.order_saga import workflow_id
 
 log = structlog.get_logger(__name__)
+
+
+AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
+SAGAS_A_ROUND = 200
+EVENTS_A_ROUND = 20
+"""Orders. Fewer, because a publication loads the services: they may only be behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,34 +54,58 @@ class SweepTimes:
     older_than: timedelta = timedelta(seconds=5)
     pauses: Backoff = field(default_factory=lambda: Backoff(first_s=5.0, longest_s=20.0))
     silent_for: timedelta = timedelta(seconds=60)
-    pauses_between_publications: Backoff = field(default_factory=lambda: Backoff(first_s=60.0, longest_s=3600.0))
+    pauses_between_publications: Backoff = field(default_factory=lambda: Backoff(first_s=60.0, longest_s=600.0))
 
 
 async def sweep(client: Client, services: Services, settings: Settings, times: SweepTimes | None = None) -> None:
     """Run until cancelled. Faults are logged; the next round tries again."""
     times = times or SweepTimes()
-    orchestrated = UnfinishedOrderWalk(services.orders, SagaStyle.ORCHESTRATED, times.pauses)
-    choreographed = UnfinishedOrderWalk(services.orders, SagaStyle.CHOREOGRAPHED, times.pauses_between_publications)
+    # Side by side, so that a Temporal that is away does not keep the choreographed orders waiting.
+    async with asyncio.TaskGroup() as both:
+        both.create_task(_sweep_sagas(client, services, settings, times))
+        both.create_task(_sweep_events(services, times))
+
+
+async def _sweep_sagas(client: Client, services: Services, settings: Settings, times: SweepTimes) -> None:
+    walk = UnfinishedOrderWalk(services.orders, SagaStyle.ORCHESTRATED, times.pauses, SAGAS_A_ROUND)
     while True:
-        try:
-            now = utc_now()
-            for record in await asyncio.to_thread(orchestrated.due, now - times.older_than):
-                await _look_after_saga(client, services, settings, record)
-            silent_since = now - times.silent_for
-            for record in await asyncio.to_thread(choreographed.due, silent_since):
-                await asyncio.to_thread(_look_after_events, services, record, silent_since)
-        except (Fault, RPCError) as fault:
-            log.warning("not all unfinished orders could be checked", error=str(fault))
+        with _logged():
+            for record in await asyncio.to_thread(walk.due, utc_now() - times.older_than):
+                with _logged(record.request.order_id):
+                    await _look_after_saga(client, services, settings, record)
         await asyncio.sleep(times.every_s)
+
+
+async def _sweep_events(services: Services, times: SweepTimes) -> None:
+    pauses = times.pauses_between_publications
+    walk = UnfinishedOrderWalk(services.orders, SagaStyle.CHOREOGRAPHED, pauses, EVENTS_A_ROUND)
+    while True:
+        with _logged():
+            silent_since = utc_now() - times.silent_for
+            for record in await asyncio.to_thread(walk.due, silent_since):
+                await asyncio.to_thread(_look_after_events, services, record, silent_since)
+        await asyncio.sleep(times.every_s)
+
+
+@contextmanager
+def _logged(order_id: OrderId | None = None) -> Iterator[None]:
+    """Log a fault. With `order_id`, one that may be about this order alone; an outage ends the round."""
+    try:
+        yield
+    except (Fault, RPCError) as fault:
+        if order_id is not None and (isinstance(fault, Fault) or fault.status in AWAY):
+            raise
+        log.warning("not all unfinished orders could be checked", order_id=order_id, error=str(fault))
 
 
 async def _look_after_saga(client: Client, services: Services, settings: Settings, record: OrderRecord) -> None:
     order_id = record.request.order_id
     if record.stage is Stage.REQUESTED:
         await start_saga(client, record.request, settings)
-    what = await _what_became_of_saga(client, record)
-    if what is None:
+    status = await saga_status(client, order_id)
+    if status is WorkflowExecutionStatus.RUNNING:
         return
+    what = f"has the status {status.name}" if status is not None else "is gone"
     # Read again: the saga may have finished the order since the record was read.
     record = await asyncio.to_thread(services.orders.find, order_id)
     if record.stage is Stage.REQUESTED:
@@ -84,20 +117,6 @@ async def _look_after_saga(client: Client, services: Services, settings: Setting
     lost = ReportLostSaga(order_id=order_id, step=await asyncio.to_thread(_step_due, services, record), error=error)
     if await asyncio.to_thread(services.orders.report_lost_saga, lost):
         log.warning("an order has lost its saga and needs a repair", order_id=order_id, saga=what)
-
-
-async def _what_became_of_saga(client: Client, record: OrderRecord) -> str | None:
-    """Return None while the order's saga runs."""
-    handle = client.get_workflow_handle_for(OrderSaga.run, workflow_id(record.request.order_id))
-    try:
-        status = (await handle.describe(rpc_timeout=RPC_DEADLINE)).status
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return "is gone"
-        raise
-    if status is WorkflowExecutionStatus.RUNNING:
-        return None
-    return f"has the status {status.name if status else 'UNKNOWN'}"
 
 
 def _step_due(services: Services, record: OrderRecord) -> Step:

@@ -8,20 +8,18 @@ from services.orders.service import OrderService
 from services.orders.store import OrderRecord, UnfinishedOrders
 from twinsaga_bridges.backoff import Backoff
 
-PAGE = 200
-"""Orders that one round looks at."""
-
 
 class UnfinishedOrderWalk:
     """Walks over the unfinished orders of one style again and again, a page a round, the oldest first.
 
-    `pauses` lie between two checks of the same order, and grow.
+    `pauses` lie between two checks of the same order, and grow. `page`: how many orders a round looks at.
     """
 
-    def __init__(self, orders: OrderService, style: SagaStyle, pauses: Backoff) -> None:
+    def __init__(self, orders: OrderService, style: SagaStyle, pauses: Backoff, page: int) -> None:
         self._orders = orders
         self._style = style
         self._pauses = pauses
+        self._page = page
         self._after: tuple[datetime, OrderId] | None = None
         # When each order is checked next, in seconds of the monotonic clock, and the pauses after that check.
         self._checks: dict[OrderId, tuple[float, Iterator[float]]] = {}
@@ -29,11 +27,11 @@ class UnfinishedOrderWalk:
 
     def due(self, placed_before: datetime) -> Sequence[OrderRecord]:
         """Return the orders of the next page whose check is due. Their next check is then due after a pause."""
-        wanted = UnfinishedOrders(style=self._style, placed_before=placed_before, limit=PAGE, after=self._after)
+        wanted = UnfinishedOrders(style=self._style, placed_before=placed_before, limit=self._page, after=self._after)
         page = self._orders.unfinished(wanted)
         self._seen |= {record.request.order_id for record in page}
         due = [record for record in page if self._is_due(record.request.order_id)]
-        if len(page) == PAGE:
+        if len(page) == self._page:
             self._after = page[-1].placed_at, page[-1].request.order_id
         else:
             # The walk is over: forget the orders that it no longer found.

@@ -39,7 +39,7 @@ class Payment:
 
     @property
     def awaits_order(self) -> bool:
-        """The customer has paid, and nobody has asked for the money yet."""
+        """The customer has paid, and the order's charge has not asked for the money yet."""
         return self.status is PaymentStatus.PENDING and self.order is None
 
 

@@ -1,4 +1,4 @@
-"""What no well-behaved producer sends costs itself alone, in every service, and on each database.
+"""A message that no well-behaved producer sends costs itself alone, in every service, and on each database.
 
 tests/integration/test_hostile_records.py sends the same through a broker.
 """

@@ -1,4 +1,4 @@
-"""Where consumers began, so that a message that kills its process is isolated."""
+"""A table of where consumers began, so that a message that kills its process is isolated."""
 
 from adapters.sql.migrations.journal_changes import create_attempted
 
