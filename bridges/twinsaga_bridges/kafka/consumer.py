@@ -3,10 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
@@ -47,7 +47,6 @@ class GroupMember:
                 consumer = self.connect()
                 pass_undecodable(consumer)
                 try:
-                    consumer.subscribe(self.topics)
                     self._consume(consumer, stop, joined)
                 finally:
                     consumer.close(autocommit=False, timeout_ms=LEAVE_DEADLINE_MS)
@@ -58,12 +57,16 @@ class GroupMember:
                 self.offsets.retain(set())
 
     def _consume(self, consumer: KafkaConsumer, stop: threading.Event, joined: threading.Event) -> None:
-        # A broker that lost its offsets must get them again, even where they are the same.
-        self._committed = {}
+        rebalances = _Rebalances()
+        consumer.subscribe(self.topics, listener=rebalances)
         commit_at = 0.0
         while not stop.is_set():
             self._limit_in_flight(consumer)
             batches = consumer.poll(timeout_ms=POLL_MS)
+            if rebalances.assigned_again():
+                # A broker that lost its offsets must get them again, even where they are the same.
+                self._committed = {}
+                self.offsets.retain(set())
             assigned = {(partition.topic, partition.partition) for partition in consumer.assignment()}
             self.offsets.retain(assigned)
             if assigned:
@@ -106,6 +109,26 @@ class GroupMember:
         except KafkaError as error:
             # Harmless: the records are delivered again, and a repeated event has no second effect.
             log.warning("offsets not committed: %r", error)
+
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no types
+    """Notes that partitions were assigned. kafka-python calls it in a thread of its own, also without a KafkaError."""
+
+    def __init__(self) -> None:
+        self._assigned = threading.Event()
+
+    def assigned_again(self) -> bool:
+        """Return whether partitions were assigned since the last call."""
+        if not self._assigned.is_set():
+            return False
+        self._assigned.clear()
+        return True
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """What is in flight is not committed: it is delivered again."""
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002 - which does not matter
+        self._assigned.set()
 
 
 def _read(raw: ConsumerRecord) -> KafkaRecord:

@@ -26,7 +26,7 @@ class OffsetTracker:
         partition = record.topic, record.partition
         with self._lock:
             self._in_flight.setdefault(partition, set()).add(record.offset)
-            self._next[partition] = max(self._next.get(partition, 0), record.offset + 1)
+            self._next[partition] = record.offset + 1  # lower than before if the broker lost its records
 
     def complete(self, record: KafkaRecord) -> None:
         with self._lock:
