@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock docs lint test test-workflows test-real demo up clean
+.PHONY: help setup lock docs lint test test-long test-workflows test-real demo up clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,9 +38,12 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## every check: lint, the tests without servers, then all others (AT_ONCE=4: that many side by side)
+test: lint ## lint and the tests, on the embedded engines (AT_ONCE=4: that many side by side)
 	$(BIN)/pytest -n 2 $(QUICK_TESTS)
-	$(BIN)/pytest -n $(AT_ONCE) tests $(addprefix --ignore=,$(QUICK_TESTS))
+	$(BIN)/pytest -n $(AT_ONCE) -m "not long" tests $(addprefix --ignore=,$(QUICK_TESTS))
+
+test-long: $(STAMP) ## the tests that take minutes: kills, outages, floods, hostile input, bench and compare
+	$(BIN)/pytest -n $(AT_ONCE) -m long tests
 
 test-workflows: $(STAMP) ## the workflows alone, on a Temporal that skips waiting times
 	$(BIN)/pytest -n 2 tests/workflows

@@ -18,7 +18,7 @@ from tests.support.shop import FINISHED, Shop
 from tests.support.stack import Json, Stack, running_stack
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.embedded("plays on an embedded stack of its own")
+pytestmark = [pytest.mark.long, pytest.mark.embedded("plays on an embedded stack of its own")]
 
 SEED: int | None = None  # the number that a failed run printed makes the same choices again
 KILLS = 10

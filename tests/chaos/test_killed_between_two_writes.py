@@ -12,6 +12,8 @@ from tests.support.kafka_topics import messages_of
 from tests.support.shop import Shop
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     ("service", "does"),

@@ -12,6 +12,8 @@ from tests.support.shop import Shop
 from tests.support.stack import Json, running_stack
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 ENGINES = ("temporal", "kafka", "redis")
 ON_ENGINES = ("--only", ",".join((*ENGINES, *SERVICES, "api", "saga-worker", "kafka-bridge")))
 

@@ -16,6 +16,8 @@ from tests.support.choreography_in_threads import Choreography, impatient
 from tests.support.faulty_databases import locked
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 FOR_EVER = 1_000_000
 FLAKY = Card(token="tok_gatewayFlaky")
 

@@ -19,6 +19,8 @@ from tests.support.faulty_databases import locked
 from tests.support.service_processes import ServiceProcess, ServiceProcesses
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 UNDER_WAY = 30
 """Maximum concurrent orders, so that a slow machine does not fall further and further behind."""
 

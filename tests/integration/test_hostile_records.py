@@ -40,6 +40,8 @@ from tests.support.service_databases import Urls, postgres_databases
 from tests.support.temporal_servers import real_server
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 RECORDS = 2_000
 GOOD = 5
 HANDLED_WITHIN_S = 120.0

@@ -16,7 +16,7 @@ from bench.metrics import FIGURES
 from tests.support.stack import TWINSAGA, Json
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.embedded("starts embedded stacks of its own")
+pytestmark = [pytest.mark.long, pytest.mark.embedded("starts embedded stacks of its own")]
 
 DEADLINE_S = 300.0
 FOLDERS = "twinsaga-bench-*"

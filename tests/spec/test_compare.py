@@ -14,7 +14,7 @@ from comparison.trials import TRIALS
 from domain.order import OrderStatus
 from tests.support.stack import TWINSAGA, Json
 
-pytestmark = pytest.mark.embedded("starts an embedded stack of its own")
+pytestmark = [pytest.mark.long, pytest.mark.embedded("starts an embedded stack of its own")]
 
 DEADLINE_S = 600.0
 STYLES = ("orchestrated", "choreographed")

@@ -6,6 +6,8 @@ from comparison.scenarios import SCENARIOS
 from tests.support.shop import Shop
 from tests.support.stack import Stack
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.embedded("kills an embedded engine; tests/real/test_servers_die.py kills the real ones")
 @pytest.mark.parametrize("engine", ["kafka", "redis", "temporal"])

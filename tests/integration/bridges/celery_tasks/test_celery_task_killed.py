@@ -26,7 +26,10 @@ from tests.integration.bridges.celery_tasks.sagas import ActivityWorker, Notes, 
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning"),
+]
 
 VISIBILITY_S = 1
 RECEIVED_AND_SUCCEEDED = ("received", "succeeded")  # the lines that a worker logs for each task

@@ -4,9 +4,13 @@ import asyncio
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from tests.integration.bridges.celery_tasks.callers import Wanted
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_worker
 from tests.integration.bridges.celery_tasks.sagas import Notes, Saga
+
+pytestmark = pytest.mark.long
 
 TASKS = 200
 CHILDREN = 40

@@ -13,7 +13,8 @@ from runtime.kafka import ALL_TOPICS
 from tests.integration.bridges.kafka.estate import Estate
 from tests.support.waiting import soon
 
-pytestmark = pytest.mark.embedded("kills, freezes or empties the embedded engines; tests/real kills the real ones")
+WHY = "kills, freezes or empties the embedded engines; tests/real kills the real ones"
+pytestmark = [pytest.mark.long, pytest.mark.embedded(WHY)]
 
 KEYS = [f"k{number}" for number in range(10)]
 AWAY_S = 30.0
