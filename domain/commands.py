@@ -102,8 +102,11 @@ class SellInventory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseInventory:
+    """`order_undone`: the Order service refuses the confirmation, so pieces that are already sold return too."""
+
     order_id: OrderId
     reason: Reason
+    order_undone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

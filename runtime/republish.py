@@ -21,7 +21,7 @@ from runtime.wiring import Databases
 def publish_unfinished_again(databases: Databases) -> int:
     """Return how many events were put back into the outboxes."""
     return publish_again(
-        databases, sorted(set(_unfinished_orders(databases.orders)) | set(_unsold(databases.inventory)))
+        databases, sorted(set(_unfinished_orders(databases.orders)) | set(unsold_orders(databases.inventory)))
     )
 
 
@@ -40,7 +40,7 @@ def _unfinished_orders(database: Database) -> Iterator[OrderId]:
         yield from map(OrderId, connection.execute(wanted).scalars())
 
 
-def _unsold(database: Database) -> Iterator[OrderId]:
+def unsold_orders(database: Database) -> Iterator[OrderId]:
     # Includes orchestrated orders. They have published nothing, so nothing is published again for them.
     with database.reading() as connection:
         wanted = select(reservations.c.order_id).where(reserved_not_sold)

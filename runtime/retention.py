@@ -17,6 +17,7 @@ from domain.errors import Fault
 from domain.ids import OrderId
 from domain.order import OrderStatus
 from runtime.errors import CannotRun
+from runtime.republish import unsold_orders
 from runtime.settings import Settings
 from runtime.wiring import Databases
 from services.unit_of_work import Clock
@@ -33,7 +34,8 @@ def forget_what_is_old(settings: Settings, clock: Clock = utc_now) -> Mapping[st
 
 
 def forget_before(databases: Databases, before: datetime) -> Mapping[str, int]:
-    unfinished = unfinished_before(databases.orders, before)
+    # The events of an order that is confirmed and not sold may have to be published again.
+    unfinished = unfinished_before(databases.orders, before) | frozenset(unsold_orders(databases.inventory))
     forgotten: dict[str, int] = {}
     for database in databases.journals:
         retention = Retention(database, before)

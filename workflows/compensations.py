@@ -1,7 +1,7 @@
 """The compensations of a saga, registered before their steps and run in reverse."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from temporalio.exceptions import ActivityError
 
@@ -12,10 +12,14 @@ from workflows.saga_status import SagaStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undoing:
-    """`asked_by_operator`: the compensation kept failing, and an operator asked for a retry."""
+    """`order_undone`: the Order service refuses the confirmation from now on, so an earlier run cannot confirm.
+
+    `asked_by_operator`: the compensation kept failing, and an operator asked for a retry.
+    """
 
     order_id: OrderId
     reason: Reason
+    order_undone: bool
     asked_by_operator: bool = False
 
 
@@ -47,16 +51,16 @@ class Compensations:
         while self._registered.pop().step is not step:
             pass
 
-    async def run(self, order_id: OrderId, reason: Reason) -> None:
+    async def run(self, undoing: Undoing) -> None:
         """Undo everything, newest first. A compensation that keeps failing waits for an operator, then is retried."""
         asked_by_operator = False
         while self._registered:
             last = self._registered[-1]
             self._status.running(last.step)
             try:
-                await last.undo(Undoing(order_id=order_id, reason=reason, asked_by_operator=asked_by_operator))
+                await last.undo(replace(undoing, asked_by_operator=asked_by_operator))
             except ActivityError as error:
-                await self._wait_for_operator(last.step, reason, error)
+                await self._wait_for_operator(last.step, undoing.reason, error)
                 asked_by_operator = True
             else:
                 self._registered.pop()

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close
     from workflows import steps
     from workflows.attention import AttentionOfOperator
-    from workflows.compensations import Compensation, Compensations
+    from workflows.compensations import Compensation, Compensations, Undoing
     from workflows.interruptions import await_decision, raise_if_cancelled, shielded
     from workflows.payment import PaymentOfOrder
     from workflows.saga_status import SagaStatus, StepProgress
@@ -137,18 +137,22 @@ class OrderSaga:
     async def _confirm(self) -> Reason | None:
         """Past the pivot the order only goes forward: both calls are retried until they succeed."""
         self._status.running(Step.CONFIRM_ORDER)
-        if self._repairing or ran_before():  # only an earlier run can have begun to undo the order
-            answer = await steps.confirm_order(self._order_id)
-            if isinstance(answer, OrderCancelled):
-                return answer.reason
-        await asyncio.gather(steps.confirm_order(self._order_id), steps.sell_inventory(self._order_id))
+        answer, sold = await asyncio.gather(
+            steps.confirm_order(self._order_id), steps.sell_inventory(self._order_id), return_exceptions=True
+        )
+        if isinstance(answer, OrderCancelled):  # another run has begun to undo the order, perhaps even its reservation
+            return answer.reason
+        for failure in (answer, sold):
+            if isinstance(failure, BaseException):
+                raise failure
         self._status.done(Step.CONFIRM_ORDER)
         self._status.show(OrderStatus.CONFIRMED, Step.CONFIRM_ORDER, "The order is confirmed.")
         return None
 
     async def _compensate(self, reason: Reason) -> None:
         self._payment.stop_waiting()
-        await self._compensations.run(self._order_id, reason)
+        undone = workflow.patched(ORDER_DECIDES)
+        await self._compensations.run(Undoing(order_id=self._order_id, reason=reason, order_undone=undone))
         self._status.show(OrderStatus.CANCELLED, Step.CANCEL_ORDER, f"The order is cancelled: {reason}.")
 
     @workflow.update

@@ -112,7 +112,7 @@ async def cancel_shipping(undoing: Undoing) -> None:
 async def release_inventory(undoing: Undoing) -> None:
     await workflow.execute_local_activity_method(
         InventoryActivities.release,
-        commands.ReleaseInventory(order_id=undoing.order_id, reason=undoing.reason),
+        commands.ReleaseInventory(order_id=undoing.order_id, reason=undoing.reason, order_undone=undoing.order_undone),
         summary=f"release inventory: {undoing.reason}",
         **LOCAL_UNDO,
     )

@@ -1,13 +1,15 @@
-"""Looks after unfinished orders whose saga does not move by itself, in both styles.
+"""Looks after orders that do not move by themselves, in both styles.
 
 - An orchestrated order without a saga is started: the API died before the start, or Temporal was away.
 - An orchestrated order whose saga was terminated, failed, or is gone by retention needs a repair, which an operator
   requests: they may have had a reason to terminate it.
 - The events of a silent choreographed order are published again: the topic's retention may have deleted one unread.
+- A confirmed order whose pieces are still reserved is sold: Inventory alone may have lost the event, or the saga was
+  terminated between the confirmation and the sale.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,16 +19,16 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.clock import utc_now
-from domain.commands import CancelOrder, ReportLostSaga
+from domain.commands import CancelOrder, ReportLostSaga, SellInventory
 from domain.errors import Fault
 from domain.ids import OrderId
 from domain.order import Reason, SagaStyle, Step
-from processes.saga_worker.unfinished_orders import UnfinishedOrderWalk
+from processes.saga_worker.order_walk import OrderWalk
 from runtime.republish import publish_again
 from runtime.settings import Settings
 from runtime.temporal import saga_status, start_saga
 from runtime.wiring import Services
-from services.orders.store import OrderRecord, Stage
+from services.orders.store import OrderRecord, Stage, UnfinishedOrders
 from services.payments.store import PaymentStatus
 from services.shipping.store import ShipmentStatus
 from twinsaga_bridges.backoff import Backoff
@@ -61,41 +63,75 @@ async def sweep(client: Client, services: Services, settings: Settings, times: S
     """Run until cancelled. Faults are logged; the next round tries again."""
     times = times or SweepTimes()
     # Side by side, so that a Temporal that is away does not keep the choreographed orders waiting.
-    async with asyncio.TaskGroup() as both:
-        both.create_task(_sweep_sagas(client, services, settings, times))
-        both.create_task(_sweep_events(services, times))
+    async with asyncio.TaskGroup() as sweeps:
+        sweeps.create_task(_sweep_sagas(client, services, settings, times))
+        sweeps.create_task(_sweep_events(services, times))
+        sweeps.create_task(_sweep_sales(services, times))
 
 
 async def _sweep_sagas(client: Client, services: Services, settings: Settings, times: SweepTimes) -> None:
-    walk = UnfinishedOrderWalk(services.orders, SagaStyle.ORCHESTRATED, times.pauses, SAGAS_A_ROUND)
+    walk = OrderWalk(_id_of, times.pauses, SAGAS_A_ROUND)
     while True:
         with _logged():
-            for record in await asyncio.to_thread(walk.due, utc_now() - times.older_than):
+            pages = _Unfinished(services, SagaStyle.ORCHESTRATED, utc_now() - times.older_than)
+            for record in await asyncio.to_thread(walk.due, pages.after):
                 with _logged(record.request.order_id):
                     await _look_after_saga(client, services, settings, record)
         await asyncio.sleep(times.every_s)
 
 
 async def _sweep_events(services: Services, times: SweepTimes) -> None:
-    pauses = times.pauses_between_publications
-    walk = UnfinishedOrderWalk(services.orders, SagaStyle.CHOREOGRAPHED, pauses, EVENTS_A_ROUND)
+    walk = OrderWalk(_id_of, times.pauses_between_publications, EVENTS_A_ROUND)
     while True:
         with _logged():
             silent_since = utc_now() - times.silent_for
-            for record in await asyncio.to_thread(walk.due, silent_since):
-                await asyncio.to_thread(_look_after_events, services, record, silent_since)
+            pages = _Unfinished(services, SagaStyle.CHOREOGRAPHED, silent_since)
+            for record in await asyncio.to_thread(walk.due, pages.after):
+                with _logged(record.request.order_id):
+                    await asyncio.to_thread(_look_after_events, services, record, silent_since)
         await asyncio.sleep(times.every_s)
+
+
+async def _sweep_sales(services: Services, times: SweepTimes) -> None:
+    walk = OrderWalk[OrderId](lambda order_id: order_id, times.pauses_between_publications, EVENTS_A_ROUND)
+    while True:
+        with _logged():
+            # Few in a healthy system: the orders between their reservation and their sale.
+            for order_id in await asyncio.to_thread(walk.due, services.inventory.unsold):
+                with _logged(order_id):
+                    await asyncio.to_thread(_look_after_sale, services, order_id, utc_now() - times.silent_for)
+        await asyncio.sleep(times.every_s)
+
+
+def _id_of(record: OrderRecord) -> OrderId:
+    return record.request.order_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    services: Services
+    style: SagaStyle
+    placed_before: datetime
+
+    def after(self, last: OrderRecord | None, limit: int) -> Sequence[OrderRecord]:
+        place = (last.placed_at, _id_of(last)) if last is not None else None
+        wanted = UnfinishedOrders(style=self.style, placed_before=self.placed_before, limit=limit, after=place)
+        return self.services.orders.unfinished(wanted)
 
 
 @contextmanager
 def _logged(order_id: OrderId | None = None) -> Iterator[None]:
-    """Log a fault. With `order_id`, one that may be about this order alone; an outage ends the round."""
+    """Log a fault. With `order_id`, what may be about this order alone; an outage ends the round."""
     try:
         yield
     except (Fault, RPCError) as fault:
         if order_id is not None and (isinstance(fault, Fault) or fault.status in AWAY):
             raise
-        log.warning("not all unfinished orders could be checked", order_id=order_id, error=str(fault))
+        log.warning("not all orders could be checked", order_id=order_id, error=str(fault))
+    except Exception:
+        if order_id is None:
+            raise
+        log.exception("an order could not be checked", order_id=order_id)
 
 
 async def _look_after_saga(client: Client, services: Services, settings: Settings, record: OrderRecord) -> None:
@@ -144,3 +180,18 @@ def _look_after_events(services: Services, record: OrderRecord, silent_since: da
     if max(recorded, default=record.placed_at) < silent_since:
         again = publish_again(services.databases, [order_id])
         log.warning("the events of a silent order are published again", order_id=order_id, events=again)
+
+
+def _look_after_sale(services: Services, order_id: OrderId, confirmed_before: datetime) -> None:
+    """Sell the pieces of a confirmed order, each style in its own way. A sale can be repeated."""
+    record = services.orders.find(order_id)
+    if record.stage is not Stage.CONFIRMED or record.finished_at is None or record.finished_at > confirmed_before:
+        return
+    if record.style is SagaStyle.CHOREOGRAPHED:
+        again = publish_again(services.databases, [order_id])
+        log.warning(
+            "the events of a confirmed order that is not sold are published again", order_id=order_id, events=again
+        )
+    else:
+        services.inventory.sell(SellInventory(order_id=order_id))
+        log.warning("sold the pieces of a confirmed order whose saga had not", order_id=order_id)

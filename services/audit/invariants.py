@@ -16,6 +16,9 @@ from services.unit_of_work import Clock
 PENDING_DEADLINE = timedelta(minutes=45)
 """Longer than a pix payment (30 minutes) and the steps around it."""
 
+SALE_GRACE = timedelta(minutes=1)
+"""The sale follows the pivot by a message of its own. Later, Inventory has lost that message or does not work."""
+
 OUTBOX_GRACE = timedelta(seconds=5)
 """A younger event is still on its way to the broker."""
 
@@ -106,6 +109,7 @@ def _check_order(record: OrderRecord, dossier: _Dossier, now: datetime, verdict:
     match record.stage:
         case Stage.CONFIRMED:
             _check_confirmed(record.order, dossier, verdict)
+            _check_sold(record, dossier, now, verdict)
             _check_gateway_agrees(dossier, verdict)
         case Stage.CANCELLED:
             _check_cancelled(dossier, verdict)
@@ -129,7 +133,7 @@ def _check_confirmed(order: Order | None, dossier: _Dossier, verdict: Verdict) -
         detail = f"total {total}, {len(captured)} charges hold {dossier.held}"
         verdict.note(dossier.order_id, "a confirmed order has one captured charge of its total", detail)
     reservation = dossier.reservation
-    # Still reserved is right too: the sale follows the pivot by a message of its own, after the confirmation or before.
+    # Still reserved is right too, for a while: see `_check_sold`.
     live = {ReservationStatus.RESERVED, ReservationStatus.SOLD}
     if reservation is None or reservation.status not in live or reservation.order != order:
         detail = f"reservation: {reservation.status if reservation else 'none'}"
@@ -137,6 +141,13 @@ def _check_confirmed(order: Order | None, dossier: _Dossier, verdict: Verdict) -
     if dossier.shipment is None or dossier.shipment.status is not ShipmentStatus.SCHEDULED:
         detail = f"shipment: {dossier.shipment.status if dossier.shipment else 'none'}"
         verdict.note(dossier.order_id, "a confirmed order has one shipment", detail)
+
+
+def _check_sold(record: OrderRecord, dossier: _Dossier, now: datetime, verdict: Verdict) -> None:
+    unsold = dossier.reservation is not None and dossier.reservation.status is ReservationStatus.RESERVED
+    if unsold and record.finished_at is not None and now - record.finished_at > SALE_GRACE:
+        detail = f"its pieces are still reserved; it was confirmed at {record.finished_at.isoformat()}"
+        verdict.note(dossier.order_id, "a confirmed order is sold", detail)
 
 
 def _check_cancelled(dossier: _Dossier, verdict: Verdict) -> None:

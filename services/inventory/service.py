@@ -58,15 +58,14 @@ class InventoryService:
         """Put the pieces back. Before the reservation, this leaves a tombstone that refuses the reservation."""
         with self._units.begin() as unit:
             found = unit.store.find(command.order_id)
-            # Sold means that the shipment is scheduled: after the pivot, releasing is a defect and not a refusal.
-            if found is not None and found.status is ReservationStatus.SOLD:
+            # Sold means that the shipment is scheduled: after the pivot, releasing is a defect and not a refusal,
+            # unless the order is undone: a saga sells while it confirms, and a later run may undo it before that.
+            if found is not None and found.status is ReservationStatus.SOLD and not command.order_undone:
                 msg = f"order {command.order_id} is sold and cannot be released"
                 raise ImpossibleState(msg)
             if found is not None and found.status is ReservationStatus.RELEASED:
                 return InventoryReleased(order_id=command.order_id, reason=found.reason or command.reason)
-            if found is not None and found.status is ReservationStatus.RESERVED and found.order is not None:
-                for line in _in_lock_order(found.order.lines):
-                    unit.store.release(line.sku, line.quantity)
+            _put_back(found, unit.store)
             # The first reason stays: it says why the order failed, and a later compensation only follows from it.
             reason = (found and found.reason) or command.reason
             event = InventoryReleased(order_id=command.order_id, reason=reason)
@@ -92,6 +91,11 @@ class InventoryService:
         with self._units.look() as unit:
             return unit.store.find(order_id)
 
+    def unsold(self, after: OrderId | None, limit: int) -> Sequence[OrderId]:
+        """Return orders whose pieces are reserved and not sold, by their ids, beginning after that one."""
+        with self._units.look() as unit:
+            return unit.store.unsold(after, limit)
+
     def journal(self, order_id: OrderId) -> Journal:
         return read_journal(self._units, order_id)
 
@@ -113,6 +117,14 @@ def _reserve_lines(order: Order, store: InventoryStore) -> Reason | None:
             store.release(earlier.sku, earlier.quantity)
         return Reason.OUT_OF_STOCK if store.stock_of(line.sku) else Reason.UNKNOWN_SKU
     return None
+
+
+def _put_back(found: Reservation | None, store: InventoryStore) -> None:
+    if found is None or found.order is None or found.status is ReservationStatus.REFUSED:
+        return
+    put_back = store.take_back if found.status is ReservationStatus.SOLD else store.release
+    for line in _in_lock_order(found.order.lines):
+        put_back(line.sku, line.quantity)
 
 
 def _in_lock_order(lines: Sequence[PricedLine]) -> list[PricedLine]:

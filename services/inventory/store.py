@@ -1,5 +1,6 @@
 """The records of the Inventory service."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -44,6 +45,10 @@ class InventoryStore(Protocol):
         """Insert or update."""
         ...
 
+    def unsold(self, after: OrderId | None, limit: int) -> Sequence[OrderId]:
+        """Return orders whose pieces are reserved and not sold, in the order of their ids."""
+        ...
+
     def stock_of(self, sku: Sku) -> Stock | None: ...
 
     def restock(self, sku: Sku, name: str, on_hand: int) -> None:
@@ -60,4 +65,8 @@ class InventoryStore(Protocol):
 
     def sell(self, sku: Sku, quantity: int) -> None:
         """Move pieces from reserved to sold."""
+        ...
+
+    def take_back(self, sku: Sku, quantity: int) -> None:
+        """Move pieces from sold to on hand."""
         ...

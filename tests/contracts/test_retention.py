@@ -7,12 +7,12 @@ from sqlalchemy import func, select
 from adapters.sql.inbox import Inbox, MessageId
 from adapters.sql.journal_tables import inbox, steps
 from adapters.sql.outbox import Outbox
-from domain.commands import PlaceOrder, ScheduleShipping
+from domain.commands import PlaceOrder, ReserveInventory, ScheduleShipping
 from domain.ids import OrderId
 from domain.order import SagaStyle
 from runtime.retention import forget_before
 from runtime.wiring import Databases, Services
-from tests.support.examples import SettableClock, a_request, an_order
+from tests.support.examples import BOOK, SettableClock, a_request, an_order
 
 KEPT = timedelta(days=90)
 
@@ -77,6 +77,21 @@ def test_the_events_of_an_unfinished_order_are_kept_in_every_service(
     forget(databases, clock)
 
     assert shipping_events(services, request.order_id) == ["shipping.scheduled"]
+
+
+def test_the_events_of_an_order_that_is_not_sold_are_kept(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    order = an_order()
+    services.inventory.restock(BOOK, "book", 10)
+    services.inventory.reserve(ReserveInventory(order=order))
+    services.shipping.schedule(ScheduleShipping(order=order))
+    publish_everything(databases)
+    clock.pass_time(2 * KEPT)
+
+    forget(databases, clock)
+
+    assert shipping_events(services, order.order_id) == ["shipping.scheduled"]
 
 
 def test_more_old_messages_than_one_batch_are_deleted_and_new_ones_kept(

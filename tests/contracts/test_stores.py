@@ -70,8 +70,9 @@ def test_pieces_move_between_on_hand_reserved_and_sold(databases: Databases) -> 
         store.release(BOOK, 1)
         store.sell(BOOK, 2)
         store.restock(BOOK, "Hardcover", 7)
+        store.take_back(BOOK, 1)
 
-        assert store.stock_of(BOOK) == Stock(sku=BOOK, name="Hardcover", on_hand=7, reserved=3, sold=2, restocked=12)
+        assert store.stock_of(BOOK) == Stock(sku=BOOK, name="Hardcover", on_hand=8, reserved=3, sold=1, restocked=12)
 
 
 def test_more_than_is_reserved_is_neither_released_nor_sold(databases: Databases) -> None:
@@ -84,6 +85,8 @@ def test_more_than_is_reserved_is_neither_released_nor_sold(databases: Databases
             store.release(BOOK, 3)
         with pytest.raises(ImpossibleState):
             store.sell(BOOK, 3)
+        with pytest.raises(ImpossibleState):
+            store.take_back(BOOK, 1)
 
 
 def test_a_shipment_is_read_back_as_last_saved(databases: Databases) -> None:

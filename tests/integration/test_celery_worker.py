@@ -1,7 +1,10 @@
 """The Celery worker loses no message when it dies, sends a mail once, and refuses what could kill it."""
 
 import asyncio
+import signal
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,17 +13,28 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from celery import Celery, chain, chord, group
+from temporalio.client import Client
 
+from domain.ids import OrderId
+from domain.order import SagaStyle
 from estate.taken_messages import LEASE_MS, RENEW_EVERY_S
 from estate.task_messages import must_be_a_task
+from runtime.temporal import saga_status
+from runtime.wiring import Databases, services_over
+from services.intake.order_body import place_order_command, read_order
+from services.orders.store import OrderFilter
+from tests.support.api_bodies import PAIR
 from tests.support.celery_workers import QUEUE, CeleryEstate, celery_estate, kill, seconds_until
 from tests.support.hostile_celery_messages import task_message
 from tests.support.ports import free_port
-from tests.support.waiting import eventually
+from tests.support.temporal_servers import real_server
+from tests.support.waiting import eventually, soon
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 
 SEND_EMAIL, PROCESS_VIDEO, CLEAN_UP = "twinsaga.send_email", "twinsaga.process_video", "twinsaga.clean_up"
+PLACE_ORDER = "twinsaga.place_order"
+COUNTDOWN_S = 20
 
 
 class SlowMailServer:
@@ -125,6 +139,57 @@ def test_a_mail_that_is_revoked_in_its_countdown_is_not_sent_by_the_next_worker(
         with estate.worker():
             app.send_task(SEND_EMAIL, ["ana@example.com", "after it", "Hello"]).get(timeout=60)
     assert "revoked" not in mails.subjects
+
+
+async def test_in_a_rolling_restart_a_revoked_order_is_not_placed_and_every_other_task_runs_once(
+    estate: CeleryEstate, mails: SlowMailServer
+) -> None:
+    """Three workers are replaced one after another while they hold tasks with a countdown; the second is killed."""
+    revoked, *orders = task_ids = [uuid4().hex for _ in range(5)]
+    subjects = [uuid4().hex for _ in range(7)]
+    async with await real_server() as temporal:
+        address = temporal.client.service_client.config.target_host
+        with ExitStack() as stack, estate.app() as app:
+            workers = [stack.enter_context(estate.worker(address)) for _ in range(3)]
+            for task_id in task_ids:
+                app.send_task(PLACE_ORDER, [PAIR], task_id=task_id, countdown=COUNTDOWN_S)
+            for subject in subjects:
+                mail = ["ana@example.com", subject, "Hello"]
+                app.send_task(SEND_EMAIL, mail, task_id=subject, countdown=COUNTDOWN_S)
+            eventually(lambda: all(map(estate.held, [*task_ids, *subjects])), "the workers hold all of them")
+            app.control.revoke(revoked)
+            eventually(lambda: str(app.AsyncResult(revoked).state) == "REVOKED", "it is revoked")
+            for worker, how in zip(workers, (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM), strict=True):
+                stack.enter_context(estate.worker(address))
+                worker.send_signal(how)
+                worker.wait(30)
+
+            last = app.send_task(SEND_EMAIL, ["ana@example.com", "after the restart", "Hello"], countdown=COUNTDOWN_S)
+            last.get(timeout=60)
+            eventually(lambda: set(subjects) <= set(mails.subjects), "every mail is sent")
+            for task_id in orders:
+                started = partial(saga_is_started, temporal.client, order_of(task_id))
+                await soon(started, bool)
+            left = partial(estate.held, redelivered=None)
+            eventually(lambda: not any(map(left, [*task_ids, *subjects])), "no task is left")
+        assert not await saga_is_started(temporal.client, order_of(revoked))
+    assert [mails.subjects.count(subject) for subject in subjects] == [1] * len(subjects)
+    assert placed_orders(estate) == {order_of(task_id) for task_id in orders}
+
+
+def order_of(task_id: str) -> OrderId:
+    order = read_order(PAIR)
+    return place_order_command(order, SagaStyle.ORCHESTRATED, scope="celery", key=task_id).request.order_id
+
+
+async def saga_is_started(temporal: Client, order_id: OrderId) -> bool:
+    return await saga_status(temporal, order_id) is not None
+
+
+def placed_orders(estate: CeleryEstate) -> set[OrderId]:
+    with closing(Databases.open(estate.settings)) as databases:
+        page = services_over(databases, publish=False).orders.page(OrderFilter(limit=100))
+        return {record.request.order_id for record in page}
 
 
 @pytest.mark.parametrize("nesting", [500, 3000])

@@ -1,5 +1,6 @@
 """A long outage: of the gateway for one order, or of a service's whole database."""
 
+import asyncio
 import time
 
 import pytest
@@ -9,11 +10,14 @@ from adapters.sql.tables import charges
 from domain.commands import RequestCancellation
 from domain.ids import OrderId, new_order_id
 from domain.order import Card, Reason
+from services.inventory.store import ReservationStatus
 from services.orders.store import Stage
 from services.payments.transitions import charge_key
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import Choreography, impatient
 from tests.support.faulty_databases import locked
+from tests.support.kafka_topics import skip_to_end
+from tests.support.sweeps import swept, unused_temporal
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.long
@@ -110,4 +114,30 @@ def test_a_database_outage_longer_than_the_session_timeout_loses_no_partition_an
     sent = [dict(message.headers)["ce_id"].decode() for message in broker.topic("payments").await_messages(11)]
     handled = choreography.handled("inventory-service")
     assert [event_id for event_id in handled if event_id in sent] == sent
+    choreography.await_books_right()
+
+
+async def test_a_sale_whose_event_inventory_alone_has_lost_is_made_after_the_sweep(
+    choreography: Choreography, broker: Broker
+) -> None:
+    choreography.start("order-service", "payment-service", "inventory-service")
+    order_id = choreography.place()
+    choreography.await_event(order_id, "inventory.reserved")
+    choreography.stop("inventory-service")
+    choreography.start("shipping-service")
+    choreography.await_end(order_id)
+    skip_to_end(broker.bootstrap, "inventory-service", "shipping")  # as if its retention had deleted the event unread
+    choreography.start("inventory-service")
+    later = choreography.place()
+    choreography.await_end(later)
+
+    def is_sold(order_id: OrderId) -> bool:
+        reservation = choreography.services.inventory.find(order_id)
+        return reservation is not None and reservation.status is ReservationStatus.SOLD
+
+    eventually(lambda: is_sold(later), "a later order is sold")
+    assert not is_sold(order_id)
+
+    async with swept(await unused_temporal(), choreography.services):
+        await asyncio.to_thread(eventually, lambda: is_sold(order_id), "the order is sold")
     choreography.await_books_right()

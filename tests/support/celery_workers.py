@@ -50,14 +50,14 @@ class CeleryEstate:
         return app
 
     @contextmanager
-    def worker(self) -> Iterator["subprocess.Popen[bytes]"]:
+    def worker(self, temporal: str = "127.0.0.1:9") -> Iterator["subprocess.Popen[bytes]"]:
         name = uuid4().hex[:8]
         ready, log = self.folder / f"{name}.ready", self.folder / f"{name}.log"
         settings = {
             "DATA_DIR": self.folder,
             "REDIS_URL": self.redis,
             "SMTP_ADDRESS": self.smtp,
-            "TEMPORAL_ADDRESS": "127.0.0.1:9",
+            "TEMPORAL_ADDRESS": temporal,
             "SERVE_READY_FILE": ready,
         }
         environment = os.environ | {f"TWINSAGA_{name}": str(value) for name, value in settings.items()}
@@ -72,14 +72,18 @@ class CeleryEstate:
         finally:
             kill(process)
 
-    def held(self, task_id: str, *, redelivered: bool = False) -> bool:
-        """Whether a worker has taken the task, or taken it once more, and not yet acknowledged it."""
+    def held(self, task_id: str, *, redelivered: bool | None = False) -> bool:
+        """Whether a worker, perhaps a dead one, has taken the task and not yet acknowledged it.
+
+        `redelivered`: taken once more, or None for either.
+        """
         broker: Any = self.broker
         messages = (
             json.loads(each)[0] for key in broker.scan_iter("unacked.*", _type="hash") for each in broker.hvals(key)
         )
+        wanted = {True, False} if redelivered is None else {redelivered}
         return any(
-            message["headers"]["id"] == task_id and message["headers"].get("redelivered", False) == redelivered
+            message["headers"]["id"] == task_id and message["headers"].get("redelivered", False) in wanted
             for message in messages
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
 from tests.support.waiting import eventually
 
@@ -106,3 +106,12 @@ def await_read(bootstrap: str, group: str, ends: dict[TopicPartition, int]) -> N
             return all(partition in committed and committed[partition].offset >= end for partition, end in ends.items())
 
         eventually(look, f"{group} has committed {ends}")
+
+
+def skip_to_end(bootstrap: str, group: str, topic: str) -> None:
+    """Commit the end of the topic for a group without members: its records are lost to this group alone."""
+    with closing(KafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)) as consumer:
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        ends = consumer.end_offsets(partitions)
+        consumer.assign(partitions)
+        consumer.commit({partition: OffsetAndMetadata(end, "", -1) for partition, end in ends.items()})

@@ -31,7 +31,7 @@ class Deed:
 
 deeds = st.builds(
     Deed,
-    what=st.sampled_from(("reserve", "reserve", "release", "sell", "restock")),
+    what=st.sampled_from(("reserve", "reserve", "release", "undo", "sell", "restock")),
     number=st.integers(0, ORDERS - 1),
     pieces=st.integers(0, 8),
 )
@@ -42,6 +42,9 @@ def carry_out(deed: Deed, inventory: InventoryService, orders: list[Order], skus
     acts: dict[str, Callable[[], Any]] = {
         "reserve": lambda: inventory.reserve(ReserveInventory(order=order)),
         "release": lambda: inventory.release(ReleaseInventory(order_id=order.order_id, reason=Reason.TIMED_OUT)),
+        "undo": lambda: inventory.release(
+            ReleaseInventory(order_id=order.order_id, reason=Reason.TIMED_OUT, order_undone=True)
+        ),
         "sell": lambda: inventory.sell(SellInventory(order_id=order.order_id)),
         "restock": lambda: inventory.restock(skus[deed.number % SKUS], "thing", deed.pieces),
     }

@@ -28,8 +28,9 @@ def reserve(inventory: InventoryService, order: Order) -> InventoryReserved | In
     return inventory.reserve(ReserveInventory(order=order))
 
 
-def release(inventory: InventoryService, order_id: OrderId) -> InventoryReleased:
-    return inventory.release(ReleaseInventory(order_id=order_id, reason=Reason.CANCELLED_BY_CUSTOMER))
+def release(inventory: InventoryService, order_id: OrderId, *, order_undone: bool = False) -> InventoryReleased:
+    reason = Reason.CANCELLED_BY_CUSTOMER
+    return inventory.release(ReleaseInventory(order_id=order_id, reason=reason, order_undone=order_undone))
 
 
 def test_reserving_twice_is_reserving_once(inventory: InventoryService) -> None:
@@ -97,7 +98,7 @@ def test_selling_twice_is_selling_once(inventory: InventoryService) -> None:
     assert pieces(inventory) == (7, 0, 3)
 
 
-def test_sold_pieces_are_not_released(inventory: InventoryService) -> None:
+def test_sold_pieces_are_released_only_if_the_order_is_undone(inventory: InventoryService) -> None:
     order = an_order((BOOK, 3))
     reserve(inventory, order)
     inventory.sell(SellInventory(order_id=order.order_id))
@@ -105,6 +106,12 @@ def test_sold_pieces_are_not_released(inventory: InventoryService) -> None:
     with pytest.raises(ImpossibleState):
         release(inventory, order.order_id)
     assert pieces(inventory) == (7, 0, 3)
+
+    for _ in range(2):
+        release(inventory, order.order_id, order_undone=True)
+    assert pieces(inventory) == (10, 0, 0)
+    with pytest.raises(ImpossibleState):
+        inventory.sell(SellInventory(order_id=order.order_id))
 
 
 def test_only_reserved_pieces_are_sold(inventory: InventoryService) -> None:

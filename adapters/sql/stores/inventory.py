@@ -1,9 +1,11 @@
+from collections.abc import Sequence
+
 from sqlalchemy import BindParameter, Column, Connection, Executable, RowMapping, bindparam, select, update
 
 from adapters.codec import from_json, to_json
 from adapters.sql.dialects import inserting
 from adapters.sql.stores.order_rows import OrderRows
-from adapters.sql.tables import reservations, stock
+from adapters.sql.tables import reservations, reserved_not_sold, stock
 from domain.errors import ImpossibleState
 from domain.ids import OrderId, Sku
 from domain.order import Order, Reason
@@ -21,6 +23,7 @@ def _moving(*, out_of: Column[int], into: Column[int]) -> Executable:
 _RESERVE = _moving(out_of=stock.c.on_hand, into=stock.c.reserved)
 _RELEASE = _moving(out_of=stock.c.reserved, into=stock.c.on_hand)
 _SELL = _moving(out_of=stock.c.reserved, into=stock.c.sold)
+_TAKE_BACK = _moving(out_of=stock.c.sold, into=stock.c.on_hand)
 
 
 class SqlInventoryStore:
@@ -39,6 +42,12 @@ class SqlInventoryStore:
             "reason": reservation.reason,
         }
         self._rows.save(reservation.order_id, row)
+
+    def unsold(self, after: OrderId | None, limit: int) -> Sequence[OrderId]:
+        page = select(reservations.c.order_id).where(reserved_not_sold).order_by(reservations.c.order_id).limit(limit)
+        if after is not None:
+            page = page.where(reservations.c.order_id > after)
+        return list(map(OrderId, self._connection.execute(page).scalars()))
 
     def stock_of(self, sku: Sku) -> Stock | None:
         row = self._connection.execute(select(stock).where(stock.c.sku == sku)).mappings().first()
@@ -65,6 +74,10 @@ class SqlInventoryStore:
     def sell(self, sku: Sku, quantity: int) -> None:
         if not self._move(_SELL, sku, quantity):
             raise ImpossibleState(f"fewer than {quantity} pieces of {sku} are reserved")
+
+    def take_back(self, sku: Sku, quantity: int) -> None:
+        if not self._move(_TAKE_BACK, sku, quantity):
+            raise ImpossibleState(f"fewer than {quantity} pieces of {sku} are sold")
 
     def _move(self, move: Executable, sku: Sku, quantity: int) -> bool:
         return self._connection.execute(move, {"of_sku": sku, "pieces": quantity}).rowcount == 1

@@ -5,6 +5,7 @@ On the real server: the test server cannot reset a workflow.
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
@@ -17,10 +18,11 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from domain.order import OrderStatus, Reason
+from services.inventory.store import ReservationStatus
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import Saga, SagaShop, eventually
 from tests.support.temporal_servers import real_server
-from workflows.order_saga import OrderSaga
+from workflows.order_saga import PUBLISH_OUTCOME, OrderSaga
 
 
 @pytest_asyncio.fixture
@@ -29,17 +31,29 @@ async def environment(at_steps: AtSteps) -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
-async def reset(shop: SagaShop, saga: Saga) -> None:
-    """Repeat the saga from its first workflow task on."""
+@dataclass(frozen=True)
+class Run:
+    run_id: str
+    workflow_tasks: list[int]
+
+
+async def run_of(saga: Saga) -> Run:
+    """Return the newest run of the saga."""
     completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
     tasks = [event.event_id async for event in saga.handle.fetch_history_events() if event.event_type == completed]
+    return Run((await saga.handle.describe()).run_id, tasks)
+
+
+async def reset(shop: SagaShop, saga: Saga, run: Run | None = None, task: int = 0) -> None:
+    """Repeat a run of the saga, by default the newest one, from one of its workflow tasks on."""
+    run = run or await run_of(saga)
     wanted = ResetWorkflowExecutionRequest(
         namespace=shop.environment.client.namespace,
         reason="an operator of the test",
         request_id=str(uuid4()),
-        workflow_task_finish_event_id=tasks[0],
+        workflow_task_finish_event_id=run.workflow_tasks[task],
     )
-    wanted.workflow_execution.workflow_id = saga.handle.id
+    wanted.workflow_execution.workflow_id, wanted.workflow_execution.run_id = saga.handle.id, run.run_id
     await shop.environment.client.workflow_service.reset_workflow_execution(wanted)
 
 
@@ -148,3 +162,53 @@ async def test_an_undo_that_an_earlier_run_has_begun_is_not_turned_into_a_confir
 
     assert outcome.status is OrderStatus.CANCELLED
     await shop.assert_books_right()
+
+
+async def test_pieces_that_an_earlier_run_has_sold_return_when_the_order_is_undone(shop: SagaShop) -> None:
+    """The earlier run's confirmation is still on its way, and its sale was faster."""
+    late = asyncio.Event()
+    shop.at_steps.once("before", "confirm_order", late.wait)
+    saga = await shop.place()
+
+    async def sold() -> bool:
+        reservation = await asyncio.to_thread(shop.services.inventory.find, saga.order_id)
+        return reservation is not None and reservation.status is ReservationStatus.SOLD
+
+    await eventually(sold, "the pieces are sold")
+    again = newest_run(shop, saga).handle
+
+    async def cancel() -> None:
+        await asyncio.wait([asyncio.create_task(again.execute_update(OrderSaga.cancel))], timeout=1.0)
+
+    shop.at_steps.once("before", "create_order", cancel)
+    await reset(shop, saga)
+    try:
+        outcome = await newest_run(shop, saga).outcome()
+    finally:
+        late.set()
+
+    assert outcome.status is OrderStatus.CANCELLED
+    await shop.assert_books_right()
+
+
+async def test_a_confirmed_order_stays_confirmed_wherever_its_saga_is_reset(shop: SagaShop) -> None:
+    shop.at_steps.always(PUBLISH_OUTCOME, kafka_away)  # so that workflow tasks follow the confirmation
+    saga = await shop.place()
+    await shop.await_tries(PUBLISH_OUTCOME, 3)
+    shop.at_steps.mended(PUBLISH_OUTCOME)
+    first = await saga.outcome()
+    assert first.status is OrderStatus.CONFIRMED
+    run = await run_of(saga)
+
+    for task in range(len(run.workflow_tasks)):
+        await reset(shop, saga, run, task)
+        again = newest_run(shop, saga)
+        cancelling = asyncio.create_task(again.handle.execute_update(OrderSaga.cancel))
+        assert await again.outcome() == first
+        await asyncio.gather(cancelling, return_exceptions=True)
+        assert await shipment_status(shop, saga) == "scheduled"
+    await shop.assert_books_right()
+
+
+async def kafka_away() -> None:
+    raise ConnectionRefusedError

@@ -5,30 +5,29 @@ On the real server, which knows a terminated workflow from a missing one.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from adapters.sql.outbox import Outbox
 from domain.commands import ChargePayment, CreateOrder, PlaceOrder, ReserveInventory, ScheduleShipping
 from domain.events import OrderCreated
-from domain.order import OrderStatus, Pix, Reason, SagaStyle, Step
-from processes.saga_worker.sweep import SweepTimes, sweep
+from domain.ids import CustomerId, OrderId
+from domain.order import OrderRequest, OrderStatus, Pix, Reason, SagaStyle, Step
 from runtime.settings import Settings
-from runtime.temporal import repair_saga
-from runtime.wiring import audit_of
+from runtime.temporal import repair_saga, saga_status
+from runtime.wiring import audit_of, services_over
 from services.orders.store import OrderRecord, Remedy
 from tests.support.at_steps import AtSteps
 from tests.support.examples import a_request
 from tests.support.saga_shop import Saga, SagaShop, eventually
+from tests.support.sweeps import swept
 from tests.support.temporal_servers import real_server
-from twinsaga_bridges.backoff import Backoff
 from workflows.order_saga import OrderSaga, workflow_id
-
-AT_ONCE = SweepTimes(every_s=0.05, older_than=timedelta(0), pauses=Backoff(first_s=0.05, longest_s=0.05))
 
 
 @pytest_asyncio.fixture
@@ -72,23 +71,13 @@ async def record_of(shop: SagaShop, saga: Saga) -> OrderRecord:
     return await asyncio.to_thread(shop.services.orders.find, saga.order_id)
 
 
-@asynccontextmanager
-async def swept(shop: SagaShop) -> AsyncIterator[None]:
-    settings = Settings(temporal_task_queue=shop.task_queue)
-    sweeping = asyncio.create_task(sweep(shop.environment.client, shop.services, settings, AT_ONCE))
-    try:
-        yield
-    finally:
-        sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
-
-
 async def found_by_sweep(shop: SagaShop, saga: Saga) -> OrderRecord:
     async def needs_attention() -> OrderRecord | None:
         record = await record_of(shop, saga)
         return record if record.attention is not None and record.attention.remedy is Remedy.REPAIR else None
 
-    async with swept(shop):
+    settings = Settings(temporal_task_queue=shop.task_queue)
+    async with swept(shop.environment.client, shop.services, settings):
         return await eventually(needs_attention, "the sweep finds the lost saga")
 
 
@@ -185,3 +174,40 @@ async def test_repairing_twice_is_one_repair(closed_shop: SagaShop) -> None:
     assert first.run_id == second.run_id
     assert outcome.status is OrderStatus.CANCELLED
     await closed_shop.assert_books_right()
+
+
+async def placed(shop: SagaShop, request: OrderRequest, style: SagaStyle) -> OrderId:
+    services = services_over(shop.services.databases, publish=True)
+    await asyncio.to_thread(services.orders.place, PlaceOrder(request=request, style=style, fingerprint="f"))
+    return request.order_id
+
+
+async def test_an_order_that_temporal_refuses_costs_no_other_order_its_saga(closed_shop: SagaShop) -> None:
+    shop, too_large = closed_shop, CustomerId("x" * 2_500_000)
+    await placed(
+        shop, replace(a_request(), customer_id=too_large), SagaStyle.ORCHESTRATED
+    )  # the older one, asked first
+    order_id = await placed(shop, a_request(), SagaStyle.ORCHESTRATED)
+
+    async def runs() -> bool:
+        return await saga_status(shop.environment.client, order_id) is WorkflowExecutionStatus.RUNNING
+
+    async with swept(shop.environment.client, shop.services):
+        await eventually(runs, "the other order has its saga")
+
+
+async def test_while_temporal_is_away_the_events_of_a_silent_order_are_published_again(closed_shop: SagaShop) -> None:
+    async with await real_server() as server:
+        client = server.client
+    # Its server is gone, and nothing else listens on its port.
+    await placed(closed_shop, a_request(), SagaStyle.ORCHESTRATED)
+    silent = await placed(closed_shop, a_request(), SagaStyle.CHOREOGRAPHED)
+    outbox = Outbox(closed_shop.services.databases.orders)
+    await asyncio.to_thread(lambda: outbox.mark_published([row.seq for row in outbox.unpublished(10)]))
+
+    async def published_again() -> bool:
+        waiting = await asyncio.to_thread(outbox.unpublished, 10)
+        return silent in {row.recorded.event.order_id for row in waiting}
+
+    async with swept(client, closed_shop.services):
+        await eventually(published_again, "the event waits in the outbox again")
