@@ -68,6 +68,8 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: Port = 8000
+    # More names that the API answers to, separated by commas: shop.example.com,*.shop.internal
+    api_hosts: Annotated[str, Field(pattern=r"^(?:(?:\*\.)?[A-Za-z0-9.-]+(?:,(?:\*\.)?[A-Za-z0-9.-]+)*)?$")] = ""
 
     temporal_address: HostAndPort = "127.0.0.1:7233"
     temporal_ui_url: HttpUrl = "http://127.0.0.1:8233"

@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.hosts import LOOPBACK_HOSTS
 from processes.api.wiring import real_dependencies
 from processes.uvicorn_server import AnnouncedServer
 from runtime.settings import Settings
@@ -27,7 +28,7 @@ def main(settings: Settings) -> None:
 
 async def _serve(settings: Settings, stop: threading.Event) -> None:
     async with real_dependencies(settings) as dependencies:
-        app = create_app(dependencies)
+        app = create_app(dependencies, hosts=[*LOOPBACK_HOSTS, *filter(None, settings.api_hosts.split(","))])
         config = uvicorn.Config(
             app,
             host=settings.api_host,
