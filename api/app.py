@@ -14,6 +14,7 @@ from api.exception_handlers import add_exception_handlers
 from api.head_requests import HeadAsGet
 from api.hosts import LOOPBACK_HOSTS, AllowedHosts
 from api.problems import documented
+from api.request_limit import RequestLimit
 from api.request_metrics import HttpMetrics, MetricsMiddleware
 from api.routers import (
     controls,
@@ -31,6 +32,7 @@ from api.routers import (
 )
 from api.same_origin import SameOrigin
 from api.security_headers import with_security_headers
+from api.uploads import UploadSlots
 
 ANY_PROBLEM = documented("default")
 """So that FastAPI does not document a 422 of its own, in another format, for every route with a parameter."""
@@ -61,6 +63,7 @@ def create_app(
     app.state.metrics = HttpMetrics()
     app.state.live_orders = timelines.live_orders(dependencies)
     app.state.stream_durations = Durations()
+    app.state.upload_slots = UploadSlots()
     resources = [products, placing, orders, timelines, interventions, dead_letters, users, operations, page, docs]
     if dependencies.controls is not None:
         resources.append(controls)
@@ -73,6 +76,7 @@ def create_app(
     add_exception_handlers(app)
     # Starlette runs the middleware that was added last first: refused requests are counted, too.
     app.add_middleware(HeadAsGet)
+    app.add_middleware(RequestLimit)
     app.add_middleware(BodyGuard, uploads={"/videos": dependencies.videos.max_bytes})
     app.add_middleware(SameOrigin)
     app.add_middleware(AllowedHosts, hosts=hosts)

@@ -106,7 +106,7 @@ class Accounts(Protocol):
 
 
 class VideoShelf(Protocol):
-    """Videos. Every method blocks, and raises a Fault when the database is away."""
+    """Videos. Every method but `why_no_video` blocks, and raises a Fault when the database is away."""
 
     @property
     def max_bytes(self) -> int: ...
@@ -115,8 +115,8 @@ class VideoShelf(Protocol):
         """The path for an upload. Its folder exists."""
         ...
 
-    def why_no_video(self, file: Path) -> str | None:
-        """The reason why the file is not a video, or None if it is one."""
+    async def why_no_video(self, file: Path) -> str | None:
+        """The reason why the file is not a video, or None if it is one. Looks at a few files at a time only."""
         ...
 
     def take_in(self, video: Video) -> Video:

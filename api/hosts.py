@@ -1,7 +1,7 @@
 """Which names the API answers to, and which requests come from this machine.
 
-A web page can let its own name point to 127.0.0.1 (DNS rebinding). For the browser its requests then have the page's own
-origin, so neither the same-origin policy nor `SameOrigin` stops them. Their Host header still has the page's name.
+A web page can let its own name point to 127.0.0.1 (DNS rebinding). For the browser its requests then have the page's
+own origin, so neither the same-origin policy nor `SameOrigin` stops them. Their Host header still has the page's name.
 """
 
 from collections.abc import Sequence

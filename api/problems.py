@@ -102,6 +102,10 @@ class EngineAway(ApiProblem):
     status, name, title = 503, "engine-away", "A system that this needs does not answer"
 
 
+class Busy(ApiProblem):
+    status, name, title = 503, "busy", "The server is busy"
+
+
 class BodyTooLarge(ApiProblem):
     status, name, title = 413, "body-too-large", "The body is too large"
 
