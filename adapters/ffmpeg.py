@@ -6,9 +6,9 @@ secrets, and its memory, processor time and output are limited.
 
 import os
 import re
-import signal
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
@@ -25,6 +25,8 @@ PROBE_LIMITS: Final = Limits(memory_bytes=512 * MIB, cpu_s=5, file_bytes=0)
 COMPRESSION_LIMITS: Final = Limits(memory_bytes=1024 * MIB, cpu_s=1800, file_bytes=1024 * MIB)
 ENVIRONMENT: Final = {"PATH": os.defpath}
 
+STOPPED_BY_SIGNAL: Final = 255
+"""ffmpeg ends in order on SIGXCPU, the end of its processor time. No other signal is sent to it but SIGKILL."""
 PROBE_DEADLINE_S: Final = 20.0
 STOP_DEADLINE_S: Final = 5.0
 ERROR_CHARS: Final = 500
@@ -46,10 +48,14 @@ class CompressionFault(Fault):
 
 
 class Ffmpeg:
-    """`command_prefix` wraps the command, so that ffmpeg dies with the process that starts it."""
+    """`command_prefix` wraps the command, so that ffmpeg dies with the process that starts it.
 
-    def __init__(self, command_prefix: Sequence[str] = ()) -> None:
+    `cpu_s`: the processor time that a compression may take.
+    """
+
+    def __init__(self, command_prefix: Sequence[str] = (), cpu_s: int = COMPRESSION_LIMITS.cpu_s) -> None:
         self._prefix = tuple(command_prefix)
+        self._compression = replace(COMPRESSION_LIMITS, cpu_s=cpu_s)
 
     def duration_s(self, video: Path) -> float:
         """Return the length. Raises NotAVideo: the first frame cannot be decoded, no length, or above a limit."""
@@ -78,7 +84,7 @@ class Ffmpeg:
         `progress` is called with a percentage twice a second. If it raises, the compression stops and this raises too.
         """
         duration = self.duration_s(video)
-        command = [*self._prefix, *COMPRESSION_LIMITS.command_prefix(), *_command(), "-nostdin", "-y", "-v", "error"]
+        command = [*self._prefix, *self._compression.command_prefix(), *_command(), "-nostdin", "-y", "-v", "error"]
         command += ["-progress", "pipe:1", "-nostats", *_ONE_THREAD, *_INPUT, "-i", str(video)]
         # The file's own word on its length may be wrong.
         command += ["-map", "0:v:0", "-map", "0:a:0?", *_ONE_THREAD, "-t", str(MAX_DURATION_S)]
@@ -100,8 +106,8 @@ class Ffmpeg:
                 process.kill()
             errors.seek(0)
             output = errors.read().decode(errors="replace")
-        if code == -signal.SIGXCPU:
-            raise NotAVideo(f"compressing it takes more than {COMPRESSION_LIMITS.cpu_s} s of processor time")
+        if code == STOPPED_BY_SIGNAL:
+            raise NotAVideo(f"compressing it takes more than {self._compression.cpu_s} s of processor time")
         if code:
             raise CompressionFault(f"ffmpeg exited with {code}: {output[-ERROR_CHARS:]}")
 

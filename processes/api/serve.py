@@ -32,7 +32,8 @@ def main(settings: Settings) -> None:
 
 async def _serve(settings: Settings, stop: threading.Event) -> None:
     async with real_dependencies(settings) as dependencies:
-        app = create_app(dependencies, hosts=[*LOOPBACK_HOSTS, *filter(None, settings.api_hosts.split(","))])
+        hosts = [*LOOPBACK_HOSTS, settings.api_host, *filter(None, settings.api_hosts.split(","))]
+        app = create_app(dependencies, hosts=hosts)
         config = uvicorn.Config(
             app,
             host=settings.api_host,

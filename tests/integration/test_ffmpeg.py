@@ -38,9 +38,9 @@ def test_a_compressed_video_is_smaller_and_as_long(video: Path, tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def huge(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small file with a picture of 128 million pixels."""
+    """A small file with a picture of 24 million pixels."""
     file = tmp_path_factory.mktemp("huge") / "huge"
-    command = [get_ffmpeg_exe(), "-y", "-v", "error", "-f", "lavfi", "-i", "color=size=16000x8000:rate=1"]
+    command = [get_ffmpeg_exe(), "-y", "-v", "error", "-f", "lavfi", "-i", "color=size=6000x4000:rate=1"]
     subprocess.run([*command, "-frames:v", "1", "-c:v", "ffv1", "-f", "matroska", str(file)], check=True, timeout=60)  # noqa: S603 - as above
     return file
 
@@ -99,6 +99,13 @@ def test_ffmpeg_runs_with_the_limits_and_without_our_environment(
     assert seen
     assert all("k3y" not in each for each in seen)
     assert any(f"{COMPRESSION_LIMITS.memory_bytes}" in each for each in seen)
+
+
+def test_a_compression_that_takes_too_much_processor_time_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(NotAVideo, match="more than 1 s of processor time"):
+        Ffmpeg(cpu_s=1).compress(
+            make_video(tmp_path / "long", seconds=8, size="1280x720"), tmp_path / "o", lambda _: None
+        )
 
 
 def test_a_playlist_does_not_lead_to_another_file(video: Path, tmp_path: Path) -> None:
