@@ -41,7 +41,11 @@ def run(memory_bytes: int, cpu_s: int, file_bytes: int, command: list[str]) -> N
         (resource.RLIMIT_FSIZE, file_bytes, file_bytes),
         (resource.RLIMIT_CORE, 0, 0),
     ):
-        resource.setrlimit(kind, (soft, hard))
+        try:
+            resource.setrlimit(kind, (soft, hard))
+        except (ValueError, OSError):
+            if sys.platform == "linux":
+                raise  # other systems do not have all of these limits
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 
 

@@ -106,7 +106,7 @@ class Accounts(Protocol):
 
 
 class VideoShelf(Protocol):
-    """Videos. Every method but `why_no_video` blocks, and raises a Fault when the database is away."""
+    """Videos. Every method that is not `async` blocks, and raises a Fault when the database is away."""
 
     @property
     def max_bytes(self) -> int: ...
@@ -123,7 +123,7 @@ class VideoShelf(Protocol):
         """Store the video and its job in one transaction. Return the video with this id, maybe an older one."""
         ...
 
-    def start_promised_job(self, video: Video) -> None:
+    async def start_promised_job(self, video: Video) -> None:
         """Hand the job to its engine. If that is away the sweep does it later; never raises."""
         ...
 

@@ -54,6 +54,7 @@ class EstateVideos:
     task_outbox: TaskOutbox
     workflows: VideoWorkflows
     ffmpeg: Ffmpeg = field(default_factory=Ffmpeg)
+    sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     @property
@@ -80,8 +81,10 @@ class EstateVideos:
     def take_in(self, video: Video) -> Video:
         return self.estate.add_video(video, job_of(video))
 
-    def start_promised_job(self, video: Video) -> None:
-        self.task_outbox.send_after_commit(job_of(video))
+    async def start_promised_job(self, video: Video) -> None:
+        # As above; an engine that is away is waited for once, and then not asked for a while.
+        async with self.sends:
+            await asyncio.to_thread(self.task_outbox.send_after_commit, job_of(video))
 
     def find(self, video_id: str) -> Video | None:
         return self.estate.video(video_id)

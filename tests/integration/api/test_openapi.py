@@ -121,6 +121,8 @@ async def test_a_405_names_all_methods_of_the_path(client: httpx.AsyncClient, pa
 
     assert (answer.status_code, answer.headers["content-type"]) == (405, PROBLEM)
     assert answer.headers["Allow"] == methods
+    options = await client.options(path)
+    assert (options.status_code, options.headers["Allow"], options.content) == (204, methods, b"")
 
 
 async def test_head_is_answered_as_get_without_the_body(client: httpx.AsyncClient) -> None:

@@ -13,6 +13,7 @@ from adapters.ffmpeg import Ffmpeg, NotAVideo
 from api.app import create_app
 from api.uploads import MAX_UPLOADS
 from estate.api_ports import LOOKS_AT_ONCE
+from services.estate.records import QueuedTask
 from tests.support.api_rig import Rig
 from tests.support.waiting import DEADLINE_S, until
 
@@ -23,6 +24,7 @@ UPLOADS = 45
 class SlowFfmpeg(Ffmpeg):
     """Looks at every file until `done`."""
 
+    refuses: bool = True
     done: threading.Event = field(default_factory=threading.Event)
     looking: int = 0
     most: int = 0
@@ -38,7 +40,21 @@ class SlowFfmpeg(Ffmpeg):
         with self.lock:
             self.looking -= 1
             self.looked_at += 1
-        raise NotAVideo("ffmpeg finds no video in it")
+        if self.refuses:
+            raise NotAVideo("ffmpeg finds no video in it")
+        return 1.0
+
+
+@dataclass
+class HeldOutbox:
+    """Stands for a broker that does not answer until `done`."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    sent: int = 0
+
+    def send_after_commit(self, _task: QueuedTask) -> None:
+        self.done.wait(DEADLINE_S)
+        self.sent += 1
 
 
 @pytest.fixture
@@ -72,6 +88,25 @@ async def test_two_uploads_are_looked_at_and_other_requests_are_answered(
     assert {answer.status_code for answer in answers} == {200}
     assert {answer.status_code for answer in refused} == {422}
     assert (ffmpeg.most, ffmpeg.looked_at) == (LOOKS_AT_ONCE, UPLOADS)
+
+
+async def test_a_broker_that_does_not_answer_keeps_only_the_jobs_waiting(rig: Rig, ffmpeg: SlowFfmpeg) -> None:
+    outbox = HeldOutbox()
+    rig.dependencies = replace(rig.dependencies, videos=replace(rig.dependencies.videos, task_outbox=outbox))  # type: ignore[type-var]
+    ffmpeg.refuses = False
+    ffmpeg.done.set()
+    async with rig.client() as client:
+        files = {"file": ("video", b"x")}
+        uploads = [asyncio.create_task(client.post("/videos", files=files)) for _ in range(UPLOADS)]
+        await until(lambda: ffmpeg.looked_at == UPLOADS)
+
+        async with asyncio.timeout(DEADLINE_S):
+            assert (await client.get("/orders")).status_code == 200
+            outbox.done.set()
+            accepted = await asyncio.gather(*uploads)
+
+    assert {answer.status_code for answer in accepted} == {202}
+    assert outbox.sent == UPLOADS
 
 
 async def test_more_uploads_than_there_are_slots_are_refused_until_one_is_free(
