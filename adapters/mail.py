@@ -29,22 +29,27 @@ class MailServer:
     sender: str
 
     def send(self, message_id: str, to: str, subject: str, body: str) -> None:
-        """Mail readers drop duplicates by `message_id`. Raises MailFault: retry; MailRefused: a retry does not help."""
+        """Mail readers drop duplicates by `message_id`. Raises MailFault: retry; MailRefused: a retry does not help.
+
+        Neither contains what the server said, which may name the recipient: Flower shows errors.
+        """
         mail = EmailMessage(policy=SMTP)
         try:
             mail["Message-ID"] = f"<{message_id}@twinsaga>"
             mail["From"], mail["To"], mail["Subject"] = self.sender, to, subject
             mail.set_content(body)
         except ValueError as error:  # a line break in a header
-            raise MailRefused(str(error)) from error
+            raise MailRefused(str(error)) from None
         try:
             with smtplib.SMTP(self.host, self.port, timeout=DEADLINE_S) as server:
                 server.send_message(mail)
         except smtplib.SMTPRecipientsRefused as error:
             # It has no reply code of its own, but one for each recipient.
             permanent = all(code >= PERMANENT for code, _ in error.recipients.values())
-            raise (MailRefused if permanent else MailFault)(str(error)) from error
+            codes = sorted({code for code, _ in error.recipients.values()})
+            raise (MailRefused if permanent else MailFault)(f"the recipient is refused: {codes}") from None
         except smtplib.SMTPResponseException as error:
-            raise (MailRefused if error.smtp_code >= PERMANENT else MailFault)(str(error)) from error
+            refused = MailRefused if error.smtp_code >= PERMANENT else MailFault
+            raise refused(f"the server answers {error.smtp_code}") from None
         except (smtplib.SMTPException, OSError) as error:
             raise MailFault(f"{self.host}:{self.port}: {error}") from error

@@ -106,7 +106,7 @@ class Accounts(Protocol):
 
 
 class VideoShelf(Protocol):
-    """Videos. Every method blocks, and raises a Fault when the database is away."""
+    """Videos. Every method that is not `async` blocks, and raises a Fault when the database is away."""
 
     @property
     def max_bytes(self) -> int: ...
@@ -115,15 +115,15 @@ class VideoShelf(Protocol):
         """The path for an upload. Its folder exists."""
         ...
 
-    def why_no_video(self, file: Path) -> str | None:
-        """The reason why the file is not a video, or None if it is one."""
+    async def why_no_video(self, file: Path) -> str | None:
+        """The reason why the file is not a video, or None if it is one. Looks at a few files at a time only."""
         ...
 
     def take_in(self, video: Video) -> Video:
         """Store the video and its job in one transaction. Return the video with this id, maybe an older one."""
         ...
 
-    def start_promised_job(self, video: Video) -> None:
+    async def start_promised_job(self, video: Video) -> None:
         """Hand the job to its engine. If that is away the sweep does it later; never raises."""
         ...
 

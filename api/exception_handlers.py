@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount
@@ -68,12 +68,14 @@ def _unexpected(_: Request, error: Exception) -> ProblemResponse:
     )
 
 
-def _http(request: Request, error: HTTPException) -> ProblemResponse:
+def _http(request: Request, error: HTTPException) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's answer to a body that it cannot decode at all
         return _not_json()
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_methods_of(request))
+        headers["Allow"] = ", ".join([*_methods_of(request), "OPTIONS"])
+        if request.method == "OPTIONS":
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
     if error.status_code in _OF_FRAMEWORK:
         # The rest of the body is not read, so the connection cannot serve another request.
         headers["Connection"] = "close"

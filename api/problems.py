@@ -90,8 +90,20 @@ class ForeignOrigin(ApiProblem):
     status, name, title = 403, "foreign-origin", "Requests from pages of other sites are not allowed"
 
 
+class ForeignHost(ApiProblem):
+    status, name, title = 421, "foreign-host", "The request is for another host"
+
+
+class OnlyFromHere(ApiProblem):
+    status, name, title = 403, "only-from-here", "Only requests from the machine of the server are allowed"
+
+
 class EngineAway(ApiProblem):
     status, name, title = 503, "engine-away", "A system that this needs does not answer"
+
+
+class Busy(ApiProblem):
+    status, name, title = 503, "busy", "The server is busy"
 
 
 class BodyTooLarge(ApiProblem):

@@ -13,10 +13,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from api.problems import FieldError, InvalidRequest, StorageFull, UploadAborted
+from api.problems import RETRY_AFTER_S, Busy, FieldError, InvalidRequest, StorageFull, UploadAborted
 
 FIELD = "file"
 MAX_PARTS = 10
+MAX_UPLOADS = 64
+"""At a time. Each takes disk space, and waits until ffmpeg has looked at it."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -35,6 +37,22 @@ class Upload:
         self.size += len(chunk)
         self._digest.update(chunk)
         file.write(chunk)
+
+
+class UploadSlots:
+    def __init__(self, count: int = MAX_UPLOADS) -> None:
+        self._free = count
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Raises Busy if none is free."""
+        if not self._free:
+            raise Busy("too many uploads at a time", headers={"Retry-After": str(RETRY_AFTER_S), "Connection": "close"})
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
 
 
 class FilePart:

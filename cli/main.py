@@ -5,7 +5,22 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, bench, bootstrap, compare, dlq, health, migrate, order, outbox, retention, serve, up, write_off
+from cli import (
+    audit,
+    bench,
+    bootstrap,
+    compare,
+    dlq,
+    health,
+    kafka_acls,
+    migrate,
+    order,
+    outbox,
+    retention,
+    serve,
+    up,
+    write_off,
+)
 from runtime.errors import CannotRun
 
 commands = typer.Typer(
@@ -50,6 +65,7 @@ commands.add_typer(outbox.outbox, name="outbox")
 commands.command("serve")(serve.serve)
 commands.command("migrate")(migrate.migrate)
 commands.command("bootstrap")(bootstrap.bootstrap)
+commands.command("kafka-acls")(kafka_acls.kafka_acls)
 commands.command("health")(health.health)
 commands.command("retention")(retention.retention)
 

@@ -52,6 +52,7 @@ def run_stack(
 
     Raises CannotRun: a port or the data folder is in use, or a program keeps dying.
     """
+    os.umask(0o077)  # databases, logs, mails and videos of the engines and of our processes: for our user only
     settings = named(settings.with_changes(data_dir=settings.data_dir.absolute()), names)
     with locked_for_one_stack(settings.data_dir), PortReservations() as ports:
         if not free_ports:
@@ -75,7 +76,8 @@ def named(settings: Settings, names: Collection[str]) -> Settings:
 @contextmanager
 def locked_for_one_stack(folder: Path) -> Iterator[None]:
     """Lock the data folder; the lock ends with this process. Raises CannotRun if another stack holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)  # an older version made it readable for everyone
     with (folder / "up.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

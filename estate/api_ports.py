@@ -1,6 +1,7 @@
 """Users and videos for the API: implements the protocols of `api.dependencies`."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -17,6 +18,7 @@ from services.estate.task_names import PROCESS_VIDEO
 log = structlog.get_logger(__name__)
 
 VIDEO_WORKFLOW = "ProcessVideo"
+LOOKS_AT_ONCE = 2
 
 
 def job_of(video: Video) -> QueuedTask:
@@ -51,6 +53,9 @@ class EstateVideos:
     estate: Estate
     task_outbox: TaskOutbox
     workflows: VideoWorkflows
+    ffmpeg: Ffmpeg = field(default_factory=Ffmpeg)
+    sends: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     @property
     def max_bytes(self) -> int:
@@ -58,12 +63,17 @@ class EstateVideos:
 
     def place_for(self, video_id: str) -> Path:
         folder = self.settings.videos_dir
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder / video_id
 
-    def why_no_video(self, file: Path) -> str | None:
+    async def why_no_video(self, file: Path) -> str | None:
+        # Not in the thread pool of the API: there, a few dozen uploads would keep every other request waiting.
+        async with self.looks:
+            return await asyncio.to_thread(self._why_no_video, file)
+
+    def _why_no_video(self, file: Path) -> str | None:
         try:
-            Ffmpeg().duration_s(file)
+            self.ffmpeg.duration_s(file)
         except NotAVideo as error:
             return str(error)
         return None
@@ -71,8 +81,10 @@ class EstateVideos:
     def take_in(self, video: Video) -> Video:
         return self.estate.add_video(video, job_of(video))
 
-    def start_promised_job(self, video: Video) -> None:
-        self.task_outbox.send_after_commit(job_of(video))
+    async def start_promised_job(self, video: Video) -> None:
+        # As above; an engine that is away is waited for once, and then not asked for a while.
+        async with self.sends:
+            await asyncio.to_thread(self.task_outbox.send_after_commit, job_of(video))
 
     def find(self, video_id: str) -> Video | None:
         return self.estate.video(video_id)

@@ -3,9 +3,10 @@
 from celery import Celery
 
 from runtime.settings import Settings
-from services.estate.task_names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS
+from services.estate.task_names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS, PROCESS_VIDEO
 
 QUEUE = "twinsaga"
+VIDEO_QUEUE = "twinsaga.videos"
 CLEAN_EVERY_S = 300.0
 FORGET_EVERY_S = 3600.0
 VISIBILITY_S = 7 * 24 * 3600
@@ -18,13 +19,20 @@ ANSWER_DEADLINE_S = 10.0
 
 def celery_app(settings: Settings) -> Celery:
     """Connections open at first use."""
-    app = Celery("twinsaga", broker=settings.celery_broker_url, backend=settings.celery_results_url)
+    app = Celery(
+        "twinsaga",
+        broker=settings.celery_broker_url,
+        backend=settings.celery_results_url,
+        amqp="estate.private_tasks:PrivateAmqp",
+        task_cls="estate.private_tasks:PrivateTask",
+    )
     limit = settings.task_time_limit_seconds
     app.conf.update(
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
         task_default_queue=QUEUE,
+        task_routes={PROCESS_VIDEO: {"queue": VIDEO_QUEUE}},
         task_acks_late=True,  # together with the next line: a task whose child dies is delivered again
         task_reject_on_worker_lost=True,
         task_track_started=True,
@@ -32,7 +40,7 @@ def celery_app(settings: Settings) -> Celery:
         task_soft_time_limit=limit - 30,  # time to mark the video as failed before the child is killed
         task_send_sent_event=True,
         worker_send_task_events=True,
-        worker_prefetch_multiplier=1,  # a video of half an hour must not hold back prefetched mails
+        worker_prefetch_multiplier=1,  # a video of half an hour must not hold back prefetched ones
         worker_lost_wait=LOST_WAIT_S,
         worker_cancel_long_running_tasks_on_connection_loss=True,  # the broker redelivers them: not twice at once
         worker_hijack_root_logger=False,

@@ -58,7 +58,7 @@ class TaskContexts:
         estate, _ = open_estate(settings)
         videos = VideoWork(
             estate=estate,
-            ffmpeg=Ffmpeg(command_prefix=parent_death.command_prefix()),
+            ffmpeg=Ffmpeg(parent_death.command_prefix(), cpu_s=settings.task_time_limit_seconds),
             storage=Storage(settings.video_storage_url),
             folder=settings.videos_dir,
             silent_for=timedelta(seconds=settings.video_silent_seconds),

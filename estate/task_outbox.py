@@ -10,7 +10,6 @@ import structlog
 
 from adapters.sql.estate import Estate
 from runtime.settings import Settings
-from services.estate.mails import SEND_EMAIL
 from services.estate.records import QueuedTask, VideoEngine
 from twinsaga_bridges.circuit_breaker import CircuitBreaker
 
@@ -79,10 +78,7 @@ class TaskOutbox:
         return True
 
     def _send_to_celery(self, task: QueuedTask) -> None:
-        # Flower and the logs show a task's arguments; addresses and letters must not appear there.
-        shown = "(...)" if task.task == SEND_EMAIL else repr(task.arguments)
-        app = self.celery()
-        app.send_task(task.task, args=task.arguments, task_id=task.task_id, argsrepr=shown, retry=False)
+        self.celery().send_task(task.task, args=task.arguments, task_id=task.task_id, retry=False)
 
     @property
     def _again_after(self) -> timedelta:

@@ -1,8 +1,9 @@
-"""`twinsaga serve celery-worker`: a prefork Celery worker for the tasks of the estate."""
+"""`twinsaga serve celery-worker`: a prefork Celery worker for the tasks of the estate, except videos."""
 
 import os
 import signal
 import threading
+from socket import gethostname
 from typing import Any
 
 from celery import Celery, signals
@@ -10,8 +11,7 @@ from celery.apps import worker as celery_apps
 from celery.worker import state
 from redis import Redis
 
-from adapters.storage import Storage, StorageNotInstalled
-from estate.app import celery_app
+from estate.app import QUEUE, celery_app
 from estate.place_order import add_place_order
 from estate.refused_messages import RefusedMessages
 from estate.taken_messages import TakenMessages
@@ -20,7 +20,6 @@ from estate.tasks import add_tasks
 from estate.video_workflows import VideoWorkflows
 from estate.worker_consumer import consumer_class
 from runtime import parent_death
-from runtime.errors import CannotRun
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import leave_anyway, stop_event
@@ -31,13 +30,15 @@ LEAVE_ANYWAY_S = 9.0
 
 
 def main(settings: Settings) -> None:
+    run_worker(settings, name="celery", queue=QUEUE, concurrency=settings.celery_concurrency)
+
+
+def run_worker(settings: Settings, *, name: str, queue: str, concurrency: int) -> None:
     """Run until SIGTERM. A task that is not finished five seconds later goes back to the broker and runs elsewhere.
 
-    Raises CannotRun: the package that the storage of the videos requires is not installed.
+    `name`: workers on one machine need different ones, to hear Celery's broadcasts each.
     """
-    refuse_missing_storage(settings)
     stop = stop_event()
-    settings.videos_dir.mkdir(parents=True, exist_ok=True)
     # Otherwise a prefork child would outlive a killed worker, and finish a task that another worker runs again.
     parent = os.getpid()
     signals.worker_process_init.connect(lambda **_: parent_death.die_with_parent(parent), weak=False)
@@ -51,7 +52,9 @@ def main(settings: Settings) -> None:
         app=app,
         consumer_cls=consumer_class(TakenMessages(app, Redis.from_url(settings.celery_broker_url)), put_aside),
         pool="prefork",
-        concurrency=settings.celery_concurrency,
+        hostname=f"{name}@{gethostname()}",
+        queues=[queue],
+        concurrency=concurrency,
         optimization="fair",
         quiet=True,
         without_gossip=True,
@@ -59,14 +62,6 @@ def main(settings: Settings) -> None:
     )
     worker.stop_event = stop
     worker.start()
-
-
-def refuse_missing_storage(settings: Settings) -> None:
-    """Fail at the start, not at the first customer's video."""
-    try:
-        Storage(settings.video_storage_url).must_be_installed()
-    except StorageNotInstalled as missing:
-        raise CannotRun(f"the storage of the videos cannot be used: {missing}") from missing
 
 
 def estate_app(settings: Settings) -> Celery:

@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
+from api.hosts import AllowedHosts
 from processes.uvicorn_server import AnnouncedServer
 from runtime.settings import Settings
 from runtime.stopping import stop_event
@@ -128,7 +130,7 @@ def mail_page(mails: Mailbox) -> Starlette:
     def as_page(request: Request) -> HTMLResponse:
         return HTMLResponse(_page(newest(request)), headers={"Content-Security-Policy": "default-src 'none'"})
 
-    return Starlette(routes=[Route("/", as_page), Route("/mails", as_json)])
+    return Starlette(routes=[Route("/", as_page), Route("/mails", as_json)], middleware=[Middleware(AllowedHosts)])
 
 
 def _page(mails: list[Mail]) -> str:

@@ -20,6 +20,7 @@ PROCESSES = {
     "saga-worker": "processes.saga_worker.serve",
     **dict.fromkeys(SERVICES, "processes.choreography.serve"),
     "celery-worker": "processes.celery_worker",
+    "video-worker": "processes.video_worker",
     "celery-beat": "processes.celery_beat",
     "flower": "processes.flower",
     "mail": "processes.mail_sink",

@@ -28,6 +28,7 @@ def announce_ready(settings: Settings) -> None:
     """Do nothing if the process is not supervised."""
     if settings.serve_ready_file is not None:
         part = settings.serve_ready_file.with_suffix(".part")
+        part.touch(0o600)
         part.write_text(f"{os.getpid()}\n")
         part.replace(settings.serve_ready_file)
 

@@ -46,8 +46,10 @@ class RunFolder:
 
 
 def write_whole(file: Path, content: Mapping[str, Any]) -> None:
-    """Replace the file atomically: a reader never sees half of it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Replace the file atomically: a reader never sees half of it. Only our user may read it: it may hold secrets."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}")
-    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.unlink(missing_ok=True)
+    with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as output:  # noqa: PTH123 - a descriptor
+        output.write(json.dumps(content, indent=2) + "\n")
     part.replace(file)

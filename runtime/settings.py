@@ -6,10 +6,11 @@ changing an address changes the port.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -19,8 +20,13 @@ from runtime.errors import CannotRun
 
 PREFIX = "TWINSAGA_"
 
-KNOWN_PASSWORDS = frozenset({"", "change-me", "changeme", "password", "postgres", "secret", "twinsaga"})
-"""Refused in production. `change-me` is the placeholder in deploy/example.env."""
+KNOWN_PASSWORDS = frozenset(
+    {"", "admin", "changeit", "default", "foobared", "guest", "letmein", "password", "postgres", "redis", "root"}
+    | {"secret", "temporal", "test", "twinsaga"}
+)
+"""Refused in production, in any case: those of examples, images and manuals of the servers."""
+PLACEHOLDER = "changeme"
+"""Refused anywhere in a secret, also as `Change-Me` or `CHANGE_ME`."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
@@ -68,6 +74,8 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: Port = 8000
+    # More names that the API answers to, separated by commas: shop.example.com,*.shop.internal
+    api_hosts: Annotated[str, Field(pattern=r"^(?:(?:\*\.)?[A-Za-z0-9.-]+(?:,(?:\*\.)?[A-Za-z0-9.-]+)*)?$")] = ""
 
     temporal_address: HostAndPort = "127.0.0.1:7233"
     temporal_ui_url: HttpUrl = "http://127.0.0.1:8233"
@@ -119,10 +127,13 @@ class Settings(BaseSettings):
 
     # The Celery estate: tasks, mail, videos.
     flower_url: HttpUrl = "http://127.0.0.1:5555"
+    flower_user: Annotated[str, Field(pattern=r"^[^\s:]+$")] = "twinsaga"
+    flower_password: SecretStr | None = None  # without one, Flower asks for no login
     smtp_address: HostAndPort = "127.0.0.1:1025"
     mail_page_url: HttpUrl = "http://127.0.0.1:8025"  # the embedded mail server's
     mail_from: Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$")] = "twinsaga@localhost"
     celery_concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    video_concurrency: Annotated[int, Field(ge=1, le=256)] = 1  # videos that one video worker compresses at a time
     task_time_limit_seconds: Annotated[int, Field(ge=60, le=86_400)] = 1_800
     estate_sweep_seconds: Seconds = 2.0
     video_retry_base_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0  # doubles with each of the three retries
@@ -236,13 +247,31 @@ def _unsafe_secrets(settings: Settings) -> Iterator[tuple[str, str]]:
         value = getattr(settings, name)
         if name == "redis_url" and name not in settings.model_fields_set:
             yield name, "is not set, and the default has no password"
-        elif isinstance(value, SecretStr) and _password_of(value.get_secret_value()) in KNOWN_PASSWORDS:
-            yield name, "has a well-known password"
+        elif isinstance(value, SecretStr) and (
+            why := _weakness(value.get_secret_value(), _user_beside(settings, name))
+        ):
+            yield name, why
 
 
-def _password_of(secret: str) -> str | None:
-    """None for a URL without a password: the server requires none, or it is configured elsewhere."""
-    if "://" not in secret:
-        return secret
-    password = urlsplit(secret).password
-    return None if password is None else unquote(password)
+def _user_beside(settings: Settings, name: str) -> str | None:
+    """The user that a password setting belongs to: `kafka_user` of `kafka_password`."""
+    return getattr(settings, name.replace("_password", "_user"), None) if name.endswith("_password") else None
+
+
+def _weakness(secret: str, user: str | None) -> str | None:
+    """`secret`: a password, or a URL that contains one. A URL without: the server requires none, or it is elsewhere."""
+    passwords = {secret}
+    if "://" in secret:
+        parts = urlsplit(secret)
+        # libpq takes both from the query, too.
+        query = parse_qs(parts.query, keep_blank_values=True)
+        user = next(iter(query.get("user", [])), unquote(parts.username) if parts.username else None)
+        passwords = set(query.get("password", []))
+        if parts.password is not None:
+            passwords.add(unquote(parts.password))
+    for password in (each.casefold() for each in passwords):
+        if password in KNOWN_PASSWORDS or PLACEHOLDER in re.sub(r"[\W_]", "", password):
+            return "has a well-known password"
+        if user is not None and password == user.casefold():
+            return "has the name of its user as the password"
+    return None

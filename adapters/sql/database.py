@@ -1,10 +1,11 @@
 """One service's database, on SQLite (embedded) or PostgreSQL."""
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
@@ -17,6 +18,8 @@ from adapters.sql.faults import DatabaseAway, fault_of
 WAIT_S: Final = 5.0
 """Longest wait for a pooled connection, a row lock or another writer."""
 
+FILE_MODE: Final = 0o600
+FOLDER_MODE: Final = 0o700
 _WAL_RETRY_S: Final = 0.01
 
 _WRITES: Final = "twinsaga_writes"
@@ -150,6 +153,16 @@ def wakes_relay(connection: Connection) -> None:
     That is for SQLite. On PostgreSQL a NOTIFY in the statement itself wakes the relay.
     """
     connection.info[_WAKES_RELAY] = True
+
+
+def make_private(file: Path) -> None:
+    """Create a missing SQLite database, and its folder. Let only our user read it and the files beside it."""
+    file.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
+    # SQLite gives new files beside it the mode of the database.
+    for each in (file, *(file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm"))):
+        with suppress(FileNotFoundError):
+            each.chmod(FILE_MODE)
 
 
 def _sqlite(url: URL) -> Engine:

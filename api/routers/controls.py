@@ -1,12 +1,16 @@
-"""Stops, starts and kills neighbouring processes. The app has these routes only in the embedded stack."""
+"""Stops, starts and kills neighbouring processes. The app has these routes only in the embedded stack.
+
+Only for programs and browsers on this machine, also if the API is given other host names.
+"""
 
 from typing import Annotated, Literal, cast
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
 from api.dependencies import Controls, Injected, Neighbour
-from api.problems import documented_write
+from api.hosts import is_from_this_machine
+from api.problems import OnlyFromHere, documented, documented_write
 from services.intake.fields import Body
 
 router = APIRouter(prefix="/controls", tags=["controls"])
@@ -20,14 +24,16 @@ class ActionBody(Body):
     action: Literal["stop", "start", "kill"]
 
 
-def _controls(services: Injected) -> Controls:
+async def _controls(request: Request, services: Injected) -> Controls:
+    if not await is_from_this_machine(request.scope):
+        raise OnlyFromHere("processes are controlled only from the machine on which they run")
     return cast("Controls", services.controls)
 
 
 Given = Annotated[Controls, Depends(_controls)]
 
 
-@router.get("")
+@router.get("", responses=documented(403))
 def list_processes(controls: Given) -> NeighbourList:
     return NeighbourList(processes=list(controls.neighbours()))
 

@@ -13,6 +13,8 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.dependencies import Injected
+from api.hosts import is_from_this_machine
+from api.security_headers import policy_with
 from choreography.routing import ROUTING, tag_of
 from domain.money import MINOR_UNIT_DIGITS
 from domain.order import STEPS, SagaStyle, Step
@@ -24,15 +26,10 @@ router = APIRouter()
 _FOLDER = Path(__file__).parents[1]
 STATIC = _FOLDER / "static"
 
-_NOTHING_ELSE = ("default-src", "base-uri", "form-action", "frame-ancestors")
-_FROM_HERE = ("script-src", "style-src", "img-src", "connect-src")
-POLICY = "; ".join([f"{kind} 'none'" for kind in _NOTHING_ELSE] + [f"{kind} 'self'" for kind in _FROM_HERE])
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # the browser revalidates, and gets a 304 while the file is unchanged
-}
+FROM_HERE = dict.fromkeys(("script_src", "style_src", "img_src", "connect_src"), "'self'")
+_REVALIDATED = {"Cache-Control": "no-cache"}
+"""The browser asks again, and gets a 304 while the file is unchanged."""
+HEADERS = policy_with(**FROM_HERE) | _REVALIDATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +93,7 @@ CHOICES = {
     "undeliverable": UNDELIVERABLE_POSTAL_CODE,
 }
 
-_templates = Jinja2Templates(
+templates = Jinja2Templates(
     env=Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
@@ -108,17 +105,18 @@ _templates = Jinja2Templates(
 
 
 @router.get("/", include_in_schema=False)
-def show_page(request: Request, services: Injected) -> HTMLResponse:
+async def show_page(request: Request, services: Injected) -> HTMLResponse:
     links = {style: services.temporal_ui.of_order("ORDER", style) for style in SagaStyle}
     workflows = {style: link for style, link in links.items() if link}
-    shown: dict[str, Any] = {**CHOICES, "workflows": workflows, "controls": services.controls is not None}
-    return _templates.TemplateResponse(request, "page.html", shown, headers=HEADERS)
+    controls = services.controls is not None and await is_from_this_machine(request.scope)
+    shown: dict[str, Any] = {**CHOICES, "workflows": workflows, "controls": controls}
+    return templates.TemplateResponse(request, "page.html", shown, headers=HEADERS)
 
 
 class Assets(StaticFiles):
     def file_response(self, full_path: str | PathLike[str], stat_result: stat_result, *more: Any) -> Response:  # noqa: ANN401 - passed on
         response = super().file_response(full_path, stat_result, *more)
-        response.headers.update(HEADERS)
+        response.headers.update(_REVALIDATED)
         return response
 
 

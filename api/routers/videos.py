@@ -10,7 +10,7 @@ from api.dependencies import Dependencies, Injected
 from api.idempotency import IdempotencyKey, one_at_a_time
 from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, ReusedKey, documented, documented_write
 from api.schemas.estate import EngineName, VideoView
-from api.uploads import FIELD, Upload, receive_upload
+from api.uploads import FIELD, Upload, UploadSlots, receive_upload
 from domain.ids import is_own_id
 from services.estate.records import Video, VideoEngine
 
@@ -48,14 +48,16 @@ async def upload_video(
     """Upload a video. The link `self` shows its progress."""
     shelf = services.videos
     video_id = str(uuid5(_VIDEOS, key) if key else uuid4())
+    slots: UploadSlots = request.app.state.upload_slots
     async with one_at_a_time(services.in_flight, "videos", key):
-        place = await run_in_threadpool(shelf.place_for, f"{video_id}.{uuid4().hex}.upload")
-        try:
-            upload = await receive_upload(request, place)
-            video = _record(video_id, VideoEngine(engine), upload)
-            stored = await run_in_threadpool(_take_in, services, video, place)
-        finally:
-            await run_in_threadpool(place.unlink, missing_ok=True)
+        with slots.taken():
+            place = await run_in_threadpool(shelf.place_for, f"{video_id}.{uuid4().hex}.upload")
+            try:
+                upload = await receive_upload(request, place)
+                video = _record(video_id, VideoEngine(engine), upload)
+                stored = await _take_in(services, video, place)
+            finally:
+                await run_in_threadpool(place.unlink, missing_ok=True)
     if stored.fingerprint != video.fingerprint:
         raise ReusedKey
     if stored == video:
@@ -79,13 +81,17 @@ def cancel_video(video_id: str, services: Injected, afterwards: BackgroundTasks)
     return _shown(_found(video_id, services), services)
 
 
-def _take_in(services: Dependencies, video: Video, upload: Path) -> Video:
-    """Move the file to its place before the job is stored: a job without its file would fail."""
-    known = services.videos.find(video.video_id)
+async def _take_in(services: Dependencies, video: Video, upload: Path) -> Video:
+    known = await run_in_threadpool(services.videos.find, video.video_id)
     if known is not None:
         return known
-    if (why := services.videos.why_no_video(upload)) is not None:
+    if (why := await services.videos.why_no_video(upload)) is not None:
         raise InvalidRequest(f"{FIELD}: {why}", errors=[FieldError(field=FIELD, message=why)])
+    return await run_in_threadpool(_store, services, video, upload)
+
+
+def _store(services: Dependencies, video: Video, upload: Path) -> Video:
+    """Move the file to its place before the job is stored: a job without its file would fail."""
     upload.rename(services.videos.place_for(video.video_id))
     return services.videos.take_in(video)
 

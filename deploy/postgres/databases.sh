@@ -17,14 +17,24 @@ SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'db') \gexec
 SQL
 }
 
-role orders "$ORDERS_PASSWORD"
-role payments "$PAYMENTS_PASSWORD"
-role inventory "$INVENTORY_PASSWORD"
-role shipping "$SHIPPING_PASSWORD"
-role gateway "$GATEWAY_PASSWORD"
-role estate "$ESTATE_PASSWORD"
-role temporal "$TEMPORAL_PASSWORD"
+password() { # password NAME: that of its secret, or an end if it is weak and this is production
+  secret=$(cat "/run/secrets/$1-password")
+  if [ "${TWINSAGA_ENVIRONMENT:-}" = production ]; then
+    case $(printf %s "$secret" | tr 'A-Z' 'a-z' | tr -d '_ -') in
+      "" | *changeme* | "$1" | admin | password | postgres | root | secret | temporal | twinsaga)
+        echo "the password of $1 is empty, well known, or the name of its user" >&2
+        exit 1
+        ;;
+    esac
+  fi
+  printf %s "$secret"
+}
+
+superuser=$(password postgres) # only the check: the image has set it already
+[ -n "$superuser" ]
 for service in orders payments inventory shipping gateway estate temporal; do
+  secret=$(password "$service")
+  role "$service" "$secret"
   database "$service" "$service"
 done
 database temporal_visibility temporal

@@ -25,8 +25,13 @@ KILLS_WINDOW_S = 60.0
 
 
 def controls_in(settings: Settings) -> Controls | None:
-    """None outside the embedded stack, and on systems without pidfd, the only safe way to signal a neighbour."""
+    """None outside the embedded stack, and on systems without pidfd, the only safe way to signal a neighbour.
+
+    Also None if the API listens to other machines.
+    """
     if settings.embedded_run_dir is None or settings.environment == "production" or sys.platform != "linux":
+        return None
+    if settings.api_host not in {"127.0.0.1", "::1", "localhost"}:
         return None
     return NeighbourControls(RunFolder(settings.embedded_run_dir))
 

@@ -1,6 +1,7 @@
 """`twinsaga serve api`: runs the HTTP API."""
 
 import asyncio
+import resource
 import socket
 import threading
 
@@ -8,26 +9,31 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.hosts import LOOPBACK_HOSTS
 from processes.api.wiring import real_dependencies
-from processes.uvicorn_server import AnnouncedServer
+from processes.uvicorn_server import MAX_CONNECTIONS, AnnouncedServer
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 
 SHUTDOWN_S = 8
 """Time for requests that are in progress when the stop is requested."""
-MAX_CONCURRENT_REQUESTS = 1_000
+OPEN_FILES = 2 * MAX_CONNECTIONS
+"""Connections are files. The usual limit of a process is 1,024."""
 
 
 def main(settings: Settings) -> None:
     # uvicorn raises the signals that it received once more after its shutdown. Without a handler they would then kill
     # this process, with an exit code other than 0.
     stop = stop_event()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most) if most >= 0 else OPEN_FILES, most))
     asyncio.run(_serve(settings, stop))
 
 
 async def _serve(settings: Settings, stop: threading.Event) -> None:
     async with real_dependencies(settings) as dependencies:
-        app = create_app(dependencies)
+        hosts = [*LOOPBACK_HOSTS, settings.api_host, *filter(None, settings.api_hosts.split(","))]
+        app = create_app(dependencies, hosts=hosts)
         config = uvicorn.Config(
             app,
             host=settings.api_host,
@@ -36,7 +42,6 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=MAX_CONCURRENT_REQUESTS,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
         await ApiServer(app, config, settings, stop).serve()

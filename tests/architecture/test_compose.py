@@ -1,6 +1,7 @@
 """The compose file matches the processes and settings of the program."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from processes.registry import PROCESSES
-from runtime.settings import PREFIX, Settings
+from runtime.settings import PREFIX, Settings, load_settings
 from services.names import DATABASES
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,8 @@ ONE_SHOT = {"migrate", "bootstrap"}
 EMBEDDED_ONLY = {"mail"}
 """Mailpit takes its place."""
 
+MOUNTED = "/run/secrets/"
+every_container = pytest.mark.parametrize("name", sorted(CONTAINERS))
 ours = pytest.mark.parametrize("name", sorted(OURS))
 long_running = pytest.mark.parametrize("name", sorted(set(CONTAINERS) - ONE_SHOT - {"temporal-schema"}))
 
@@ -29,24 +32,59 @@ def test_every_process_has_a_container_that_serves_it() -> None:
     assert served == {name: ["serve", name] for name in set(PROCESSES) - EMBEDDED_ONLY}
 
 
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The secrets that the script makes."""
+    folder = tmp_path_factory.mktemp("deploy") / "secrets"
+    for _ in range(2):  # it is repeatable
+        subprocess.run([ROOT / "deploy" / "make-secrets", folder], check=True, timeout=30)  # noqa: S603 - our own script
+    return folder
+
+
 @ours
-def test_every_setting_that_is_passed_exists_and_its_value_is_valid(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    example = example_values()
+def test_every_setting_that_is_passed_exists_and_is_safe_in_production(
+    name: str, monkeypatch: pytest.MonkeyPatch, secrets: Path
+) -> None:
+    example = example_values() | {"TWINSAGA_ENVIRONMENT": "production"}
     for variable, value in OURS[name]["environment"].items():
-        assert variable.removeprefix(PREFIX).lower() in Settings.model_fields, variable
-        monkeypatch.setenv(variable, filled(value, example))
+        setting = variable.removeprefix(PREFIX).lower()
+        assert setting.removesuffix("_file") in Settings.model_fields, variable
+        monkeypatch.setenv(variable, filled(value, example).replace(MOUNTED, f"{secrets}/"))
+    if "redis-url" not in OURS[name].get("secrets", []):
+        monkeypatch.setenv(f"{PREFIX}REDIS_URL", "redis://:k3y@not-used:6379")
 
-    settings = Settings()
+    settings = load_settings()
 
-    assert settings.environment == "development"
+    assert settings.environment == "production"
     assert {service for service in DATABASES if settings.database_url(service).startswith("postgresql")} == {
-        service for service in DATABASES if f"{PREFIX}{service.upper()}_DATABASE_URL" in OURS[name]["environment"]
+        service for service in DATABASES if f"{PREFIX}{service.upper()}_DATABASE_URL_FILE" in OURS[name]["environment"]
     }
 
 
-@ours
-def test_our_containers_are_read_only_and_have_no_capabilities(name: str) -> None:
-    container = OURS[name]
+@every_container
+def test_secrets_are_files_and_each_container_has_only_its_own(name: str, secrets: Path) -> None:
+    text = yaml.safe_dump({key: CONTAINERS[name].get(key) for key in ("environment", "command", "entrypoint")})
+    files = {part.partition("/")[2] for part in re.findall(r"/run/secrets(/[a-z-]+)", text)}
+    mounted = set(CONTAINERS[name].get("secrets", []))
+
+    assert files <= mounted
+    assert mounted <= {path.name for path in secrets.iterdir()} == COMPOSE["secrets"].keys()
+    if name in OURS:
+        assert files == mounted
+    assert "PASSWORD:" not in text
+
+
+def test_the_secrets_are_random_and_their_folder_is_private(secrets: Path) -> None:
+    passwords = [file.read_text() for file in secrets.glob("*-password")]
+
+    assert secrets.stat().st_mode & 0o777 == 0o700
+    assert len(set(passwords)) == len(passwords)
+    assert min(map(len, passwords)) > 40
+
+
+@every_container
+def test_every_container_is_read_only_and_has_no_capabilities(name: str) -> None:
+    container = CONTAINERS[name]
 
     assert container["read_only"] is True
     assert container["cap_drop"] == ["ALL"]

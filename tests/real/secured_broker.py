@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +28,18 @@ _LOGIN = "org.apache.kafka.common.security"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecuredBroker:
-    """Its certificate is valid only for 127.0.0.1."""
+    """Its certificate is valid only for 127.0.0.1. `password` is that of USER, who may do everything.
+
+    `others`: more users of PLAIN with their passwords. They may do what access control lists allow them.
+    """
 
     port: int
     password: str
     authority: Path
+    others: Mapping[str, str]
+
+    def settings_of(self, user: str) -> dict[str, str]:
+        return self.settings("PLAIN") | {"kafka_user": user, "kafka_password": self.others[user]}
 
     def settings(self, mechanism: str = "SCRAM-SHA-512") -> dict[str, str]:
         return {
@@ -46,9 +53,14 @@ class SecuredBroker:
 
 
 @contextmanager
-def secured_broker(folder: Path) -> Iterator[SecuredBroker]:
+def secured_broker(folder: Path, users: Sequence[str] = ()) -> Iterator[SecuredBroker]:
     _make_certificates(folder)
-    broker = SecuredBroker(port=free_port(), password=secrets.token_hex(16), authority=folder / "authority.pem")
+    broker = SecuredBroker(
+        port=free_port(),
+        password=secrets.token_hex(16),
+        authority=folder / "authority.pem",
+        others={user: secrets.token_hex(16) for user in users},
+    )
     properties = folder / "kafka.properties"
     properties.write_text(_properties(folder, broker))
     _format(properties, broker.password)
@@ -103,7 +115,8 @@ def _make_certificates(folder: Path) -> None:
 
 def _properties(folder: Path, broker: SecuredBroker) -> str:
     controller = free_port()
-    users = " ".join(f'user_{name}="{broker.password}"' for name in ("broker", USER))
+    passwords = {"broker": broker.password, USER: broker.password, **broker.others}
+    users = " ".join(f'user_{name}="{password}"' for name, password in passwords.items())
     plain = f'{_LOGIN}.plain.PlainLoginModule required username="broker" password="{broker.password}" {users};'
     scram = f"{_LOGIN}.scram.ScramLoginModule required;"
     logins = {"plain": plain, "scram-sha-256": scram, "scram-sha-512": scram}
@@ -119,6 +132,8 @@ def _properties(folder: Path, broker: SecuredBroker) -> str:
         "sasl.mechanism.inter.broker.protocol": "PLAIN",
         "sasl.enabled.mechanisms": ",".join(MECHANISMS),
         **{f"listener.name.sasl_ssl.{name}.sasl.jaas.config": login for name, login in logins.items()},
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:broker;User:{USER};User:ANONYMOUS",  # the last one is the controller's listener
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": str(folder / "broker.pem"),
         "ssl.truststore.type": "PEM",

@@ -145,7 +145,7 @@ def test_a_video_survives_the_death_of_its_worker(estate: Estate, middling: Path
     if victim == "the child":
         os.kill(parent_of(ffmpeg), signal.SIGKILL)
     else:
-        estate.stack.kill("celery-worker")
+        estate.stack.kill("video-worker")
 
     eventually(lambda: ffmpeg not in ffmpegs(video_id), "its ffmpeg died with it")
     video = estate.await_video(video_id, deadline_s=180.0)

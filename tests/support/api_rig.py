@@ -159,7 +159,7 @@ class Rig:
     def client(self, *, raise_app_exceptions: bool = True) -> httpx.AsyncClient:
         app = create_app(self.dependencies)
         transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions)
-        return httpx.AsyncClient(transport=transport, base_url="http://api.test")
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     def outbox(self) -> list[tuple[str, str]]:
         """Order id and type of each event that is not published yet."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from processes import flower
 from runtime.errors import CannotRun
 from runtime.settings import load_settings
 
@@ -51,6 +52,11 @@ def test_only_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("TWINSAGA_ESTATE_DATABASE_URL", "postgresql://estate:change%2Dme@db/estate"),
         ("TWINSAGA_PAYMENTS_DATABASE_URL", "postgresql://payments:@db/payments"),
         ("TWINSAGA_KAFKA_PASSWORD", "secret"),
+        ("TWINSAGA_KAFKA_PASSWORD", "Change_Me-7"),
+        ("TWINSAGA_FLOWER_PASSWORD", "xx-CHANGE-me-xx"),
+        ("TWINSAGA_REDIS_URL", "redis://:Foobared@redis:6379"),
+        ("TWINSAGA_ORDERS_DATABASE_URL", "postgresql://db/orders?user=orders&password=Change-Me"),
+        ("TWINSAGA_ORDERS_DATABASE_URL", "postgresql://orders:TWINSAGA@db/orders"),
     ],
 )
 def test_a_well_known_password_is_refused_in_production_only(
@@ -64,6 +70,30 @@ def test_a_well_known_password_is_refused_in_production_only(
     assert value not in str(refused.value)
     monkeypatch.setenv("TWINSAGA_ENVIRONMENT", "development")
     load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TWINSAGA_ORDERS_DATABASE_URL", "postgresql://orders:Orders@db/orders"),
+        ("TWINSAGA_ORDERS_DATABASE_URL", "postgresql://db/orders?user=orders&password=orders"),
+        ("TWINSAGA_REDIS_URL", "redis://shop:shop@redis:6379"),
+        ("TWINSAGA_FLOWER_PASSWORD", "operator"),
+    ],
+)
+def test_a_password_that_is_the_name_of_its_user_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("TWINSAGA_FLOWER_USER", "operator")
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(CannotRun, match=f"{variable}: has the name of its user"):
+        load_settings()
+
+
+def test_flower_without_a_password_does_not_start_in_production() -> None:
+    with pytest.raises(CannotRun, match="TWINSAGA_FLOWER_PASSWORD"):
+        flower.main(load_settings())
 
 
 def test_the_default_of_redis_is_refused_in_production(monkeypatch: pytest.MonkeyPatch) -> None:

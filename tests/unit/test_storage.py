@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from adapters.storage import Storage, StorageNotInstalled
-from processes.celery_worker import refuse_missing_storage
+from processes.video_worker import refuse_missing_storage
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
-from adapters.sql.database import Database
+from adapters.sql.database import Database, make_private
 
 _FOLDER: Final = Path(__file__).parent
 _ADVISORY_LOCK: Final = 0x6D696772617465
@@ -31,7 +31,7 @@ def migrate(url: str, service: str) -> None:
     database = Database.open(url, service=service)
     try:
         if not database.is_postgres:
-            database.file.parent.mkdir(parents=True, exist_ok=True)
+            make_private(database.file)
         if _is_newest(database, service):
             return
         # Checked again under the lock: another process may have migrated the database meanwhile.

@@ -11,8 +11,10 @@ from tests.integration.api.test_serve_api import Api, running_api
 CHUNK = b"x" * 65_536
 SENT = 40 * 1024 * 1024
 GROWTH = 16 * 1024 * 1024
-START = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-CHUNKED = b"POST /orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"
+START = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = (
+    b"POST /orders HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,9 @@ def test_large_headers_are_answered(api: Api) -> None:
 def test_headers_of_60_kb_and_a_body_in_the_same_packets_are_taken(api: Api) -> None:
     with connected(api) as client:
         body = b'{"x": "' + b"y" * 60_000 + b'"}'
-        head = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(
-            body
+        head = (
+            b"POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+            % len(body)
         )
         client.sendall(head + b"X-Long: " + b"x" * 60_000 + b"\r\nConnection: close\r\n\r\n" + body)
         assert client.recv(1000).startswith(b"HTTP/1.1 422 ")

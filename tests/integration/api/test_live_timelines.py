@@ -261,7 +261,7 @@ async def test_a_stream_whose_client_stops_reading_ends_after_its_time(rig: Rig)
         "type": "http",
         "method": "GET",
         "path": f"/orders/{order_id}/timeline",
-        "headers": [(b"accept", b"text/event-stream")],
+        "headers": [(b"host", b"localhost"), (b"accept", b"text/event-stream")],
         "query_string": b"",
     }
     async with asyncio.timeout(10):

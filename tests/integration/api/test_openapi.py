@@ -106,14 +106,14 @@ async def test_a_sku_in_a_path_is_accepted_if_the_document_allows_it(
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
-        ("/orders", "GET, HEAD, POST"),
-        ("/order-pairs", "POST"),
-        ("/products/COFFEE", "GET, HEAD, PUT"),
-        ("/orders/0b1f5e9a-3f0e-4d5e-9f6b-111111111111/cancel", "POST"),
-        ("/users", "POST"),
-        ("/healthz", "GET, HEAD"),
-        ("/", "GET, HEAD"),
-        ("/static/page.js", "GET, HEAD"),
+        ("/orders", "GET, HEAD, POST, OPTIONS"),
+        ("/order-pairs", "POST, OPTIONS"),
+        ("/products/COFFEE", "GET, HEAD, PUT, OPTIONS"),
+        ("/orders/0b1f5e9a-3f0e-4d5e-9f6b-111111111111/cancel", "POST, OPTIONS"),
+        ("/users", "POST, OPTIONS"),
+        ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/static/page.js", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_a_405_names_all_methods_of_the_path(client: httpx.AsyncClient, path: str, methods: str) -> None:
@@ -121,6 +121,8 @@ async def test_a_405_names_all_methods_of_the_path(client: httpx.AsyncClient, pa
 
     assert (answer.status_code, answer.headers["content-type"]) == (405, PROBLEM)
     assert answer.headers["Allow"] == methods
+    options = await client.options(path)
+    assert (options.status_code, options.headers["Allow"], options.content) == (204, methods, b"")
 
 
 async def test_head_is_answered_as_get_without_the_body(client: httpx.AsyncClient) -> None:

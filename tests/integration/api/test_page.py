@@ -90,7 +90,7 @@ async def test_a_page_of_another_site_cannot_write(client: httpx.AsyncClient, he
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Sec-Fetch-Site": "same-origin", "Origin": "http://api.test"}, {"Origin": "http://api.test"}]
+    "headers", [{}, {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}, {"Origin": "http://localhost"}]
 )
 async def test_our_page_and_other_programs_can_write(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
     assert (await client.post("/orders", json=ORDER, headers=headers)).status_code == 202
