@@ -27,7 +27,7 @@ class StartWorkflow:
     `id_conflict_policy`: if it runs. USE_EXISTING: the task joins it. TERMINATE_EXISTING: a new run; the tasks that
     wait for the terminated one get no answer, so revoke them.
 
-    Whatever the policies are, a task that Celery delivers again does not start a second run.
+    Whatever the policies are, a task that Celery delivers again starts no second run once it has noted the first.
 
     Raises ValueError: Temporal cannot signal a workflow with such a start. Raises TypeError: `args` is one text.
     """
