@@ -127,7 +127,6 @@ class TaskRecord:
     alive: bool
 
 
-QUEUES = "queues"
 MAX_QUEUES = 100
 
 OPEN = f"{TaskState.SENDING},{TaskState.SENT},{TaskState.RUNNING},{TaskState.RELEASED}"
@@ -154,6 +153,7 @@ class TaskClaims:
         self._redis = redis
         self._prefix = prefix
         self._kept_ms = int(kept.total_seconds() * 1000)
+        self._queues_key = f"{prefix.rstrip(':')}-queues"  # not among the records, which a test or an operator lists
         self._claim = redis.register_script(CLAIM)
         self._start = redis.register_script(START)
         self._move = redis.register_script(MOVE)
@@ -247,7 +247,7 @@ class TaskClaims:
 
     def add_read_queues(self, queues: Sequence[str]) -> None:
         """Note that a Celery worker reads from these queues."""
-        key = self._prefix + QUEUES
+        key = self._queues_key
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.zadd(key, dict.fromkeys(queues, time.time()))
             pipeline.zremrangebyrank(key, 0, -MAX_QUEUES - 1)
@@ -255,7 +255,7 @@ class TaskClaims:
             pipeline.execute()
 
     def read_queues(self) -> set[str]:
-        found = cast("list[bytes]", self._redis.zrange(self._prefix + QUEUES, 0, -1))
+        found = cast("list[bytes]", self._redis.zrange(self._queues_key, 0, -1))
         return {queue.decode() for queue in found}
 
     def record(self, task_id: str) -> TaskRecord:
