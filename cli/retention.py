@@ -4,7 +4,8 @@ import typer
 def retention() -> None:
     """Delete finished orders and events older than TWINSAGA_RETENTION_DAYS from the databases of all services.
 
-    The process celery-beat triggers the same every hour. It is safe to run at any time and to repeat.
+    The Temporal Schedule `estate/forget-what-is-old` triggers the same every hour. It is safe to run at any time and to
+    repeat.
     """
     from runtime.retention import forget_what_is_old
     from runtime.settings import load_settings

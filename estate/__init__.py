@@ -1,1 +1,1 @@
-"""The Celery estate: its app, its tasks, its task outbox and its mails."""
+"""The Celery estate: its app, its tasks, its task outbox, its mails and its schedule."""

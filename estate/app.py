@@ -3,12 +3,11 @@
 from celery import Celery
 
 from runtime.settings import Settings
-from services.estate.task_names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS, PROCESS_VIDEO
+from services.estate.task_names import CLEAN_UP, HAND_OVER_TASKS, PROCESS_VIDEO
 
 QUEUE = "twinsaga"
 VIDEO_QUEUE = "twinsaga.videos"
 CLEAN_EVERY_S = 300.0
-FORGET_EVERY_S = 3600.0
 VISIBILITY_S = 7 * 24 * 3600
 """Longer than any task runs. A dead worker's messages come back far earlier, when its lease expires."""
 CONNECT_DEADLINE_S = 2.0
@@ -64,12 +63,12 @@ def celery_app(settings: Settings) -> Celery:
 
 
 def _schedule(settings: Settings) -> dict[str, object]:
+    # A third one has moved to a Temporal Schedule: see `estate.schedules`.
     # A sweep that waited too long for a worker expires: the next one does its work.
     return {
         name: {"task": task, "schedule": every, "options": {"expires": every * 2, "ignore_result": True}}
         for name, task, every in (
             ("hand over tasks", HAND_OVER_TASKS, settings.estate_sweep_seconds),
             ("clean up", CLEAN_UP, CLEAN_EVERY_S),
-            ("forget what is old", FORGET_WHAT_IS_OLD, FORGET_EVERY_S),
         )
     }

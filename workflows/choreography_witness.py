@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.cancellation_requests import CancellationRequestActivities
     from domain.ids import OrderId
     from domain.order import OrderStatus
+    from twinsaga_bridges.handled_events import HandledEvents
     from workflows.saga_status import SAGA_STATUS, SAGA_STEP
     from workflows.witnessed_steps import NEEDS_ATTENTION, step_after
 
@@ -80,7 +81,8 @@ class ChoreographyWitness:
     @workflow.init
     def __init__(self, order: WitnessedOrder) -> None:
         self._order = order
-        self._seen: dict[str, tuple[str, WitnessedEvent]] = {}
+        self._seen: list[tuple[str, WitnessedEvent]] = []
+        self._handled = HandledEvents()
         self._received = self._processed = 0
         self._end: OrderStatus | None = None
         self._stuck = False
@@ -108,15 +110,15 @@ class ChoreographyWitness:
     def on_event(self, event_type: str, arguments: Sequence[RawValue]) -> None:
         """Record the event once, by its id. Events may arrive late, early or twice: topics have no common order."""
         event: WitnessedEvent = workflow.payload_converter().from_payload(arguments[0].payload, WitnessedEvent)
-        if event.event_id not in self._seen:
-            self._seen[event.event_id] = event_type, event
+        if self._handled.add(event.event_id):
+            self._seen.append((event_type, event))
             self._received += event_type != _ASKED
         self._end = self._end or _ENDS.get(event_type)
 
     @workflow.query
     def events(self) -> list[str]:
         """The event types in order of arrival."""
-        return [event_type for event_type, _ in self._seen.values()]
+        return [event_type for event_type, _ in self._seen]
 
     async def _next_event(self, patience: timedelta) -> bool:
         """Return whether an event arrived in time."""
@@ -141,8 +143,8 @@ class ChoreographyWitness:
 
     def _latest(self) -> list[tuple[str, WitnessedEvent]]:
         """Events that no other event names as its cause. They may differ from the last arrivals: topics overtake."""
-        causes = {event.caused_by for _, event in self._seen.values()}
-        return [(event_type, event) for event_type, event in self._seen.values() if event.event_id not in causes]
+        causes = {event.caused_by for _, event in self._seen}
+        return [(event_type, event) for event_type, event in self._seen if event.event_id not in causes]
 
     def _latest_type(self) -> str | None:
         return next((event_type for event_type, _ in reversed(self._latest()) if event_type != _ASKED), None)

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.ids import OrderId, event_id_of
     from domain.order import OrderOutcome, OrderRequest, OrderStatus, Reason, Step
+    from twinsaga_bridges.handled_events import HandledEvents
     from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close
     from workflows import steps
     from workflows.attention import AttentionOfOperator
@@ -52,6 +53,7 @@ class OrderSaga:
         self._order_id = request.order_id
         self._status = SagaStatus()
         self._payment = PaymentOfOrder(request.order_id)
+        self._settlements = HandledEvents()
         self._attention = AttentionOfOperator(request.order_id, self._status)
         self._compensations = Compensations(self._status, self._attention.wait)
         self._story: asyncio.Task[Reason | None] | None = None
@@ -179,8 +181,10 @@ class OrderSaga:
         self._attention.refuse_unless_needed()
 
     @workflow.signal
-    async def payment_settled(self) -> None:
-        await self._payment.settled()
+    async def payment_settled(self, event_id: str | None = None) -> None:
+        """The bridge names the event, except in histories of its earlier versions."""
+        if event_id is None or self._settlements.add(event_id):
+            await self._payment.settled()
 
     @workflow.signal
     def repair(self) -> None:

@@ -23,22 +23,38 @@ from temporalio.plugin import SimplePlugin
 
 from twinsaga_bridges.celery.answer_caller import finish, report_progress
 from twinsaga_bridges.celery.answered_task import RevokeCancelsWorkflow, answerable_request, start_or_join
+from twinsaga_bridges.celery.app_checks import app_itself, require_redis_results
 from twinsaga_bridges.celery.blocking_calls import BlockingCalls
 from twinsaga_bridges.celery.caller import FINISH_ACTIVITY, PROGRESS_ACTIVITY, CeleryCaller, StartWorkflow, WorkflowEnd
-from twinsaga_bridges.celery.callers_interceptor import CeleryCallersInterceptor, DescribeStep
+from twinsaga_bridges.celery.callers_interceptor import CeleryCallersInterceptor, DescribeStep, describe_step
 from twinsaga_bridges.celery.revocations import end_if_revoked
+from twinsaga_bridges.celery.task_call import CeleryTaskCall
 from twinsaga_bridges.client_per_process import ClientPerProcess
 
-__all__ = ["CeleryCallersPlugin", "ClientPerProcess", "StartWorkflow", "TasksAnsweredByWorkflows"]
+__all__ = [
+    "CeleryCallersPlugin",
+    "CeleryTaskCall",
+    "ClientPerProcess",
+    "DescribeStep",
+    "StartWorkflow",
+    "TasksAnsweredByWorkflows",
+    "describe_step",
+]
 
 P = ParamSpec("P")
 START_RETRIES = 100
 
 
 class TasksAnsweredByWorkflows:
-    """Defines the tasks of one Celery app that workflows answer. Create one for each app."""
+    """Defines the tasks of one Celery app that workflows answer. Create one for each app.
+
+    Raises ImproperlyConfigured: the app's result backend is not Redis. An eager app needs none.
+    """
 
     def __init__(self, app: Celery, client: ClientPerProcess) -> None:
+        app = app_itself(app)
+        if not app.conf.task_always_eager:
+            require_redis_results(app)
         self._app = app
         self._client = client
         RevokeCancelsWorkflow(app, client)
@@ -72,7 +88,7 @@ class CeleryCallersPlugin(SimplePlugin):
 
     Args:
         app: the Celery app, or one with the same broker and backend. New-style errbacks need its tasks registered.
-        describe: see `CeleryCallersInterceptor`; by default the progress is `{"step": name of the activity}`.
+        describe: what the state PROGRESS shows. By default `{"step": name}`, the name of the activity or Celery task.
         failures: exception classes by name, for callers that catch classes of their own. Builtin ones need no entry.
     """
 
@@ -80,7 +96,7 @@ class CeleryCallersPlugin(SimplePlugin):
         self,
         app: Celery,
         *,
-        describe: DescribeStep = lambda name: {"step": name},
+        describe: DescribeStep = describe_step,
         failures: Mapping[str, type[Exception]] | None = None,
     ) -> None:
         answers = _Answers(app, failures or {})

@@ -17,9 +17,9 @@ from temporalio.workflow import ActivityCancellationType
 from typing_extensions import TypeVar  # that of `typing` has a default only from Python 3.13
 
 with workflow.unsafe.imports_passed_through():
-    from twinsaga_bridges.celery.task_activity import ACTIVITY, CeleryTasksPlugin
+    from twinsaga_bridges.celery.task_activity import CeleryTasksPlugin
+    from twinsaga_bridges.celery.task_call import ACTIVITY, CeleryTaskCall
     from twinsaga_bridges.celery.task_claims import TaskClaims
-    from twinsaga_bridges.celery.task_watch import CeleryTaskCall
     from twinsaga_bridges.celery.worker_signals import install
     from twinsaga_bridges.client_per_process import ClientPerProcess
 
@@ -49,7 +49,7 @@ async def run_celery_task(  # noqa: PLR0913 - keywords, all but one with a defau
         within: timeout for queueing, running and all of Celery's own retries together.
         result_type: the type to decode the result to, as for an activity.
         kwargs: the task's keyword arguments.
-        queue: Celery's queue; by default the one that Celery routes to.
+        queue: Celery's queue; by default the one that the app of the CeleryTasksPlugin routes the task to.
         terminate: on cancellation, kill a running task; by default it may finish.
         retry_failures: policy for running the task again after its final failure; by default the await fails.
         heartbeat_timeout: a task counts as lost after this time without a sign of life; five are sent in it.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import get_args
 
 import structlog
@@ -25,7 +26,6 @@ from services.intake.order_body import place_order_command, read_order
 from services.orders.service import OrderService
 from services.orders.store import OrderRecord
 from twinsaga_bridges.kafka_into_workflow import (
-    NOTHING,
     Choose,
     Decoder,
     IncomingEvent,
@@ -107,7 +107,7 @@ class EstateRoutes:
         return Signal(
             signal="payment_settled",
             workflow_id=lambda _: workflow_id(order_id),
-            argument=lambda _: NOTHING,
+            argument=attrgetter("identity"),
             too_late=lambda _: self._book(order_id),
         )
 

@@ -18,6 +18,7 @@ from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
 from activities.shipping import ShippingActivities
 from estate.app import celery_app
+from estate.schedules import make_schedules
 from processes.saga_worker.sweep import sweep
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
@@ -30,6 +31,7 @@ from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin
 from workflows.order_saga import PUBLISH_OUTCOME, OrderSaga
 from workflows.process_video import ProcessVideo
+from workflows.scheduled_task import RunScheduledTask
 
 DEPLOYMENT = "order-sagas"
 ACTIVITIES_AT_ONCE = 32
@@ -58,7 +60,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
     ):
         plugins = [
             outcomes_plugin(publishing),
-            SimplePlugin("EstatePlugin", workflows=[ProcessVideo]),
+            SimplePlugin("EstatePlugin", workflows=[ProcessVideo, RunScheduledTask]),
             CeleryCallersPlugin(celery),
             CeleryTasksPlugin(celery, TaskClaims.at(settings.own_redis_url)),
             *runner_plugins(settings),
@@ -66,7 +68,12 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
         deployment = deployment_of(settings.temporal_build_id)
         async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
             announce_ready(settings)
-            await _sweep_until(stop, sweep(client, services, settings))
+            making = asyncio.create_task(make_schedules(client, settings))
+            try:
+                await _sweep_until(stop, sweep(client, services, settings))
+            finally:
+                making.cancel()
+                await asyncio.gather(making, return_exceptions=True)
 
 
 async def _sweep_until(stop: threading.Event, sweeping: Coroutine[None, None, None]) -> None:

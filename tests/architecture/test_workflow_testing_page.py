@@ -1,4 +1,4 @@
-"""The code in docs/testing-workflows.md is the code of the tests that it names."""
+"""The code on the pages about testing is the code of the tests that they name."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "testing-workflows.md"
+PAGES = [ROOT / "docs" / "testing-workflows.md", ROOT / "docs" / "bridges" / "testing.md"]
 BLOCK = re.compile(r"^ *`(tests/workflows/\w+\.py)`:$|^ *```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 """A line that names a file, or a block of Python."""
 
@@ -16,7 +16,7 @@ def snippets() -> list[tuple[str, str]]:
     """Each Python block, with the file that was named last before it. A line `...` separates parts of one block."""
     found: list[tuple[str, str]] = []
     file = ""
-    for named, block in BLOCK.findall(PAGE.read_text()):
+    for named, block in (each for page in PAGES for each in BLOCK.findall(page.read_text())):
         file = named or file
         found += [
             (file, part.strip("\n")) for part in re.split(r"^\.\.\.$", dedent(block), flags=re.MULTILINE) if block
@@ -37,7 +37,8 @@ def test_the_page_has_the_snippets_that_are_checked() -> None:
 
 
 def test_files_that_the_page_names_exist() -> None:
-    named = set(re.findall(r"`((?:tests|docs)/[\w/]+(?:\.\w+|/))`", PAGE.read_text()))
+    text = "".join(page.read_text() for page in PAGES)
+    named = set(re.findall(r"`((?:tests|docs)/[\w/]+(?:\.\w+|/))`", text))
 
     assert len(named) > 5
     assert [name for name in named if not (ROOT / name).exists()] == []

@@ -15,10 +15,10 @@ from temporalio.testing import WorkflowEnvironment
 
 from embedded.binaries import temporal_binary
 from tests.histories.orders import KEPT, KeptOrder, ended
-from tests.histories.outcomes import PublishedEvents
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import SagaShop, open_shop
 from tests.support.service_databases import migrated, sqlite_urls
+from twinsaga_bridges.testing.kafka import RecordedEvents
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
 FOLDER = Path(__file__).parent
@@ -56,7 +56,7 @@ async def record(folder: Path) -> None:
             with tempfile.TemporaryDirectory() as data:
                 opening = open_shop(environment, at_steps, migrated(sqlite_urls(Path(data))))
                 async with opening as shop:
-                    shop.outcomes = PublishedEvents(order.kafka_faults)
+                    shop.outcomes = RecordedEvents(order.kafka_faults)
                     async with shop.worker():
                         (folder / f"{name}.json").write_text(await history_of(shop, order) + "\n")
 

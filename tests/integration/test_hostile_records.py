@@ -29,7 +29,7 @@ from runtime.wiring import services_over
 from services.dead_letters import Letter, LetterFilter
 from services.names import SERVICES
 from services.orders.store import Stage
-from tests.histories.outcomes import PublishedEvents, outcomes_into
+from tests.histories.outcomes import outcomes_into
 from tests.support.api_bodies import PAIR, changed
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import SKU, Choreography
@@ -39,6 +39,7 @@ from tests.support.real_servers import postgres_url
 from tests.support.service_databases import Urls, postgres_databases
 from tests.support.temporal_servers import real_server
 from tests.support.waiting import eventually
+from twinsaga_bridges.testing.kafka import RecordedEvents
 
 pytestmark = pytest.mark.long
 
@@ -85,7 +86,7 @@ async def orchestration(shop: Choreography) -> AsyncIterator[WorkflowEnvironment
         settings = Settings.model_validate(
             shop.settings() | {"temporal_address": address, "temporal_task_queue": queue}
         )
-        with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads, outcomes_into(PublishedEvents()) as outcomes:
+        with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads, outcomes_into(RecordedEvents()) as outcomes:
             services = services_over(shop.databases, publish=False)
             async with saga_worker(environment.client, queue, services, threads, [outcomes]):
                 running = asyncio.create_task(bridge._run(settings, stop))

@@ -1,5 +1,6 @@
 """The course's Celery estate, seen through the API, the mail server and Celery's own callers."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -9,12 +10,14 @@ from uuid import uuid4
 
 import httpx2 as httpx
 import pytest
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 
 from comparison.scenarios import SCENARIOS
+from estate.schedules import FORGET
 from tests.support.estate import Estate, length_s, make_video
 from tests.support.shop import Shop
 from tests.support.stack import Json, Stack
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, soon
 
 CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
 
@@ -270,3 +273,17 @@ def commands() -> Iterator[tuple[int, str]]:
 
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+async def test_a_temporal_schedule_has_old_records_deleted_by_a_celery_task(stack: Stack) -> None:
+    client = await Client.connect(stack.ready["temporal"], namespace=stack.settings().temporal_namespace)
+    schedule = client.get_schedule_handle(FORGET)
+
+    await schedule.trigger()
+
+    shown = await soon(schedule.describe, lambda shown: len(shown.info.recent_actions) > 0)
+    action = shown.info.recent_actions[-1].action
+    assert isinstance(action, ScheduleActionExecutionStartWorkflow)
+    run = client.get_workflow_handle(action.workflow_id, run_id=action.first_execution_run_id)
+    async with asyncio.timeout(60):
+        await run.result()

@@ -26,10 +26,11 @@ from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
 from runtime.settings import Settings
 from runtime.temporal import start_saga
 from runtime.wiring import Databases, Services, audit_of, services_over
-from tests.histories.outcomes import PublishedEvents, outcomes_into
+from tests.histories.outcomes import outcomes_into
 from tests.support.at_steps import AtSteps
 from tests.support.examples import BOOK, LAMP, PRICE, a_request, address
 from tests.support.service_databases import Urls
+from twinsaga_bridges.testing.kafka import RecordedEvents
 from twinsaga_bridges.workflow_into_kafka import EventProducer
 from workflows.order_saga import OrderSaga
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, StepProgress
@@ -107,7 +108,7 @@ class SagaShop:
     at_steps: AtSteps
     clock: Callable[[], datetime]
     task_queue: str = field(default_factory=lambda: f"order-sagas-{uuid4()}")
-    outcomes: EventProducer = field(default_factory=PublishedEvents)
+    outcomes: EventProducer = field(default_factory=RecordedEvents)
 
     async def place(
         self,

@@ -93,7 +93,7 @@ class NoClient(ClientPerProcess):
 
 @pytest.fixture
 def app() -> Iterator[Celery]:
-    app = Celery("callers", broker="memory://", backend="cache+memory://", set_as_current=False)
+    app = Celery("callers", broker="memory://", backend="redis://127.0.0.1:1", set_as_current=False)
     yield app
     app.close()
 

@@ -13,7 +13,8 @@ from temporalio.workflow import NondeterminismError
 from tests import histories
 from tests.histories.commands import OK, commands_of
 from tests.histories.orders import KEPT
-from tests.histories.outcomes import PublishedEvents, outcomes_into
+from tests.histories.outcomes import outcomes_into
+from twinsaga_bridges.testing.kafka import RecordedEvents
 from workflows.order_saga import OrderSaga
 
 FOLDER = Path(histories.__file__).parent
@@ -47,7 +48,7 @@ def kept_commands(name: str) -> list[str]:
 
 @pytest.fixture
 def replayer() -> Iterator[Replayer]:
-    with outcomes_into(PublishedEvents()) as plugin:
+    with outcomes_into(RecordedEvents()) as plugin:
         yield Replayer(workflows=[OrderSaga], data_converter=pydantic_data_converter, plugins=[plugin])
 
 

@@ -11,6 +11,7 @@ from kombu.exceptions import EncodeError
 from kombu.utils.json import dumps, loads
 
 from twinsaga_bridges.celery.caller import CeleryCaller, WorkflowEnd
+from twinsaga_bridges.celery.waiting_callers import PROGRESS
 
 REQUEST_FIELDS = (
     "id task root_id parent_id group group_index chord chain callbacks errbacks delivery_info headers "
@@ -79,4 +80,4 @@ def report_progress(app: Celery, caller: CeleryCaller, meta: Mapping[str, Any]) 
     request = Context(loads(caller.request))
     if request.ignore_result or app.backend.get_state(caller.task_id) in states.READY_STATES:
         return
-    app.backend.store_result(caller.task_id, {**meta, "workflow_id": caller.workflow_id}, "PROGRESS", request=request)
+    app.backend.store_result(caller.task_id, {**meta, "workflow_id": caller.workflow_id}, PROGRESS, request=request)

@@ -5,7 +5,7 @@ nothing different, so histories that were recorded without this interceptor stil
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from temporalio.worker import (
 )
 from temporalio.workflow import ContinueAsNewError
 
+from twinsaga_bridges.celery import task_call
 from twinsaga_bridges.celery.caller import (
     CALLER_SIGNAL,
     FINISH_ACTIVITY,
@@ -31,6 +32,7 @@ from twinsaga_bridges.celery.caller import (
     WorkflowEnd,
     failed_end,
 )
+from twinsaga_bridges.celery.task_call import CeleryTaskCall
 
 CALLERS_HEADER = "celery-callers"
 
@@ -39,12 +41,22 @@ ANSWER_DEADLINE = timedelta(days=1)
 ANSWER_RETRY = RetryPolicy(initial_interval=timedelta(seconds=0.5), maximum_interval=timedelta(seconds=30))
 PROGRESS_DEADLINE = timedelta(seconds=10)
 
-DescribeStep = Callable[[str], Mapping[str, Any] | None]
+DescribeStep = Callable[[str, Sequence[Any]], Mapping[str, Any] | None]
+"""Maps the name and the arguments of a starting activity to the PROGRESS meta, or to None for no progress.
+
+The argument of `run_celery_task` is a CeleryTaskCall. It runs inside the workflow, so it must be deterministic.
+"""
+
+
+def describe_step(name: str, args: Sequence[Any]) -> Mapping[str, Any]:
+    """Name the activity, or the Celery task that it runs."""
+    match name, args:
+        case task_call.ACTIVITY, [CeleryTaskCall() as call]:
+            return {"step": call.name}
+    return {"step": name}
 
 
 class CeleryCallersInterceptor(Interceptor):
-    """`describe` maps the name of a starting activity to the PROGRESS meta, or to None for no progress."""
-
     def __init__(self, describe: DescribeStep) -> None:
         self._describe = describe
 
@@ -107,7 +119,7 @@ class _ReportsSteps(WorkflowOutboundInterceptor):
 
     def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - as above
         ours = input.activity in (FINISH_ACTIVITY, PROGRESS_ACTIVITY)
-        if not ours and (meta := self._describe(input.activity)) is not None:
+        if not ours and (meta := self._describe(input.activity, input.args)) is not None:
             self._callers.step(meta)
         return super().start_activity(input)
 

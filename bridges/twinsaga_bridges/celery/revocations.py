@@ -31,6 +31,11 @@ def workflow_key(task_id: str) -> str:
     return f"celery-task-workflow-{task_id}"
 
 
+def run_key(task_id: str) -> str:
+    """Return the result backend's key for the id of the run that a task has started or joined."""
+    return f"celery-task-run-{task_id}"
+
+
 def on_revoke(call: Callable[[str], None]) -> None:
     """Call this with each id that the worker is told to revoke, in its main process, before Celery revokes the task."""
 
@@ -54,6 +59,11 @@ def on_revoke(call: Callable[[str], None]) -> None:
 
 def remember(backend: Any, key: str, value: str) -> None:  # noqa: ANN401 - a Redis backend
     backend.client.set(key, value, ex=KEPT)
+
+
+def remembered(backend: Any, key: str) -> str | None:  # noqa: ANN401 - as above
+    value = backend.client.get(key)
+    return None if value is None else bytes(value).decode()
 
 
 def was_revoked(task: "Task[Any, Any]") -> bool:

@@ -13,11 +13,11 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.plugin import SimplePlugin
 
+from twinsaga_bridges.celery.app_checks import refuse_eager, require_kept_results, require_same_redis
+from twinsaga_bridges.celery.task_call import ACTIVITY, CeleryTaskCall
 from twinsaga_bridges.celery.task_claims import TaskClaims, TaskState, WaitingActivity
 from twinsaga_bridges.celery.task_outcome import Succeeded, as_failure, rejected_result, result_lost, stored_outcome
-from twinsaga_bridges.celery.task_watch import CeleryCalls, CeleryTaskCall, OpenTask, TaskWatch
-
-ACTIVITY = "run_celery_task"
+from twinsaga_bridges.celery.task_watch import CeleryCalls, OpenTask, TaskWatch
 
 
 class CeleryTaskActivity:
@@ -60,9 +60,15 @@ class CeleryTaskActivity:
 
 
 class CeleryTasksPlugin(SimplePlugin):
-    """For the Temporal workers of the task queue that `run_celery_task` uses: by default the workflow's own."""
+    """For the Temporal workers of the task queue that `run_celery_task` uses: by default the workflow's own.
+
+    Raises ImproperlyConfigured: the app has no result backend, or is eager, or the claims are in another Redis.
+    """
 
     def __init__(self, app: Celery, claims: TaskClaims) -> None:
+        refuse_eager(app)
+        require_kept_results(app)
+        require_same_redis(app, claims)
         tasks = CeleryTaskActivity(CeleryCalls(app, claims))
         super().__init__("CeleryTasksPlugin", activities=[tasks.run], run_context=tasks.watching)
 

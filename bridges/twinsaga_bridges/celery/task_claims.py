@@ -6,6 +6,8 @@ of two processes only one succeeds. The record's field `order` is what Python ca
 
 import hashlib
 import re
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -13,7 +15,11 @@ from typing import Self, cast
 
 from redis import Redis
 
+CLAIMS_HEADER = "workflow-claims"
+"""Celery header that says where the sender keeps its claims, for the error that names both places if they differ."""
+
 TASK_ID_PREFIX = "workflow-"
+REDIS_PORT = 6379
 TASK_ID = re.compile(rf"({TASK_ID_PREFIX}[0-9a-f]{{32}})-(\d+)")
 
 # ARGV: expiry in ms, workflow id, run id, activity id, retry failures, heartbeat timeout in ms.
@@ -41,6 +47,7 @@ if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] or state == 'finished' or state
 if state == 'running' and tonumber(ARGV[2]) <= tonumber(redis.call('HGET', KEYS[1], 'order'))
   and ARGV[4] ~= '1' and redis.call('EXISTS', KEYS[1] .. ':alive') == 1 then return 'doubtful' end
 redis.call('HSET', KEYS[1], 'state', 'running', 'order', ARGV[2], 'acks_late', ARGV[3])
+redis.call('HDEL', KEYS[1], 'progress')
 redis.call('INCR', KEYS[1] .. ':alive')
 redis.call('PEXPIRE', KEYS[1] .. ':alive', redis.call('HGET', KEYS[1], 'heartbeat_ms'))
 return 'run'
@@ -80,6 +87,11 @@ class WaitingActivity:
         return self.heartbeat_timeout.total_seconds() / 5
 
 
+def redis_address(host: str | None, port: int | str | None) -> str:
+    named = (host or "localhost").lower()
+    return f"{'127.0.0.1' if named == 'localhost' else named}:{port or REDIS_PORT}"
+
+
 def task_id_of(key: str, run: int) -> str:
     """Return Celery's id for the `run`th task of the activity, counted from 1."""
     return f"{key}-{run}"
@@ -115,24 +127,53 @@ class TaskRecord:
     alive: bool
 
 
+MAX_QUEUES = 100
+
 OPEN = f"{TaskState.SENDING},{TaskState.SENT},{TaskState.RUNNING},{TaskState.RELEASED}"
 
 
 class TaskClaims:
-    """`kept`: lifetime of a record after its last claim. It must exceed the longest task, including its queueing."""
+    """One record for each activity that waits for a Celery task.
 
-    def __init__(self, redis: Redis, *, prefix: str = "celery-task:", kept: timedelta = timedelta(days=7)) -> None:
+    Both sides of the bridge need the same Redis, database and prefix.
+
+    `kept`: lifetime of a record after its last claim. It must exceed the longest task, including its queueing.
+    `elsewhere`: the Redis is, on purpose, neither the app's broker nor its result backend.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        prefix: str = "celery-task:",
+        kept: timedelta = timedelta(days=7),
+        elsewhere: bool = False,
+    ) -> None:
+        self.elsewhere = elsewhere
         self._redis = redis
         self._prefix = prefix
         self._kept_ms = int(kept.total_seconds() * 1000)
+        self._queues_key = f"{prefix.rstrip(':')}-queues"  # not among the records, which a test or an operator lists
         self._claim = redis.register_script(CLAIM)
         self._start = redis.register_script(START)
         self._move = redis.register_script(MOVE)
 
     @classmethod
-    def at(cls, url: str) -> Self:
+    def at(cls, url: str, *, elsewhere: bool = False) -> Self:
         """Use the Redis at `url`. It connects on first use."""
-        return cls(Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2))
+        return cls(Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2), elsewhere=elsewhere)
+
+    @property
+    def address(self) -> str | None:
+        """The server's host and port; None if it is found in another way, for example by Sentinel."""
+        options = self._redis.connection_pool.connection_kwargs
+        return redis_address(options["host"], options.get("port")) if "host" in options else None
+
+    @property
+    def place(self) -> str:
+        """Where the records are, for an error message."""
+        database = self._redis.connection_pool.connection_kwargs.get("db") or 0
+        return f"{self.address or 'Redis'}/{database} {self._prefix}"
 
     def claim(self, activity: WaitingActivity) -> tuple[str, TaskState]:
         """Return the task's id and state. SENDING: the caller must send the task, perhaps for the second time."""
@@ -203,6 +244,19 @@ class TaskClaims:
 
     def store_progress(self, task_id: str, details: str) -> None:
         self._redis.hset(self._key_and_run(task_id)[0], "progress", details)
+
+    def add_read_queues(self, queues: Sequence[str]) -> None:
+        """Note that a Celery worker reads from these queues."""
+        key = self._queues_key
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.zadd(key, dict.fromkeys(queues, time.time()))
+            pipeline.zremrangebyrank(key, 0, -MAX_QUEUES - 1)
+            pipeline.pexpire(key, self._kept_ms)
+            pipeline.execute()
+
+    def read_queues(self) -> set[str]:
+        found = cast("list[bytes]", self._redis.zrange(self._queues_key, 0, -1))
+        return {queue.decode() for queue in found}
 
     def record(self, task_id: str) -> TaskRecord:
         key = self._key_and_run(task_id)[0]

@@ -4,8 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
@@ -16,7 +15,15 @@ from temporalio.client import AsyncActivityCancelledError, Client, WorkflowExecu
 from temporalio.service import RPCError, RPCStatusCode
 
 from twinsaga_bridges.celery.blocking_calls import BlockingCalls
-from twinsaga_bridges.celery.task_claims import TaskClaims, TaskRecord, TaskState, WaitingActivity, task_id_of
+from twinsaga_bridges.celery.task_call import CeleryTaskCall
+from twinsaga_bridges.celery.task_claims import (
+    CLAIMS_HEADER,
+    TaskClaims,
+    TaskRecord,
+    TaskState,
+    WaitingActivity,
+    task_id_of,
+)
 from twinsaga_bridges.celery.task_outcome import (
     RPC_DEADLINE,
     Failed,
@@ -27,26 +34,11 @@ from twinsaga_bridges.celery.task_outcome import (
     result_lost,
     stored_outcome,
 )
+from twinsaga_bridges.celery.waiting_callers import pass_on_progress
 
 BACKEND_EVERY_CHECKS = 10  # a queued task is looked up in the result backend at every tenth check
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CeleryTaskCall:
-    """Input of the activity that enqueues a Celery task.
-
-    `terminate`: cancelling the workflow kills a running task (SIGTERM to its process).
-    `retry_failures`: the activity's retry policy applies to the task's final failure; each attempt is a new task.
-    """
-
-    name: str
-    args: Sequence[Any] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    queue: str | None = None
-    terminate: bool = False
-    retry_failures: bool = False
 
 
 class CeleryCalls(BlockingCalls):
@@ -56,6 +48,7 @@ class CeleryCalls(BlockingCalls):
         super().__init__("celery-calls")
         self.app = app
         self.claims = claims
+        self._unread_queues: set[str] = set()
 
     async def send(self, call: CeleryTaskCall, task_id: str) -> None:
         await self.on_thread(
@@ -68,10 +61,30 @@ class CeleryCalls(BlockingCalls):
             ignore_result=False,  # a lost completion is recovered from the stored result
             add_to_parent=False,
             retry=False,  # Temporal retries
+            headers={CLAIMS_HEADER: self.claims.place},
         )
         # After the send: if the process dies in between, the claim says SENDING and the task is sent again. The copy
         # is dropped when it starts, whereas a task that was recorded but never sent would be lost.
         await self.on_thread(self.claims.sent, task_id)
+        await self.on_thread(self._notice_unread_queue, call, task_id)
+
+    def _notice_unread_queue(self, call: CeleryTaskCall, task_id: str) -> None:
+        # The queue that this process's app sends to by default need not be the one that the task's worker reads.
+        queue, read = queue_of(self.app, call), self.claims.read_queues()
+        if queue is None or not read or queue in read:
+            return
+        why = f"no Celery worker with install() has read from the queue {queue}, only from {', '.join(sorted(read))}"
+        self.claims.store_progress(task_id, json.dumps({"state": "QUEUED", "meta": why}))
+        if queue not in self._unread_queues:
+            self._unread_queues.add(queue)
+            log.warning("%s waits: %s; give run_celery_task() another queue, or route the task", call.name, why)
+
+
+def queue_of(app: Celery, call: CeleryTaskCall) -> str | None:
+    """Return the queue that the app sends the task to; None if it is routed by an exchange instead."""
+    untyped: Any = app
+    routed = untyped.amqp.router.route({"queue": call.queue} if call.queue else {}, call.name).get("queue")
+    return None if routed is None else str(getattr(routed, "name", routed))
 
 
 @dataclass(slots=True)
@@ -84,6 +97,7 @@ class OpenTask:
     suspicions: int = 0
     revokes: int = 0
     cancelled: bool = False
+    passed_on: bytes | None = None
 
 
 class TaskWatch:
@@ -164,6 +178,10 @@ class TaskWatch:
 
     async def _heartbeat(self, task: OpenTask, record: TaskRecord) -> bool:
         details = [json.loads(record.progress)] if record.progress else []
+        if record.progress and record.progress != task.passed_on:
+            shown = {"task": task.call.name, **details[0]}
+            if await self._calls.on_thread(pass_on_progress, self._calls.app, task.activity.workflow_id, shown):
+                task.passed_on = record.progress
         try:
             await activity_handle(task.client, task.activity).heartbeat(*details, rpc_timeout=RPC_DEADLINE)
         except AsyncActivityCancelledError as error:

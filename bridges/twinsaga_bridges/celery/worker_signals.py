@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,8 +14,22 @@ from celery.exceptions import Ignore, NotRegistered
 from kombu.utils.imports import symbol_by_name
 from redis import RedisError
 
+from twinsaga_bridges.celery.app_checks import (
+    app_itself,
+    refuse_late_install,
+    refuse_second_install,
+    require_kept_results,
+    require_same_redis,
+)
 from twinsaga_bridges.celery.revocations import on_revoke
-from twinsaga_bridges.celery.task_claims import StartDecision, TaskClaims, TaskState, WaitingActivity, key_and_run
+from twinsaga_bridges.celery.task_claims import (
+    CLAIMS_HEADER,
+    StartDecision,
+    TaskClaims,
+    TaskState,
+    WaitingActivity,
+    key_and_run,
+)
 from twinsaga_bridges.celery.task_outcome import Failed, Outcome, Revoked, Succeeded, report
 from twinsaga_bridges.client_per_process import ClientPerProcess
 
@@ -26,12 +41,27 @@ log = logging.getLogger(__name__)
 
 
 def install(app: Celery, client: ClientPerProcess, claims: TaskClaims) -> None:
-    """Let workflows await the tasks of this app. Call it before the app's first task is defined."""
-    tasks = AwaitedTasks(client, claims)
-    tasks.connect()
+    """Let workflows await the tasks of this app. Call it straight after `Celery(...)`.
+
+    Raises ImproperlyConfigured: it was called before, or comes too late; the app has no result backend; the claims are
+    in another Redis than the app's. An eager app, as in a test, needs neither.
+    """
+    app = app_itself(app)
     settable: Any = app  # its type accepts only a class name here
-    settable.task_cls = _task_class(tasks, symbol_by_name(settable.task_cls))
+    base = symbol_by_name(settable.task_cls)
+    refuse_second_install(app, base, AwaitedByWorkflows)
+    refuse_late_install(app)
+    if not app.conf.task_always_eager:
+        require_kept_results(app)
+        require_same_redis(app, claims)
+    tasks = AwaitedTasks(app, client, claims)
+    tasks.connect()
+    settable.task_cls = _task_class(tasks, base)
     vars(app).pop("Task", None)  # a cached property that may hold the old class already
+
+
+class AwaitedByWorkflows:
+    """Marks the task class of an app for which `install` was called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +74,8 @@ class Run:
 class AwaitedTasks:
     """Receivers of Celery's signals. Some are sent in a child of the pool, others in the worker's main process."""
 
-    def __init__(self, client: ClientPerProcess, claims: TaskClaims) -> None:
+    def __init__(self, app: Celery, client: ClientPerProcess, claims: TaskClaims) -> None:
+        self._app = app
         self._client = client
         self._claims = claims
         self._runs: dict[str, Run] = {}
@@ -52,19 +83,46 @@ class AwaitedTasks:
 
     def connect(self) -> None:
         # weak=False: Celery's default is a weak reference, and these bound methods would be collected at once.
-        signals.task_prerun.connect(self.started, weak=False)
-        signals.task_success.connect(self.succeeded, weak=False)
-        signals.task_failure.connect(self.failed, weak=False)
-        signals.task_retry.connect(self.will_be_retried, weak=False)
-        signals.task_postrun.connect(self.returned, weak=False)
-        signals.task_revoked.connect(self.revoked, weak=False)
-        signals.task_unknown.connect(self.unknown, weak=False)
+        signals.task_prerun.connect(self._of_this_app(self.started), weak=False)
+        signals.task_success.connect(self._of_this_app(self.succeeded), weak=False)
+        signals.task_failure.connect(self._of_this_app(self.failed), weak=False)
+        signals.task_retry.connect(self._of_this_app(self.will_be_retried), weak=False)
+        signals.task_postrun.connect(self._of_this_app(self.returned), weak=False)
+        signals.task_revoked.connect(self._of_this_app(self.revoked), weak=False)
+        signals.task_unknown.connect(self._of_this_app(self.unknown), weak=False)
+        signals.worker_ready.connect(self._of_this_app(self.worker_ready), weak=False)
         on_revoke(self.will_be_revoked)
+
+    def _of_this_app(self, receive: Callable[..., None]) -> Callable[..., None]:
+        """Celery's signals are sent for all apps of the process. The sender is a task, or the worker's consumer."""
+
+        def receiver(sender: Any, **arguments: Any) -> None:  # noqa: ANN401 - Celery's
+            if app_itself(sender.app) is self._app:
+                receive(sender=sender, **arguments)
+
+        return receiver
+
+    def worker_ready(self, sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's consumer
+        queues = sorted(sender.app.amqp.queues.consume_from)
+        log.info("workflows can await the tasks of this worker, which reads from the queues: %s", ", ".join(queues))
+        try:
+            self._claims.add_read_queues(queues)
+        except RedisError as error:
+            log.warning("a task that is sent to a queue without a worker will not be noticed: %r", error)
 
     def started(self, task_id: str, task: Task[Any, Any], **_: object) -> None:
         if key_and_run(task_id) is None:
             return
         activity = self._claims.waiting_activity(task_id)
+        sent_from = (task.request.headers or {}).get(CLAIMS_HEADER)
+        if activity is None and sent_from not in (None, self._claims.place):
+            log.error(
+                "task %s has no claim: its sender keeps them at %s, this worker at %s; use the same in install() "
+                "and in CeleryTasksPlugin",
+                task_id,
+                sent_from,
+                self._claims.place,
+            )
         heartbeat_timeout_s = activity.heartbeat_timeout.total_seconds() if activity else 0.0
         if self._start(task_id, task, heartbeat_timeout_s) is StartDecision.DROP:
             log.info("task %s is dropped: it has run, runs elsewhere or was cancelled", task_id)
@@ -161,7 +219,7 @@ class AwaitedTasks:
 
 def _task_class(tasks: AwaitedTasks, base: type[Any]) -> type[Any]:
     # The app's own base class, unknown to the type checker.
-    class AwaitedTask(base):  # type: ignore[misc]
+    class AwaitedTask(base, AwaitedByWorkflows):  # type: ignore[misc]
         abstract = True
 
         def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from domain.order import OrderStatus, Reason
+from domain.order import OrderStatus, Pix, Reason, Step
 from services.inventory.store import ReservationStatus
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import Saga, SagaShop, eventually
@@ -212,3 +212,20 @@ async def test_a_confirmed_order_stays_confirmed_wherever_its_saga_is_reset(shop
 
 async def kafka_away() -> None:
     raise ConnectionRefusedError
+
+
+async def test_a_settlement_that_comes_again_after_a_reset_is_booked_once_in_the_new_run(shop: SagaShop) -> None:
+    saga, event_id = await shop.place(payment=Pix()), "/gateway event-1"
+    await saga.await_progress(Step.CHARGE_PAYMENT, "running")
+    await saga.handle.signal(OrderSaga.payment_settled, event_id)
+    first = await saga.outcome()
+    again = newest_run(shop, saga).handle
+    shop.at_steps.tries.clear()
+
+    # Temporal has forgotten the request id of the signal, and sends the one of the first run to the new run itself.
+    shop.at_steps.once("before", "schedule_shipping", lambda: again.signal(OrderSaga.payment_settled, event_id))
+    await reset(shop, saga)
+
+    assert await newest_run(shop, saga).outcome() == first
+    assert shop.at_steps.tries["settle_payment"] == 1
+    await shop.assert_books_right()

@@ -6,6 +6,9 @@ from datetime import timedelta
 from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError
 
+with workflow.unsafe.imports_passed_through():
+    from twinsaga_bridges.workflow_into_celery import run_celery_task
+
 
 @activity.defn
 async def pack(value: int) -> int:
@@ -47,3 +50,18 @@ class Doubles:
         except asyncio.CancelledError:
             await workflow.execute_activity(unpack, value, start_to_close_timeout=timedelta(seconds=10))
             raise
+
+
+@workflow.defn
+class Mirrors:
+    """Answers a Celery task with the result of another one."""
+
+    @workflow.run
+    async def run(self, token: str) -> str:
+        return await run_celery_task(
+            "estate.report_progress",
+            token,
+            within=timedelta(minutes=1),
+            heartbeat_timeout=timedelta(seconds=1),
+            result_type=str,
+        )

@@ -14,6 +14,7 @@ from twinsaga_bridges.workflow_into_celery import run_celery_task
 class Wanted:
     name: str
     args: list[Any] = field(default_factory=list)
+    kwargs: dict[str, Any] = field(default_factory=dict)
     queue: str | None = None
     activity_queue: str | None = None
     terminate: bool = False
@@ -30,6 +31,7 @@ class AwaitsOneTask:
         return await run_celery_task(
             wanted.name,
             *wanted.args,
+            kwargs=wanted.kwargs,
             within=timedelta(seconds=wanted.within_s),
             queue=wanted.queue,
             task_queue=wanted.activity_queue,

@@ -16,6 +16,7 @@ from tests.integration.bridges.celery_tasks.shop import Shop, open_shop
 from tests.support.ports import free_port
 from tests.support.real_servers import given_servers
 from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
+from workflows.scheduled_task import RunScheduledTask
 
 
 @pytest.fixture(scope="package")
@@ -58,7 +59,11 @@ def activity_worker(client: Client) -> ActivityWorker:
         queue = task_queue or f"workflows-{uuid4().hex[:8]}"
         plugin = CeleryTasksPlugin(celery_client(addresses), TaskClaims.at(f"{addresses.redis}/2"))
         async with Worker(
-            client, task_queue=queue, workflows=[AwaitsOneTask], plugins=[plugin], max_concurrent_activities=1
+            client,
+            task_queue=queue,
+            workflows=[AwaitsOneTask, RunScheduledTask],
+            plugins=[plugin],
+            max_concurrent_activities=1,
         ):
             yield Saga(client, queue)
 

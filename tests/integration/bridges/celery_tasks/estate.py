@@ -4,14 +4,17 @@ import json
 import os
 import signal
 import time
+from datetime import timedelta
 from typing import Any
 
 from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject
 from redis import Redis
 from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from tests.integration.bridges.celery_tasks.engines import DIE_IN_SUCCESS
+from tests.integration.bridges.celery_tasks.ordinary_tasks import add_ordinary_tasks
 from twinsaga_bridges.celery_into_workflow import StartWorkflow, TasksAnsweredByWorkflows
 from twinsaga_bridges.workflow_into_celery import ClientPerProcess, TaskClaims, install
 
@@ -34,6 +37,7 @@ def die_before_the_bridge_reports(result: object, **_: object) -> None:
 
 temporal = ClientPerProcess(lambda runtime: Client.connect(os.environ["ESTATE_TEMPORAL"], runtime=runtime))
 install(app, temporal, TaskClaims.at(os.environ["ESTATE_CLAIMS"]))
+add_ordinary_tasks(app)
 
 
 def notes() -> Redis:
@@ -156,6 +160,46 @@ answered = TasksAnsweredByWorkflows(app, temporal)
 @answered.task(name="estate.double")
 def double(value: int, queue: str, how: str = "", workflow_id: str | None = None) -> StartWorkflow:
     return StartWorkflow(workflow="Doubles", args=[value, how], task_queue=queue, id=workflow_id)
+
+
+@answered.task(name="estate.double_again")
+def double_again(value: int, queue: str, workflow_id: str, how: str = "") -> StartWorkflow:
+    """A failed workflow of this id runs again for the next task."""
+    return StartWorkflow(
+        workflow="Doubles",
+        args=[value, how],
+        task_queue=queue,
+        id=workflow_id,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+    )
+
+
+@answered.task(name="estate.double_anew")
+def double_anew(value: int, queue: str, workflow_id: str, how: str = "", *, replace: bool = False) -> StartWorkflow:
+    """A new run for each task, also while one runs if `replace`."""
+    conflict = WorkflowIDConflictPolicy.TERMINATE_EXISTING if replace else WorkflowIDConflictPolicy.USE_EXISTING
+    return StartWorkflow(
+        workflow="Doubles",
+        args=[value, how],
+        task_queue=queue,
+        id=workflow_id,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=conflict,
+        run_timeout=timedelta(minutes=10),
+        memo={"customer": "ana"},
+        static_summary="doubles",
+    )
+
+
+@answered.task(name="estate.mirror")
+def mirror(token: str, queue: str) -> StartWorkflow:
+    return StartWorkflow(workflow="Mirrors", args=[token], task_queue=queue)
+
+
+@app.task(name="estate.hand_over", bind=True)
+def hand_over(self: "Task[Any, Any]", value: int, queue: str) -> None:
+    """Replaces itself by a task that a workflow answers."""
+    raise self.replace(double.s(value, queue))
 
 
 @answered.task(name="estate.double_unseen", ignore_result=True)

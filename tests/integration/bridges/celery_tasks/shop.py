@@ -11,10 +11,11 @@ from celery.result import AsyncResult
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from tests.integration.bridges.celery_tasks.answering import Doubles, pack, unpack
+from tests.integration.bridges.celery_tasks.answering import Doubles, Mirrors, pack, unpack
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client
 from tests.support.waiting import eventually
 from twinsaga_bridges.celery_into_workflow import CeleryCallersPlugin
+from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 
 
 class Shop:
@@ -44,7 +45,8 @@ class Shop:
 async def open_shop(addresses: Addresses, task_queue: str | None = None) -> AsyncIterator[Shop]:
     queue, app = task_queue or f"sagas-{uuid4().hex[:8]}", celery_client(addresses)
     client = await Client.connect(addresses.temporal)
-    plugin = CeleryCallersPlugin(app)
-    async with Worker(client, task_queue=queue, workflows=[Doubles], activities=[pack, unpack], plugins=[plugin]):
+    plugins = [CeleryCallersPlugin(app), CeleryTasksPlugin(app, TaskClaims.at(f"{addresses.redis}/2"))]
+    workflows, activities = [Doubles, Mirrors], [pack, unpack]
+    async with Worker(client, task_queue=queue, workflows=workflows, activities=activities, plugins=plugins):
         yield Shop(app, queue, client)
     app.close()

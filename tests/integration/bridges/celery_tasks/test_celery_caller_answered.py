@@ -1,11 +1,14 @@
 """Callers of a Celery task get the outcome of the workflow that answers it."""
 
+import asyncio
+
 import pytest
 from celery.exceptions import TaskRevokedError
 
 from tests.integration.bridges.celery_tasks.answering import Doubles
 from tests.integration.bridges.celery_tasks.sagas import Notes
 from tests.integration.bridges.celery_tasks.shop import Shop
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.usefixtures("estate"),
@@ -101,6 +104,54 @@ async def test_a_link_is_called_with_the_result_although_it_is_not_stored(shop: 
     [run] = await notes.runs_begun(1)
     assert run["value"] == 8
     assert result.state == "PENDING"
+
+
+async def test_a_failed_workflow_runs_again_for_the_next_task_if_its_policy_says_so(shop: Shop, token: str) -> None:
+    for value, how, wanted in ((4, "break", None), (4, "", 8), (5, "", 8)):
+        result = shop.app.send_task("estate.double_again", (value, shop.queue, token, how))
+        if wanted is None:
+            with pytest.raises(LookupError, match="nothing to double"):
+                await shop.got(result)
+        else:
+            assert await shop.got(result) == wanted
+    assert await runs_of(shop, token) == 2
+
+
+async def test_each_task_is_a_new_run_if_its_policy_says_so_but_the_same_task_never_is(shop: Shop, token: str) -> None:
+    arguments = (4, shop.queue, token)
+    first = shop.app.send_task("estate.double_anew", arguments)
+    assert await shop.got(first) == 8
+    assert await shop.got(shop.app.send_task("estate.double_anew", (5, shop.queue, token))) == 10
+    shop.app.send_task("estate.double_anew", arguments, task_id=first.id)
+    await shop.got(shop.app.send_task("estate.add", (1, 1)))
+    await shop.got(shop.app.send_task("estate.add", (1, 1)))
+    assert await runs_of(shop, token) == 2
+    shown = await shop.client.get_workflow_handle(token).describe()
+    assert (await shown.static_summary(), await shown.memo()) == ("doubles", {"customer": "ana"})
+
+
+async def test_a_task_may_replace_the_run_of_an_earlier_one_whose_task_is_then_revoked(shop: Shop, token: str) -> None:
+    first = shop.app.send_task("estate.double_anew", (4, shop.queue, token, "wait"))
+    await shop.until(first, "PROGRESS")
+    second = shop.app.send_task("estate.double_anew", (5, shop.queue, token), {"replace": True})
+    assert await shop.got(second) == 10
+    first.revoke()
+    with pytest.raises(TaskRevokedError):
+        await shop.got(first)
+
+
+async def test_the_progress_names_the_celery_task_that_the_workflow_awaits_and_shows_its_own(
+    shop: Shop, token: str, notes: Notes
+) -> None:
+    result = shop.app.send_task("estate.mirror", (token, shop.queue))
+    wanted = {
+        "step": "estate.report_progress",
+        "progress": {"task": "estate.report_progress", "state": "PROGRESS", "meta": {"percent": 40}},
+        "workflow_id": f"celery-task/{result.id}",
+    }
+    await asyncio.to_thread(eventually, lambda: result.info == wanted, "the caller sees the progress")
+    notes.open_gate()
+    assert await shop.got(result) == "done"
 
 
 async def activities_of(shop: Shop, workflow_id: str) -> list[str]:

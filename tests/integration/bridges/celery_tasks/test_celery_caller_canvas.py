@@ -91,6 +91,30 @@ async def test_a_link_for_errors_gets_the_id_of_the_task(shop: Shop, token: str,
     assert run["value"] == result.id
 
 
+async def test_a_group_followed_by_a_task_is_a_chord(shop: Shop) -> None:
+    assert (
+        await shop.got(chain(group([shop.doubling(3), shop.doubling(4)]), total(shop), app=shop.app).apply_async())
+        == 14
+    )
+
+
+async def test_a_chord_in_the_header_of_a_chord(shop: Shop) -> None:
+    inner = chord([shop.doubling(1), shop.doubling(2)], total(shop), app=shop.app)
+    assert await shop.got(chord([inner, shop.doubling(3)], total(shop), app=shop.app).apply_async()) == 12
+
+
+async def test_a_task_that_replaces_itself_by_one_that_a_workflow_answers(shop: Shop) -> None:
+    handing_over = shop.app.signature("estate.hand_over", args=(3, shop.queue))
+    assert await shop.got(chain(handing_over, add(shop, 1), app=shop.app).apply_async()) == 7
+
+
+async def test_map_and_chunks_call_the_task_like_a_function_and_fail(shop: Shop) -> None:
+    values = [[3, shop.queue], [4, shop.queue]]
+    star = shop.app.tasks["celery.starmap"].s(task=shop.app.signature("estate.double"), it=values)
+    with pytest.raises(RuntimeError, match="call it with delay"):
+        await shop.got(star.apply_async())
+
+
 async def test_an_answer_that_is_given_twice_sends_the_chain_once(shop: Shop, token: str, notes: Notes) -> None:
     noting = shop.app.signature("estate.note_value", args=(token,))
     result = chain(shop.doubling(3), noting, app=shop.app).apply_async()

@@ -1,13 +1,21 @@
 """A workflow awaits a Celery task: its result, its failure, its progress."""
 
 import asyncio
+import re
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
 
-from tests.integration.bridges.celery_tasks.callers import Wanted
-from tests.integration.bridges.celery_tasks.engines import celery_client
+from estate.schedules import make_schedule
+from tests.integration.bridges.celery_tasks.callers import AwaitsOneTask, Wanted
+from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker
 from tests.integration.bridges.celery_tasks.sagas import Notes, Saga, kept_alive
+from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 
 pytestmark = [
     pytest.mark.usefixtures("estate"),
@@ -109,3 +117,50 @@ async def test_a_task_whose_result_another_program_stores_is_awaited(saga: Saga,
     await kept_alive(handle, for_s=2)
     celery_client(notes.addresses).backend.mark_as_done(run["task_id"], "stored later")
     assert await handle.result() == "stored later"
+
+
+async def test_a_task_in_a_queue_that_no_worker_reads_says_so_in_the_temporal_ui(
+    saga: Saga, caplog: pytest.LogCaptureFixture
+) -> None:
+    handle = await saga.start(Wanted(name="estate.add", args=[2, 3], queue="unread", silence_s=1))
+    [details] = await heartbeat_details(saga, handle.id)
+    assert isinstance(details, dict)
+    assert details["state"] == "QUEUED"
+    assert "read from the queue unread, only from" in details["meta"]
+    assert "give run_celery_task() another queue" in caplog.text
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+
+
+async def test_claims_in_two_places_are_named_in_the_log_of_the_worker(
+    addresses: Addresses, client: Client, folder: Path
+) -> None:
+    queue = f"queue-{uuid4().hex[:8]}"
+    plugin = CeleryTasksPlugin(celery_client(addresses), TaskClaims.at(f"{addresses.redis}/5"))
+    with celery_worker(addresses, folder, queue=queue, concurrency=1) as worker:
+        async with Worker(client, task_queue=queue, workflows=[AwaitsOneTask], plugins=[plugin]):
+            wanted = Wanted(name="estate.add", args=[2, 3], queue=queue, silence_s=1)
+            assert await Saga(client, queue).result(wanted) == 5
+        log = worker.log.read_text()
+    assert re.search(
+        r"has no claim: its sender keeps them at \S+/5 celery-task:, this worker at \S+/2 celery-task:", log
+    )
+
+
+async def test_a_schedule_runs_a_celery_task_in_the_place_of_beat(
+    saga: Saga, client: Client, token: str, notes: Notes
+) -> None:
+    async def schedule() -> None:
+        await make_schedule(client, token, "estate.note_value", timedelta(seconds=1), saga.task_queue, "tick", token)
+
+    handle = client.get_schedule_handle(token)
+    await schedule()
+    try:
+        runs = await notes.runs_begun(2)
+        assert [run["value"] for run in runs[:2]] == ["tick", "tick"]
+        await handle.pause(note="an operator pauses it")
+        await schedule()
+        assert (await handle.describe()).schedule.state.paused
+    finally:
+        await handle.delete()
