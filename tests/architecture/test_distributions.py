@@ -1,8 +1,11 @@
 """What can be built from this repository: the wheel of the bridges, and no wheel of the application."""
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -36,6 +39,23 @@ def test_the_wheel_of_the_bridges_has_one_top_level_package(tmp_path: Path) -> N
 
 def test_the_base_of_the_bridges_needs_temporal_alone() -> None:
     assert [requirement.partition(">")[0] for requirement in PROJECT["dependencies"]] == ["temporalio"]
+
+
+def test_the_bridges_import_only_what_they_declare() -> None:
+    come_along = {"celery": {"kombu", "redis"}, "kafka-python": {"kafka"}}  # `celery[redis]`
+    extras = PROJECT["optional-dependencies"].values()
+    declared = {re.split(r"[<>=\[]", each)[0] for each in chain(PROJECT["dependencies"], *extras)}
+    known = {name.replace("-", "_") for name in declared}.union(*(come_along.get(name, set()) for name in declared))
+
+    assert imported_by(BRIDGES / "twinsaga_bridges") - sys.stdlib_module_names - known == {"twinsaga_bridges"}
+
+
+def imported_by(package: Path) -> set[str]:
+    """The top-level names that the files of the package import, inside functions too."""
+    nodes = [node for file in package.rglob("*.py") for node in ast.walk(ast.parse(file.read_text()))]
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    modules += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {module.partition(".")[0] for module in modules}
 
 
 def test_the_bridges_have_the_licence_of_the_project() -> None:
