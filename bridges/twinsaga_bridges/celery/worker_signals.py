@@ -61,7 +61,7 @@ class AwaitedTasks:
         signals.task_unknown.connect(self.unknown, weak=False)
         on_revoke(self.will_be_revoked)
 
-    def started(self, task_id: str, task: "Task[Any, Any]", **_: object) -> None:
+    def started(self, task_id: str, task: Task[Any, Any], **_: object) -> None:
         if key_and_run(task_id) is None:
             return
         activity = self._claims.waiting_activity(task_id)
@@ -82,7 +82,7 @@ class AwaitedTasks:
             details = json.dumps({"state": state, "meta": "too large for a heartbeat"})
         self._claims.store_progress(task_id, details)
 
-    def succeeded(self, sender: "Task[Any, Any]", result: object, **_: object) -> None:
+    def succeeded(self, sender: Task[Any, Any], result: object, **_: object) -> None:
         self._end(str(sender.request.id), Succeeded(result))
 
     def failed(self, task_id: str, exception: BaseException, einfo: object = None, **_: object) -> None:
@@ -112,7 +112,7 @@ class AwaitedTasks:
         if state == states.IGNORED:
             self._claims.requeue(task_id, run.sequence, TaskState.RELEASED)
 
-    def _start(self, task_id: str, task: "Task[Any, Any]", heartbeat_timeout_s: float) -> StartDecision:
+    def _start(self, task_id: str, task: Task[Any, Any], heartbeat_timeout_s: float) -> StartDecision:
         sequence, acks_late = _sequence(task.request), bool(task.acks_late)
         decision = self._claims.start(task_id, sequence=sequence, acks_late=acks_late)
         if decision is not StartDecision.DOUBTFUL:
