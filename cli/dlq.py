@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from cli.chosen_stack import Data, ReadyFile, chosen_settings
 
 if TYPE_CHECKING:
     from processes.api.dead_letters import DeadLetterBox
@@ -24,6 +27,9 @@ def list_letters(
     group: Group = None,
     order: OrderOption = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of letters.")] = 200,
+    *,
+    data: Data = None,
+    ready_file: ReadyFile = None,
 ) -> None:
     """List dead letters, the oldest of each partition first.
 
@@ -35,7 +41,7 @@ def list_letters(
     from rich.table import Table
 
     table = Table("place", "type", "order", "given up by", "attempts", "error")
-    with _box() as box:
+    with _box(data, ready_file) as box:
         page = box.page(_filter(topic, group, order), limit)
     for letter in page.letters:
         story = letter.story
@@ -49,26 +55,33 @@ def list_letters(
 
 
 @dead_letters.command("show")
-def show_letter(place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET")]) -> None:
+def show_letter(
+    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET")],
+    data: Data = None,
+    ready_file: ReadyFile = None,
+) -> None:
     """Show why one message became a dead letter. Its value is not shown: it contains names, addresses and card tokens.
 
     Example: [bold]twinsaga dlq show inventory.dlq/0/17[/bold]
     """
     from rich.console import Console
 
-    with _box() as box:
+    with _box(data, ready_file) as box:
         letter = _found(box.find(place), place)
     shown = {"place": letter.place, "type": letter.event_type, "order_id": letter.order_id, **letter.story}
     Console(highlight=False).print_json(data=shown)
 
 
 @dead_letters.command("redrive")
-def redrive(
+def redrive(  # noqa: PLR0913 - one argument an option
     place: Annotated[str | None, typer.Argument(metavar="[TOPIC/PARTITION/OFFSET]")] = None,
     topic: Topic = None,
     group: Group = None,
     order: OrderOption = None,
     every: Annotated[bool, typer.Option("--all", help="Redrive all of them.")] = False,
+    *,
+    data: Data = None,
+    ready_file: ReadyFile = None,
 ) -> None:
     """Send dead letters to their topics again: the one at a place, those that match the options, or all.
 
@@ -81,7 +94,7 @@ def redrive(
 
     if not (place or topic or group or order or every):
         raise CannotRun("choose the letters: a place, --topic, --group, --order or --all")
-    with _box() as box:
+    with _box(data, ready_file) as box:
         parts: Iterable[Redriven] = (
             [_found(box.redrive_one(place), place)] if place else _all(box, _filter(topic, group, order))
         )
@@ -102,16 +115,20 @@ def _all(box: "DeadLetterBox", wanted: "LetterFilter") -> "Iterator[Redriven]":
 
 
 @contextmanager
-def _box() -> "Iterator[DeadLetterBox]":
-    """Raises CannotRun when the broker does not answer."""
+def _box(data: Path | None, ready_file: Path | None) -> "Iterator[DeadLetterBox]":
+    """Print which broker is used. Raises CannotRun when it does not answer."""
     from domain.errors import Fault
     from processes.api.dead_letters import DeadLetterBox
     from runtime.errors import CannotRun
     from runtime.kafka import kafka_connection
-    from runtime.settings import load_settings
+    from runtime.run_folder import ready_file_in
 
+    settings = chosen_settings(data, ready_file)
+    if data is not None and not ready_file_in(data).exists():
+        raise CannotRun(f"no stack runs in {data}, so the address of its broker is unknown")
+    typer.echo(f"broker: {settings.kafka_bootstrap}", err=True)
     try:
-        yield DeadLetterBox(kafka_connection(load_settings()))
+        yield DeadLetterBox(kafka_connection(settings))
     except Fault as away:
         raise CannotRun(str(away)) from away
 

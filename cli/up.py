@@ -32,6 +32,9 @@ def up(
     A process that dies is reported and restarted; after five deaths in a minute the stack ends with exit code 1.
     FILE is rewritten after each restart and removed at the end.
 
+    With [bold]--only temporal,kafka,redis[/bold] it runs the engines for a project of your own: it creates no topics
+    and no databases.
+
     For an engine that is left out by [bold]--only[/bold], the address in the settings is used:
 
     [bold]TWINSAGA_KAFKA_BOOTSTRAP=kafka.example:9092 twinsaga up --only temporal,redis,api,saga-worker[/bold]

@@ -1,13 +1,16 @@
-from contextlib import closing
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from cli.chosen_stack import Data, ReadyFile, chosen_databases
+
 
 def write_off(
     order_id: Annotated[UUID, typer.Argument(metavar="ORDER_ID")],
     note: Annotated[str, typer.Option(help="Why, for the record.")],
+    data: Data = None,
+    ready_file: ReadyFile = None,
 ) -> None:
     """Settle what the audit finds of an order that does not exist: "every record belongs to an order".
 
@@ -15,18 +18,16 @@ def write_off(
     stands. The audit then counts the order as written off, and names it again only if its money does not add up. The
     note and the time are stored in the table [bold]write_offs[/bold] of the orders database.
 
-    It uses the databases in the settings directly. Repeatable; the first note stays.
+    It uses the databases directly, and prints which. Repeatable; the first note stays.
 
     Example: [bold]twinsaga write-off 6f1c0d52-... --note "placed on staging, ticket 481"[/bold]
     """
     from domain.errors import Fault, ImpossibleState
     from domain.ids import OrderId
     from runtime.errors import CannotRun
-    from runtime.settings import load_settings
-    from runtime.wiring import Databases
     from runtime.write_off import write_off
 
-    with closing(Databases.open(load_settings())) as databases:
+    with chosen_databases(data, ready_file) as databases:
         try:
             undone = write_off(databases, OrderId(str(order_id)), note)
         except (Fault, ImpossibleState) as fault:

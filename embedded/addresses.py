@@ -101,9 +101,10 @@ def ready_content(settings: Settings, names: Iterable[str], processes: Mapping[s
         "kafka": settings.kafka_bootstrap,
         "redis": settings.redis_url.get_secret_value(),
         "data": str(settings.data_dir),
-        "installation": settings.installation,
         "processes": dict(processes),
     }
+    if settings.installation:
+        content["installation"] = settings.installation
     if "api" in names:
         content["api"] = f"http://{address_of(settings, 'api_port')}"
     if "temporal" in names:

@@ -24,7 +24,7 @@ from runtime import parent_death
 from runtime.databases import migrate_databases
 from runtime.errors import CannotRun
 from runtime.readiness import file_exists
-from runtime.run_folder import RunFolder, write_whole
+from runtime.run_folder import RunFolder, ready_file_in, write_whole
 from runtime.settings import Settings
 from services.names import SERVICES
 
@@ -97,7 +97,7 @@ class EmbeddedStack:
     def __init__(self, settings: Settings, names: list[str], ready_file: Path | None, reporter: StackReporter) -> None:
         self._settings = settings
         self._names = names
-        self._ready_file = ready_file
+        self._ready_files = [ready_file_in(settings.data_dir), *([ready_file] if ready_file else [])]
         self._reporter = reporter
         self._began = time.monotonic()
         self._was_ready = False
@@ -144,14 +144,13 @@ class EmbeddedStack:
     async def _start_and_watch(self) -> None:
         self._reporter.starting(self._names)
         processes = [self._process(name) for name in PROCESSES if name in self._names]
-        embedded_broker = "kafka" in self._names
-        events_again = embedded_broker and bool(processes)
-        fill = partial(fill_broker, self._settings, events_again=events_again)
+        fill = partial(fill_broker, self._settings, events_again="kafka" in self._names)
         engines = [engine(self._settings) for name, engine in ENGINES.items() if name in self._names]
-        engines = [self._refilled(engine, fill) if engine.name == "kafka" else engine for engine in engines]
+        if processes:  # engines alone serve a project that is not ours
+            engines = [self._refilled(engine, fill) if engine.name == "kafka" else engine for engine in engines]
         migrated = asyncio.to_thread(migrate_databases, self._settings) if processes else asyncio.sleep(0)
         await asyncio.gather(self._supervisor.start(engines), migrated, self._prepare_given_temporal())
-        if embedded_broker or processes:
+        if processes:
             await asyncio.to_thread(fill)
         await self._supervisor.start(processes)
         self._reporter.ready(self._ready_content(), time.monotonic() - self._began)
@@ -187,16 +186,16 @@ class EmbeddedStack:
             self._announce()
 
     def _announce(self) -> None:
-        if self._ready_file is not None:
-            write_whole(self._ready_file, self._ready_content())
+        for ready_file in self._ready_files:
+            write_whole(ready_file, self._ready_content())
 
     def _ready_content(self) -> dict[str, Any]:
         return ready_content(self._settings, self._names, self._pids)
 
     def _forget_ready_file(self) -> None:
         """A script that waits for the file must not find the one of a stack that has ended."""
-        if self._ready_file is not None:
-            self._ready_file.unlink(missing_ok=True)
+        for ready_file in self._ready_files:
+            ready_file.unlink(missing_ok=True)
 
     def _on_signal(self, stop_requested: asyncio.Event) -> None:
         if not stop_requested.is_set():

@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 
+def ready_file_in(data_dir: Path) -> Path:
+    """Where every running stack also writes its ready file, so that its data folder leads to its addresses."""
+    return data_dir / "run" / "ready.json"
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     path: Path

@@ -30,6 +30,7 @@ GROUPS = (
     "integration/test_hostile_records",
     "integration/test_choreography_processes",
     "integration/bridges/kafka",
+    "integration/examples",
     "expiry",
 )
 """Patterns of files that one process runs, because they share a stack, or because they take long: such a group begins

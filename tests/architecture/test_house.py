@@ -4,21 +4,16 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-NOT_OURS = {".venv", "build", "dist", "node_modules", "var"}
+from tests.support.checkout import NOT_OURS, ROOT, folder_of, python_files, top_level_packages
+
 BIGGEST_SHARE = 0.2
 MAY_BE_BIGGER = {"adapters"}
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 OUTSIDE = re.compile(r"\.\./" + r"shared|shared/" + r"servers")
 """Put together, so that this file does not match."""
-
-
-def python_files() -> Iterator[Path]:
-    for folder in sorted(ROOT.iterdir()):
-        if folder.is_dir() and not folder.name.startswith(".") and folder.name not in NOT_OURS:
-            yield from sorted(folder.rglob("*.py"))
 
 
 def our_files() -> Iterator[Path]:
@@ -28,15 +23,6 @@ def our_files() -> Iterator[Path]:
             yield entry
         elif entry.name == ".ci" or not (entry.name.startswith(".") or entry.name in NOT_OURS):
             yield from (file for file in sorted(entry.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
-
-
-def folder_of(file: Path) -> str:
-    return file.relative_to(ROOT).parts[0]
-
-
-def top_level_packages() -> set[str]:
-    found = {folder_of(file) for file in python_files()} - {"tests"}
-    return found - {"bridges"} | {"twinsaga_bridges"}
 
 
 def configured(tool: str, key: str) -> set[str]:
@@ -60,6 +46,13 @@ def test_no_folder_holds_more_than_a_fifth_of_the_product() -> None:
     too_big = {folder for folder, count in lines.items() if count > BIGGEST_SHARE * lines.total()}
 
     assert too_big <= MAY_BE_BIGGER
+
+
+def test_no_installed_package_has_the_name_of_one_of_ours() -> None:
+    # Our folders come after site-packages on the path, so the other package would be imported in their place.
+    installed = {name for name, owners in packages_distributions().items() if set(owners) - {"twinsaga-bridges"}}
+
+    assert installed & (top_level_packages() | {"tests"}) == set()
 
 
 def test_the_architecture_page_has_a_line_for_each_folder() -> None:

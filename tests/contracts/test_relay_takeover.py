@@ -24,7 +24,7 @@ with outbox.relay_lock() as active:
 
 def test_a_standby_takes_over_from_a_relay_that_was_killed(urls: Urls, databases: Databases) -> None:
     standby = Outbox(databases.shipping)
-    command = [sys.executable, "-c", _ACTIVE, urls.database_url("shipping")]
+    command = [sys.executable, "-P", "-c", _ACTIVE, urls.database_url("shipping")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as relay:  # noqa: S603 - the program above
         try:
             assert relay.stdout is not None

@@ -190,6 +190,6 @@ def test_the_choreography_runs_without_the_temporal_library(
 
 
 def _imports(module: str, variables: dict[str, str]) -> int:
-    command = [sys.executable, "-c", f"import {module}"]
+    command = [sys.executable, "-P", "-c", f"import {module}"]
     done = subprocess.run(command, env=os.environ | variables, capture_output=True, timeout=60, check=False)  # noqa: S603
     return done.returncode

@@ -84,7 +84,7 @@ asyncio.run(hang())
 
 
 def claim_and_be_killed(url: str, key: str) -> None:
-    with subprocess.Popen([sys.executable, "-c", CLAIM_AND_HANG, url, key], stdout=subprocess.PIPE) as process:  # noqa: S603 - our own program
+    with subprocess.Popen([sys.executable, "-P", "-c", CLAIM_AND_HANG, url, key], stdout=subprocess.PIPE) as process:  # noqa: S603 - our own program
         assert process.stdout is not None
         assert process.stdout.readline().strip() != b"None"
         process.kill()

@@ -10,11 +10,21 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient
 
+from tests.support.folder_of_a_user import imported_from
 from tests.support.stack import TWINSAGA, Stack, running_stack, runs
 from tests.support.waiting import eventually
 
 ENGINES = "temporal,kafka,redis"
+SERVICES = {"kafka", "redis", "order-service", "celery-worker"}
 DEADLINE_S = 60.0
+
+
+def topics_of(stack: Stack) -> set[str]:
+    admin = KafkaAdminClient(bootstrap_servers=stack.ready["kafka"])
+    try:
+        return set(admin.list_topics())
+    finally:
+        admin.close()
 
 
 def up(*options: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -36,6 +46,12 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("services"), "--only", ",".join(SERVICES)) as stack:
+        yield stack
+
+
 @pytest.mark.parametrize("name", ENGINES.split(","))
 def test_a_killed_engine_is_started_again_where_it_was(engines: Stack, name: str) -> None:
     before = engines.ready
@@ -49,26 +65,25 @@ def test_a_killed_engine_is_started_again_where_it_was(engines: Stack, name: str
     assert {other for other in before["processes"] if before["processes"][other] != after["processes"][other]} == {name}
 
 
-def test_the_broker_has_its_topics_again_when_it_answers(engines: Stack) -> None:
+def test_engines_alone_have_addresses_and_nothing_of_ours(engines: Stack) -> None:
     engines.kill("kafka")
 
-    admin = KafkaAdminClient(bootstrap_servers=engines.ready["kafka"])
-    try:
-        topics = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(["orders", "orders.dlq"])}
-    finally:
-        admin.close()
-    assert topics == {"orders": 4, "orders.dlq": 1}
+    assert set(engines.ready) == {"temporal", "temporal_ui", "kafka", "redis", "data", "processes"}
+    assert topics_of(engines) == set()
+    assert list(engines.data.glob("orders*")) == []
 
 
-def test_packages_of_the_current_folder_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "domain").mkdir()
-    (tmp_path / "domain" / "__init__.py").write_text("raise RuntimeError('the package of a user')\n")
-    monkeypatch.chdir(tmp_path)
-    names = {"kafka", "redis", "order-service", "celery-worker"}
+def test_the_broker_has_its_topics_again_when_it_answers(services: Stack) -> None:
+    services.kill("kafka")
 
-    with running_stack(tmp_path, "--only", ",".join(names)) as stack:
-        assert set(stack.ready["processes"]) == names
-        assert "died" not in stack.printed
+    assert {"orders", "orders.dlq", "saga-outcomes"} <= topics_of(services)
+
+
+def test_packages_of_the_current_folder_are_not_imported(services: Stack) -> None:
+    # `running_stack` starts every stack in such a folder. Here a service and a Celery worker have started.
+    eventually(lambda: set(services.ready["processes"]) == SERVICES, "all of them run")
+    assert "order-service died" not in services.printed
+    assert imported_from(services.user_folder) == []
 
 
 def test_two_stacks_do_not_meet(engines: Stack, tmp_path: Path) -> None:

@@ -42,9 +42,15 @@ def reading(bootstrap: str, *topics: str) -> Iterator[KafkaConsumer]:
 
 
 def messages_of(bootstrap: str, order_id: str, *topics: str) -> list[Message]:
-    """All records with the order's key, read from the beginning until no record comes for 0.9 s."""
+    """All records with the order's key."""
+    found = records_of(bootstrap, *(topics or SAGA_TOPICS))
+    return [record for record in found if record.key == order_id.encode()]
+
+
+def records_of(bootstrap: str, *topics: str) -> list[Message]:
+    """All records of the topics, read from the beginning until no record comes for 0.9 s."""
     found: list[Message] = []
-    with reading(bootstrap, *(topics or SAGA_TOPICS)) as consumer:
+    with reading(bootstrap, *topics) as consumer:
         silent = 0
         while silent < 3:
             batches = consumer.poll(timeout_ms=300)
@@ -60,7 +66,6 @@ def messages_of(bootstrap: str, order_id: str, *topics: str) -> list[Message]:
                 )
                 for records in batches.values()
                 for record in records
-                if record.key == order_id.encode()
             ]
     return found
 

@@ -18,6 +18,7 @@ import httpx2 as httpx
 from processes.registry import PROCESSES
 from runtime import parent_death
 from runtime.settings import Settings
+from tests.support.folder_of_a_user import imported_from, make_folder_of_a_user
 from tests.support.waiting import eventually
 
 TWINSAGA = Path(sys.executable).with_name("twinsaga")
@@ -31,12 +32,18 @@ Json = dict[str, Any]
 
 class Stack:
     def __init__(
-        self, process: "subprocess.Popen[bytes]", ready_file: Path, log: Path, settings: Mapping[str, str]
+        self,
+        process: "subprocess.Popen[bytes]",
+        ready_file: Path,
+        log: Path,
+        settings: Mapping[str, str],
+        user_folder: Path,
     ) -> None:
         self._process = process
         self._ready_file = ready_file
         self._log = log
         self._settings = settings
+        self.user_folder = user_folder
 
     @property
     def ready(self) -> Json:
@@ -87,7 +94,10 @@ class Stack:
 
 @contextmanager
 def running_stack(folder: Path, *options: str, **settings: str) -> Iterator[Stack]:
-    """`settings` become TWINSAGA_* variables. With `--only` among the options, the caller provides the engines."""
+    """Start it in a folder of a user, with `settings` as TWINSAGA_* variables.
+
+    With `--only` among the options, the caller provides the engines.
+    """
     from tests.support.real_servers import given_servers  # noqa: PLC0415 - it waits with `eventually`
 
     servers = None if "--only" in options else given_servers()
@@ -104,18 +114,21 @@ def _running(folder: Path, options: Sequence[str], settings: Mapping[str, str]) 
     ready_file, log = folder / "ready.json", folder / "up.log"
     command = [str(TWINSAGA), "up", "--free-ports", "--data", str(folder / "data"), "--ready-file", str(ready_file)]
     environment = os.environ | {f"TWINSAGA_{name.upper()}": value for name, value in settings.items()}
+    user_folder = make_folder_of_a_user(folder)
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
             [*parent_death.command_prefix(), *command, *options],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
+            cwd=user_folder,
             start_new_session=True,
         )
-    stack = Stack(process, ready_file, log, settings)
+    stack = Stack(process, ready_file, log, settings, user_folder)
     try:
         stack.await_ready()
         yield stack
+        assert imported_from(user_folder) == []
     finally:
         if process.poll() is None:
             stack.stop()

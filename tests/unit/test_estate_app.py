@@ -57,7 +57,7 @@ def test_beat_schedules_the_sweep_of_the_task_outbox(app: Celery) -> None:
 
 
 def test_the_celery_worker_loads_no_web_framework() -> None:
-    command = [sys.executable, "-c", LOAD_ALL_OF_THE_WORKER]
+    command = [sys.executable, "-P", "-c", LOAD_ALL_OF_THE_WORKER]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - no shell
 
     assert "'celery'" in loaded

@@ -16,7 +16,7 @@ configure_logs(Settings({settings}), process="order-service")
 
 def lines(code: str, settings: str = "") -> list[str]:
     done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", PROGRAM.format(code=code, settings=settings)],
+        [sys.executable, "-P", "-c", PROGRAM.format(code=code, settings=settings)],
         capture_output=True,
         text=True,
         timeout=30,

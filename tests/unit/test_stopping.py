@@ -27,7 +27,8 @@ except KeyboardInterrupt:
 def test_sigterm_ends_a_command(sigint: signal.Handlers) -> None:
     before = signal.signal(signal.SIGINT, sigint)  # a child inherits what is ignored
     try:
-        done = subprocess.run([sys.executable, "-c", COMMAND], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - our own program
+        command = [sys.executable, "-P", "-c", COMMAND]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - our own program
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -18,6 +18,8 @@ from temporalio.workflow import ContinueAsNewError
 
 from twinsaga_bridges.kafka.events import CAUSED_BY, TRACEPARENT, header_of
 
+__all__ = ["OutgoingEvent", "publish", "publish_before_close", "with_cause"]
+
 ACTIVITY = "publish_to_kafka"
 ACK_DEADLINE_S = 10.0
 """Must exceed the producer's own delivery timeout: a record must have failed before it is sent again."""

@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 
 from embedded.binaries import redis_binary, temporal_binary
 from runtime import parent_death
+from tests.support.checkout import ROOT
 from tests.support.ports import listens
 from tests.support.waiting import eventually
 
@@ -61,6 +62,7 @@ def running(command: list[str], log: Path, environment: dict[str, str] | None = 
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
+            cwd=ROOT,  # Celery, too, imports from its current folder first
             start_new_session=True,
         )
     engine = Engine(process, log)

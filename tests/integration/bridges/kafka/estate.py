@@ -19,6 +19,7 @@ from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.member import GROUP, Graveyard, connect
 from tests.integration.bridges.kafka.routes import ROUTES, TOPIC
 from tests.support.broker import Broker
+from tests.support.checkout import ROOT
 from tests.support.ports import free_port, listens
 from tests.support.real_servers import GivenServers
 from tests.support.waiting import eventually, soon
@@ -158,6 +159,7 @@ class Estate:
                 [sys.executable, "-m", f"tests.integration.bridges.kafka.{name}", *servers, argument],
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                cwd=ROOT,
             )
         try:
             yield process
