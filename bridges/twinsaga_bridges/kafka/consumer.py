@@ -77,7 +77,7 @@ class GroupMember:
         while not stop.is_set():
             self._limit_in_flight(consumer)
             batches = consumer.poll(timeout_ms=POLL_MS if self._portions is None else ISOLATED_POLL_MS)
-            if rebalances.assigned_again():
+            if rebalances.lost_partitions():
                 self._drop_all()
             assigned = {(partition.topic, partition.partition) for partition in consumer.assignment()}
             self.offsets.retain(assigned)
@@ -93,7 +93,7 @@ class GroupMember:
             self.isolation.leave()  # not in `finally`: an exception that ends the process is a death, too
 
     def _drop_all(self) -> None:
-        """For partitions that were assigned again, maybe by a broker that lost its records: all come again."""
+        """For lost partitions: they come back without positions, so what is not committed comes again."""
         self._polled.clear()
         self._portions = None
         self.offsets.retain(set())
@@ -153,27 +153,31 @@ class GroupMember:
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no types
-    """Notes that partitions were assigned. kafka-python calls it in a thread of its own, also without a KafkaError."""
+    """Notes that partitions were lost. kafka-python calls it in a thread of its own, also without a KafkaError.
+
+    In a rebalance without a loss, kafka-python keeps the positions of the partitions that stay: their records in flight
+    do not come again, and must not be dropped.
+    """
 
     def __init__(self, isolation: Isolation[KafkaRecord] | None) -> None:
         self._isolation = isolation
-        self._assigned = threading.Event()
+        self._lost = threading.Event()
 
-    def assigned_again(self) -> bool:
-        """Return whether partitions were assigned since the last call."""
-        if not self._assigned.is_set():
+    def lost_partitions(self) -> bool:
+        """Return whether partitions were lost since the last call."""
+        if not self._lost.is_set():
             return False
-        self._assigned.clear()
+        self._lost.clear()
         return True
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - always all of them
-        """What is in flight is not committed: it is delivered again."""
         if self._isolation is not None:
             self._isolation.leave()
 
     def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:  # noqa: ARG002 - as above
+        self._lost.set()
         if self._isolation is not None:
             self._isolation.forget()
 
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002 - as above
-        self._assigned.set()
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """What must be known is in the consumer's assignment."""
