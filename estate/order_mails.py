@@ -120,6 +120,9 @@ class OrderMailDelivery:
         self._mails.estate.has_ended("")
 
     def _add_mail(self, message: IncomingMessage) -> None:
+        if message.error is not None:
+            log.warning("skipped a message", topic=message.topic, offset=message.offset, error=repr(message.error))
+            return
         if type_header(message.headers) not in OUTCOME_TYPES:
             return
         try:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from adapters.kafka.dead_letters import PREFIX
 from event_catalog.schemas import Schema
+from twinsaga_bridges.kafka.dead_letter_topic import PREFIX
 
 TRACEPARENT = "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 _ALWAYS = ("ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time", "ce_partitionkey", "content-type")

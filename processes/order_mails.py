@@ -4,6 +4,7 @@ import threading
 
 from adapters.clock import utc_now
 from adapters.kafka.group_consumer import GroupMember
+from adapters.kafka.message import condemned
 from estate.database import open_estate
 from estate.order_mails import MissedOrderMails, OrderMailDelivery, OrderMails
 from estate.task_outbox import TaskOutbox
@@ -13,6 +14,7 @@ from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.wiring import open_services
 from services.estate.records import QueuedTask
+from twinsaga_bridges.kafka.isolation import AttemptsFolder, Isolation
 from workflows.order_saga import SAGA_OUTCOMES
 
 GROUP = "order-mails"
@@ -31,7 +33,8 @@ def main(settings: Settings) -> None:
     announce_ready(settings)  # before the group has joined: no other process depends on the mails
     try:
         MissedOrderMails(mails, utc_now).add(stop)
-        GroupMember(connection, GROUP, TOPICS, OrderMailDelivery(mails)).run(stop, joined)
+        isolation = Isolation(AttemptsFolder(settings.attempts_dir / GROUP), condemned)
+        GroupMember(connection, GROUP, TOPICS, OrderMailDelivery(mails), isolation=isolation).run(stop, joined)
     finally:
         services.close()
         database.close()

@@ -199,6 +199,11 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.data_dir.absolute() / service}.db"
 
     @property
+    def attempts_dir(self) -> Path:
+        """Where processes without a database of their own note which messages they begin: see decision 0014."""
+        return self.data_dir.absolute() / "attempts"
+
+    @property
     def videos_dir(self) -> Path:
         """Uploads, until they are compressed. The API and the Celery worker must share this folder."""
         return self.data_dir.absolute() / "videos"

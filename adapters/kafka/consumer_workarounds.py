@@ -1,4 +1,4 @@
-"""Consumers that work around the embedded broker (Tansu) and kafka-python."""
+"""A consumer and a look-up that work around the embedded broker (Tansu)."""
 
 import time
 from collections.abc import Collection
@@ -7,8 +7,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 
-_REJOIN_MS = 1_000
-"""Shortest poll during a rebalance: kafka-python drops an answer that arrives between two polls and asks again."""
+from twinsaga_bridges.kafka.connection import RejoiningConsumer
 
 _FETCH_EVERY_S = 0.1
 _BUSY_S = 1.0
@@ -16,15 +15,6 @@ _BUSY_S = 1.0
 
 _REST_GROWS = 0.05
 _END_POLL_MS = 50
-
-
-class RejoiningConsumer(KafkaConsumer):  # type: ignore[misc]  # it has no types
-    def poll(self, timeout_ms: int = 0, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the base class's
-        """As the base class's, but a poll during a rebalance may take a second."""
-        if self._coordinator.rejoining:
-            self._coordinator.request_rejoin()
-            timeout_ms = max(timeout_ms, _REJOIN_MS)
-        return super().poll(timeout_ms, *args, **options)
 
 
 class RestingConsumer(RejoiningConsumer):

@@ -20,9 +20,9 @@ from kafka.errors import KafkaError
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.delivery import OUTAGES
-from adapters.kafka.isolation import Isolation
 from adapters.kafka.message import IncomingMessage, MessageHandler
 from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka.isolation import Isolation
 from twinsaga_bridges.kafka.undecodable import error_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class GroupMember:
         topics: Sequence[str],
         handler: MessageHandler,
         *,
-        isolation: Isolation | None = None,
+        isolation: Isolation[IncomingMessage] | None = None,
         before_poll: Callable[[], None] = lambda: None,
         commit_within_s: float = COMMIT_WITHIN_S,
     ) -> None:

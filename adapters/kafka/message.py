@@ -1,10 +1,11 @@
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from adapters.kafka.connection import Headers
 from adapters.sql.parked import ParkedMessage
-from twinsaga_bridges.kafka.undecodable import error_of
+from twinsaga_bridges.kafka.records import KafkaRecord
+from twinsaga_bridges.kafka.undecodable import record_of
 
 if TYPE_CHECKING:
     from kafka.consumer.fetcher import ConsumerRecord
@@ -29,15 +30,31 @@ class IncomingMessage:
 
     @classmethod
     def from_record(cls, record: "ConsumerRecord") -> "IncomingMessage":
+        return cls.from_bridge(record_of(record))
+
+    @classmethod
+    def from_bridge(cls, record: KafkaRecord) -> "IncomingMessage":
         return cls(
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            timestamp_ms=record.timestamp,
+            timestamp_ms=record.timestamp_ms,
             key=record.key,
             value=record.value,
             headers=tuple((name, value or b"") for name, value in record.headers),
-            error=error_of(record),
+            error=record.undecodable,
+        )
+
+    def to_record(self) -> KafkaRecord:
+        return KafkaRecord(
+            topic=self.topic,
+            partition=self.partition,
+            offset=self.offset,
+            timestamp_ms=self.timestamp_ms,
+            key=self.key,
+            value=self.value,
+            headers=tuple(self.headers),
+            undecodable=self.error,
         )
 
     @classmethod
@@ -51,6 +68,11 @@ class IncomingMessage:
             value=parked.value,
             headers=parked.headers,
         )
+
+
+def condemned(message: IncomingMessage, error: Exception) -> IncomingMessage:
+    """Return the message as a dead letter."""
+    return replace(message, error=message.error or error)
 
 
 class MessageHandler(Protocol):

@@ -1,25 +1,16 @@
 """Records where consumers began, by partition. A row that its owner did not remove belongs to a process that died."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from sqlalchemy import delete, select, tuple_
 
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
 from adapters.sql.journal_tables import attempted
+from twinsaga_bridges.kafka.isolation import Attempt
 
 _PARTITION = tuple_(attempted.c.topic, attempted.c.partition)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """`times`: how often handling the message at `offset` alone was begun; 0: it was begun together with others."""
-
-    topic: str
-    partition: int
-    offset: int
-    times: int
 
 
 class Attempts:

@@ -4,26 +4,16 @@ import asyncio
 
 from addresses import KAFKA, TEMPORAL
 from invoice import Invoice
-from kafka import KafkaProducer
 from tasks import app, claims
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from twinsaga_bridges.celery_into_workflow import CeleryCallersPlugin
 from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin
-from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, KafkaPublishingPlugin
+from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaConnection, KafkaPublishing, KafkaPublishingPlugin
 
 # @@@SNIPSTART workflow-into-kafka-producer
-events = EventProducer(
-    lambda: KafkaProducer(
-        bootstrap_servers=KAFKA,
-        acks="all",
-        enable_idempotence=True,
-        delivery_timeout_ms=4_000,
-        request_timeout_ms=2_000,
-        max_block_ms=3_000,
-    )
-)
+events = EventProducer(KafkaConnection(bootstrap=KAFKA).producer)
 # @@@SNIPEND
 
 

@@ -13,12 +13,14 @@ from math import inf
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import DELIVERY_TIMEOUT_S, KafkaConnection
+from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letter_reader import DeadLetterReader, Place
-from adapters.kafka.dead_letters import REFUSED, DeadLettersAway
+from adapters.kafka.dead_letters import DeadLettersAway
 from runtime.kafka import CONSUMED_TOPICS
 from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 from twinsaga_bridges.kafka.closing import close_producer
+from twinsaga_bridges.kafka.connection import DELIVERY_TIMEOUT_S
+from twinsaga_bridges.kafka.dead_letter_topic import REFUSED
 
 READ_AT_MOST = 10_000
 """Letters read for one page or one redrive; the bookmark leads to the rest."""

@@ -16,7 +16,7 @@ from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
 from adapters.kafka.decoding import dead_letter_decoder, decode_settlement, event_decoder
 from adapters.kafka.delivery import Delivery
 from adapters.kafka.group_consumer import COMMIT_WITHIN_S, GroupMember
-from adapters.kafka.isolation import Isolation
+from adapters.kafka.message import condemned
 from adapters.kafka.reactions import Reaction, Reactions
 from adapters.kafka.relay import Relay
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, topic_of
@@ -31,6 +31,7 @@ from services.names import ORDER_SERVICE, PAYMENT_SERVICE
 from services.orders.service import OrderService
 from services.unit_of_work import Clock
 from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka.isolation import Isolation
 
 KNOWN_TYPES = frozenset(tag_of(event) for event in get_args(Event))
 
@@ -63,7 +64,7 @@ class ChoreographedService:
             name,
             topics_read_by(name),
             delivery_of(consuming, self._dead_letters, timing, clock, installation),
-            isolation=Isolation(consuming.attempts),
+            isolation=Isolation(consuming.attempts, condemned),
             before_poll=self._relay.give_way,
             commit_within_s=timing.commit_within_s,
         )

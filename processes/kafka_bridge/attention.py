@@ -1,9 +1,10 @@
 """Signals the witness that its order needs attention. Only the dead letter of a refund shows it; no event does."""
 
-from adapters.kafka.dead_letters import PREFIX, dead_letter_in
+from adapters.kafka.dead_letters import dead_letter_in
+from adapters.kafka.message import IncomingMessage
 from adapters.kafka.origins import is_misplaced
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
-from processes.kafka_bridge.decoders import message_of
+from twinsaga_bridges.kafka.dead_letter_topic import PREFIX
 from twinsaga_bridges.kafka_into_workflow import Decoder, IncomingEvent, KafkaRecord
 from workflows.choreography_witness import WitnessedEvent
 from workflows.witnessed_steps import NEEDS_ATTENTION
@@ -16,7 +17,7 @@ def attention_letters(installation: str) -> Decoder:
     """Decode dead letters. A letter's place is its id. The error's text is left out: it may contain personal data."""
 
     def read(record: KafkaRecord) -> IncomingEvent:
-        message = message_of(record)
+        message = IncomingMessage.from_bridge(record)
         letter = None if is_misplaced(message, installation) else dead_letter_in(message)
         if letter is None or letter.event_type not in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
             return IncomingEvent(id=_place(record), type=_OTHER, key="", data=None, record=record)

@@ -12,28 +12,14 @@ def own_events(installation: str) -> Decoder:
     """Decode the events of our services. `installation`: see `refuse_misplaced`."""
 
     def read(record: KafkaRecord) -> IncomingEvent:
-        return _incoming(read_own_event(message_of(record), installation), record)
+        return _incoming(read_own_event(IncomingMessage.from_bridge(record), installation), record)
 
     return read
 
 
 def settlements(record: KafkaRecord) -> IncomingEvent:
     """Decode a settlement of the payment gateway. Its key is the order, though the record's is arbitrary."""
-    return _incoming(read_settlement(message_of(record)), record)
-
-
-def message_of(record: KafkaRecord) -> IncomingMessage:
-    """Convert a record of the bridge to a message of the services' consumers."""
-    return IncomingMessage(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp_ms=record.timestamp_ms,
-        key=record.key,
-        value=record.value,
-        headers=tuple((name, value or b"") for name, value in record.headers),
-        error=record.undecodable,
-    )
+    return _incoming(read_settlement(IncomingMessage.from_bridge(record)), record)
 
 
 def _incoming(received: ReceivedEvent, record: KafkaRecord) -> IncomingEvent:

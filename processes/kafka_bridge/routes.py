@@ -34,6 +34,7 @@ from twinsaga_bridges.kafka_into_workflow import (
     SignalWithStart,
     Start,
     plain_json,
+    record_key,
 )
 from workflows.choreography_witness import WitnessedEvent, WitnessedOrder, witness_id
 from workflows.order_saga import workflow_id
@@ -43,7 +44,7 @@ from workflows.witnessed_steps import NEEDS_ATTENTION
 GROUP = "kafka-bridge"
 REQUESTED = "order-requests"
 WITNESS_QUEUE = "choreography-witnesses"
-_ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED), SETTLEMENTS: settlements}
+_ESTATE_TOPICS: Mapping[str, Decoder] = {REQUESTED: plain_json(REQUESTED, id=record_key), SETTLEMENTS: settlements}
 
 
 def topics_read(settings: Settings) -> Mapping[str, Decoder]:

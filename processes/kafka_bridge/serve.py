@@ -12,13 +12,11 @@ from temporalio.client import Client
 from temporalio.worker import Plugin, Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
-from adapters.kafka.dead_letters import DeadLetters
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, is_dead_letters
 from domain.commands import RequestCancellation
-from domain.errors import UnknownOrder
+from domain.errors import Fault, UnknownOrder
 from domain.ids import OrderId
 from domain.order import Reason
-from processes.kafka_bridge.decoders import message_of
 from processes.kafka_bridge.routes import GROUP, WITNESS_QUEUE, EstateRoutes, topics_read, witness_routes
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
@@ -27,7 +25,13 @@ from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
 from runtime.wiring import Databases, services_over
 from services.orders.service import OrderService
-from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, Unreadable
+from twinsaga_bridges.kafka_into_workflow import (
+    AttemptsFolder,
+    DeadLetterTopic,
+    KafkaIntoWorkflow,
+    KafkaRecord,
+    Unreadable,
+)
 from workflows.choreography_witness import ChoreographyWitness
 
 MAX_REQUESTS = 4
@@ -52,17 +56,15 @@ class CancellationByOrderService:
 class Burial:
     """Buries bad records, except those that a service buries: of the services' topics, and invalid settlements."""
 
-    def __init__(self, dead_letters: DeadLetters) -> None:
+    def __init__(self, dead_letters: DeadLetterTopic) -> None:
         self._dead_letters = dead_letters
-        self._one_at_a_time = threading.Lock()
 
-    def bury(self, record: KafkaRecord, why: Exception) -> None:
+    def __call__(self, record: KafkaRecord, why: Exception) -> None:
         of_services = record.topic in TOPICS or is_dead_letters(record.topic)
         if of_services or (record.topic == SETTLEMENTS and isinstance(why, Unreadable)):
             log.info("left to the services", topic=record.topic, offset=record.offset, why=str(why))
             return
-        with self._one_at_a_time:
-            self._dead_letters.bury(message_of(record), why, attempts=1)
+        self._dead_letters(record, why)
 
 
 def main(settings: Settings) -> None:
@@ -75,18 +77,25 @@ def main(settings: Settings) -> None:
 async def _run(settings: Settings, stop: threading.Event) -> None:
     client = await connect(settings)
     connection = kafka_connection(settings)
-    with closing(Databases.open(settings)) as databases, closing(DeadLetters(connection, GROUP)) as dead_letters:
+    dead_letters = DeadLetterTopic(connection.producer, group=GROUP)
+    with closing(Databases.open(settings)) as databases, closing(dead_letters):
         services = services_over(databases, publish=False)
         routes = EstateRoutes(settings=settings, services=services).table()
         if settings.witness_enabled:
             routes = {**routes, **witness_routes(services.orders, settings.witness_silence_seconds)}
         bridge = KafkaIntoWorkflow(
-            client, topics_read(settings), routes, partial(connection.consumer, GROUP), Burial(dead_letters).bury
+            client,
+            topics_read(settings),
+            routes,
+            connect=partial(connection.consumer, GROUP),
+            bury=Burial(dead_letters),
+            away=[Fault],
+            attempts=AttemptsFolder(settings.attempts_dir / GROUP),
         )
         runner = runner_plugins(settings)
         async with _witnesses(client, services_over(databases, publish=True).orders, runner):
             announce_ready(settings)  # before joining the group, which may take long, and which no order waits for
-            await bridge.run(stop, threading.Event())
+            await bridge.run(stop)
 
 
 @asynccontextmanager

@@ -46,6 +46,7 @@ from tests.support.examples import BOOK, NOON, SettableClock, an_order
 from tests.support.faulty_databases import locked
 from tests.support.service_databases import Urls
 from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka.dead_letter_topic import DeadLetterTopic, Story
 from twinsaga_bridges.kafka.undecodable import UndecodableBatch
 from twinsaga_bridges.kafka_into_workflow import KafkaRecord
 from workflows.witnessed_steps import NEEDS_ATTENTION
@@ -60,11 +61,18 @@ def payments(urls: Urls, clock: SettableClock) -> Iterator[ConsumingService[Paym
     consuming.close()
 
 
+NOWHERE = KafkaConnection(bootstrap="127.0.0.1:1")
+
+
+def story_of_letter(message: IncomingMessage, error: Exception, attempts: int) -> Story:
+    return DeadLetterTopic(NOWHERE.producer, group="payment-service").story(message.to_record(), error, attempts)
+
+
 class Buried(DeadLetters):
     """Keeps the dead letters that would go to a broker."""
 
     def __init__(self) -> None:
-        super().__init__(KafkaConnection(bootstrap="127.0.0.1:1"), "payment-service")
+        super().__init__(NOWHERE, "payment-service")
         self.messages: list[IncomingMessage] = []
 
     @property
@@ -72,7 +80,7 @@ class Buried(DeadLetters):
         return [message.offset for message in self.messages]
 
     def bury(self, message: IncomingMessage, error: Exception, attempts: int) -> None:
-        assert self._story(message, error, attempts)  # must not raise, whatever the error says
+        assert story_of_letter(message, error, attempts)  # must not raise, whatever the error says
         self.messages.append(message)
 
 
@@ -636,7 +644,7 @@ def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
     payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock
 ) -> None:
     (dead,) = messages(*created(an_order()))
-    letter = replace(dead, topic="orders.dlq", headers=(*dead.headers, *buried._story(dead, ValueError("no"), 1)))
+    letter = replace(dead, topic="orders.dlq", headers=(*dead.headers, *story_of_letter(dead, ValueError("no"), 1)))
     failed: list[DeadLetter] = []
 
     def fail(_: MessageContext, event: DeadLetter) -> None:
@@ -664,13 +672,13 @@ def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
     ids=["in its place", "topic", "source", "installation"],
 )
 def test_the_dead_letter_of_a_misplaced_event_says_nothing_about_its_order(
-    buried: Buried, misplaced: dict[str, str], *, concerns: bool
+    misplaced: dict[str, str], *, concerns: bool
 ) -> None:
     (message,) = messages(*created(an_order()))
     message = replace(message, topic=misplaced.pop("topic", message.topic))
     for name, value in misplaced.items():
         message = with_header(message, name, value)
-    story = buried._story(message, ValueError("no"), 1)
+    story = story_of_letter(message, ValueError("no"), 1)
     letter = replace(message, topic=f"{message.topic}.dlq", headers=(*message.headers, *story))
 
     assert (dead_letter_decoder("")(letter) is not None) == concerns
@@ -680,9 +688,9 @@ def test_the_dead_letter_of_a_misplaced_event_says_nothing_about_its_order(
     assert (attention_letters("")(record).type == NEEDS_ATTENTION) == concerns
 
 
-def test_a_dead_letter_can_quote_a_lone_surrogate(buried: Buried) -> None:
+def test_a_dead_letter_can_quote_a_lone_surrogate() -> None:
     (message,) = messages(*created(an_order()))
 
-    story = dict(buried._story(message, ValueError("no order \ud800"), 1))
+    story = dict(story_of_letter(message, ValueError("no order \ud800"), 1))
 
     assert story["dead_letter_message"] == rb"no order \ud800"

@@ -11,8 +11,7 @@ from typing import Any, cast
 import pytest
 
 from adapters.kafka.delivery import Delivery
-from adapters.kafka.isolation import Isolation
-from adapters.kafka.message import IncomingMessage
+from adapters.kafka.message import IncomingMessage, condemned
 from adapters.sql.database import Database
 from adapters.sql.estate import Estate
 from domain.ids import new_order_id
@@ -28,6 +27,7 @@ from tests.support.examples import SettableClock, an_order
 from tests.support.hostile_records import HostileRecord, hostile_records
 from tests.support.service_databases import Urls
 from twinsaga_bridges.backoff import Backoff
+from twinsaga_bridges.kafka.isolation import Isolation
 
 RECORDS = 2_000
 POLL = 100
@@ -67,7 +67,7 @@ def received(offset: int, record: HostileRecord) -> IncomingMessage:
     )
 
 
-def poll(delivery: Delivery, isolation: Isolation, sent: list[IncomingMessage]) -> list[int]:
+def poll(delivery: Delivery, isolation: Isolation[IncomingMessage], sent: list[IncomingMessage]) -> list[int]:
     portions = isolation.portions(sent)
     return [message.offset for portion in portions for message in delivery.handle(portion)]
 
@@ -88,7 +88,7 @@ def test_every_hostile_message_is_handled_ignored_or_buried_and_the_next_order_i
     service: wiring.ConsumingService[Any], clock: SettableClock, seed: int
 ) -> None:
     buried = Buried()
-    delivery, isolation = delivery_of(service, buried, TIMING, clock), Isolation(service.attempts)
+    delivery, isolation = delivery_of(service, buried, TIMING, clock), Isolation(service.attempts, condemned)
     read = topics_read_by(service.name)
     sent = [received(at, each) for at, each in enumerate(hostile_records(seed, RECORDS)) if each.topic in read]
     assert len(sent) > RECORDS / 20

@@ -2,16 +2,23 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from adapters.kafka.isolation import Isolation, KillsItsProcess
-from adapters.kafka.message import IncomingMessage
-from adapters.sql.attempted import Attempts
+from adapters.kafka.cloudevents import to_message
+from adapters.kafka.message import IncomingMessage, condemned
+from adapters.sql.attempted import Attempts as AttemptsTable
 from adapters.sql.faults import DatabaseFault
+from domain.events import OrderConfirmed, RecordedEvent
+from domain.ids import EventId, OrderId, new_order_id
+from estate.order_mails import OrderMailDelivery, OrderMails
 from runtime.wiring import Databases
+from tests.support.examples import NOON
 from tests.support.faulty_databases import locked
 from tests.support.service_databases import Urls
+from twinsaga_bridges.kafka.isolation import Attempts, AttemptsFolder, Isolation, KillsItsProcess
 
 KILLER = ("orders", 1, 7)
 
@@ -20,15 +27,19 @@ class Died(Exception):
     """Stands for the end of a process: nothing after it runs."""
 
 
-@pytest.fixture
-def attempts(databases: Databases) -> Attempts:
-    return Attempts(databases.payments)
+@pytest.fixture(params=["database", "folder"])
+def attempts(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Attempts:
+    return AttemptsFolder(tmp_path / "attempts") if request.param == "folder" else AttemptsTable(databases.payments)
 
 
 def message(topic: str, partition: int, offset: int) -> IncomingMessage:
     return IncomingMessage(
         topic=topic, partition=partition, offset=offset, timestamp_ms=0, key=b"k", value=b"{}", headers=()
     )
+
+
+def isolation_over(attempts: Attempts) -> Isolation[IncomingMessage]:
+    return Isolation(attempts, condemned)
 
 
 MESSAGES = [message("orders", partition, offset) for partition in range(3) for offset in range(5, 10)]
@@ -38,7 +49,7 @@ def place(of: IncomingMessage) -> tuple[str, int, int]:
     return of.topic, of.partition, of.offset
 
 
-def handle(isolation: Isolation, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
+def handle(isolation: Isolation[IncomingMessage], messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
     for portion in isolation.portions(messages):
         for each in portion:
             if place(each) == KILLER and each.error is None:
@@ -48,7 +59,7 @@ def handle(isolation: Isolation, messages: Sequence[IncomingMessage]) -> Iterato
 
 def test_a_process_that_did_not_die_leaves_no_trace(attempts: Attempts) -> None:
     for _ in range(3):
-        isolation = Isolation(attempts)
+        isolation = isolation_over(attempts)
 
         assert [list(portion) for portion in isolation.portions(MESSAGES)] == [MESSAGES]
         assert attempts.of("orders", 1) is not None
@@ -61,9 +72,9 @@ def test_a_message_that_kills_three_processes_is_a_dead_letter_of_the_fourth(att
     handled: set[tuple[str, int, int]] = set()
     for _ in range(3):
         with pytest.raises(Died):
-            handled.update(map(place, handle(Isolation(attempts), MESSAGES)))
+            handled.update(map(place, handle(isolation_over(attempts), MESSAGES)))
 
-    fourth = Isolation(attempts)
+    fourth = isolation_over(attempts)
     found = list(handle(fourth, MESSAGES))
 
     (dead,) = [each for each in found if each.error is not None]
@@ -77,30 +88,65 @@ def test_a_message_that_kills_three_processes_is_a_dead_letter_of_the_fourth(att
 
 
 def test_a_death_for_another_reason_costs_no_message(attempts: Attempts) -> None:
-    list(Isolation(attempts).portions(MESSAGES))  # it ends without `leave`, as after a kill
+    list(isolation_over(attempts).portions(MESSAGES))  # it ends without `leave`, as after a kill
 
     for _ in range(4):
-        again = Isolation(attempts)
+        again = isolation_over(attempts)
         assert [len(portion) for portion in again.portions(MESSAGES)] == [1] * len(MESSAGES)
         assert [each.error for portion in again.portions(MESSAGES) for each in portion] == [None] * len(MESSAGES)
 
 
-def test_repeating_a_message_after_an_outage_is_no_death(attempts: Attempts, urls: Urls) -> None:
+def test_repeating_a_message_after_an_outage_is_no_death(attempts: Attempts) -> None:
     with pytest.raises(Died):
-        list(handle(Isolation(attempts), MESSAGES))
-    survivor = Isolation(attempts)
+        list(handle(isolation_over(attempts), MESSAGES))
+    survivor = isolation_over(attempts)
 
     for _ in range(4):
         seen = next(each for portion in survivor.portions(MESSAGES) for each in portion if place(each) == KILLER)
         assert seen.error is None
 
+
+def test_while_the_database_is_away_nothing_is_handled(databases: Databases, urls: Urls) -> None:
+    isolation = isolation_over(AttemptsTable(databases.payments))
+
     with locked(urls.database_url("payments")), pytest.raises(DatabaseFault):
-        next(survivor.portions(MESSAGES))
+        next(isolation.portions(MESSAGES))
+
+
+def test_a_folder_that_cannot_be_used_is_logged_once_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "attempts").write_text("a file")
+    isolation = isolation_over(AttemptsFolder(tmp_path / "attempts"))
+
+    assert [list(portion) for portion in isolation.portions(MESSAGES)] == [MESSAGES]
+    isolation.leave()
+    assert caplog.text.count("are not isolated") == 1
+
+
+def test_a_message_that_was_condemned_is_no_mail() -> None:
+    class NoMails(OrderMails):
+        def order_ended(self, order_id: OrderId) -> None:
+            pytest.fail(order_id)
+
+    nothing: Any = None
+    event = RecordedEvent(
+        event_id=EventId("e"), event=OrderConfirmed(order_id=new_order_id()), service="order", at=NOON, caused_by=None
+    )
+    sent = to_message(event, None)
+    outcome = replace(message("orders", 0, 1), key=sent.key, value=sent.value, headers=tuple(sent.headers))
+    delivery = OrderMailDelivery(NoMails(orders=nothing, estate=nothing, task_outbox=nothing))
+
+    assert len([*delivery.handle([condemned(outcome, KillsItsProcess("twice"))])]) == 1
+    with pytest.raises(pytest.fail.Exception):
+        [*delivery.handle([outcome])]
 
 
 @pytest.mark.parametrize("end", [Isolation.leave, Isolation.forget])
-def test_a_partition_that_comes_back_is_entered_again(attempts: Attempts, end: Callable[[Isolation], object]) -> None:
-    isolation = Isolation(attempts)
+def test_a_partition_that_comes_back_is_entered_again(
+    attempts: Attempts, end: Callable[[Isolation[IncomingMessage]], object]
+) -> None:
+    isolation = isolation_over(attempts)
     list(isolation.portions(MESSAGES))
     end(isolation)
     attempts.end([("orders", 1)])

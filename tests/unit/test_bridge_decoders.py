@@ -14,7 +14,7 @@ from processes.kafka_bridge.routes import REQUESTED, EstateRoutes, topics_read
 from runtime.settings import Settings
 from runtime.wiring import Services
 from tests.support.api_bodies import PAIR
-from twinsaga_bridges.kafka_into_workflow import Choose, IncomingEvent, KafkaRecord, plain_json
+from twinsaga_bridges.kafka_into_workflow import Choose, IncomingEvent, KafkaRecord, plain_json, record_key
 
 V1 = Path(__file__).parents[1] / "events" / "v1"
 DECODERS = topics_read(Settings())
@@ -59,7 +59,7 @@ def test_a_request_whose_key_is_no_id_is_refused_before_anything_is_written(key:
     nothing = cast("Services", None)  # any use of a service would fail in another way
     place = cast("Choose", EstateRoutes(settings=Settings(), services=nothing).table()[REQUESTED])
     request = replace(record("order.created"), topic=REQUESTED, key=key.encode(), value=json.dumps(PAIR).encode())
-    event: IncomingEvent = plain_json(REQUESTED)(request)
+    event: IncomingEvent = plain_json(REQUESTED, id=record_key)(request)
 
     async def choose() -> None:
         await place(event)

@@ -12,7 +12,6 @@ import pytest
 
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letters import DeadLetters
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.topics import is_dead_letters
 from choreography.picture import picture_of_the_choreography, table_of_the_policies
@@ -27,6 +26,7 @@ from processes import order_mails as serve_order_mails
 from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
 from runtime.kafka import ALL_TOPICS
+from twinsaga_bridges.kafka.dead_letter_topic import DeadLetterTopic
 from twinsaga_bridges.kafka.outgoing import OutgoingEvent
 from twinsaga_bridges.kafka.producer import _binary
 
@@ -101,9 +101,9 @@ def test_the_headers_of_a_bridge_are_documented() -> None:
 
 
 def test_the_documented_headers_are_those_of_a_dead_letter() -> None:
-    dead_letters = DeadLetters(KafkaConnection(bootstrap="nowhere:1"), "payment-service")
+    topic = DeadLetterTopic(KafkaConnection(bootstrap="nowhere:1").producer, group="payment-service")
 
-    story = dict(dead_letters._story(MESSAGE, ValueError("no"), 1))
+    story = dict(topic.story(MESSAGE.to_record(), ValueError("no"), 1))
 
     assert story.keys() == set(DEAD_LETTER["required"])
     assert DEAD_LETTER["properties"].keys() - story.keys() == {"dead_letter_omitted_bytes"}

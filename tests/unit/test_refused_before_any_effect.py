@@ -15,9 +15,10 @@ from services.orders.store import OrderFilter
 from tests.support.api_bodies import PAIR
 from twinsaga_bridges.celery.answered_task import LARGEST_REQUEST
 from twinsaga_bridges.celery_into_workflow import ClientPerProcess, StartWorkflow, TasksAnsweredByWorkflows
-from twinsaga_bridges.kafka.dispatch import LONGEST_ID, Delivery, Undeliverable
+from twinsaga_bridges.kafka.dispatch import LONGEST_ID, Delivery
 from twinsaga_bridges.kafka.events import traceparent_of
-from twinsaga_bridges.kafka_into_workflow import IncomingEvent, KafkaRecord, Route
+from twinsaga_bridges.kafka.faults import AWAY, Undeliverable
+from twinsaga_bridges.kafka_into_workflow import IncomingEvent, KafkaRecord, Route, Unreadable
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -25,7 +26,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 @pytest.fixture
 async def delivery() -> Delivery:
     """Its client connects at the first call, which these tests never reach."""
-    return Delivery(await Client.connect("127.0.0.1:9", lazy=True))
+    return Delivery(await Client.connect("127.0.0.1:9", lazy=True), calls=1, away=AWAY)
 
 
 def record(key: bytes = b"", **headers: Any) -> KafkaRecord:  # noqa: ANN401 - Kafka allows headers without a value
@@ -40,15 +41,15 @@ def record(key: bytes = b"", **headers: Any) -> KafkaRecord:  # noqa: ANN401 - K
     )
 
 
-@pytest.mark.parametrize("event_id", ["x" * (LONGEST_ID + 1), "é" * (LONGEST_ID // 2 + 1), "\ud800", None])
-async def test_an_event_with_an_unusable_id_reaches_no_route(delivery: Delivery, event_id: Any) -> None:  # noqa: ANN401
+@pytest.mark.parametrize("event_id", ["x" * (LONGEST_ID + 1), "é" * (LONGEST_ID // 2 + 1), "\ud800", ""])
+async def test_an_event_with_an_unusable_id_reaches_no_route(delivery: Delivery, event_id: str) -> None:
     chosen: list[IncomingEvent] = []
 
     async def choose(event: IncomingEvent) -> Route | None:
         chosen.append(event)
         return None
 
-    with pytest.raises(Undeliverable):
+    with pytest.raises((Undeliverable, Unreadable)):
         await delivery.deliver(IncomingEvent(id=event_id, type="t", key="k", data={}, record=record()), choose)
     await delivery.deliver(IncomingEvent(id="x" * LONGEST_ID, type="t", key="k", data={}, record=record()), choose)
 

@@ -18,6 +18,14 @@ from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing,
 
 EVENT = OutgoingEvent(topic="t", key="k", type="order.confirmed", source="/s", data={}, id="e-1")
 
+OFFLINE = {
+    "bootstrap_servers": "127.0.0.1:1",
+    "api_version": (2, 8),
+    "max_block_ms": 1,
+    "request_timeout_ms": 1_000,
+    "delivery_timeout_ms": 2_000,
+}
+
 
 class Away(EventProducer):
     """Fails once `answers` is set, and then works once `is_back` is set."""
@@ -110,7 +118,7 @@ async def test_attempts_that_time_out_before_they_have_a_thread_are_dropped(
 async def test_an_event_that_no_retry_can_send_does_not_open_the_breaker(
     environment: ActivityEnvironment, unsendable: dict[str, Any]
 ) -> None:
-    events = EventProducer(lambda: KafkaProducer(bootstrap_servers="127.0.0.1:1", api_version=(2, 8), max_block_ms=1))
+    events = EventProducer(lambda: KafkaProducer(**OFFLINE))
     kafka = KafkaPublishing(events)
     for _ in range(2):
         with pytest.raises(ApplicationError) as refused:

@@ -1,4 +1,4 @@
-"""Kafka records, the events that decoders read from them, and the Temporal headers that name an event.
+"""The events that decoders read from Kafka records, and the Temporal headers that name an event.
 
 `kafka_into_workflow` writes the headers on the start request; `workflow_into_kafka` reads them inside the workflow.
 """
@@ -7,32 +7,17 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio.api.common.v1 import Header, Payload
 from temporalio.converter import default
 
+from twinsaga_bridges.kafka.records import KafkaRecord
+
 CAUSED_BY = "kafka-caused-by"
 TRACEPARENT = "kafka-traceparent"
+_LONGEST_SHOWN = 100
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KafkaRecord:
-    """`undecodable`: an UndecodableBatch, instead of key, value and headers, for records that cannot be decoded."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    undecodable: Exception | None = None
-
-    def header(self, name: str) -> str | None:
-        """Return the first header with this name, decoded, or None. Raises UnicodeDecodeError: it is not UTF-8."""
-        return next((value.decode() for key, value in self.headers if key == name and value is not None), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +25,8 @@ class IncomingEvent:
     """An event as the routes see it.
 
     `source` and `id` identify the event, not the record: two records with the same ones have one effect. A decoder of
-    events without a source gives ids that no other source has. `data` is decoded JSON.
+    events without a source gives ids that no other source has. `data` is decoded JSON. An event with a route needs an
+    id and a key that are not empty; without them it is a dead letter.
     """
 
     id: str
@@ -77,14 +63,68 @@ def cloud_events(record: KafkaRecord) -> IncomingEvent:
     )
 
 
-def plain_json(event_type: str) -> Decoder:
-    """Read JSON records without CloudEvents headers. The record's key is the id: the same key twice is one event."""
+FromJson = Callable[[Any, KafkaRecord], str]
+"""Reads a text from decoded JSON and its record. Without I/O: whatever it raises makes the record a dead letter."""
+
+
+def record_key(_data: Any, record: KafkaRecord) -> str:  # noqa: ANN401 - a FromJson
+    """Return the key of the record. As `id` of `plain_json`: records of a topic with the same key are one event."""
+    return _key(record)
+
+
+def record_place(_data: Any, record: KafkaRecord) -> str:  # noqa: ANN401 - a FromJson
+    """Return topic, partition, offset and timestamp. A topic that was deleted and made again has other timestamps."""
+    return f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp_ms}"
+
+
+def plain_json(
+    type: str | FromJson,  # noqa: A002 - named like the attribute of the event
+    *,
+    id: FromJson = record_place,  # noqa: A002 - as above
+    key: FromJson = record_key,
+) -> Decoder:
+    """Read JSON records without CloudEvents headers. The source of the events is their topic.
+
+    Args:
+        type: the type of all events, or a function that reads it.
+        id: by default each record is an event of its own. If producers may send an event twice, read its id from the
+            data, or use `record_key` where the key names the event.
+        key: by default the record's. An empty one is a dead letter, so name another place for records without a key.
+    """
 
     def read(record: KafkaRecord) -> IncomingEvent:
-        key = _key(record)
-        return IncomingEvent(id=f"{record.topic}/{key}", type=event_type, key=key, data=_json(record), record=record)
+        data = _json(record)
+        return IncomingEvent(
+            id=id(data, record),
+            source=record.topic,
+            type=type if isinstance(type, str) else type(data, record),
+            key=key(data, record),
+            data=data,
+            record=record,
+        )
 
     return read
+
+
+def check_event(event: object) -> IncomingEvent:
+    """Return what a decoder made. Raises Unreadable: it is no event, or its attributes are not text."""
+    if not isinstance(event, IncomingEvent):
+        raise Unreadable(f"the decoder returned {_shown(event)}, not an IncomingEvent")
+    for name in ("id", "type", "key", "source"):
+        if not isinstance(value := getattr(event, name), str):
+            raise Unreadable(f"the event's {name} is {_shown(value)}, not text")
+    return event
+
+
+def check_identified(event: IncomingEvent) -> None:
+    """Raises Unreadable: without an id all events would be one, without a key they would share a workflow."""
+    for name in ("id", "key"):
+        if not getattr(event, name):
+            raise Unreadable(f"the event's {name} is empty")
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:_LONGEST_SHOWN]
 
 
 def _header(record: KafkaRecord, name: str) -> str:
@@ -106,11 +146,16 @@ def _key(record: KafkaRecord) -> str:
 
 def _json(record: KafkaRecord) -> Any:  # noqa: ANN401 - JSON is any of a few types
     try:
-        return json.loads(record.value or b"")
+        return json.loads(record.value or b"", parse_constant=_refuse_constant)
     except RecursionError as error:
         raise Unreadable("the value is nested too deeply") from error
     except ValueError as error:
         raise Unreadable("the value is not JSON") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Python reads and writes NaN and Infinity. They are not JSON, and other languages' workers could not read them."""
+    raise ValueError(name)
 
 
 def traceparent_of(record: KafkaRecord) -> str | None:

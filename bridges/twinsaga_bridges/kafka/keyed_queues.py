@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from twinsaga_bridges.kafka.events import KafkaRecord
+from twinsaga_bridges.kafka.records import KafkaRecord
 
 Partition = tuple[str, int]
 """Topic and partition number."""
@@ -14,28 +14,35 @@ Partition = tuple[str, int]
 class OffsetTracker:
     """Tracks the records in flight and the offset up to which each partition may be committed.
 
-    Thread-safe: the consumer's thread adds records, the event loop completes them.
+    Thread-safe: the consumer's thread adds records, the event loop completes them. A record is recognised by identity:
+    a broker that lost its records gives their offsets to others, while the lost ones may still be in flight.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._next: dict[Partition, int] = {}
-        self._in_flight: dict[Partition, set[int]] = {}
+        self._in_flight: dict[Partition, dict[int, KafkaRecord]] = {}
+        self._completed = 0
 
     def add(self, record: KafkaRecord) -> None:
         partition = record.topic, record.partition
         with self._lock:
-            self._in_flight.setdefault(partition, set()).add(record.offset)
-            self._next[partition] = record.offset + 1  # lower than before if the broker lost its records
+            if record.offset < self._next.get(partition, 0):
+                # Delivered again, or another record: kafka-python may go back without a rebalance.
+                self._in_flight[partition] = {}
+            self._in_flight.setdefault(partition, {})[record.offset] = record
+            self._next[partition] = record.offset + 1
 
     def complete(self, record: KafkaRecord) -> None:
         with self._lock:
-            self._in_flight.get((record.topic, record.partition), set()).discard(record.offset)
+            if self._is_in_flight(record):
+                del self._in_flight[record.topic, record.partition][record.offset]
+                self._completed += 1
 
     def is_in_flight(self, record: KafkaRecord) -> bool:
         """Return False also for a record whose partition was revoked after it was added."""
         with self._lock:
-            return record.offset in self._in_flight.get((record.topic, record.partition), ())
+            return self._is_in_flight(record)
 
     def retain(self, assigned: set[Partition]) -> None:
         """Drop all other partitions: another member handles and commits their records now."""
@@ -52,6 +59,15 @@ class OffsetTracker:
     def in_flight(self) -> int:
         with self._lock:
             return sum(map(len, self._in_flight.values()))
+
+    @property
+    def completed(self) -> int:
+        """Return how many records were completed so far."""
+        with self._lock:
+            return self._completed
+
+    def _is_in_flight(self, record: KafkaRecord) -> bool:
+        return self._in_flight.get((record.topic, record.partition), {}).get(record.offset) is record
 
 
 class KeyedQueues:

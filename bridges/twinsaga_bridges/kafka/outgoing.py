@@ -8,6 +8,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 from temporalio.worker import (
     ExecuteWorkflowInput,
     Interceptor,
@@ -23,6 +24,9 @@ __all__ = ["OutgoingEvent", "publish", "publish_before_close", "with_cause"]
 ACTIVITY = "publish_to_kafka"
 ACK_DEADLINE_S = 10.0
 """Must exceed the producer's own delivery timeout: a record must have failed before it is sent again."""
+
+LARGEST_EVENT = 2_000_000
+"""Bytes of the encoded event. Temporal's default limit is 2 MiB; the rest is for what a payload codec adds."""
 
 ONE_ATTEMPT = timedelta(seconds=2 * ACK_DEADLINE_S)
 RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
@@ -73,13 +77,19 @@ async def publish(
         activity: the name that the worker's KafkaPublishingPlugin registered.
 
     Raises:
-        ActivityError: not acknowledged in time, or no retry helps: see `Unsendable`.
+        ActivityError: not acknowledged in time, or no retry helps: see `Unsendable`. At once if the event cannot be
+            encoded, or is larger than LARGEST_EVENT.
     """
+    if local:
+        event = _identified(event)
+    event = with_cause(event)
+    if (refusal := _refusal(event, activity)) is not None:
+        raise refusal
     if local:
         return await _start_local(event, activity, within)
     published: str = await workflow.execute_activity(
         activity,
-        with_cause(event),
+        event,
         result_type=str,
         task_queue=task_queue,
         start_to_close_timeout=ONE_ATTEMPT,
@@ -95,12 +105,18 @@ def publish_before_close(event: OutgoingEvent, *, activity: str = ACTIVITY) -> N
 
     For the end of a workflow whose callers must not wait for Kafka. CeleryCallersPlugin answers them as soon as the
     workflow returns, if KafkaPublishingPlugin comes before it among the worker's plugins. An event that no retry can
-    send is logged, and does not fail the workflow. Call it from the workflow's main method.
+    send, or that is larger than LARGEST_EVENT, is logged, and does not fail the workflow. Call it from the workflow's
+    main method.
 
     Raises:
         LookupError: the worker has no KafkaPublishingPlugin. It fails the workflow task, not the workflow.
     """
-    _before_close.get().append(_start_local(event, activity, None))
+    publishing = _before_close.get()
+    event = with_cause(_identified(event))
+    if (refusal := _refusal(event, activity)) is not None:
+        _log_unpublished(refusal)
+    else:
+        publishing.append(_start_local(event, activity, None))
 
 
 def with_cause(event: OutgoingEvent) -> OutgoingEvent:
@@ -116,12 +132,46 @@ def with_cause(event: OutgoingEvent) -> OutgoingEvent:
     )
 
 
+def _identified(event: OutgoingEvent) -> OutgoingEvent:
+    """Give the event an id of the workflow's: the retry of a local activity after a timer has another activity id."""
+    return replace(event, id=event.id or str(workflow.uuid4()))
+
+
+def _refusal(event: OutgoingEvent, activity: str) -> ActivityError | None:
+    """Return the error of an event that Temporal would refuse.
+
+    Temporal refuses it together with the workflow task that schedules the activity, again and again, so the workflow
+    would never learn of it.
+    """
+    try:
+        size = workflow.payload_converter().to_payload(event).ByteSize()
+    except Exception as error:  # noqa: BLE001 - a converter may raise anything
+        reason = f"{event.type} cannot be encoded: {error}"
+    else:
+        if size <= LARGEST_EVENT:
+            return None
+        reason = f"{event.type} of {size} bytes is more than the {LARGEST_EVENT} that a workflow can publish"
+    refusal = ActivityError(
+        reason,
+        scheduled_event_id=0,  # it was never scheduled
+        started_event_id=0,
+        identity="",
+        activity_type=activity,
+        activity_id="",
+        retry_state=RetryState.NON_RETRYABLE_FAILURE,
+    )
+    refusal.__cause__ = ApplicationError(reason, type="Unsendable", non_retryable=True)
+    return refusal
+
+
+def _log_unpublished(error: BaseException) -> None:
+    workflow.logger.error("an event was not published: %s", error.__cause__ or error)
+
+
 def _start_local(event: OutgoingEvent, activity: str, within: timedelta | None) -> workflow.ActivityHandle[str]:
-    # The id comes from the workflow, not from the activity: a retry after a timer is another activity id.
-    event = replace(event, id=event.id or str(workflow.uuid4()))
     handle: workflow.ActivityHandle[str] = workflow.start_local_activity(
         activity,
-        with_cause(event),
+        event,
         result_type=str,
         start_to_close_timeout=ONE_ATTEMPT,
         schedule_to_close_timeout=within,
@@ -181,4 +231,4 @@ async def _finished(publishing: list[workflow.ActivityHandle[str]]) -> None:
         await waiting
     for handle in publishing:
         if (error := handle.exception()) is not None:
-            workflow.logger.error("an event was not published: %s", error.__cause__ or error)
+            _log_unpublished(error)

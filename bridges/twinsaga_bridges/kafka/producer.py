@@ -14,6 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from twinsaga_bridges.kafka.closing import close_producer
+from twinsaga_bridges.kafka.connection import checked_producer
 from twinsaga_bridges.kafka.outgoing import ACK_DEADLINE_S, OutgoingEvent
 
 
@@ -24,7 +25,8 @@ class Unsendable(ValueError):
 class EventProducer:
     """Connects when the first event is sent. Thread-safe.
 
-    `connect` makes an idempotent producer with acks=all and a delivery timeout below ACK_DEADLINE_S.
+    `connect` makes an idempotent producer with acks=all and a delivery timeout below ACK_DEADLINE_S, such as
+    `KafkaConnection(...).producer`.
     """
 
     def __init__(self, connect: Callable[[], KafkaProducer]) -> None:
@@ -37,6 +39,7 @@ class EventProducer:
 
         Raises:
             Unsendable: a retry does not help.
+            UnsuitableClient: `connect` makes a producer that would lose or double events.
             KafkaError: not stored, or unknown; retry under the same id.
         """
         value, headers = _binary(event)
@@ -63,7 +66,7 @@ class EventProducer:
     def _connected(self) -> KafkaProducer:
         with self._lock:
             if self._producer is None:
-                self._producer = self._connect()
+                self._producer = checked_producer(self._connect, ACK_DEADLINE_S)
             return self._producer
 
     def _drop(self, producer: KafkaProducer) -> None:

@@ -11,6 +11,7 @@ from kafka import KafkaConsumer
 from kafka.consumer.fetcher import ConsumerRecord, Fetcher
 from kafka.record import MemoryRecords
 
+from twinsaga_bridges.kafka.records import KafkaRecord
 from twinsaga_bridges.kafka.unpacking import check_unpacked_size
 
 
@@ -32,6 +33,19 @@ class UndecodableRecord(ConsumerRecord):  # type: ignore[misc]  # it has no type
 
 def error_of(record: ConsumerRecord) -> UndecodableBatch | None:
     return record.error if isinstance(record, UndecodableRecord) else None
+
+
+def record_of(raw: ConsumerRecord) -> KafkaRecord:
+    return KafkaRecord(
+        topic=raw.topic,
+        partition=raw.partition,
+        offset=raw.offset,
+        timestamp_ms=raw.timestamp,
+        key=raw.key,
+        value=raw.value,
+        headers=tuple(raw.headers),
+        undecodable=error_of(raw),
+    )
 
 
 def pass_undecodable(consumer: KafkaConsumer) -> None:

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,11 @@ class TemporalServer:
         with (self._folder / "temporal.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
         eventually(lambda: listens(self._port), "Temporal listens")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         if self._process is not None:
@@ -127,7 +132,8 @@ class Estate:
         routes: Routes = ROUTES,
         bury: Bury | None = None,
         limits: Limits | None = None,
-    ) -> AsyncIterator[None]:
+        away: Sequence[type[Exception]] = (),
+    ) -> AsyncIterator[KafkaIntoWorkflow]:
         stop, joined = threading.Event(), threading.Event()
         bootstrap = self.broker.bootstrap
         bridge = KafkaIntoWorkflow(
@@ -137,18 +143,19 @@ class Estate:
             lambda: connect(bootstrap),
             bury or self.graveyard.bury,
             limits=limits,
+            away=away,
         )
         running = asyncio.create_task(bridge.run(stop, joined))
         try:
             assert await asyncio.to_thread(joined.wait, 30)
-            yield
+            yield bridge
         finally:
             stop.set()
             await running
 
     def member(self) -> AbstractContextManager["subprocess.Popen[bytes]"]:
         """Start another member of the group as a process."""
-        return self.process("member", str(self.folder / "dead-letters"))
+        return self.process("member", str(self.folder))
 
     @contextmanager
     def process(self, name: str, argument: str) -> Iterator["subprocess.Popen[bytes]"]:

@@ -1,9 +1,12 @@
-"""One member of the bridge's group as a process. Arguments: broker, Temporal, namespace, file of the dead letters."""
+"""One member of the bridge's group as a process. Arguments: broker, Temporal, namespace, folder of its files.
+
+It is killed by each record with the key KILLER.
+"""
 
 import asyncio
+import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from kafka import KafkaConsumer
@@ -12,9 +15,16 @@ from temporalio.client import Client
 from adapters.kafka.connection import KafkaConnection
 from tests.integration.bridges.kafka.routes import ROUTES, TOPIC
 from tests.support.real_servers import SHORTEST_SESSION_MS, given_servers
-from twinsaga_bridges.kafka_into_workflow import KafkaIntoWorkflow, KafkaRecord, cloud_events
+from twinsaga_bridges.kafka_into_workflow import (
+    AttemptsFolder,
+    IncomingEvent,
+    KafkaIntoWorkflow,
+    KafkaRecord,
+    cloud_events,
+)
 
 GROUP = "ledger-bridge"
+KILLER = b"killer"
 
 
 def connect(bootstrap: str) -> KafkaConsumer:
@@ -37,14 +47,23 @@ class Graveyard:
         return self._file.read_text().splitlines() if self._file.exists() else []
 
 
-async def main(bootstrap: str, temporal: str, namespace: str, graveyard: Path) -> None:
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+def read(record: KafkaRecord) -> IncomingEvent:
+    if record.key == KILLER:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return cloud_events(record)
+
+
+async def main(bootstrap: str, temporal: str, namespace: str, folder: Path) -> None:
     client = await Client.connect(temporal, namespace=namespace)
     bridge = KafkaIntoWorkflow(
-        client, {TOPIC: cloud_events}, ROUTES, lambda: connect(bootstrap), Graveyard(graveyard).bury
+        client,
+        {TOPIC: read},
+        ROUTES,
+        lambda: connect(bootstrap),
+        Graveyard(folder / "dead-letters").bury,
+        attempts=AttemptsFolder(folder / "attempts"),
     )
-    await bridge.run(stop, threading.Event())
+    await bridge.run()
 
 
 if __name__ == "__main__":

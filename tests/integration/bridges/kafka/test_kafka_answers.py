@@ -19,7 +19,8 @@ from tests.integration.bridges.kafka.estate import Estate
 from tests.integration.bridges.kafka.ledger import Ledger
 from tests.integration.bridges.kafka.routes import TASK_QUEUE
 from tests.support.waiting import soon
-from twinsaga_bridges.kafka.dispatch import LARGE, TemporalAway, Undeliverable, acknowledged
+from twinsaga_bridges.kafka.faults import Undeliverable
+from twinsaga_bridges.kafka.temporal_calls import LARGE, TemporalCalls
 
 OVER_TEMPORALS_LIMIT, OVER_GRPCS_LIMIT = 3_000_000, 6_000_000
 
@@ -107,10 +108,6 @@ async def test_events_wait_for_a_codec_whose_keys_are_away(estate: Estate) -> No
     assert estate.graveyard.letters == []
 
 
-async def fail(error: RPCError) -> None:
-    raise error
-
-
 async def test_a_rate_limit_is_retried_and_a_size_limit_is_not() -> None:
     busy = GrpcStatus(code=RPCStatusCode.RESOURCE_EXHAUSTED)
     cause = ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT
@@ -118,8 +115,20 @@ async def test_a_rate_limit_is_retried_and_a_size_limit_is_not() -> None:
     too_busy = RPCError("namespace rate limit", RPCStatusCode.RESOURCE_EXHAUSTED, busy.SerializeToString())
     too_large = RPCError("larger than max", RPCStatusCode.RESOURCE_EXHAUSTED, b"")
 
-    for error, size in ((too_busy, 10 * LARGE), (too_large, LARGE // 2)):
-        with pytest.raises(TemporalAway):
-            await acknowledged(fail(error), size)
+    async def acknowledged(error: RPCError, size: int) -> int:
+        """Return how many calls it took when the first one fails."""
+        calls = 0
+
+        async def call() -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                raise error
+
+        await TemporalCalls(1).acknowledged(call, size)
+        return calls
+
+    assert await acknowledged(too_busy, 10 * LARGE) == 2
+    assert await acknowledged(too_large, LARGE // 2) == 2
     with pytest.raises(Undeliverable):
-        await acknowledged(fail(too_large), 10 * LARGE)
+        await acknowledged(too_large, 10 * LARGE)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest_asyncio
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ActivityError
 from temporalio.worker import Worker
 
 from adapters.kafka.topics import TopicShape, ensure_topics
@@ -24,6 +26,9 @@ from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing,
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 DUE = OutgoingEvent(topic=TOPIC, key="i-1", type="invoice.due", source="/invoices", data=[1])
+OVERSIZE = 3_000_000
+"""Bytes. More than Temporal accepts as the argument of an activity, so a workflow makes it."""
+
 TOO_LARGE = OutgoingEvent(topic=TOPIC, key="i-1", type="invoice.due", source="/invoices", data="x" * 1_200_000)
 
 
@@ -121,10 +126,22 @@ async def test_a_cancel_that_comes_while_the_last_event_waits_changes_nothing(pu
     assert len(set(await ids_on_topic(publishers))) == 1
 
 
-async def test_a_last_event_that_cannot_be_sent_does_not_fail_the_workflow(publishers: Estate) -> None:
-    result = await publishers.client.execute_workflow(LastReminder.run, TOO_LARGE, id="p", task_queue=TASK_QUEUE)
+@pytest.mark.parametrize("event", [TOO_LARGE, replace(DUE, data=OVERSIZE)], ids=["large", "oversize"])
+async def test_a_last_event_that_cannot_be_sent_does_not_fail_the_workflow(
+    publishers: Estate, event: OutgoingEvent
+) -> None:
+    result = await publishers.client.execute_workflow(LastReminder.run, event, id="p", task_queue=TASK_QUEUE)
 
     assert result == "reminded"
+
+
+async def test_a_local_event_that_is_too_large_for_temporal_fails_at_once(publishers: Estate) -> None:
+    event = replace(DUE, data=OVERSIZE)
+    with pytest.raises(WorkflowFailureError) as failed:
+        await publishers.client.execute_workflow(LocalReminder.run, event, id="p", task_queue=TASK_QUEUE)
+
+    assert isinstance(failed.value.cause, ActivityError)
+    assert "more than the 2000000 that a workflow can publish" in str(failed.value.cause.__cause__)
 
 
 async def test_a_worker_without_the_plugin_cannot_lose_a_last_event(estate: Estate) -> None:
@@ -141,13 +158,18 @@ async def test_a_worker_without_the_plugin_cannot_lose_a_last_event(estate: Esta
 
 @pytest.mark.parametrize(
     ("data", "why"),
-    [(float("nan"), "not JSON"), ("x" * 1_200_000, "more than the broker accepts")],
-    ids=["nan", "large"],
+    [
+        (float("nan"), "not JSON"),
+        ("x" * 1_200_000, "more than the broker accepts"),
+        (OVERSIZE, "more than the 2000000 that a workflow can publish"),
+    ],
+    ids=["nan", "large", "oversize"],
 )
 async def test_an_event_that_cannot_be_sent_fails_at_once(publishers: Estate, data: object, why: str) -> None:
     with pytest.raises(WorkflowFailureError) as failed:
         await publishers.client.execute_workflow(Invoice.run, data, id="p", task_queue=TASK_QUEUE)
 
+    assert isinstance(failed.value.cause, ActivityError)
     assert why in str(failed.value.cause.__cause__)
 
 
