@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.types import Scope
 
 from api.body_limits import BODY_LIMIT, BodyGuard
 from api.dependencies import Dependencies
@@ -41,6 +42,7 @@ def create_app(dependencies: Dependencies, *, lifespan: Lifespan | None = None) 
         version=version("twinsaga"),
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": _only_reads},
     )
     app.state.dependencies = dependencies
     app.state.metrics = HttpMetrics()
@@ -61,3 +63,8 @@ def create_app(dependencies: Dependencies, *, lifespan: Lifespan | None = None) 
     app.add_middleware(SameOrigin)
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
     return app
+
+
+def _only_reads(scope: Scope) -> bool:
+    """A trace shows what changes an order. Pages and probes, which read all the time, would drown that."""
+    return scope.get("method") in {"GET", "HEAD"}

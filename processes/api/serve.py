@@ -12,6 +12,7 @@ from processes.api.wiring import real_dependencies
 from processes.uvicorn_server import AnnouncedServer
 from runtime.settings import Settings
 from runtime.stopping import stop_event
+from runtime.tracing import traces
 
 SHUTDOWN_S = 8
 """Time for requests that are in progress when the stop is requested."""
@@ -22,7 +23,8 @@ def main(settings: Settings) -> None:
     # uvicorn raises the signals that it received once more after its shutdown. Without a handler they would then kill
     # this process, with an exit code other than 0.
     stop = stop_event()
-    asyncio.run(_serve(settings, stop))
+    with traces("api"):
+        asyncio.run(_serve(settings, stop))
 
 
 async def _serve(settings: Settings, stop: threading.Event) -> None:
