@@ -81,7 +81,7 @@ class _ActivitySpans(worker.ActivityInboundInterceptor):
             about[tracing.STEP] = info.activity_type
         with tracing.span(f"RunActivity:{info.activity_type}", "server", attributes=about):
             # For the lines that the SDK logs behind this, such as that of a failed attempt.
-            bind_contextvars(order_id=about.get(tracing.ORDER_ID), trace_id=tracing.trace_id())
+            bind_contextvars(trace_id=tracing.trace_id())
             return await super().execute_activity(input)
 
 

@@ -1,7 +1,7 @@
 """What traces and logs say about messages: one span for each attempt to handle one, and for each publication."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from structlog.contextvars import bound_contextvars
 
@@ -30,7 +30,7 @@ def handling(
     received, message = decoded.received, decoded.message
     order_id = order_id_of(message.key) if received is None else received.event.order_id
     span = _span_of(decoded, order_id, trace_of, attempt)
-    with bound_contextvars(order_id=order_id):
+    with nullcontext() if order_id is None else bound_contextvars(order_id=order_id):
         if sharing is None:
             with span:
                 yield

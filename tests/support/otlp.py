@@ -73,9 +73,6 @@ class Collector:
         with self._lock:
             return list(self._spans)
 
-    def of_trace(self, trace_id: str) -> list[ReceivedSpan]:
-        return [span for span in self.spans if span.trace_id == trace_id]
-
     def of_order(self, order_id: str) -> list[ReceivedSpan]:
         """Every span of the traces that the order appears in."""
         spans = self.spans
