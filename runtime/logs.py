@@ -22,6 +22,7 @@ NOISY = {
     "celery.worker.strategy": logging.WARNING,
     "flower.inspector": logging.ERROR,
     "mail.log": logging.WARNING,
+    "temporalio.activity": logging.INFO,  # below, it logs the start of each activity, before that has a span
     "temporalio.worker": logging.INFO,  # below, it logs the arguments and results of activities
     "tornado.access": logging.WARNING,
 }

@@ -134,6 +134,10 @@ def played(stack: Stack, shop: Shop) -> tuple[dict[tuple[str, str], str], float]
         for style in STYLES:
             orders[scenario, style] = shop.place(shop.prepared(SCENARIOS[scenario]), style)
     pix = {style: shop.place(shop.prepared(WAITING_SCENARIOS["pix_settled"]), style) for style in STYLES}
+    for style in STYLES:
+        orders["cancelled", style] = shop.place(shop.prepared(WAITING_SCENARIOS["cancelled"]), style)
+        eventually(partial(waits_for_payment, shop, orders["cancelled", style]), "the payment is pending")
+        shop.client.post(f"/orders/{orders['cancelled', style]}/cancel").raise_for_status()
     for order_id in orders.values():
         shop.await_end(order_id)
     eventually(partial(waits_for_payment, shop, pix["choreographed"]), "the payment is pending")
@@ -268,6 +272,27 @@ def test_a_choreographed_payment_goes_on_in_the_trace_of_its_order_also_over_the
         assert len(first) == 1, name
 
 
+@pytest.mark.parametrize(
+    ("style", "begins", "ends"),
+    [
+        ("orchestrated", "HandleUpdate:cancel", "RunWorkflow:OrderSaga"),
+        ("choreographed", "cancel", "publish order.cancelled"),
+    ],
+)
+def test_a_cancellation_goes_on_in_the_trace_of_its_order_and_links_the_request(
+    traced: Traced, style: str, begins: str, ends: str
+) -> None:
+    def by_name() -> dict[str, ReceivedSpan] | None:
+        found = {span.name: span for span in traced.spans("cancelled", style)}
+        return found if ends in found else None
+
+    spans = eventually(by_name, "the trace is complete")
+
+    request = spans["POST /orders/{order_id}/cancel"]
+    assert list(spans[begins].links) == [request.trace_id]
+    assert spans[begins].trace_id == spans[ends].trace_id == spans["POST /orders"].trace_id != request.trace_id
+
+
 def test_spans_say_which_order_style_step_and_attempt_they_are_about(traced: Traced) -> None:
     for (scenario, style), order_id in traced.orders.items():
         if scenario == "pair":
@@ -276,7 +301,7 @@ def test_spans_say_which_order_style_step_and_attempt_they_are_about(traced: Tra
             assert span.attributes["order.id"] == order_id, span
             assert span.attributes.get("saga.style", style) == style or span.name.startswith("process payment.settled")
         steps = {span.attributes.get("saga.step") for span in traced.spans(scenario, style)}
-        assert {step.value for step in STEPS[:4]} <= steps
+        assert {step.value for step in STEPS[: 2 if scenario == "cancelled" else 4]} <= steps
         for span in traced.spans(scenario, style):
             if span.name.startswith(("RunActivity:", "process ")):  # the others are within one of these, or without
                 assert span.attributes["saga.attempt"] >= 1
