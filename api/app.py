@@ -58,6 +58,7 @@ def create_app(
         docs_url=None,  # our own, in routers/docs.py
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": _only_reads},
     )
     app.state.dependencies = dependencies
     app.state.metrics = HttpMetrics()
@@ -82,3 +83,8 @@ def create_app(
     app.add_middleware(AllowedHosts, hosts=hosts)
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
     return app
+
+
+def _only_reads(scope: Scope) -> bool:
+    """A trace shows what changes an order. Pages and probes, which read all the time, would drown that."""
+    return scope.get("method") in {"GET", "HEAD"}

@@ -3,7 +3,9 @@
 import time
 
 import structlog
+from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger()
@@ -12,6 +14,14 @@ _UNROUTED = "none"
 _CLIENT_LEFT = 499
 _FAILED = 500
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+def note_orders(request: Request, *order_ids: str) -> None:
+    """Name the orders of a request on its log lines, and on its span."""
+    named = order_ids[0] if len(order_ids) == 1 else list(order_ids)
+    structlog.contextvars.bind_contextvars(order_id=named)
+    request.state.order_ids = named
+    trace.get_current_span().set_attribute("order.id" if len(order_ids) == 1 else "order.ids", named)
 
 
 class HttpMetrics:

@@ -12,9 +12,10 @@ from bench.baseline_workflow import BareWorkflows
 from bench.breakdown import Breakdown
 from bench.metrics import BenchmarkId
 from bench.noop_celery import bench_app
+from bench.order_cpu import CpuOfOrders
 from bench.order_load import TimedOrders
 from bench.paired_runs import Benchmark
-from bench.preloaded import CpuOfOrders, Reads, preload
+from bench.preloaded import Reads, preload
 from bench.sizes import CPU_IN_FLIGHT, IN_FLIGHT, Sizes
 from bench.target import BenchTarget, running
 from bench.workflow_starts import BridgedStarts, DirectStarts
@@ -42,9 +43,36 @@ async def preloaded(
         (BenchmarkId.ORCHESTRATED_PRELOADED, SagaStyle.ORCHESTRATED),
         (BenchmarkId.CHOREOGRAPHED_PRELOADED, SagaStyle.CHOREOGRAPHED),
     ):
-        cpu = partial(CpuOfOrders, style=style, orders=sizes.cpu_orders, in_flight=CPU_IN_FLIGHT, breakdown=breakdown)
-        benchmarks[benchmark_id] = Benchmark(ours=cpu(target=many, held="many"), baseline=cpu(target=few, held="few"))
+        cpu = _cpu_of(style, f"{style}-cpu", sizes, breakdown)
+        ours, baseline = cpu(target=many, side="many held"), cpu(target=few, side="few held")
+        benchmarks[benchmark_id] = Benchmark(ours=ours, baseline=baseline)
     yield benchmarks
+
+
+@asynccontextmanager
+async def traced(
+    without_traces: BenchTarget, with_traces: BenchTarget, sizes: Sizes, breakdown: Breakdown
+) -> AsyncIterator[Benchmarks]:
+    benchmarks = {}
+    for benchmark_id, style in (
+        (BenchmarkId.ORCHESTRATED_TRACED, SagaStyle.ORCHESTRATED),
+        (BenchmarkId.CHOREOGRAPHED_TRACED, SagaStyle.CHOREOGRAPHED),
+    ):
+        cpu = _cpu_of(style, f"{style}-traced", sizes, breakdown)
+        ours, baseline = cpu(target=with_traces, side="traces on"), cpu(target=without_traces, side="traces off")
+        benchmarks[benchmark_id] = Benchmark(ours=ours, baseline=baseline)
+    yield benchmarks
+
+
+def _cpu_of(style: SagaStyle, figure: str, sizes: Sizes, breakdown: Breakdown) -> "partial[CpuOfOrders]":
+    return partial(
+        CpuOfOrders,
+        style=style,
+        orders=sizes.cpu_orders,
+        in_flight=CPU_IN_FLIGHT,
+        figure=figure,
+        breakdown=breakdown,
+    )
 
 
 @asynccontextmanager

@@ -45,6 +45,8 @@ class BenchmarkId(StrEnum):
 
     ORCHESTRATED_PRELOADED = "orchestrated orders, few and many held"
     CHOREOGRAPHED_PRELOADED = "choreographed orders, few and many held"
+    ORCHESTRATED_TRACED = "orchestrated orders, traces off and on"
+    CHOREOGRAPHED_TRACED = "choreographed orders, traces off and on"
     READS = "reads, few and many held"
     ORCHESTRATED_ONE_BY_ONE = "one orchestrated order after the other"
     ORCHESTRATED_CONCURRENT = "orchestrated orders together"
@@ -62,6 +64,12 @@ PRELOADED = (BenchmarkId.READS, BenchmarkId.ORCHESTRATED_PRELOADED, BenchmarkId.
 """These need a second stack, whose databases hold many orders."""
 
 
+TRACED = (BenchmarkId.ORCHESTRATED_TRACED, BenchmarkId.CHOREOGRAPHED_TRACED)
+"""These need a second stack, whose processes send traces."""
+
+TWO_STACKS = PRELOADED + TRACED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """`ours` and `baseline` describe what is measured on either side. A figure without a goal is for information."""
@@ -77,6 +85,7 @@ class Figure:
 _BARE = "bare workflow of four no-op activities"
 _CHAIN = "raw chain of five kafka-python hops"
 _FEW_HELD = "the same with few orders held"
+_TRACES_OFF = "the same with traces off"
 
 _ALL = (
     Figure(
@@ -133,6 +142,20 @@ _ALL = (
         benchmark=BenchmarkId.CHOREOGRAPHED_PRELOADED,
         ours="CPU time of the four services and the API per choreographed order, many orders held",
         baseline=_FEW_HELD,
+        goal=Goal("<=", 1.1),
+    ),
+    Figure(
+        name="orchestrated-traced",
+        benchmark=BenchmarkId.ORCHESTRATED_TRACED,
+        ours="CPU time of saga worker and API per orchestrated order, traces on",
+        baseline=_TRACES_OFF,
+        goal=Goal("<=", 1.1),
+    ),
+    Figure(
+        name="choreographed-traced",
+        benchmark=BenchmarkId.CHOREOGRAPHED_TRACED,
+        ours="CPU time of the four services and the API per choreographed order, traces on",
+        baseline=_TRACES_OFF,
         goal=Goal("<=", 1.1),
     ),
     Figure(

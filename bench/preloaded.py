@@ -10,15 +10,13 @@ from random import Random
 
 import httpx2 as httpx
 
-from bench.breakdown import Breakdown
 from bench.closed_loop import BenchmarkFailed
 from bench.order_load import OrderLoad
 from bench.paired_runs import Values
 from bench.seed_orders import copy_orders
-from bench.target import ENGINES, BenchTarget
+from bench.target import BenchTarget
 from comparison.measures import percentile
 from comparison.scenarios import SCENARIOS
-from comparison.stack import PROCESSES_OF
 from domain.ids import OrderId
 from domain.order import SagaStyle
 
@@ -42,38 +40,6 @@ async def preload(target: BenchTarget, orders: int) -> list[OrderId]:
         return await asyncio.to_thread(copy_orders, target.settings.data_dir, models, orders, stop)
     finally:
         stop.set()  # a thread cannot be cancelled, and the program would wait for it at its end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuOfOrders:
-    """Measures the CPU time of our processes that the style needs, from the first order until the stack is idle.
-
-    It includes their idle work, on both sides alike. `held` names the side in the breakdown.
-    """
-
-    target: BenchTarget
-    style: SagaStyle
-    orders: int
-    in_flight: int
-    held: str
-    breakdown: Breakdown
-
-    async def warm_up(self) -> None:
-        await self._run(min(self.orders, self.in_flight))
-
-    async def play(self) -> Values:
-        pids, subject = self.target.pids(), f"{self.style} orders, {self.held} held"
-        with self.breakdown.cpu_per_item(subject, self.target, self.orders) as per_order:
-            await self._run(self.orders)
-            await self.target.wait_until_idle()
-        # A restart resets the counter, so the difference would be too small without a sign of it.
-        if pids != self.target.pids():
-            raise BenchmarkFailed("a process of the stack was restarted, so its CPU time is not known")
-        needed = [name for name in PROCESSES_OF[self.style] if name not in ENGINES]
-        return {f"{self.style}-cpu": sum(per_order[name] for name in needed)}
-
-    async def _run(self, orders: int) -> None:
-        await OrderLoad(self.target, self.style).run(orders, in_flight=self.in_flight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,8 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from rich.console import Console
 from bench import benchmarks
 from bench.breakdown import Breakdown
 from bench.memory import measure_memory
-from bench.metrics import FIGURES, PRELOADED, BenchmarkId
+from bench.metrics import FIGURES, PRELOADED, TRACED, BenchmarkId
 from bench.paired_runs import Measured
 from bench.report import BenchRun
 from bench.scores import Scores, check_invariants
 from bench.sizes import Sizes
+from bench.span_sink import span_sink
 from bench.target import BenchTarget, RunningStack, running_stack, target_on
 from comparison.machine import caveats, load, machine
 from comparison.stack import SAGA_PROCESSES
@@ -45,10 +46,10 @@ class Plan:
         figures: names of FIGURES.
         sizes: how much of it.
         seed: the same seed gives the same order of play.
-        one_stack: play everything on one stack. That is quicker and means less: memory is that of fewer processes, and
-            the same databases hold few and many orders.
-        given_engines: use the engines of the settings. Then no figure of PRELOADED can be measured, since two stacks
-            cannot share engines.
+        one_stack: play everything on one stack. That is quicker and means less: memory is that of fewer processes, the
+            same databases hold few and many orders, and no traces are on.
+        given_engines: use the engines of the settings. Then no figure of TWO_STACKS can be measured, since two
+            stacks cannot share engines.
     """
 
     figures: Sequence[str]
@@ -102,6 +103,9 @@ def _play(plan: Plan, folder: Path, scores: Scores, rng: Random) -> None:
                     scores.begin("starting a second stack")
                 with nullcontext(few) if plan.one_stack else running_stack(folder / "many", SAGA_PROCESSES) as many:
                     asyncio.run(_play_preloaded(few, many, plan, scores, rng))
+            if any(benchmark in TRACED for benchmark in plan.benchmarks):
+                with nullcontext(few) if plan.one_stack else _traced_stack(folder, scores) as traced:
+                    asyncio.run(_play_traced(few, traced, plan, scores, rng))
             # By now the second stack has ended: it would take processor time from both sides.
             asyncio.run(_play_against_baselines(few, plan, scores, rng))
     if BenchmarkId.MEMORY in plan.benchmarks and not plan.one_stack:
@@ -117,6 +121,20 @@ async def _play_preloaded(few: RunningStack, many: RunningStack, plan: Plan, sco
             async with benchmarks.preloaded(with_few, with_many, plan.sizes, rng, scores.breakdown) as opened:
                 await _play_opened(opened, plan, scores, rng)
         await check_invariants(with_many, scores)
+
+
+@contextmanager
+def _traced_stack(folder: Path, scores: Scores) -> Iterator[RunningStack]:
+    scores.begin("starting a traced stack")
+    with span_sink() as variables, running_stack(folder / "traced", SAGA_PROCESSES, variables=variables) as stack:
+        yield stack
+
+
+async def _play_traced(few: RunningStack, traced: RunningStack, plan: Plan, scores: Scores, rng: Random) -> None:
+    async with target_on(few) as without_traces, target_on(traced) as with_traces:
+        async with benchmarks.traced(without_traces, with_traces, plan.sizes, scores.breakdown) as opened:
+            await _play_opened(opened, plan, scores, rng)
+        await check_invariants(with_traces, scores)
 
 
 async def _play_against_baselines(stack: RunningStack, plan: Plan, scores: Scores, rng: Random) -> None:

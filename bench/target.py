@@ -41,9 +41,15 @@ class RunningStack:
 
 @contextmanager
 def running_stack(
-    folder: Path, names: Sequence[str] = ALL_PROCESSES, *, given_engines: bool = False
+    folder: Path,
+    names: Sequence[str] = ALL_PROCESSES,
+    *,
+    given_engines: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[RunningStack]:
     """Start these processes. With `given_engines`, use the engines that the settings name instead of starting any.
+
+    `variables`: more of their environment.
 
     Raises CannotRun: the stack did not come up, or the settings name databases elsewhere.
     """
@@ -51,7 +57,7 @@ def running_stack(
     # Without the bridge no order has a witness, and the API must not link to one.
     settings = settings_in(folder, witness_enabled="kafka-bridge" in names)
     started = [name for name in names if not (given_engines and name in ENGINES)]
-    with child_stack(settings, folder, started) as ready:
+    with child_stack(settings, folder, started, variables) as ready:
         addressed = settings.with_changes(
             temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"], redis_url=SecretStr(ready["redis"])
         )

@@ -28,7 +28,8 @@ def bench(  # noqa: PLR0913 - one argument an option
     given_engines: Annotated[
         bool,
         typer.Option(
-            "--given-engines", help="Use the Temporal, Kafka and Redis of the settings. Leaves out held orders."
+            "--given-engines",
+            help="Use the Temporal, Kafka and Redis of the settings. Leaves out what needs two stacks.",
         ),
     ] = False,
     seed: Annotated[
@@ -60,7 +61,7 @@ def bench(  # noqa: PLR0913 - one argument an option
 
     Example: [bold]twinsaga bench --figure orchestrated-rate --figure orchestrated-p50 --pairs 3 --json out.json[/bold]
     """
-    from bench.metrics import FIGURES, ONE_BY_ONE, PRELOADED
+    from bench.metrics import FIGURES, ONE_BY_ONE, TWO_STACKS
 
     if figures:
         _list_figures()
@@ -70,12 +71,12 @@ def bench(  # noqa: PLR0913 - one argument an option
         raise typer.BadParameter(
             f"unknown figure '{unknown[0]}'; choose from {', '.join(FIGURES)}", param_hint="--figure"
         )
-    preloaded = [name for name, known in FIGURES.items() if known.benchmark in PRELOADED]
-    if given_engines and (impossible := [name for name in figure or () if name in preloaded]):
+    on_two = [name for name, known in FIGURES.items() if known.benchmark in TWO_STACKS]
+    if given_engines and (impossible := [name for name in figure or () if name in on_two]):
         raise typer.BadParameter(
             f"'{impossible[0]}' needs two stacks with engines of their own", param_hint="--given-engines"
         )
-    names = figure or [name for name in FIGURES if not (given_engines and name in preloaded)]
+    names = figure or [name for name in FIGURES if not (given_engines and name in on_two)]
     if chart and not any(FIGURES[name].benchmark in ONE_BY_ONE for name in names):
         raise typer.BadParameter(
             "it needs a figure of one order alone, for example orchestrated-p50", param_hint="--chart"

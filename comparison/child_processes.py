@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,14 @@ class ChildProcess:
 
     @classmethod
     def start(
-        cls, name: str, arguments: Sequence[str], settings: Settings, ready_file: Path, *, piped: bool = False
+        cls,
+        name: str,
+        arguments: Sequence[str],
+        settings: Settings,
+        ready_file: Path,
+        *,
+        piped: bool = False,
+        variables: Mapping[str, str] | None = None,
     ) -> Self:
         """Run `python -P ARGUMENTS` with these settings, and its log beside `ready_file`.
 
@@ -49,6 +56,7 @@ class ChildProcess:
             settings: passed on by the environment.
             ready_file: removed first, since an earlier child may have left it.
             piped: the program answers `request` on its standard output; only standard error goes to the log.
+            variables: more of its environment, beside the settings.
         """
         log = ready_file.with_suffix(".log")
         ready_file.unlink(missing_ok=True)
@@ -59,7 +67,7 @@ class ChildProcess:
                 stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if piped else output,
                 stderr=output,
-                env=settings.as_environment(),
+                env={**settings.as_environment(), **(variables or {})},
                 # Ctrl-C in the terminal reaches only the command, which then stops its children in order.
                 start_new_session=True,
             )
@@ -118,11 +126,14 @@ class ChildProcess:
 
 
 @contextmanager
-def child_stack(settings: Settings, folder: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+def child_stack(
+    settings: Settings, folder: Path, names: Sequence[str], variables: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Run `twinsaga up` on free ports; yield the content of its ready file. Raises CannotRun, with its last output."""
     ready_file = folder / READY_FILE
     up = ["-m", "cli", "up", "--free-ports", "--data", str(folder), "--ready-file", str(ready_file)]
-    stack = ChildProcess.start("the stack", [*up, "--only", ",".join(names)], settings, ready_file)
+    command = [*up, "--only", ",".join(names)]
+    stack = ChildProcess.start("the stack", command, settings, ready_file, variables=variables)
     try:
         stack.wait_until_ready(settings.start_deadline_seconds)
         yield json.loads(ready_file.read_text())

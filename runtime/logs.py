@@ -7,9 +7,12 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from adapters import tracing
 from runtime.settings import Settings
 
 SECRET_WORDS = ("authorization", "cookie", "password", "secret", "token", "api_key", "database_url", "redis_url")
+WORKFLOWS_OF_ORDERS = ("order-saga", "choreography-witness")
+"""The first part of their ids; the second one is the order's id."""
 NOISY = {
     "kafka": logging.ERROR,
     "httpx2": logging.WARNING,
@@ -19,17 +22,25 @@ NOISY = {
     "celery.worker.strategy": logging.WARNING,
     "flower.inspector": logging.ERROR,
     "mail.log": logging.WARNING,
+    "temporalio.activity": logging.INFO,  # below, it logs the start of each activity, before that has a span
+    "temporalio.worker": logging.INFO,  # below, it logs the arguments and results of activities
     "tornado.access": logging.WARNING,
 }
 
 
 def configure_logs(settings: Settings, process: str) -> None:
     """`process` is added to every line, so that the logs of all processes can be merged."""
+
+    def add_process(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**event, "process": process}
+
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_process,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
+        add_order_and_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
     ]
@@ -49,7 +60,18 @@ def configure_logs(settings: Settings, process: str) -> None:
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
     for name, level in NOISY.items():
         logging.getLogger(name).setLevel(level)
-    structlog.contextvars.bind_contextvars(process=process)
+
+
+def add_order_and_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The SDK of Temporal names a workflow on its lines, ours are named after their order."""
+    if (trace_id := tracing.trace_id()) is not None:
+        event.setdefault("trace_id", trace_id)
+    about = event.get("temporal_workflow") or event.get("temporal_activity")
+    if about:
+        kind, _, order_id = str(about.get("workflow_id")).partition("/")
+        if kind in WORKFLOWS_OF_ORDERS:
+            event.setdefault("order_id", order_id)
+    return event
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -246,6 +246,37 @@ def load_settings() -> Settings:
     return settings
 
 
+Exporter = Literal["grpc", "http/protobuf", "console"]
+
+
+def trace_exporters() -> list[Exporter]:
+    """The exporters of traces that the standard variables of OpenTelemetry name. None unless one of them is set.
+
+    OpenTelemetry itself would export to localhost without any of them. Raises CannotRun: one names something unknown.
+    """
+    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    named = os.environ.get("OTEL_TRACES_EXPORTER") or ("otlp" if endpoint else "none")
+    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return []
+    return [_exporter_named(name.strip()) for name in named.split(",") if name.strip() != "none"]
+
+
+def _exporter_named(name: str) -> Exporter:
+    general = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or general
+    match name, protocol:
+        case "console", _:
+            return "console"
+        case "otlp", "grpc":
+            return "grpc"
+        case "otlp", "http/protobuf":
+            return "http/protobuf"
+        case "otlp", _:
+            raise CannotRun(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}; known are 'grpc' and 'http/protobuf'")
+        case _:
+            raise CannotRun(f"OTEL_TRACES_EXPORTER names {name!r}; known are 'otlp', 'console' and 'none'")
+
+
 def _unsafe_secrets(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield the name of each unsafe setting with the reason, which never contains the secret."""
     for name in type(settings).model_fields:

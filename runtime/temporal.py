@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -15,6 +16,7 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Plugin, UnsandboxedWorkflowRunner
 
+from adapters import tracing
 from domain.ids import OrderId
 from domain.order import OrderOutcome, OrderRequest, SagaStyle
 from runtime.errors import CannotRun
@@ -47,15 +49,24 @@ async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
 
     Raises CannotRun: no Temporal server answers within CONNECT_DEADLINE_S.
     """
-    config = {}
+    config: dict[str, Any] = {}
     if settings.temporal_profile is not None:
         config = dict(ClientConfig.load_client_connect_config(profile=settings.temporal_profile))
     config = {"target_host": settings.temporal_address, "namespace": settings.temporal_namespace} | config
     try:
         async with asyncio.timeout(CONNECT_DEADLINE_S):
-            return await Client.connect(**config, data_converter=data_converter, runtime=runtime)  # type: ignore[arg-type]
+            options = config | _tracing_options()
+            return await Client.connect(**options, data_converter=data_converter, runtime=runtime)
     except (RuntimeError, TimeoutError) as error:
         raise CannotRun(f"Temporal does not answer at {config['target_host']}: {error!r}") from error
+
+
+def _tracing_options() -> dict[str, Any]:
+    if not tracing.are_on():
+        return {}
+    from runtime.temporal_tracing import tracing_options  # noqa: PLC0415 - it imports OpenTelemetry's SDK
+
+    return dict(tracing_options())
 
 
 def runner_plugins(settings: Settings) -> list[Plugin]:

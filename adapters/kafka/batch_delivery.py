@@ -9,12 +9,15 @@ from itertools import takewhile
 
 import structlog
 
+from adapters import tracing
 from adapters.gateway_prefetch import GatewayPrefetch
 from adapters.kafka.decoding import Decoded, Received
-from adapters.kafka.reactions import Reactions, run_reaction
+from adapters.kafka.message_spans import handling, shared_commit
+from adapters.kafka.reactions import HANDLED_BEFORE, Reactions, run_reaction
 from adapters.sql.batch import Batch, Batches
 from adapters.sql.faults import DATABASE_AWAY, ConcurrentChange
 from adapters.sql.inbox import Inbox
+from adapters.tracing import Span
 
 _WORTH_A_BATCH = 2
 """A single message is handled sooner without one."""
@@ -44,9 +47,9 @@ class BatchedDelivery:
             ready = self._ready(messages)
             if not any(ready):
                 return len(ready)
-            with self._batches.open() as batch:
+            with shared_commit() as spans, self._batches.open() as batch:
                 for place, received in enumerate(ready):
-                    if received is not None and not self._handled(received, batch):
+                    if received is not None and not self._handled(messages[place], received, batch, spans):
                         return place  # leaving the block commits the messages before this one
         except ConcurrentChange as collision:
             self._log.info("not handled together", error=repr(collision))
@@ -77,6 +80,8 @@ class BatchedDelivery:
                 break
             if status is not None and status.handled:
                 ready[place] = None
+                with handling(messages[place], self._inbox.trace_of):
+                    tracing.event(HANDLED_BEFORE)
         return self._prefetched(ready)
 
     def _prefetched(self, ready: list[Received | None]) -> list[Received | None]:
@@ -87,14 +92,16 @@ class BatchedDelivery:
         fetched = self._prefetch.fetch([received.event for received in ready if received is not None])
         return ready[: places[fetched]] if fetched < len(places) else ready
 
-    def _handled(self, received: Received, batch: Batch) -> bool:
+    def _handled(self, message: Decoded, received: Received, batch: Batch, spans: list[Span]) -> bool:
         """Return False if the reaction failed; its own changes are then undone."""
         reaction = self._reactions.on[received.event.type]
         try:
-            run_reaction(reaction, received, self._inbox, within=batch)
+            with handling(message, self._inbox.trace_of, sharing=spans):
+                run_reaction(reaction, received, self._inbox, within=batch)
         except DATABASE_AWAY:
             raise
         except Exception as error:  # noqa: BLE001 - handled again alone, where faults are parked and errors buried
+            spans.pop().end(error)  # undone, unlike those before it
             self._log.info("not handled together", error=repr(error), order_id=received.event.order_id)
             return False
         return True

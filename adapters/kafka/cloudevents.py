@@ -120,6 +120,11 @@ def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> Re
     return ReceivedEvent(recorded=recorded, source=source, traceparent=_trace(traceparent))
 
 
+def traceparent_in(headers: Headers) -> str | None:
+    """Return the trace of a message that need not be one of our events."""
+    return _trace(dict(headers).get("ce_traceparent", b"").decode(errors="replace"))
+
+
 def _trace(traceparent: object) -> str | None:
     """None for an invalid one, as W3C Trace Context says: events that follow would carry it on."""
     return traceparent if isinstance(traceparent, str) and _TRACEPARENT.fullmatch(traceparent) else None

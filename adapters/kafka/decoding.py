@@ -5,11 +5,11 @@ A decoder may raise anything. The message is then poison and becomes a dead lett
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from adapters.codec import UndecodableEvent
-from adapters.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_message, type_header
+from adapters.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_message, traceparent_in, type_header
 from adapters.kafka.dead_letters import DeadLetter, dead_letter_in, order_id_of
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.origins import is_misplaced, refuse_misplaced
@@ -20,11 +20,15 @@ from domain.events import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A decoded message. The inbox recognises a repetition by `message_id`. `traceparent`: W3C Trace Context."""
+    """A decoded message. The inbox recognises a repetition by `message_id`.
+
+    `traceparent` is W3C Trace Context. `linked`: the trace of a message from outside, which is not the order's.
+    """
 
     message_id: MessageId
     event: Event | DeadLetter
     traceparent: str | None = None
+    linked: str | None = None
 
 
 Decoder = Callable[[IncomingMessage], Received | None]
@@ -75,7 +79,8 @@ def read_own_event(message: IncomingMessage, installation: str) -> ReceivedEvent
 
 def decode_settlement(message: IncomingMessage) -> Received:
     """Decode the gateway's CloudEvent; raises as `read_settlement` does."""
-    return _received(read_settlement(message))
+    received = _received(read_settlement(message))
+    return replace(received, traceparent=None, linked=received.traceparent)
 
 
 def read_settlement(message: IncomingMessage) -> ReceivedEvent:
@@ -102,7 +107,7 @@ def dead_letter_decoder(installation: str) -> Decoder:
             return None
         # The offset alone would not do: a broker that lost its messages gives the same offset to another letter.
         message_id = f"{message.topic}/{message.partition}/{message.offset}@{message.timestamp_ms}"
-        return Received(message_id=MessageId(message_id), event=letter)
+        return Received(message_id=MessageId(message_id), event=letter, traceparent=traceparent_in(message.headers))
 
     return decode_dead_letter
 

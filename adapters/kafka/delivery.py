@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import structlog
 
+from adapters import tracing
 from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.dead_letters import DeadLetters, DeadLettersAway
 from adapters.kafka.decoding import Decoded, Received, decode
 from adapters.kafka.message import IncomingMessage
+from adapters.kafka.message_spans import handling
 from adapters.kafka.reactions import Reactions, run_reaction
 from adapters.kafka.topics import is_dead_letters
 from adapters.sql.chunks import chunked
@@ -67,7 +69,8 @@ class Delivery:
                     yield from chunk[place : place + together]
                     place += together
                     if place < len(chunk):
-                        self._handle_alone(decoded[place])
+                        with handling(decoded[place], self._inbox.trace_of):
+                            self._handle_alone(decoded[place])
                         yield chunk[place]
                         place += 1
             finally:
@@ -78,7 +81,9 @@ class Delivery:
         longest = timedelta(seconds=self._reactions.backoff.longest_s)
         due = self._parked.due(self._clock(), _DUE_AT_ONCE, partitions, longest=longest)
         for parked in due:
-            self._retry(parked)
+            decoded = decode(IncomingMessage.from_parked(parked), self._reactions.decoders)
+            with handling(decoded, self._inbox.trace_of, attempt=parked.attempts + 1):
+                self._retry(parked, decoded)
         self._look_at = time.monotonic() + (_LOOK_SOON_S if due or self._parked.count() else _LOOK_EVERY_S)
 
     def check(self) -> None:
@@ -107,11 +112,13 @@ class Delivery:
             reaction = self._reactions.on[received.event.type]
             run_reaction(reaction, received, self._inbox, check_inbox=True)
         except KeyIsParked:
+            tracing.event("parked behind an earlier message")
             self._park(message, received, attempts=0, error="waits behind an earlier message of its order")
         except OUTAGES:
             raise
         except Fault as fault:
-            self._log.warning("parked", order_id=received.event.order_id, type=received.event.type, error=str(fault))
+            tracing.event("parked", fault)
+            self._log.warning("parked", type=received.event.type, error=str(fault))
             self._park(message, received, attempts=1, error=_storable(fault))
 
     def _park(self, message: IncomingMessage, received: Received, *, attempts: int, error: str) -> None:
@@ -133,8 +140,7 @@ class Delivery:
         )
         self._look_at = min(self._look_at, time.monotonic() + _LOOK_SOON_S)
 
-    def _retry(self, parked: ParkedMessage) -> None:
-        decoded = decode(IncomingMessage.from_parked(parked), self._reactions.decoders)
+    def _retry(self, parked: ParkedMessage, decoded: Decoded) -> None:
         received, attempts = decoded.received, parked.attempts + 1
         if decoded.error is not None:  # parked by a version that could read it
             self._bury(decoded.message, decoded.error, attempts)
@@ -148,6 +154,7 @@ class Delivery:
             except Fault as fault:
                 if attempts < self._reactions.limit(received.event.type):
                     next_at = self._clock() + timedelta(seconds=self._reactions.delay_s(attempts))
+                    tracing.event("parked", fault)
                     self._parked.reschedule(parked.message_id, attempts, next_at, _storable(fault))
                     return
                 self._bury(decoded.message, fault, attempts)
@@ -157,6 +164,7 @@ class Delivery:
         self._parked.remove(parked.message_id)
 
     def _bury(self, message: IncomingMessage, error: Exception, attempts: int) -> None:
+        tracing.event("dead letter", error)
         self._log.error(
             "dead letter",
             topic=message.topic,

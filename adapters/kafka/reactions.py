@@ -1,15 +1,17 @@
 """The reactions of a service to events: each runs at most once for a message, in one transaction."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters import tracing
 from adapters.kafka.decoding import Decoder, Received
 from adapters.sql.batch import Batch
 from adapters.sql.inbox import AlreadyHandled, Inbox
 from adapters.sql.unit_of_work import MessageContext
 from twinsaga_bridges.backoff import Backoff
+
+HANDLED_BEFORE = "handled before"
 
 Reaction = Callable[[MessageContext, Any], None]
 """Runs a policy with the event, so that inbox row, effect and resulting event are one transaction."""
@@ -60,7 +62,9 @@ def run_reaction(
         within=within,
         check_inbox_for=received.event.order_id if check_inbox else None,
     )
-    with suppress(AlreadyHandled):
+    try:
         reaction(context, received.event)
         if not context.in_inbox:  # the reaction changed nothing and recorded no event, so it wrote no inbox row
             inbox.mark(received.message_id, within)
+    except AlreadyHandled:
+        tracing.event(HANDLED_BEFORE)

@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 from adapters.kafka.cloudevents import to_message
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.in_flight_records import InFlightRecords, NotPublished
+from adapters.kafka.message_spans import publishing
 from adapters.kafka.topics import topic_of
 from adapters.sql.faults import DATABASE_AWAY
 from adapters.sql.outbox import Outbox
@@ -92,9 +93,11 @@ class Relay:
         # Read before the query: its rows may lack an event that is recorded meanwhile, which must not count as sent.
         recordings, last = self._outbox.recordings, None
         for row in sent.sendable(self._outbox.unpublished(_ROWS_PER_QUERY, sent.seqs)):
-            message = to_message(row.recorded, row.traceparent, self._installation)
+            span = publishing(row)
+            message = to_message(row.recorded, span.traceparent or row.traceparent, self._installation)
             topic = topic_of(row.recorded.event.type)
             last = producer.send(topic, value=message.value, key=message.key, headers=message.headers)
+            last.add_both(span.end)
             sent.add(row, last)
         if last is None:
             self._note_published(recordings)

@@ -16,8 +16,9 @@ from adapters.sql.batch import Batch
 from adapters.sql.database import Database
 from adapters.sql.dialects import inserting
 from adapters.sql.journal_tables import inbox, parked
+from adapters.sql.order_traces import trace_of
 from adapters.sql.write_buffer import ImmediateWriter, JournalRows
-from domain.ids import EventId
+from domain.ids import EventId, OrderId
 from services.unit_of_work import Clock
 
 MessageId = NewType("MessageId", str)
@@ -83,6 +84,10 @@ class Inbox:
             InboxStatus(handled=any((id_, False) in found for id_ in either), key_is_parked=(key, True) in found)
             for either, (_, key) in zip(ids, messages, strict=True)
         ]
+
+    def trace_of(self, order_id: OrderId) -> str | None:
+        """Return the traceparent of the order's first event in the same database; None while traces are off."""
+        return trace_of(self._database, order_id)
 
     def mark(self, message_id: MessageId, within: Batch | None = None) -> None:
         """Mark a message as handled whose handling recorded no event. Repeatable."""

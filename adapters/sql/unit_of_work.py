@@ -6,8 +6,10 @@ from dataclasses import KW_ONLY, dataclass, replace
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+import structlog
 from sqlalchemy import Connection
 
+from adapters import tracing
 from adapters.sql import journal
 from adapters.sql.batch import Batch, OpenTransaction, single_unit
 from adapters.sql.database import Database
@@ -18,6 +20,11 @@ from domain.order import Step
 from services.unit_of_work import Clock, StepRecord, StepStatus
 
 S = TypeVar("S")
+
+COMMITTED = "committed"
+"""Event of the span of a unit, or of a message that shares a commit with others."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -112,12 +119,14 @@ class SqlUnit(Generic[S]):
             at=units.clock(),
             caused_by=event_id_in(message.message_id) if message else None,
         )
-        trace = message.traceparent if message else None
+        trace = tracing.traceparent() or (message.traceparent if message else None)
         journal.record_event(self._connection, self._journal, recorded, trace, publish=units.publish)
         self._recorded = True
+        log.debug("event recorded", order_id=event.order_id, type=event.type)
 
     def tried(self, order_id: OrderId, step: Step, status: StepStatus, *, error: str | None = None) -> None:
         tried = StepRecord(step=step, status=status, attempts=1, last_error=error, at=self._units.clock())
+        tracing.note({tracing.STEP: step.value})
         journal.count_attempt(self._connection.dialect.name, self._journal, tried, order_id)
 
     def steps_of(self, order_id: OrderId) -> Sequence[StepRecord]:
@@ -137,3 +146,5 @@ class SqlUnit(Generic[S]):
             self._message.in_inbox = True
         else:
             self._commit()
+        if self._message is None or self._message.within is None:
+            tracing.event(COMMITTED)

@@ -9,6 +9,7 @@ from api.cursors import decode_cursor, encode_cursor, link_next_page
 from api.dependencies import Dependencies, Injected
 from api.order_views import summary_of, view_of, with_attempts
 from api.problems import documented
+from api.request_metrics import note_orders
 from api.schemas.order_views import OrderPage, OrderView
 from domain.errors import UnknownOrder
 from domain.ids import OrderId, is_own_id
@@ -27,7 +28,7 @@ async def known_form(order_id: str, request: Request) -> OrderId:
     """Refuse an id that no order can have without a query to the databases."""
     if not is_own_id(order_id):
         raise UnknownOrder(OrderId(order_id))
-    request.state.order_ids = order_id
+    note_orders(request, order_id)
     return OrderId(order_id)
 
 

@@ -10,6 +10,7 @@ from api.idempotency import IdempotencyKey, one_at_a_time
 from api.order_placement import Placing
 from api.preferences import WaitSeconds, ends_of
 from api.problems import documented_write
+from api.request_metrics import note_orders
 from domain.commands import PlaceOrder
 from domain.ids import OrderId
 from domain.order import SagaStyle
@@ -72,7 +73,7 @@ async def place_order(
 ) -> PlacedOrder | FinishedOrder:
     """Place one order. The link `self` shows its progress."""
     command = place_order_command(order, order.saga_style(), scope="orders", key=key)
-    request.state.order_ids = command.request.order_id
+    note_orders(request, command.request.order_id)
     async with one_at_a_time(services.in_flight, "orders", key):
         await Placing(services).place([command])
     placed = _placed(command, services)
@@ -92,7 +93,7 @@ async def place_order_pair(
 ) -> PlacedPair | FinishedPair:
     """Place the same order twice, once in each style."""
     commands = {style: place_order_command(order, style, scope=f"pairs/{style}", key=key) for style in SagaStyle}
-    request.state.order_ids = [command.request.order_id for command in commands.values()]
+    note_orders(request, *(command.request.order_id for command in commands.values()))
     async with one_at_a_time(services.in_flight, "pairs", key):
         await Placing(services).place(list(commands.values()))
     placed = {style.value: _placed(command, services) for style, command in commands.items()}

@@ -16,11 +16,13 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from adapters.sql.order_traces import continuing
+from adapters.tracing import Span
 from api.dependencies import StepAttempt
 from api.problems import NotPossibleNow, away
 from domain.commands import RefundPayment, RequestCancellation
 from domain.ids import OrderId
-from domain.order import OrderOutcome, OrderRequest, Reason, Step
+from domain.order import OrderOutcome, OrderRequest, Reason, SagaStyle, Step
 from processes.api.saga_progress import attempts_in
 from processes.api.saga_starter import AWAY, Temporal
 from runtime.republish import publish_again
@@ -105,7 +107,7 @@ class ChoreographedControl:
         if shipment is not None and shipment.status is ShipmentStatus.SCHEDULED:
             raise NotPossibleNow("shipping is scheduled, so the order can no longer be cancelled")
         command = RequestCancellation(order_id=order_id, reason=Reason.CANCELLED_BY_CUSTOMER)
-        await asyncio.to_thread(self.services.orders.request_cancellation, command)
+        await asyncio.to_thread(self._request_cancellation, command)
 
     async def retry_compensation(self, order_id: OrderId, attention: Attention) -> None:  # noqa: ARG002 - see below
         """Refund: no other compensation can run out of attempts. The policies continue from its event."""
@@ -115,9 +117,17 @@ class ChoreographedControl:
         """Publish the order's events again. A service that has handled one drops the repetition."""
         await asyncio.to_thread(publish_again, self.services.databases, [request.order_id])
 
+    def _request_cancellation(self, command: RequestCancellation) -> None:
+        with self._in_trace_of(command.order_id, "cancel"):
+            self.services.orders.request_cancellation(command)
+
     def _refund(self, order_id: OrderId) -> None:
         reason = self.services.orders.find(order_id).reason or self._recorded_reason(order_id)
-        self.services.payments.refund(RefundPayment(order_id=order_id, reason=reason, asked_by_operator=True))
+        with self._in_trace_of(order_id, "retry refund"):
+            self.services.payments.refund(RefundPayment(order_id=order_id, reason=reason, asked_by_operator=True))
+
+    def _in_trace_of(self, order_id: OrderId, name: str) -> Span:
+        return continuing(self.services.databases.orders, order_id, SagaStyle.CHOREOGRAPHED, name)
 
     def _recorded_reason(self, order_id: OrderId) -> Reason:
         services = self.services

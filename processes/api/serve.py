@@ -14,6 +14,7 @@ from processes.api.wiring import real_dependencies
 from processes.uvicorn_server import MAX_CONNECTIONS, AnnouncedServer
 from runtime.settings import Settings
 from runtime.stopping import stop_event
+from runtime.tracing import traces
 
 SHUTDOWN_S = 8
 """Time for requests that are in progress when the stop is requested."""
@@ -28,6 +29,8 @@ def main(settings: Settings) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most) if most >= 0 else OPEN_FILES, most))
     asyncio.run(_serve(settings, stop))
+    with traces("api"):
+        asyncio.run(_serve(settings, stop))
 
 
 async def _serve(settings: Settings, stop: threading.Event) -> None:

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from kafka.errors import KafkaError
 
+from adapters import tracing
 from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from api.problems import away
 from domain.ids import OrderId
@@ -32,6 +33,7 @@ class SettlementsByKafka:
             source=SOURCE,
             data={"order_id": order_id},
             id=str(uuid4()),
+            traceparent=tracing.traceparent(),
         )
         try:
             async with asyncio.timeout(DEADLINE_S):

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
+from temporalio.client import Client
+
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.sql.database import Database
+from adapters.sql.order_traces import continuing
 from api.dependencies import Dependencies, Probe, TemporalUi
-from domain.order import SagaStyle
+from domain.order import OrderRequest, SagaStyle
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
 from estate.task_outbox import TaskOutbox
@@ -21,6 +24,7 @@ from processes.api.order_control import ChoreographedControl, OrchestratedContro
 from processes.api.process_control import controls_in
 from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.api.settlements import SettlementsByKafka
+from processes.api.traced_services import traced_services
 from processes.choreography.service import topics_read_by
 from processes.kafka_bridge import routes
 from runtime.kafka import kafka_connection, kafka_security
@@ -38,7 +42,8 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     databases = Databases.open(settings)
     keys = RedisInFlightKeys(settings.own_redis_url)
     temporal = Temporal(partial(connect, settings))
-    published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
+    published = traced_services(services_over(databases, publish=True), SagaStyle.CHOREOGRAPHED)
+    recorded = traced_services(services_over(databases, publish=False), SagaStyle.ORCHESTRATED)
     estate, estate_database = open_estate(settings)
     workflows = VideoWorkflows(settings)
     task_outbox = TaskOutbox(settings, estate, workflows.start)
@@ -58,7 +63,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
             order_controls={
                 SagaStyle.ORCHESTRATED: OrchestratedControl(
-                    temporal=temporal, start_repair=partial(repair_saga, settings=settings)
+                    temporal=temporal, start_repair=partial(_start_repair, databases.orders, settings)
                 ),
                 SagaStyle.CHOREOGRAPHED: ChoreographedControl(services=published),
             },
@@ -86,6 +91,11 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
         await keys.close()
         databases.close()
         estate_database.close()
+
+
+async def _start_repair(orders: Database, settings: Settings, client: Client, request: OrderRequest) -> None:
+    with await asyncio.to_thread(continuing, orders, request.order_id, SagaStyle.ORCHESTRATED, "repair"):
+        await repair_saga(client, request, settings)
 
 
 def groups_of(settings: Settings) -> Mapping[str, Collection[str]]:

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import structlog
 
+from adapters import tracing
 from adapters.sql.faults import DATABASE_AWAY
 from adapters.sql.inbox import AlreadyHandled, MessageId
 from adapters.sql.unit_of_work import MessageContext
@@ -23,9 +24,18 @@ _SWEEP_LIMIT = 1_000
 
 
 class PixExpiry:
-    def __init__(self, payments_for: Callable[[MessageContext | None], PaymentService], every_s: float) -> None:
-        """`payments_for` binds the service to a message, so that the refusal names `payment.pending` as its cause."""
+    def __init__(
+        self,
+        payments_for: Callable[[MessageContext | None], PaymentService],
+        every_s: float,
+        trace_of: Callable[[OrderId], str | None],
+    ) -> None:
+        """`payments_for` binds the service to a message, so that the refusal names `payment.pending` as its cause.
+
+        `trace_of` returns the traceparent of an order.
+        """
         self._payments_for = payments_for
+        self._trace_of = trace_of
         self._every_s = every_s
         self._log = structlog.get_logger(__name__)
 
@@ -52,7 +62,7 @@ class PixExpiry:
         pending = _pending_event(payments, order_id)
         if pending is not None:
             abort = AbortPayment(order_id=order_id, reason=Reason.PAYMENT_EXPIRED)
-            with suppress(AlreadyHandled):
+            with suppress(AlreadyHandled), tracing.span("pix expired", parent=self._trace_of(order_id)):
                 self._payments_for(MessageContext(message_id=MessageId(pending))).abort(abort)
 
 

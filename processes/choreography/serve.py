@@ -13,6 +13,7 @@ from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import stop_event
+from runtime.tracing import traces
 from runtime.wiring import (
     ConsumingService,
     consuming_inventory,
@@ -43,8 +44,14 @@ _OPENERS: Mapping[str, Callable[[Settings], ConsumingService[Any]]] = {
 
 def main(settings: Settings, name: str) -> None:
     """Run one service of the choreography until SIGTERM; current messages are finished and committed."""
+    stop = stop_event()
+    with traces(name):
+        _serve(settings, name, stop)
+
+
+def _serve(settings: Settings, name: str, stop: threading.Event) -> None:
     sys.setswitchinterval(_SWITCH_S)
-    stop, joined = stop_event(), threading.Event()
+    joined = threading.Event()
     consuming = _OPENERS[name](settings)
     connection = kafka_connection(settings)
     timing = ServiceTiming(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_args
 
+from adapters import tracing
 from adapters.clock import utc_now
 from adapters.codec import UndecodableEvent, decode_event
 from adapters.kafka.batch_delivery import BatchedDelivery
@@ -20,6 +21,7 @@ from adapters.kafka.message import condemned
 from adapters.kafka.reactions import Reaction, Reactions
 from adapters.kafka.relay import Relay
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, topic_of
+from adapters.sql.unit_of_work import MessageContext
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION, OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
 from domain.commands import FailedCompensation, ShowAttention
 from domain.errors import UnknownOrder
@@ -68,7 +70,11 @@ class ChoreographedService:
             before_poll=self._relay.give_way,
             commit_within_s=timing.commit_within_s,
         )
-        self._expiry = PixExpiry(consuming.service_for, timing.sweep_every_s) if name == PAYMENT_SERVICE else None
+        self._expiry = (
+            PixExpiry(consuming.service_for, timing.sweep_every_s, consuming.inbox.trace_of)
+            if name == PAYMENT_SERVICE
+            else None
+        )
 
     def run(self, stop: threading.Event, joined: threading.Event) -> None:
         """Work until `stop` is set, then finish the current messages and leave the group.
@@ -107,7 +113,11 @@ def delivery_of(
 
 def _reactions(consuming: ConsumingService[Any], timing: ServiceTiming, installation: str) -> Reactions:
     def bound(policy: Policy) -> Reaction:
-        return lambda context, event: policy(event, consuming.service_for(context))
+        def react(context: MessageContext, event: object) -> None:
+            tracing.note({"policy": policy.__name__})
+            policy(event, consuming.service_for(context))
+
+        return react
 
     on = {tag_of(event): bound(policy) for event, policy in ROUTING[consuming.name].items()}
     if consuming.name == ORDER_SERVICE:

@@ -25,6 +25,7 @@ from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
+from runtime.tracing import traces
 from runtime.wiring import Services, open_services
 from twinsaga_bridges.celery_into_workflow import CeleryCallersPlugin
 from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
@@ -46,7 +47,8 @@ def main(settings: Settings) -> None:
     """Run until SIGTERM; running activities get eight seconds to finish. Raises CannotRun: Temporal does not answer."""
     stop = stop_event()
     leave_in_time(stop, LEAVE_ANYWAY_S)  # kafka-python may block a thread for longer while the broker is away
-    uvloop.run(_run(settings, stop))
+    with traces("saga-worker", runs_workflows=True):
+        uvloop.run(_run(settings, stop))
 
 
 async def _run(settings: Settings, stop: threading.Event) -> None:

@@ -19,6 +19,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.clock import utc_now
+from adapters.sql.order_traces import continuing
 from domain.commands import CancelOrder, ReportLostSaga, SellInventory
 from domain.errors import Fault
 from domain.ids import OrderId
@@ -137,7 +138,9 @@ def _logged(order_id: OrderId | None = None) -> Iterator[None]:
 async def _look_after_saga(client: Client, services: Services, settings: Settings, record: OrderRecord) -> None:
     order_id = record.request.order_id
     if record.stage is Stage.REQUESTED:
-        await start_saga(client, record.request, settings)
+        orders, style = services.databases.orders, SagaStyle.ORCHESTRATED
+        with await asyncio.to_thread(continuing, orders, order_id, style, "start saga of the sweep"):
+            await start_saga(client, record.request, settings)
     status = await saga_status(client, order_id)
     if status is WorkflowExecutionStatus.RUNNING:
         return

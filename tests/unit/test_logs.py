@@ -45,6 +45,33 @@ def test_every_line_carries_the_process_and_the_bound_ids() -> None:
     assert "order_id" not in outside
 
 
+def test_a_line_of_another_thread_carries_the_process_too() -> None:
+    (line,) = logged(
+        "import threading\n"
+        "thread = threading.Thread(target=structlog.get_logger('ours').info, args=('relayed',))\n"
+        "thread.start(); thread.join()\n"
+    )
+
+    assert (line["event"], line["process"]) == ("relayed", "order-service")
+
+
+def test_lines_of_the_temporal_sdk_name_the_order_of_their_workflow() -> None:
+    of_saga, of_video = logged(
+        "log = logging.getLogger('temporalio.activity')\n"
+        "for workflow_id in ('order-saga/o-1', 'video/v-1'):\n"
+        "    log.warning('failed', extra={'temporal_activity': {'workflow_id': workflow_id}})\n"
+    )
+
+    assert of_saga["order_id"] == "o-1"
+    assert "order_id" not in of_video
+
+
+def test_what_the_temporal_sdk_says_about_results_is_not_logged() -> None:
+    code = "logging.getLogger('temporalio.worker._activity').debug('Completing activity with completion: address')"
+
+    assert lines(code, "log_level='DEBUG'") == []
+
+
 def test_secrets_are_never_logged() -> None:
     (line,) = logged("structlog.get_logger().info('x', token='tok_visa', gateway_password='p', Authorization='b')")
 

@@ -1,0 +1,36 @@
+"""The trace of an order, for work on it that another trace, or none, has caused."""
+
+from sqlalchemy import bindparam, select
+
+from adapters import tracing
+from adapters.sql.database import Database
+from adapters.sql.journal_tables import event_log
+from adapters.tracing import Span
+from domain.ids import OrderId
+from domain.order import SagaStyle
+
+_FIRST_TRACE = (
+    select(event_log.c.traceparent)
+    .where(event_log.c.order_id == bindparam("order_id"), event_log.c.traceparent.is_not(None))
+    .order_by(event_log.c.seq)
+    .limit(1)
+)
+
+
+def trace_of(database: Database, order_id: OrderId) -> str | None:
+    """Return the traceparent of the order's first event in this database; None while traces are off."""
+    if not tracing.are_on():
+        return None
+    with database.reading() as connection:
+        found: str | None = connection.execute(_FIRST_TRACE, {"order_id": order_id}).scalar()
+        return found
+
+
+def continuing(database: Database, order_id: OrderId, style: SagaStyle, name: str) -> Span:
+    """Begin a span in the order's own trace, linked to the current one: a request about the order, or a sweep."""
+    return tracing.span(
+        name,
+        parent=trace_of(database, order_id),
+        link=tracing.traceparent(),
+        attributes=tracing.order_attributes(order_id, style),
+    )
