@@ -42,7 +42,8 @@ def test_the_base_of_the_bridges_needs_temporal_alone() -> None:
 
 
 def test_the_bridges_import_only_what_they_declare() -> None:
-    come_along = {"celery": {"kombu", "redis"}, "kafka-python": {"kafka"}}  # `celery[redis]`
+    # `celery[redis]`; temporalio's API takes messages of protobuf
+    come_along = {"celery": {"kombu", "redis"}, "kafka-python": {"kafka"}, "temporalio": {"google"}}
     extras = PROJECT["optional-dependencies"].values()
     declared = {re.split(r"[<>=\[]", each)[0] for each in chain(PROJECT["dependencies"], *extras)}
     known = {name.replace("-", "_") for name in declared}.union(*(come_along.get(name, set()) for name in declared))

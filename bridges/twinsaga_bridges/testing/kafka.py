@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kafka import KafkaProducer
 from kafka.errors import KafkaConnectionError
 
 from twinsaga_bridges.kafka.outgoing import OutgoingEvent
@@ -28,6 +29,8 @@ class RecordedEvents(EventProducer):
 
 
 class _Acknowledges:
+    config = KafkaProducer.DEFAULT_CONFIG | {"acks": "all", "delivery_timeout_ms": 4_000}
+
     def __init__(self, recorded: RecordedEvents) -> None:
         self._recorded = recorded
 
