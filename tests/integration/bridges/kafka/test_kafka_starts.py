@@ -3,10 +3,8 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from temporalio import workflow
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowExecutionStatus
@@ -17,27 +15,16 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from tests.integration.bridges.kafka.estate import Estate
+from tests.integration.bridges.kafka.payment import Payment
 from tests.integration.bridges.kafka.routes import OPEN, ROUTES, entry
 from tests.support.waiting import soon
 from twinsaga_bridges.kafka_into_workflow import Arguments, Counts, SignalWithStart, Start
 
 QUEUE = "payments"
 AGAIN_IF_FAILED = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
-
-
-@workflow.defn
-class Payment:
-    """Fails for the amount 0."""
-
-    @workflow.run
-    async def run(self, customer: str, data: dict[str, Any]) -> str:
-        if not data["number"]:
-            raise ApplicationError("nothing to pay")
-        return f"{customer} paid {data['number']}"
 
 
 PAY = Start(
