@@ -28,7 +28,6 @@ def main(settings: Settings) -> None:
     stop = stop_event()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most) if most >= 0 else OPEN_FILES, most))
-    asyncio.run(_serve(settings, stop))
     with traces("api"):
         asyncio.run(_serve(settings, stop))
 
