@@ -7,7 +7,13 @@ from typing import Any
 
 from celery import Celery, Task, states
 from celery.exceptions import Ignore, TaskRevokedError
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -187,13 +193,11 @@ class RevokeCancelsWorkflow:
         if workflow_id is None:
             return
         workflow = client.get_workflow_handle(bytes(workflow_id).decode())
-        try:
-            running = (await workflow.describe()).status == WorkflowExecutionStatus.RUNNING
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
+        newest = await _described(workflow)
+        if newest is None:
             return  # the body is about to start it
-        if running:
+        run_id = await self._calls.on_thread(remembered, backend, run_key(task_id))
+        if newest.status == WorkflowExecutionStatus.RUNNING and await _answers(client, newest, run_id):
             await workflow.cancel(reason=f"Celery task {task_id} revoked")
         else:
             await self._calls.on_thread(self._end_unanswered, task_id)
@@ -202,3 +206,26 @@ class RevokeCancelsWorkflow:
         """End a task whose workflow closed without an answer, for example because it was terminated."""
         if self._app.backend.get_state(task_id) not in states.READY_STATES:
             self._app.backend.mark_as_revoked(task_id, "revoked", store_result=True)
+
+
+async def _answers(client: Client, newest: WorkflowExecutionDescription, run_id: str | None) -> bool:
+    """Return whether the newest run goes on with the run of a task. Another task may have started a run of its own."""
+    if run_id is None or run_id == newest.run_id:
+        return True
+    own = await _described(client.get_workflow_handle(newest.id, run_id=run_id))
+    return own is not None and _first_run_id(own) == _first_run_id(newest)
+
+
+async def _described(workflow: WorkflowHandle[Any, Any]) -> WorkflowExecutionDescription | None:
+    """Return None if the workflow does not exist."""
+    try:
+        return await workflow.describe()
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+
+
+def _first_run_id(described: WorkflowExecutionDescription) -> str:
+    """Runs that continued as new, or were retried, have it in common."""
+    return described.raw_info.first_run_id

@@ -25,7 +25,7 @@ class StartWorkflow:
     whatever it was. ALLOW_DUPLICATE_FAILED_ONLY: its result, or a new run after a failure. ALLOW_DUPLICATE: a new run.
 
     `id_conflict_policy`: if it runs. USE_EXISTING: the task joins it. TERMINATE_EXISTING: a new run; the tasks that
-    wait for the terminated one get no answer, so revoke them.
+    wait for the terminated one get no answer, so revoke them, which does not touch the new run.
 
     Whatever the policies are, a task that Celery delivers again starts no second run once it has noted the first.
 
