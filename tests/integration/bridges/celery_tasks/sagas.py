@@ -18,6 +18,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from tests.integration.bridges.celery_tasks.callers import AwaitsOneTask, Wanted
 from tests.integration.bridges.celery_tasks.engines import Addresses
 from tests.support.waiting import eventually
+from twinsaga_bridges.celery.task_claims import TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,13 @@ async def kept_alive(handle: WorkflowHandle[Any, Any], *, attempt: int = 1, for_
             await asyncio.sleep(0.05)
 
 
-async def activity_closed(addresses: Addresses, handle: WorkflowHandle[Any, Any]) -> None:
-    """Wait until the claim of the workflow's task is cancelled."""
+async def claim_becomes(addresses: Addresses, handle: WorkflowHandle[Any, Any], state: TaskState) -> None:
+    """Wait until the claim of the workflow's task has that state."""
     claims: Any = Redis.from_url(f"{addresses.redis}/2")
 
-    def closed() -> bool:
+    def reached() -> bool:
         records = [claims.hgetall(key) for key in claims.keys("celery-task:*") if not key.endswith(b":alive")]
         ours = [record for record in records if record[b"workflow_id"].decode() == handle.id]
-        return bool(ours) and ours[0][b"state"] == b"cancelled"
+        return bool(ours) and ours[0][b"state"].decode() == state
 
-    await asyncio.to_thread(eventually, closed, "the task's claim is cancelled")
+    await asyncio.to_thread(eventually, reached, f"the task's claim is {state}")

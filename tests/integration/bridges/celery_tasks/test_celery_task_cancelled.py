@@ -11,9 +11,9 @@ from temporalio.exceptions import CancelledError
 
 from tests.integration.bridges.celery_tasks.callers import Wanted
 from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker
-from tests.integration.bridges.celery_tasks.sagas import Notes, Saga, activity_closed, attempt_begun
+from tests.integration.bridges.celery_tasks.sagas import Notes, Saga, attempt_begun, claim_becomes
 from tests.support.waiting import eventually
-from twinsaga_bridges.celery.task_claims import StartDecision, TaskClaims
+from twinsaga_bridges.celery.task_claims import StartDecision, TaskClaims, TaskState
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 
@@ -41,7 +41,7 @@ async def test_a_task_is_not_run_for_a_workflow_that_was_terminated(
     handle = await saga.start(Wanted(name="estate.nap", args=[token, 0], queue=queue))
     await attempt_begun(handle, 1)
     await handle.terminate()
-    await activity_closed(addresses, handle)
+    await claim_becomes(addresses, handle, TaskState.CANCELLED)
     with celery_worker(addresses, folder, queue=queue, concurrency=1):
         assert await saga.result(Wanted(name="estate.add", args=[1, 1], queue=queue)) == 2
     assert notes.runs == []

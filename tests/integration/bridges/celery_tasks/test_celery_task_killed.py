@@ -22,9 +22,17 @@ from tests.integration.bridges.celery_tasks.engines import (
     running,
     valkey,
 )
-from tests.integration.bridges.celery_tasks.sagas import ActivityWorker, Notes, Saga, attempt_begun, kept_alive
+from tests.integration.bridges.celery_tasks.sagas import (
+    ActivityWorker,
+    Notes,
+    Saga,
+    attempt_begun,
+    claim_becomes,
+    kept_alive,
+)
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
+from twinsaga_bridges.celery.task_claims import TaskState
 
 pytestmark = [
     pytest.mark.long,
@@ -176,7 +184,7 @@ async def test_a_second_attempt_of_the_activity_enqueues_no_second_copy(
     with place.activity_worker() as doomed:
         wanted = Wanted(name="estate.hold", args=[token], queue=place.queue, activity_queue=place.queue)
         handle = await saga.start(wanted)
-        await asyncio.to_thread(eventually, lambda: place.enqueued == 1, "the task is enqueued")
+        await claim_becomes(place.addresses, handle, TaskState.SENT)
         doomed.kill_all()
     with place.activity_worker():
         await kept_alive(handle, attempt=2)
