@@ -251,8 +251,9 @@ def _page(session_end: datetime | None, *, refused: bool = False) -> HTMLRespons
         content = f'{said}<form method="post" action="/login">{field} <button>Log in</button></form>'
     else:
         content = (
-            f"<p>You are logged in until {session_end:%H:%M} UTC. In the Temporal UI, open the codec server settings"
-            " (the glasses in its header), and turn on <em>Include cross-origin credentials</em>.</p>"
+            f"<p>You are logged in until {session_end:%H:%M} UTC. If the Temporal UI does not show payloads, open its"
+            " codec server settings, use your browser's setting, enter the address of this page as the endpoint, and"
+            " include cross-origin credentials.</p>"
         )
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>twinsaga codec server</title>'
     return HTMLResponse(

@@ -62,9 +62,14 @@ def test_the_ui_shows_an_order_only_after_a_login_to_the_codec_server(
     expect(page.get_by_text("You are logged in until")).to_be_visible()
 
     page.goto(history_url)
+    page.locator("[data-testid^=data-encoder-status]").first.click()
+    page.get_by_test_id("use-local-endpoint-input").check()
+    page.get_by_placeholder("Paste your endpoint here").fill(encrypted_stack.ready["codec_server"])
+    page.get_by_label("Include cross-origin credentials").check()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / "temporal-ui-before.png")
-    page.get_by_test_id("codec-server-button").click()
-    page.screenshot(path=SCREENSHOTS / "temporal-ui-settings.png")
-    (SCREENSHOTS / "temporal-ui.html").write_text(page.content())
+    page.screenshot(path=SCREENSHOTS / "temporal-ui-codec-settings.png")
+    page.get_by_role("button", name="Apply").click()
+    page.goto(history_url)
+
     expect(page.get_by_text(STREET).first).to_be_visible()
+    page.screenshot(path=SCREENSHOTS / "temporal-ui-decoded.png")
