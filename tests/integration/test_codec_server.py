@@ -10,7 +10,6 @@ from google.protobuf import json_format
 from pydantic import SecretStr
 from temporalio.api.common.v1 import Payload, Payloads
 
-from processes import codec_server
 from processes.codec_server import BODY_LIMIT, COOKIE, Access, codec_app
 from runtime.errors import CannotRun
 from runtime.payload_codec import EncryptingCodec
@@ -92,7 +91,7 @@ async def test_no_payloads_are_decoded_to_none(server: httpx.AsyncClient, body: 
 async def test_without_the_token_nothing_is_decoded(
     server: httpx.AsyncClient, path: str, headers: dict[str, str]
 ) -> None:
-    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    raw = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
     answer = await server.post(path, content=sealed(CLEAR), headers=raw)
 
     assert answer.status_code == 401
@@ -128,7 +127,7 @@ async def test_a_session_ends(server: httpx.AsyncClient, monkeypatch: pytest.Mon
     session = Access(TOKEN).new_session()
     assert Access(TOKEN).session_end(session) is not None
 
-    monkeypatch.setattr(codec_server.time, "time", lambda: int(session.partition(".")[0]) + 1.0)
+    monkeypatch.setattr("processes.codec_server.time.time", lambda: int(session.partition(".")[0]) + 1.0)
 
     assert Access(TOKEN).session_end(session) is None
     refused = await server.post("/decode", content=sealed(CLEAR), headers={"Cookie": f"{COOKIE}={session}"})

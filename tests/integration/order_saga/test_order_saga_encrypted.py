@@ -46,7 +46,7 @@ async def environment(at_steps: AtSteps, database: Path) -> AsyncIterator[Workfl
 
 
 def without_keys(client: Client) -> Client:
-    return Client(**{**client.config(), "data_converter": data_converter(Settings())})
+    return Client(**(client.config() | {"data_converter": data_converter(Settings())}))
 
 
 async def raw_history(saga: Saga) -> WorkflowHistory:
