@@ -16,14 +16,14 @@ from comparison.api_client import http_client
 from comparison.child_processes import ChildProcess, child_stack, process_ids, settings_in
 from comparison.stack import SERVICE_DATABASES, wait_until_idle
 from comparison.stack_meter import commits, cpu_seconds
-from processes.registry import PROCESSES
+from processes.registry import CODEC_SERVER, PROCESSES
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.wiring import Databases
 from services.names import GATEWAY
 
 ENGINES = ("temporal", "kafka", "redis")
-ALL_PROCESSES = (*ENGINES, *PROCESSES)
+ALL_PROCESSES = (*ENGINES, *(name for name in PROCESSES if name != CODEC_SERVER))
 
 HTTP_TIMEOUT_S = 30.0
 IDLE_WITHIN_S = 30.0

@@ -11,8 +11,8 @@ def health(
     """Check the process that runs here with the same settings: exit code 0 if it is healthy, else 1.
 
     The health checks of the containers use it. A process writes the file TWINSAGA_SERVE_READY_FILE when it is ready, so
-    set that variable for the process and for this command. With NAME, api and flower must also answer over HTTP. It
-    does not check the systems that the process uses: [bold]/readyz[/bold] of the API does that.
+    set that variable for the process and for this command. With NAME, api, flower and codec-server must also answer
+    over HTTP. It does not check the systems that the process uses: [bold]/readyz[/bold] of the API does that.
 
     Example: [bold]TWINSAGA_SERVE_READY_FILE=/run/ready twinsaga health api[/bold]
     """

@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from processes.registry import PROCESSES
+from processes.registry import CODEC_SERVER, PROCESSES
 
 ENGINE_NAMES = ("temporal", "kafka", "redis")
 
@@ -19,6 +19,14 @@ def up(
         Path | None,
         typer.Option(metavar="FILE", help="Write addresses and process ids here, as JSON, when everything answers."),
     ] = None,
+    encrypt_payloads: Annotated[
+        bool,
+        typer.Option(
+            "--encrypt-payloads",
+            help="Encrypt what Temporal stores, and start a codec server for its UI. DIR keeps the keys: later starts"
+            " on it encrypt without being asked.",
+        ),
+    ] = False,
     only: Annotated[
         str | None,
         typer.Option(metavar="NAME,...", help=f"Start only these of: {', '.join((*ENGINE_NAMES, *PROCESSES))}."),
@@ -47,13 +55,20 @@ def up(
     settings = load_settings()
     if data is not None:
         settings = settings.with_changes(data_dir=data)
-    run_stack(settings, names, free_ports=free_ports, ready_file=ready_file, reporter=ConsoleReporter())
+    run_stack(
+        settings,
+        names,
+        free_ports=free_ports,
+        encrypt_payloads=encrypt_payloads,
+        ready_file=ready_file,
+        reporter=ConsoleReporter(),
+    )
 
 
 def _chosen(only: str | None) -> list[str]:
     known = [*ENGINE_NAMES, *PROCESSES]
     if only is None:
-        return known
+        return [name for name in known if name != CODEC_SERVER]  # it comes with the keys
     wanted = {name.strip() for name in only.split(",") if name.strip()}
     if unknown := sorted(wanted - set(known)):
         raise typer.BadParameter(f"unknown name '{unknown[0]}'; choose from: {', '.join(known)}", param_hint="--only")

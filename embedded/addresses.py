@@ -6,13 +6,15 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from embedded.payload_encryption import TOKEN_FILE
 from embedded.ports import PortReservations, is_free
+from processes.registry import CODEC_SERVER
 from runtime.errors import CannotRun
 from runtime.settings import PREFIX, Settings
 from services.names import SERVICES
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "0.0.0.0", "::1"}  # noqa: S104 - recognised, not bound
-TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
+TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE, CODEC = (
     "temporal_address",
     "temporal_ui_url",
     "kafka_bootstrap",
@@ -21,6 +23,7 @@ TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
     "flower_url",
     "smtp_address",
     "mail_page_url",
+    "codec_server_url",
 )
 METRICS = {service: f"{service.replace('-', '_')}_metrics_port" for service in SERVICES}
 LISTENING = {
@@ -30,12 +33,13 @@ LISTENING = {
     "api": (API,),
     "flower": (FLOWER,),
     "mail": (SMTP, MAIL_PAGE),
+    CODEC_SERVER: (CODEC,),
     **{name: (setting,) for name, setting in METRICS.items()},
 }
 HOST_OF_PORT = {API: "api_host", **dict.fromkeys(METRICS.values(), "metrics_host")}
 """Settings that hold only a port, each with the setting that holds its host."""
 
-PAGES = {TEMPORAL_UI, FLOWER, MAIL_PAGE}
+PAGES = {TEMPORAL_UI, FLOWER, MAIL_PAGE, CODEC}
 
 
 class Address(NamedTuple):
@@ -113,6 +117,10 @@ def ready_content(settings: Settings, names: Iterable[str], processes: Mapping[s
         content["flower"] = settings.flower_url
     if "mail" in names:
         content["mail"] = settings.mail_page_url
+    if CODEC_SERVER in names:
+        content["codec_server"] = settings.codec_server_url
+        if (token := settings.data_dir / TOKEN_FILE).exists():
+            content["codec_token_file"] = str(token)
     if metrics := {name: f"http://{address_of(settings, METRICS[name])}/metrics" for name in names if name in METRICS}:
         content["metrics"] = metrics
     return content

@@ -1,5 +1,6 @@
 """The commands of the three engines of the embedded stack, each with its readiness check."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -8,8 +9,13 @@ from embedded.addresses import KAFKA, REDIS, TEMPORAL, TEMPORAL_UI, address_of
 from embedded.binaries import kafka_binary, redis_binary, temporal_binary
 from embedded.program import Program
 from runtime.readiness import http_answers, kafka_answers, redis_answers
-from runtime.settings import Settings
+from runtime.settings import PREFIX, Settings
 from workflows.saga_status import SEARCH_ATTRIBUTES
+
+
+def _environment() -> dict[str, str]:
+    """Without our variables: engines read none of them, and the keys of payloads must not be where Temporal is."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 def temporal(settings: Settings) -> Program:
@@ -18,6 +24,8 @@ def temporal(settings: Settings) -> Program:
     command += ["--disable-config-file", "--disable-config-env", "--log-level", "warn"]
     command += ["--ip", server.host, "--port", str(server.port), "--ui-ip", ui.host, "--ui-port", str(ui.port)]
     command += ["--namespace", settings.temporal_namespace]
+    if settings.payload_keys is not None:
+        command += ["--ui-codec-endpoint", settings.codec_server_url]
     # The default file store collapses under load.
     command += ["--db-filename", str(settings.data_dir / "temporal.db"), "--sqlite-pragma", "journal_mode=wal"]
     # By default the server polls its one shard 20 times a second, which adds 40 ms to every workflow task.
@@ -26,7 +34,7 @@ def temporal(settings: Settings) -> Program:
         command += ["--search-attribute", f"{attribute}=Keyword"]
     # Through the UI, so that one request checks both.
     probe = partial(http_answers, ui.host, ui.port, f"/api/v1/namespaces/{settings.temporal_namespace}")
-    return Program(name="temporal", command=tuple(command), environment=settings.as_environment(), answers=probe)
+    return Program(name="temporal", command=tuple(command), environment=_environment(), answers=probe)
 
 
 def kafka(settings: Settings) -> Program:
@@ -37,7 +45,7 @@ def kafka(settings: Settings) -> Program:
     return Program(
         name="kafka",
         command=tuple(command),
-        environment=settings.as_environment(),
+        environment=_environment(),
         answers=partial(kafka_answers, *address),
     )
 
@@ -49,7 +57,7 @@ def redis(settings: Settings) -> Program:
     return Program(
         name="redis",
         command=tuple(command),
-        environment=settings.as_environment(),
+        environment=_environment(),
         answers=partial(redis_answers, *address),
         before_start=partial(Path.mkdir, folder, parents=True, exist_ok=True),
     )

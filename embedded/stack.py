@@ -16,10 +16,11 @@ from uuid import uuid4
 from domain.errors import Fault
 from embedded.addresses import METRICS, address_of, all_ports_free, ready_content, refuse_taken_ports, with_free_ports
 from embedded.engines import ENGINES
+from embedded.payload_encryption import with_encryption
 from embedded.ports import PortReservations
 from embedded.program import Program
 from embedded.supervisor import Limits, ProgramFailed, Reporter, Supervisor
-from processes.registry import PROCESSES
+from processes.registry import CODEC_SERVER, PROCESSES
 from runtime import parent_death
 from runtime.databases import migrate_databases
 from runtime.errors import CannotRun
@@ -46,7 +47,13 @@ class StackReporter(Reporter, Protocol):
 
 
 def run_stack(
-    settings: Settings, names: list[str], *, free_ports: bool, ready_file: Path | None, reporter: StackReporter
+    settings: Settings,
+    names: list[str],
+    *,
+    free_ports: bool,
+    encrypt_payloads: bool,
+    ready_file: Path | None,
+    reporter: StackReporter,
 ) -> None:
     """Run until SIGTERM or Ctrl-C, on the main thread.
 
@@ -55,6 +62,9 @@ def run_stack(
     os.umask(0o077)  # databases, logs, mails and videos of the engines and of our processes: for our user only
     settings = named(settings.with_changes(data_dir=settings.data_dir.absolute()), names)
     with locked_for_one_stack(settings.data_dir), PortReservations() as ports:
+        settings = with_encryption(settings, asked=encrypt_payloads)
+        if settings.payload_keys is not None and "temporal" in names and CODEC_SERVER not in names:
+            names = [*names, CODEC_SERVER]  # what Temporal's UI shows would be unreadable without it
         if not free_ports:
             refuse_taken_ports(settings, names)
             EmbeddedStack(settings, names, ready_file, reporter).run_until_stopped()

@@ -3,6 +3,7 @@
 import asyncio
 from urllib.parse import urlsplit
 
+from processes.registry import CODEC_SERVER
 from runtime.readiness import http_answers, runs
 from runtime.settings import Settings
 
@@ -18,6 +19,8 @@ def healthy(name: str | None, settings: Settings) -> bool:
     if name == "api":
         # Not /readyz: a restart of the container would not bring back another system that is down.
         return asyncio.run(http_answers("127.0.0.1", settings.api_port, "/healthz"))
+    if name == CODEC_SERVER:
+        return asyncio.run(http_answers("127.0.0.1", urlsplit(settings.codec_server_url).port or 80, "/healthz"))
     if name == "flower":
         return asyncio.run(http_answers("127.0.0.1", urlsplit(settings.flower_url).port or 80, "/healthcheck"))
     return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import resource
 import socket
 import threading
 from http import HTTPStatus
@@ -20,6 +21,8 @@ HEADERS_DEADLINE_S = 10.0
 """From the start of a connection, or the end of the last answer, to the last header. uvicorn sets no such deadline: a
 client that sends one byte now and then would keep its connection for ever."""
 MAX_CONNECTIONS = 2_000
+OPEN_FILES = 2 * MAX_CONNECTIONS
+"""Connections are files. The usual limit of a process is 1,024."""
 
 
 class HeadersTooLarge(Exception):
@@ -120,6 +123,8 @@ class AnnouncedServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, settings: Settings, stop: threading.Event) -> None:
         config.http = BoundedConnection
         super().__init__(config)
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most) if most >= 0 else OPEN_FILES, most))
         self._settings = settings
         self._stop = stop
 

@@ -16,6 +16,8 @@ TITLES = {
     "temporal_ui": "Temporal UI",
     "flower": "Flower",
     "mail": "Mail",
+    "codec_server": "Codec server",
+    "codec_token_file": "Its token",
     "temporal": "Temporal",
     "kafka": "Kafka",
     "redis": "Redis",

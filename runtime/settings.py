@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import CannotRun
+from runtime.payload_keys import PayloadKeys
 
 PREFIX = "TWINSAGA_"
 
@@ -27,10 +28,13 @@ KNOWN_PASSWORDS = frozenset(
 """Refused in production, in any case: those of examples, images and manuals of the servers."""
 PLACEHOLDER = "changeme"
 """Refused anywhere in a secret, also as `Change-Me` or `CHANGE_ME`."""
+SHORTEST_TOKEN = 24
+"""Characters. A token that others could guess would need a limit on wrong ones."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 Bootstrap = Annotated[str, Field(pattern=r"^[^\s:/,]+:\d{1,5}(,[^\s:/,]+:\d{1,5})*$")]
+HostNames = Annotated[str, Field(pattern=r"^(?:(?:\*\.)?[A-Za-z0-9.-]+(?:,(?:\*\.)?[A-Za-z0-9.-]+)*)?$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+[^\s/]$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -75,7 +79,7 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: Port = 8000
     # More names that the API answers to, separated by commas: shop.example.com,*.shop.internal
-    api_hosts: Annotated[str, Field(pattern=r"^(?:(?:\*\.)?[A-Za-z0-9.-]+(?:,(?:\*\.)?[A-Za-z0-9.-]+)*)?$")] = ""
+    api_hosts: HostNames = ""
 
     temporal_address: HostAndPort = "127.0.0.1:7233"
     temporal_ui_url: HttpUrl = "http://127.0.0.1:8233"
@@ -84,6 +88,13 @@ class Settings(BaseSettings):
     temporal_profile: str | None = None  # in Temporal's configuration file: TLS and API keys
     workflow_sandbox: bool = False  # enable it while you change a workflow: docs/worker-versioning.md
     temporal_build_id: str | None = None  # makes the saga worker a version: docs/worker-versioning.md
+
+    # ID:HEX, ...: the first key encrypts what Temporal stores, the others decrypt older payloads: docs/security.md
+    temporal_payload_keys: SecretStr | None = None
+    # The codec server decrypts payloads for the Temporal UI, whose address is temporal_ui_url.
+    codec_server_url: HttpUrl = "http://127.0.0.1:8234"
+    codec_server_hosts: HostNames = ""  # more names that it answers to, as api_hosts
+    codec_token: SecretStr | None = None
 
     kafka_bootstrap: Bootstrap = "127.0.0.1:9092"
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -155,6 +166,23 @@ class Settings(BaseSettings):
     serve_ready_file: Path | None = None  # set by the supervisor; `serve` writes it when ready
     embedded_run_dir: Path | None = None  # set by the supervisor, for the API's process controls
 
+    @field_validator("temporal_payload_keys")
+    @classmethod
+    def _payload_keys_are_keys(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None:
+            PayloadKeys.parse(keys.get_secret_value())
+        return keys
+
+    @field_validator("codec_token")
+    @classmethod
+    def _codec_token_is_long(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is None:
+            return None
+        text = token.get_secret_value()
+        if len(text) < SHORTEST_TOKEN or not text.isascii():
+            raise ValueError(f"must have at least {SHORTEST_TOKEN} ASCII characters: `openssl rand -hex 32`")
+        return token
+
     @model_validator(mode="after")
     def _redis_url_names_no_database(self) -> Self:
         if self.redis_url.get_secret_value().rstrip("/").count("/") != 2:  # noqa: PLR2004 - the two of the scheme
@@ -190,6 +218,12 @@ class Settings(BaseSettings):
     @property
     def own_redis_url(self) -> str:
         return self._redis_database(2)
+
+    @property
+    def payload_keys(self) -> PayloadKeys | None:
+        if self.temporal_payload_keys is None:
+            return None
+        return PayloadKeys.parse(self.temporal_payload_keys.get_secret_value())
 
     def database_url(self, service: str) -> str:
         """`service` is one of DATABASES. SQLite files in the data folder where no URL is set."""

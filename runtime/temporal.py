@@ -8,7 +8,7 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
-from temporalio.converter import CompositePayloadConverter
+from temporalio.converter import CompositePayloadConverter, DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.plugin import SimplePlugin
@@ -20,6 +20,7 @@ from adapters import tracing
 from domain.ids import OrderId
 from domain.order import OrderOutcome, OrderRequest, SagaStyle
 from runtime.errors import CannotRun
+from runtime.payload_codec import EncryptedFailureConverter, EncryptingCodec
 from runtime.settings import Settings
 from workflows.order_saga import OrderSaga, workflow_id
 from workflows.saga_status import first_attributes, summary_of
@@ -41,11 +42,22 @@ class SharedPydanticPayloadConverter(CompositePayloadConverter):
         super().__init__(*_SHARED.converters.values())
 
 
-data_converter = replace(pydantic_data_converter, payload_converter_class=SharedPydanticPayloadConverter)
+def data_converter(settings: Settings) -> DataConverter:
+    """With payload keys in the settings, Temporal stores no argument, result or error text that it can read."""
+    converter = replace(
+        pydantic_data_converter,
+        payload_converter_class=SharedPydanticPayloadConverter,
+        payload_codec=EncryptingCodec(settings.payload_keys),
+    )
+    if settings.payload_keys is None:
+        return converter
+    return replace(converter, failure_converter_class=EncryptedFailureConverter)
 
 
 async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
-    """Connect to the server of the settings. A profile of Temporal's configuration file adds TLS and API keys.
+    """Connect to the server of the settings. All clients and workers of ours are made from this connection.
+
+    A profile of Temporal's configuration file adds TLS and API keys.
 
     Raises CannotRun: no Temporal server answers within CONNECT_DEADLINE_S.
     """
@@ -56,7 +68,7 @@ async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
     try:
         async with asyncio.timeout(CONNECT_DEADLINE_S):
             options = config | _tracing_options()
-            return await Client.connect(**options, data_converter=data_converter, runtime=runtime)
+            return await Client.connect(**options, data_converter=data_converter(settings), runtime=runtime)
     except (RuntimeError, TimeoutError) as error:
         raise CannotRun(f"Temporal does not answer at {config['target_host']}: {error!r}") from error
 

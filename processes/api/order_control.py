@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -25,12 +26,15 @@ from domain.ids import OrderId
 from domain.order import OrderOutcome, OrderRequest, Reason, SagaStyle, Step
 from processes.api.saga_progress import attempts_in
 from processes.api.saga_starter import AWAY, Temporal
+from runtime.payload_codec import UnreadablePayload
 from runtime.republish import publish_again
 from runtime.temporal import saga_status
 from runtime.wiring import Services
 from services.orders.store import Attention
 from services.shipping.store import ShipmentStatus
 from workflows.order_saga import OrderSaga, workflow_id
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +50,11 @@ class OrchestratedControl:
     async def attempts_under_way(self, order_id: OrderId) -> Mapping[Step, StepAttempt]:
         try:
             async with asyncio.timeout(self.deadline_s):
-                return await attempts_in(await self._handle(order_id))
+                return await attempts_in(await self.temporal.client(), order_id)
         except (*AWAY, WorkflowQueryFailedError):  # the services' records show the order without them
+            return {}
+        except UnreadablePayload as error:
+            log.warning("the attempts of an order cannot be shown", order_id=order_id, error=str(error))
             return {}
 
     async def cancel(self, order_id: OrderId) -> None:

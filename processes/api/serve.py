@@ -1,7 +1,6 @@
 """`twinsaga serve api`: runs the HTTP API."""
 
 import asyncio
-import resource
 import socket
 import threading
 
@@ -11,23 +10,19 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.hosts import LOOPBACK_HOSTS
 from processes.api.wiring import real_dependencies
-from processes.uvicorn_server import MAX_CONNECTIONS, AnnouncedServer
+from processes.uvicorn_server import AnnouncedServer
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.tracing import traces
 
 SHUTDOWN_S = 8
 """Time for requests that are in progress when the stop is requested."""
-OPEN_FILES = 2 * MAX_CONNECTIONS
-"""Connections are files. The usual limit of a process is 1,024."""
 
 
 def main(settings: Settings) -> None:
     # uvicorn raises the signals that it received once more after its shutdown. Without a handler they would then kill
     # this process, with an exit code other than 0.
     stop = stop_event()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most) if most >= 0 else OPEN_FILES, most))
     with traces("api"):
         asyncio.run(_serve(settings, stop))
 

@@ -74,6 +74,14 @@ def test_secrets_are_files_and_each_container_has_only_its_own(name: str, secret
     assert "PASSWORD:" not in text
 
 
+@ours
+def test_every_client_of_temporal_encrypts_payloads(name: str) -> None:
+    environment = OURS[name]["environment"]
+    starts_workflows = "TWINSAGA_TEMPORAL_ADDRESS" in environment and name != "bootstrap"
+
+    assert ("TWINSAGA_TEMPORAL_PAYLOAD_KEYS_FILE" in environment) == starts_workflows
+
+
 def test_the_secrets_are_random_and_their_folder_is_private(secrets: Path) -> None:
     passwords = [file.read_text() for file in secrets.glob("*-password")]
 

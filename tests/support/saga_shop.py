@@ -13,7 +13,7 @@ from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Plugin, WorkerDeploymentConfig
@@ -116,21 +116,26 @@ class SagaShop:
         payment: PaymentMethod | None = None,
         token: str = "tok_visa",  # noqa: S107 - a test card
         postal_code: str = "01310-100",
+        client: Client | None = None,
     ) -> Saga:
         request = a_request(*lines, payment=payment or Card(token=token))
         request = replace(request, shipping_address=address(postal_code))
         command = PlaceOrder(request=request, style=SagaStyle.ORCHESTRATED, fingerprint=request.order_id)
         await asyncio.to_thread(self.services.orders.place, command)
-        handle = await start_saga(self.environment.client, request, Settings(temporal_task_queue=self.task_queue))
+        settings = Settings(temporal_task_queue=self.task_queue)
+        handle = await start_saga(client or self.environment.client, request, settings)
         return Saga(request.order_id, handle)
 
     @asynccontextmanager
     async def worker(
-        self, deployment: WorkerDeploymentConfig | None = None, plugins: Sequence[Plugin] = ()
+        self,
+        deployment: WorkerDeploymentConfig | None = None,
+        plugins: Sequence[Plugin] = (),
+        client: Client | None = None,
     ) -> AsyncIterator[None]:
-        client = self.environment.client
         with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads, outcomes_into(self.outcomes) as outcomes:
             plugins = [outcomes, *plugins]
+            client = client or self.environment.client
             async with saga_worker(client, self.task_queue, self.services, threads, plugins, deployment):
                 yield
 

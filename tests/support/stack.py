@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import httpx2 as httpx
 
-from processes.registry import PROCESSES
+from processes.registry import CODEC_SERVER, PROCESSES
 from runtime import parent_death
 from runtime.settings import Settings
 from tests.support.folder_of_a_user import imported_from, make_folder_of_a_user
@@ -24,7 +24,7 @@ from tests.support.waiting import eventually
 TWINSAGA = Path(sys.executable).with_name("twinsaga")
 READY_DEADLINE_S = 180.0
 STOP_DEADLINE_S = 40.0
-OURS = ",".join(PROCESSES)
+OURS = ",".join(name for name in PROCESSES if name != CODEC_SERVER)
 
 T = TypeVar("T")
 Json = dict[str, Any]

@@ -4,20 +4,27 @@ import sysconfig
 from pathlib import Path
 
 from temporalio.client import Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from embedded.binaries import temporal_binary
+from runtime.settings import Settings
+from runtime.temporal import data_converter
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
 TEST_SERVER = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
 
 
-async def real_server(*interceptors: Interceptor) -> WorkflowEnvironment:
-    """Start the development server: it supports search, worker versions and eager starts; the test server does not."""
+async def real_server(
+    *interceptors: Interceptor, settings: Settings | None = None, database: Path | None = None
+) -> WorkflowEnvironment:
+    """Start the development server: it supports search, worker versions and eager starts; the test server does not.
+
+    `settings`: payload keys are read from them. `database`: the file of its database, which is in memory without one.
+    """
     return await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_binary(None),
-        data_converter=pydantic_data_converter,
+        dev_server_database_filename=None if database is None else str(database),
+        data_converter=data_converter(settings or Settings()),
         search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
         interceptors=interceptors,
     )

@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from runtime.payload_keys import new_key
+from runtime.settings import Settings
+from runtime.temporal import data_converter
 from tests import histories
 from tests.histories.commands import OK, commands_of
 from tests.histories.orders import KEPT
 from tests.histories.outcomes import outcomes_into
+from tests.support.payload_encryption import encrypted, encrypting
 from twinsaga_bridges.testing.kafka import RecordedEvents
 from workflows.order_saga import OrderSaga
 
@@ -46,10 +50,16 @@ def kept_commands(name: str) -> list[str]:
     return commands
 
 
+@contextmanager
+def replayer_of(settings: Settings) -> Iterator[Replayer]:
+    with outcomes_into(RecordedEvents()) as plugin:
+        yield Replayer(workflows=[OrderSaga], data_converter=data_converter(settings), plugins=[plugin])
+
+
 @pytest.fixture
 def replayer() -> Iterator[Replayer]:
-    with outcomes_into(RecordedEvents()) as plugin:
-        yield Replayer(workflows=[OrderSaga], data_converter=pydantic_data_converter, plugins=[plugin])
+    with replayer_of(Settings()) as replayer:
+        yield replayer
 
 
 def test_a_history_is_kept_of_each_path_through_the_saga() -> None:
@@ -62,6 +72,19 @@ async def test_the_saga_follows_the_histories_of_orders_under_way(replayer: Repl
         await replayer.replay_workflow(kept_history(name))
     except NondeterminismError as error:
         pytest.fail(f"{WHAT_TO_DO.format(name=name)}\n{error}", pytrace=False)
+
+
+@pytest.mark.parametrize("name", KEPT)
+async def test_the_saga_follows_encrypted_histories_and_those_from_before_the_keys_were_set(name: str) -> None:
+    with replayer_of(encrypting()) as replayer:
+        await replayer.replay_workflow(encrypted(kept_history(name)))
+        await replayer.replay_workflow(kept_history(name))
+
+
+@pytest.mark.parametrize("settings", [Settings(), encrypting(new_key("other"))], ids=["no key", "another key"])
+async def test_without_its_key_an_encrypted_history_does_not_replay(settings: Settings) -> None:
+    with replayer_of(settings) as replayer, pytest.raises(RuntimeError, match="encrypted by the key '2026-12'"):
+        await replayer.replay_workflow(encrypted(kept_history("ok")))
 
 
 @pytest.mark.parametrize("name", ["ok", "v1/ok"])

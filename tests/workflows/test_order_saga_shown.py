@@ -16,14 +16,14 @@ async def test_attempts_and_their_last_error(shop: SagaShop) -> None:
     saga = await shop.place()
     async with shop.time_passes():
         await shop.await_tries("charge_payment", 3)
-        tried = await attempts_in(saga.handle)
+        tried = await attempts_in(shop.environment.client, saga.order_id)
     shop.at_steps.mended("charge_payment")
 
     assert tried.keys() == {Step.CHARGE_PAYMENT}
     assert tried[Step.CHARGE_PAYMENT].attempts >= 3
     assert tried[Step.CHARGE_PAYMENT].last_error == "connection refused"
     assert (await saga.outcome()).status is OrderStatus.CONFIRMED
-    assert await attempts_in(saga.handle) == {}
+    assert await attempts_in(shop.environment.client, saga.order_id) == {}
 
 
 async def test_a_step_in_our_own_database_is_known_to_the_workflow_only(shop: SagaShop) -> None:
@@ -33,7 +33,7 @@ async def test_a_step_in_our_own_database_is_known_to_the_workflow_only(shop: Sa
 
     async def seen() -> bool:
         try:
-            return (await attempts_in(saga.handle)).keys() == {Step.RESERVE_INVENTORY}
+            return (await attempts_in(shop.environment.client, saga.order_id)).keys() == {Step.RESERVE_INVENTORY}
         except RPCError:  # a workflow answers between its tasks only, and the first attempts are within one
             return False
 
