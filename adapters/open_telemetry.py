@@ -10,6 +10,7 @@ from typing import Self
 from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 
 from adapters.tracing import ERROR_TYPE, Attributes, Kind, Span
@@ -65,12 +66,19 @@ class OtelSpan(Span):
         self.end(error)
 
 
+class QuicklyHashedResource(Resource):
+    """The exporter hashes it for each span. The hash of the base class encodes all attributes as JSON."""
+
+    def __hash__(self) -> int:
+        return hash(self.schema_url)
+
+
 class OtelTracer:
     def __init__(self, tracer: trace.Tracer) -> None:
         self._tracer = tracer
 
     def span(self, name: str, kind: Kind, parent: str | None, link: str | None, attributes: Attributes) -> Span:
-        linked = span_context_of(link)
+        linked = None if link is None else span_context_of(link)
         return OtelSpan(
             self._tracer.start_span(
                 name,
@@ -85,7 +93,9 @@ class OtelTracer:
         return OtelSpan(trace.get_current_span())
 
     def note(self, attributes: Attributes) -> None:
-        trace.get_current_span().set_attributes(attributes)
+        span = trace.get_current_span()
+        for name, value in attributes.items():  # its `set_attributes` takes twice as long for a few
+            span.set_attribute(name, value)
 
     def trace_id(self) -> str | None:
         context = trace.get_current_span().get_span_context()
@@ -104,5 +114,5 @@ def span_context_of(traceparent: str | None) -> SpanContext | None:
 
 def _context_of(traceparent: str | None) -> Context | None:
     """None: the current context."""
-    context = span_context_of(traceparent)
+    context = None if traceparent is None else span_context_of(traceparent)
     return None if context is None else trace.set_span_in_context(NonRecordingSpan(context), Context())

@@ -122,5 +122,10 @@ def traceparent() -> str | None:
     return current().traceparent
 
 
+def trace_id_of(traceparent: str) -> str:
+    """Return the id that a valid W3C Trace Context contains."""
+    return traceparent.split("-")[1]
+
+
 def trace_id() -> str | None:
     return None if _Traces.tracer is None else _Traces.tracer.trace_id()

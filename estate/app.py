@@ -2,6 +2,7 @@
 
 from celery import Celery
 
+from estate.task_spans import pass_traces_on
 from runtime.settings import Settings
 from services.estate.task_names import CLEAN_UP, HAND_OVER_TASKS, PROCESS_VIDEO
 
@@ -18,6 +19,7 @@ ANSWER_DEADLINE_S = 10.0
 
 def celery_app(settings: Settings) -> Celery:
     """Connections open at first use."""
+    pass_traces_on()
     app = Celery(
         "twinsaga",
         broker=settings.celery_broker_url,

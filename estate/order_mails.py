@@ -7,14 +7,16 @@ from datetime import timedelta
 
 import structlog
 
-from adapters.kafka.cloudevents import from_message, type_header
+from adapters.kafka.cloudevents import type_header
+from adapters.kafka.decoding import Decoded, received_event
 from adapters.kafka.message import IncomingMessage
+from adapters.kafka.message_spans import handling
 from adapters.sql.estate import KEPT, Estate
 from adapters.sql.faults import DATABASE_AWAY
 from domain.errors import UnknownOrder
 from domain.events import OrderCancelled, OrderConfirmed
 from domain.ids import OrderId
-from domain.order import OrderStatus
+from domain.order import OrderStatus, SagaStyle
 from estate.task_outbox import TaskOutbox
 from services.audit.invariants import PENDING_DEADLINE
 from services.estate.mails import order_ended
@@ -23,6 +25,7 @@ from services.orders.service import OrderService
 from services.orders.store import OrderFilter, OrderRecord
 from services.unit_of_work import Clock
 from twinsaga_bridges.backoff import Backoff
+from workflows.order_saga import SAGA_OUTCOMES
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +54,7 @@ class OrderMails:
             return
         mail = self.add(order)
         if mail is not None:
+            log.debug("mail added", order_id=order_id, task_id=mail.task_id)
             self.task_outbox.send_after_commit(mail)
 
     def add(self, order: OrderRecord) -> QueuedTask | None:
@@ -125,11 +129,17 @@ class OrderMailDelivery:
             return
         if type_header(message.headers) not in OUTCOME_TYPES:
             return
+        style = SagaStyle.ORCHESTRATED if message.topic == SAGA_OUTCOMES else SagaStyle.CHOREOGRAPHED
         try:
-            event = from_message(message.key, message.value, message.headers).recorded.event
-            if isinstance(event, OrderConfirmed | OrderCancelled):
-                self._mails.order_ended(event.order_id)
+            received = received_event(message)
+            if isinstance(received.event, OrderConfirmed | OrderCancelled):
+                with handling(Decoded(message, received), _no_trace, style=style):
+                    self._mails.order_ended(received.event.order_id)
         except DATABASE_AWAY:
             raise
         except Exception as poison:  # noqa: BLE001 - input from outside; what is wrong with it is a dead letter elsewhere
             log.warning("skipped a message", topic=message.topic, offset=message.offset, error=repr(poison))
+
+
+def _no_trace(_order_id: OrderId) -> None:
+    """An event without a trace has none in the estate's database either."""

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery, current_task
 from temporalio.service import RPCError
 
+from adapters import tracing
 from domain.errors import Fault
 from domain.order import SagaStyle
 from estate.task_context import TaskContexts
@@ -33,6 +34,7 @@ def add_place_order(app: Celery, contexts: TaskContexts, workflows: VideoWorkflo
         context, task_id = contexts.current(), str(current_task.request.id)
         command = place_order_command(read_order(order), SagaStyle.ORCHESTRATED, scope="celery", key=task_id)
         request, settings = command.request, context.settings
+        tracing.note(tracing.order_attributes(request.order_id, SagaStyle.ORCHESTRATED))
         context.services.orders.place(command)
         # The order is committed before its saga starts: the bridge below, or the sweep, starts a saga that is missing.
         with suppress(*TEMPORAL_AWAY):

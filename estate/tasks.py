@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from celery import Celery, Task, signals, states
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
@@ -16,6 +17,8 @@ from runtime.settings import Settings
 from services.estate.mails import SEND_EMAIL
 from services.estate.task_names import CLEAN_UP, FORGET_WHAT_IS_OLD, HAND_OVER_TASKS, PROCESS_VIDEO, VIDEO_RETRIES
 from twinsaga_bridges.celery.revocations import was_revoked
+
+log = structlog.get_logger(__name__)
 
 MAIL_RETRIES, LONGEST_MAIL_PAUSE_S = 300, 300
 """Together about a day, for which the mail server may be away."""
@@ -48,6 +51,7 @@ def _add_mail(app: Celery, contexts: TaskContexts) -> None:
         except Fault as fault:
             # MailRefused is not a Fault: the task fails at once, since a retry would be refused too.
             raise self.retry(exc=fault, countdown=min(2**self.request.retries, LONGEST_MAIL_PAUSE_S)) from fault
+        log.debug("mail sent", task_id=task_id)
         return "sent"  # a result that Flower shows
 
 

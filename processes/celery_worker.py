@@ -16,6 +16,7 @@ from estate.place_order import add_place_order
 from estate.refused_messages import RefusedMessages
 from estate.taken_messages import TakenMessages
 from estate.task_context import TaskContexts
+from estate.task_spans import TaskSpans
 from estate.tasks import add_tasks
 from estate.video_workflows import VideoWorkflows
 from estate.worker_consumer import consumer_class
@@ -30,13 +31,13 @@ LEAVE_ANYWAY_S = 9.0
 
 
 def main(settings: Settings) -> None:
-    run_worker(settings, name="celery", queue=QUEUE, concurrency=settings.celery_concurrency)
+    run_worker(settings, "celery-worker", name="celery", queue=QUEUE, concurrency=settings.celery_concurrency)
 
 
-def run_worker(settings: Settings, *, name: str, queue: str, concurrency: int) -> None:
+def run_worker(settings: Settings, process: str, *, name: str, queue: str, concurrency: int) -> None:
     """Run until SIGTERM. A task that is not finished five seconds later goes back to the broker and runs elsewhere.
 
-    `name`: workers on one machine need different ones, to hear Celery's broadcasts each.
+    `process`: its name in traces. `name`: workers on one machine need different ones, to hear Celery's broadcasts each.
     """
     stop = stop_event()
     # Otherwise a prefork child would outlive a killed worker, and finish a task that another worker runs again.
@@ -45,6 +46,7 @@ def run_worker(settings: Settings, *, name: str, queue: str, concurrency: int) -
     # Celery configures no logs of its own if this signal has a receiver.
     signals.setup_logging.connect(lambda **_: None, weak=False)
     signals.worker_ready.connect(lambda **_: announce_ready(settings), weak=False)
+    TaskSpans(process).connect()
     app, put_aside = estate_app(settings), RefusedMessages(Redis.from_url(settings.own_redis_url)).put_aside
     app.conf.broker_transport = "estate.broker_transport:Transport"
     app.conf.broker_transport_options |= {"put_aside": put_aside}

@@ -12,6 +12,7 @@ from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import stop_event
+from runtime.tracing import traces
 from runtime.wiring import open_services
 from services.estate.records import QueuedTask
 from twinsaga_bridges.kafka.isolation import AttemptsFolder, Isolation
@@ -23,6 +24,11 @@ TOPICS = ("orders", SAGA_OUTCOMES)
 
 def main(settings: Settings) -> None:
     """Run until SIGTERM. The messages in progress are finished and committed."""
+    with traces("order-mails"):
+        _run(settings)
+
+
+def _run(settings: Settings) -> None:
     stop, joined = stop_event(), threading.Event()
     estate, database = open_estate(settings)
     services = open_services(settings, publish=False)

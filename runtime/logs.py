@@ -19,6 +19,7 @@ NOISY = {
     "uvicorn.access": logging.WARNING,
     "celery.beat": logging.WARNING,
     "celery.app.trace": logging.WARNING,  # it logs the arguments and results of tasks
+    "celery.pool": logging.INFO,  # below, it logs the arguments of tasks
     "celery.worker.strategy": logging.WARNING,
     "flower.inspector": logging.ERROR,
     "mail.log": logging.WARNING,

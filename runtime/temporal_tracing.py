@@ -20,14 +20,18 @@ from adapters import tracing
 from adapters.tracing import Span
 from domain.ids import OrderId
 from domain.order import SagaStyle, Step
-from workflows import order_saga
-
-TRACER_HEADER = "_tracer-data"
-"""In which the SDK's integration passes a trace on: a JSON object with `traceparent`."""
+from twinsaga_bridges.kafka.events import TRACER_HEADER
+from workflows import choreography_witness, order_saga
 
 _CAME_FROM = "twinsaga-came-from"
-_SAGA = order_saga.workflow_id(OrderId(""))
+_STYLES = {
+    order_saga.workflow_id(OrderId("")): SagaStyle.ORCHESTRATED,
+    choreography_witness.witness_id(OrderId("")): SagaStyle.CHOREOGRAPHED,
+}
+"""By the first part of the workflow's id; the second part is the order's."""
+
 _STEPS = frozenset(Step)
+_WITNESS = choreography_witness.ChoreographyWitness.__name__
 
 
 class Options(TypedDict):
@@ -79,10 +83,18 @@ class _ActivitySpans(worker.ActivityInboundInterceptor):
         about = {**_about(info.workflow_id or ""), tracing.ATTEMPT: info.attempt}
         if info.activity_type in _STEPS:
             about[tracing.STEP] = info.activity_type
-        with tracing.span(f"RunActivity:{info.activity_type}", "server", attributes=about):
-            # For the lines that the SDK logs behind this, such as that of a failed attempt.
-            bind_contextvars(trace_id=tracing.trace_id())
-            return await super().execute_activity(input)
+        span = tracing.span(f"RunActivity:{info.activity_type}", "server", attributes=about)
+        try:
+            with span.current():
+                # For the lines that the SDK logs behind this, such as that of a failed attempt.
+                bind_contextvars(trace_id=tracing.trace_id())
+                result = await super().execute_activity(input)
+        except BaseException as error:
+            # Other exceptions are no failures: a cancellation, and the end of an activity that is completed elsewhere.
+            span.end(error if isinstance(error, Exception) else None)
+            raise
+        span.end()
+        return result
 
 
 class _WorkflowSpans(worker.WorkflowInboundInterceptor):
@@ -124,12 +136,15 @@ class TaskInterceptor(worker.Interceptor):
 
 
 def _about(workflow_id: str) -> dict[str, str | int]:
-    if not workflow_id.startswith(_SAGA):
-        return {}
-    return tracing.order_attributes(OrderId(workflow_id.removeprefix(_SAGA)), SagaStyle.ORCHESTRATED)
+    for prefix, style in _STYLES.items():
+        if workflow_id.startswith(prefix):
+            return tracing.order_attributes(OrderId(workflow_id.removeprefix(prefix)), style)
+    return {}
 
 
 def _span_of_message(name: str, headers: Mapping[str, Payload]) -> Span:
+    if workflow.info().workflow_type == _WITNESS:
+        return tracing.OFF  # it hears each event of its order, and each of them has spans already
     came_from = headers.get(_CAME_FROM)
     link = None if came_from is None else PayloadConverter.default.from_payload(came_from).get("traceparent")
     return tracing.span(name, "server", link=link, attributes=_about(workflow.info().workflow_id))

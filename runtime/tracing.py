@@ -54,8 +54,11 @@ def _provider(process: str, *, runs_workflows: bool) -> "TracerProvider | Replay
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415 - see above
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
 
+    from adapters.open_telemetry import QuicklyHashedResource  # noqa: PLC0415
+
     ours = Resource.create({"service.name": process, "service.namespace": NAMESPACE})
-    resource = ours.merge(OTELResourceDetector().detect())  # what the environment says takes precedence
+    merged = ours.merge(OTELResourceDetector().detect())  # what the environment says takes precedence
+    resource = QuicklyHashedResource(merged.attributes, merged.schema_url)
     if not runs_workflows:
         return TracerProvider(resource=resource, shutdown_on_exit=False)
     from temporalio.contrib.opentelemetry import create_tracer_provider  # noqa: PLC0415

@@ -30,6 +30,7 @@ GROUPS = (
     "integration/test_hostile_records",
     "integration/test_choreography_processes",
     "integration/bridges/kafka",
+    "integration/traces",
     "integration/examples",
     "expiry",
 )

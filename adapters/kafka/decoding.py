@@ -66,9 +66,14 @@ def event_decoder(ignored: Collection[str], installation: str) -> Decoder:
     def decode_event(message: IncomingMessage) -> Received | None:
         if refuse_misplaced(message.topic, message.headers, installation) in ignored:
             return None
-        return _received(from_message(message.key, message.value, message.headers))
+        return received_event(message)
 
     return decode_event
+
+
+def received_event(message: IncomingMessage) -> Received:
+    """Decode a CloudEvent with one of our events; raises as `from_message` does."""
+    return _received(from_message(message.key, message.value, message.headers))
 
 
 def read_own_event(message: IncomingMessage, installation: str) -> ReceivedEvent:

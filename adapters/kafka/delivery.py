@@ -11,7 +11,7 @@ from adapters.kafka.batch_delivery import BatchedDelivery
 from adapters.kafka.dead_letters import DeadLetters, DeadLettersAway
 from adapters.kafka.decoding import Decoded, Received, decode
 from adapters.kafka.message import IncomingMessage
-from adapters.kafka.message_spans import handling
+from adapters.kafka.message_spans import DEAD_LETTER, handling
 from adapters.kafka.reactions import Reactions, run_reaction
 from adapters.kafka.topics import is_dead_letters
 from adapters.sql.chunks import chunked
@@ -164,7 +164,7 @@ class Delivery:
         self._parked.remove(parked.message_id)
 
     def _bury(self, message: IncomingMessage, error: Exception, attempts: int) -> None:
-        tracing.event("dead letter", error)
+        tracing.event(DEAD_LETTER, error)
         self._log.error(
             "dead letter",
             topic=message.topic,

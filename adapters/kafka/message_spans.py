@@ -9,11 +9,14 @@ from adapters import tracing
 from adapters.kafka.cloudevents import traceparent_in
 from adapters.kafka.dead_letters import order_id_of
 from adapters.kafka.decoding import Decoded
+from adapters.kafka.topics import SETTLEMENTS
 from adapters.sql.outbox import OutboxRow
 from adapters.sql.unit_of_work import COMMITTED
 from adapters.tracing import ATTEMPT, ORDER_ID, STYLE, Span
 from domain.ids import OrderId
 from domain.order import SagaStyle
+
+DEAD_LETTER = "dead letter"
 
 TraceOf = Callable[[OrderId], str | None]
 """Returns a traceparent of the order, as this service knows it."""
@@ -21,7 +24,12 @@ TraceOf = Callable[[OrderId], str | None]
 
 @contextmanager
 def handling(
-    decoded: Decoded, trace_of: TraceOf, *, attempt: int = 1, sharing: list[Span] | None = None
+    decoded: Decoded,
+    trace_of: TraceOf,
+    *,
+    attempt: int = 1,
+    sharing: list[Span] | None = None,
+    style: SagaStyle = SagaStyle.CHOREOGRAPHED,
 ) -> Iterator[None]:
     """Handle a message within the block: its span is current, and each log line names its order.
 
@@ -29,7 +37,7 @@ def handling(
     """
     received, message = decoded.received, decoded.message
     order_id = order_id_of(message.key) if received is None else received.event.order_id
-    span = _span_of(decoded, order_id, trace_of, attempt)
+    span = _span_of(decoded, order_id, trace_of, attempt, style)
     with nullcontext() if order_id is None else bound_contextvars(order_id=order_id):
         if sharing is None:
             with span:
@@ -57,11 +65,13 @@ def shared_commit() -> Iterator[list[Span]]:
             span.end(failure)
 
 
-def _span_of(decoded: Decoded, order_id: OrderId | None, trace_of: TraceOf, attempt: int) -> Span:
+def _span_of(decoded: Decoded, order_id: OrderId | None, trace_of: TraceOf, attempt: int, style: SagaStyle) -> Span:
     if not tracing.are_on():
         return tracing.OFF
     received, topic = decoded.received, decoded.message.topic
-    attributes: dict[str, str | int] = {STYLE: SagaStyle.CHOREOGRAPHED.value, ATTEMPT: attempt}
+    attributes: dict[str, str | int] = {ATTEMPT: attempt}
+    if topic != SETTLEMENTS:  # these are for orders of either style: `SqlUnit.record` knows more
+        attributes[STYLE] = style.value
     if order_id is not None:
         attributes[ORDER_ID] = order_id
     # A message from outside has a trace of its own. The order's trace goes on, and names that one as its cause.

@@ -16,7 +16,7 @@ from adapters.sql.database import Database
 from adapters.sql.inbox import AlreadyHandled, KeyIsParked, MessageId, event_id_in, put_into_inbox, status_of
 from domain.events import Event, RecordedEvent
 from domain.ids import OrderId, event_id_of
-from domain.order import Step
+from domain.order import SagaStyle, Step
 from services.unit_of_work import Clock, StepRecord, StepStatus
 
 S = TypeVar("S")
@@ -122,6 +122,8 @@ class SqlUnit(Generic[S]):
         trace = tracing.traceparent() or (message.traceparent if message else None)
         journal.record_event(self._connection, self._journal, recorded, trace, publish=units.publish)
         self._recorded = True
+        if message is not None:  # only the choreography reacts to messages
+            tracing.note({tracing.STYLE: SagaStyle.CHOREOGRAPHED.value})
         log.debug("event recorded", order_id=event.order_id, type=event.type)
 
     def tried(self, order_id: OrderId, step: Step, status: StepStatus, *, error: str | None = None) -> None:

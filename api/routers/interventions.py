@@ -2,12 +2,13 @@
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Injected
 from api.problems import NotPossibleNow, documented_write
+from api.request_metrics import note_orders
 from api.routers.orders import OrderIdInPath
 from domain.ids import OrderId
 from domain.order import OrderStatus
@@ -66,8 +67,9 @@ async def repair_order(order_id: OrderIdInPath, services: Injected) -> Accepted:
 
 
 @router.post("/webhooks/payments", status_code=202, responses=documented_write(422, 503))
-async def payment_settled(settlement: SettlementBody, services: Injected) -> Accepted:
+async def payment_settled(settlement: SettlementBody, services: Injected, request: Request) -> Accepted:
     """Report that the customer paid. An unknown order is accepted, too: the gateway could do nothing with a 404."""
     order_id = OrderId(settlement.order_id)
+    note_orders(request, order_id)
     await services.settlements.announce(order_id)
     return Accepted(order_id=order_id)

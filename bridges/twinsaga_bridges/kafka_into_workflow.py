@@ -32,12 +32,15 @@ from twinsaga_bridges.kafka.events import (
     Decoder,
     FromJson,
     IncomingEvent,
+    Trace,
     Unreadable,
     check_event,
     cloud_events,
     plain_json,
     record_key,
     record_place,
+    recorded_trace,
+    traceparent_of,
 )
 from twinsaga_bridges.kafka.faults import AWAY, Undeliverable, described
 from twinsaga_bridges.kafka.isolation import Attempt, Attempts, AttemptsFolder, Isolation, KillsItsProcess
@@ -88,6 +91,7 @@ __all__ = [
     "SignalWithStart",
     "Start",
     "TooLate",
+    "Trace",
     "UndecodableBatch",
     "Undeliverable",
     "Unreadable",
@@ -98,6 +102,8 @@ __all__ = [
     "plain_json",
     "record_key",
     "record_place",
+    "recorded_trace",
+    "traceparent_of",
 ]
 
 Bury = Callable[[KafkaRecord, Exception], Awaitable[None] | None]
@@ -134,6 +140,8 @@ class KafkaIntoWorkflow:
             database's, in addition to OSError, KafkaError and RPCError.
         attempts: where to note which records are begun, to find one that kills its process. Without it such a record
             stops its partition.
+        trace: makes the context of each delivery, such as a span. By default the workflow continues the trace of the
+            record.
     """
 
     def __init__(  # noqa: PLR0913 - both sides, what lies between them, and its limits
@@ -147,10 +155,11 @@ class KafkaIntoWorkflow:
         limits: Limits | None = None,
         away: Sequence[type[Exception]] = (),
         attempts: Attempts | None = None,
+        trace: Trace = recorded_trace,
     ) -> None:
         limits = limits or Limits()
         self.counts = Counts()
-        self._delivery = Delivery(client, calls=limits.calls, away=(*AWAY, *away))
+        self._delivery = Delivery(client, calls=limits.calls, away=(*AWAY, *away), trace=trace)
         self._topics = topics
         self._routes = routes
         self._connect = connect

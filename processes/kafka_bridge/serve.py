@@ -17,12 +17,14 @@ from domain.commands import RequestCancellation
 from domain.errors import Fault, UnknownOrder
 from domain.ids import OrderId
 from domain.order import Reason
+from processes.kafka_bridge.event_spans import delivering
 from processes.kafka_bridge.routes import GROUP, WITNESS_QUEUE, EstateRoutes, topics_read, witness_routes
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
+from runtime.tracing import traces
 from runtime.wiring import Databases, services_over
 from services.orders.service import OrderService
 from twinsaga_bridges.kafka_into_workflow import (
@@ -71,7 +73,8 @@ def main(settings: Settings) -> None:
     """Run until SIGTERM; current messages get five seconds. Raises CannotRun: Temporal does not answer."""
     stop = stop_event()
     leave_in_time(stop, EXIT_DEADLINE_S)  # commits and events may wait longer for an unreachable broker
-    asyncio.run(_run(settings, stop))
+    with traces("kafka-bridge", runs_workflows=True):
+        asyncio.run(_run(settings, stop))
 
 
 async def _run(settings: Settings, stop: threading.Event) -> None:
@@ -91,6 +94,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
             bury=Burial(dead_letters),
             away=[Fault],
             attempts=AttemptsFolder(settings.attempts_dir / GROUP),
+            trace=delivering,
         )
         runner = runner_plugins(settings)
         async with _witnesses(client, services_over(databases, publish=True).orders, runner):

@@ -16,9 +16,15 @@ from tests.support.api_bodies import PAIR
 from twinsaga_bridges.celery.answered_task import LARGEST_REQUEST
 from twinsaga_bridges.celery_into_workflow import ClientPerProcess, StartWorkflow, TasksAnsweredByWorkflows
 from twinsaga_bridges.kafka.dispatch import LONGEST_ID, Delivery
-from twinsaga_bridges.kafka.events import traceparent_of
 from twinsaga_bridges.kafka.faults import AWAY, Undeliverable
-from twinsaga_bridges.kafka_into_workflow import IncomingEvent, KafkaRecord, Route, Unreadable
+from twinsaga_bridges.kafka_into_workflow import (
+    IncomingEvent,
+    KafkaRecord,
+    Route,
+    Unreadable,
+    recorded_trace,
+    traceparent_of,
+)
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -26,7 +32,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 @pytest.fixture
 async def delivery() -> Delivery:
     """Its client connects at the first call, which these tests never reach."""
-    return Delivery(await Client.connect("127.0.0.1:9", lazy=True), calls=1, away=AWAY)
+    return Delivery(await Client.connect("127.0.0.1:9", lazy=True), calls=1, away=AWAY, trace=recorded_trace)
 
 
 def record(key: bytes = b"", **headers: Any) -> KafkaRecord:  # noqa: ANN401 - Kafka allows headers without a value
@@ -41,6 +47,10 @@ def record(key: bytes = b"", **headers: Any) -> KafkaRecord:  # noqa: ANN401 - K
     )
 
 
+def event_of(record: KafkaRecord, event_id: str = "e-1") -> IncomingEvent:
+    return IncomingEvent(id=event_id, type="t", key="k", data={}, record=record)
+
+
 @pytest.mark.parametrize("event_id", ["x" * (LONGEST_ID + 1), "é" * (LONGEST_ID // 2 + 1), "\ud800", ""])
 async def test_an_event_with_an_unusable_id_reaches_no_route(delivery: Delivery, event_id: str) -> None:
     chosen: list[IncomingEvent] = []
@@ -50,8 +60,8 @@ async def test_an_event_with_an_unusable_id_reaches_no_route(delivery: Delivery,
         return None
 
     with pytest.raises((Undeliverable, Unreadable)):
-        await delivery.deliver(IncomingEvent(id=event_id, type="t", key="k", data={}, record=record()), choose)
-    await delivery.deliver(IncomingEvent(id="x" * LONGEST_ID, type="t", key="k", data={}, record=record()), choose)
+        await delivery.deliver(event_of(record(), event_id), choose)
+    await delivery.deliver(event_of(record(), "x" * LONGEST_ID), choose)
 
     assert len(chosen) == 1
 
@@ -78,8 +88,9 @@ async def test_an_order_request_with_a_key_that_is_too_long_is_no_order(delivery
     ],
 )
 def test_an_invalid_trace_context_counts_as_none(header: bytes | None, read: str | None) -> None:
-    assert traceparent_of(record(ce_traceparent=header)) == read
-    assert traceparent_of(record()) is None
+    assert traceparent_of(event_of(record(ce_traceparent=header))) == read
+    assert traceparent_of(event_of(record(traceparent=header))) == read
+    assert traceparent_of(event_of(record())) is None
 
 
 class NoClient(ClientPerProcess):

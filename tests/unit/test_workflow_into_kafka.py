@@ -5,6 +5,7 @@ import dataclasses
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from twinsaga_bridges.kafka.publish_activity import LOCAL_ATTEMPT_S, OPEN_S
 from twinsaga_bridges.workflow_into_kafka import EventProducer, KafkaPublishing, OutgoingEvent
 
 EVENT = OutgoingEvent(topic="t", key="k", type="order.confirmed", source="/s", data={}, id="e-1")
+
+current_span: ContextVar[str] = ContextVar("what a tracer keeps", default="")
 
 OFFLINE = {
     "bootstrap_servers": "127.0.0.1:1",
@@ -35,9 +38,11 @@ class Away(EventProducer):
         self.now = 100.0
         self.is_back = False
         self.answers = threading.Event()
+        self.spans: list[str] = []
 
     def send(self, event: OutgoingEvent) -> None:  # noqa: ARG002 - the base class's
         self.calls += 1
+        self.spans.append(current_span.get())
         self.answers.wait(10)
         if not self.is_back:
             raise KafkaConnectionError
@@ -86,6 +91,22 @@ async def test_after_a_failure_attempts_fail_at_once_until_a_probe(
 
     assert not refused.value.non_retryable
     assert (away.calls, event_ids) == (3, ["e-1", "e-1"])
+
+
+async def test_a_tracer_finds_the_span_of_the_activity_where_the_event_is_sent(
+    away: Away, environment: ActivityEnvironment
+) -> None:
+    away.answers.set()
+    away.is_back = True
+
+    async def traced() -> None:
+        current_span.set("of the activity")
+        await kafka.publish(EVENT)
+
+    with publishing(away) as kafka:
+        await environment.run(traced)
+
+    assert away.spans == ["of the activity"]
 
 
 async def test_a_silent_broker_ends_a_local_attempt_at_its_deadline(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -19,7 +20,11 @@ class BlockingCalls:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
 
     async def on_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call on a thread. Raises TimeoutError after CALL_DEADLINE_S: the call goes on, and its result is dropped."""
-        result = asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(*args, **kwargs))
+        """Call on a thread, in the caller's context, where a tracer that instruments Celery finds the current span.
+
+        Raises TimeoutError after CALL_DEADLINE_S: the call goes on, and its result is dropped.
+        """
+        within = copy_context()
+        result = asyncio.get_running_loop().run_in_executor(self._threads, lambda: within.run(call, *args, **kwargs))
         async with asyncio.timeout(CALL_DEADLINE_S):
             return await result

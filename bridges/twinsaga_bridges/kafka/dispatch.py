@@ -26,7 +26,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.converter import encode_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from twinsaga_bridges.kafka.events import IncomingEvent, check_identified, started_by, traceparent_of
+from twinsaga_bridges.kafka.events import IncomingEvent, Trace, check_identified, start_header, trace_header
 from twinsaga_bridges.kafka.faults import (
     CodecFault,
     MissingSearchAttribute,
@@ -62,11 +62,13 @@ class Delivery:
         client: its data converter encodes the arguments.
         calls: maximum number of concurrent calls: of Temporal's server, of workers, and of a route's async functions.
         away: classes of exceptions by which an async function of a route says that a service is away.
+        trace: makes the context of each delivery.
     """
 
-    def __init__(self, client: Client, *, calls: int, away: tuple[type[Exception], ...]) -> None:
+    def __init__(self, client: Client, *, calls: int, away: tuple[type[Exception], ...], trace: Trace) -> None:
         self._client = client
         self._away = away
+        self._trace = trace
         self._temporal = TemporalCalls(calls)
         self._updates = asyncio.Semaphore(calls)
         self._functions = asyncio.Semaphore(calls)
@@ -81,15 +83,19 @@ class Delivery:
         # Before `Choose`, which may write: what Temporal refuses whatever the route must not leave a half-done effect.
         check_identified(event)
         _require_short_id(event)
+        with self._trace(event) as traceparent:
+            return await self._deliver(event, route, traceparent)
+
+    async def _deliver(self, event: IncomingEvent, route: Route | Choose, traceparent: str | None) -> Outcome:
         chosen = await self._chosen(event, route) if callable(route) else route
         match chosen:
             case Start():
-                return await self._start(event, chosen)
+                return await self._start(event, chosen, traceparent)
             case Signal():
-                return await self._signal(event, chosen)
+                return await self._signal(event, chosen, traceparent)
             case SignalWithStart():
-                return await self._signal_with_start(event, chosen)
-            case Update():
+                return await self._signal_with_start(event, chosen, traceparent)
+            case Update():  # one of the SDK's own calls, which continues the current trace by the client's interceptors
                 return await self._update(event, chosen)
             case None:
                 return Outcome.IGNORED
@@ -100,9 +106,9 @@ class Delivery:
             with event_faults(self._away):
                 return await choose(event)
 
-    async def _start(self, event: IncomingEvent, start: Start) -> Outcome:
+    async def _start(self, event: IncomingEvent, start: Start, traceparent: str | None) -> Outcome:
         with mapping():
-            request = StartWorkflowExecutionRequest(**await self._start_fields(event, start))
+            request = StartWorkflowExecutionRequest(**await self._start_fields(event, start, traceparent))
 
         async def call() -> StartWorkflowExecutionResponse:
             return await self._client.workflow_service.start_workflow_execution(request, timeout=RPC_DEADLINE)
@@ -119,10 +125,10 @@ class Delivery:
             raise
         return Outcome.DELIVERED if answer.started else Outcome.DUPLICATE
 
-    async def _signal(self, event: IncomingEvent, route: Signal) -> Outcome:
+    async def _signal(self, event: IncomingEvent, route: Signal, traceparent: str | None) -> Outcome:
         with mapping():
-            payloads = await self._encoded(route.argument(event))
-            request = self._signal_request(event, _id_of(route.workflow_id, event), route.signal, payloads)
+            request = self._signal_request(event, _id_of(route.workflow_id, event), route.signal, traceparent)
+            request.input.CopyFrom(await self._encoded(route.argument(event)))
         try:
             await self._send_signal(request)
         except NoWorkflow:
@@ -133,14 +139,19 @@ class Delivery:
                     await route.too_late(event)
         return Outcome.DELIVERED
 
-    async def _signal_with_start(self, event: IncomingEvent, route: SignalWithStart) -> Outcome:
+    async def _signal_with_start(
+        self, event: IncomingEvent, route: SignalWithStart, traceparent: str | None
+    ) -> Outcome:
         with mapping():
             payloads = await self._encoded(route.argument(event))
             request = SignalWithStartWorkflowExecutionRequest(
-                **await self._start_fields(event, route.start), signal_name=route.signal, signal_input=payloads
+                **await self._start_fields(event, route.start, traceparent),
+                signal_name=route.signal,
+                signal_input=payloads,
             )
         # A plain signal with the same request id succeeds if a closed run had received the event.
-        signal = self._signal_request(event, request.workflow_id, route.signal, payloads)
+        signal = self._signal_request(event, request.workflow_id, route.signal, traceparent)
+        signal.input.CopyFrom(payloads)
         if route.start.id_reuse_policy is not WorkflowIDReusePolicy.REJECT_DUPLICATE:
             # Where an id may start twice, a repetition of the last run's event would start another run.
             try:
@@ -210,18 +221,18 @@ class Delivery:
             ) from rejected
 
     def _signal_request(
-        self, event: IncomingEvent, workflow_id: str, signal: str, payloads: Payloads
+        self, event: IncomingEvent, workflow_id: str, signal: str, traceparent: str | None
     ) -> SignalWorkflowExecutionRequest:
         return SignalWorkflowExecutionRequest(
             namespace=self._client.namespace,
             workflow_execution=WorkflowExecution(workflow_id=workflow_id),
             signal_name=signal,
-            input=payloads,
             identity=self._client.identity,
             request_id=event.identity,
+            header=trace_header(traceparent),
         )
 
-    async def _start_fields(self, event: IncomingEvent, start: Start) -> dict[str, Any]:
+    async def _start_fields(self, event: IncomingEvent, start: Start, traceparent: str | None) -> dict[str, Any]:
         summary = attributes = memo = None
         if start.summary is not None:
             summary = UserMetadata(summary=(await self._encoded(start.summary)).payloads[0])
@@ -248,7 +259,7 @@ class Delivery:
             "memo": memo,
             "user_metadata": summary,
             "search_attributes": attributes,
-            "header": started_by(event.id, traceparent_of(event.record)),
+            "header": start_header(event.id, traceparent),
         }
 
     async def _encoded(self, argument: object) -> Payloads:

@@ -1,11 +1,12 @@
-"""The events that decoders read from Kafka records, and the Temporal headers that name an event.
+"""The events that decoders read from Kafka records, and the Temporal headers that name an event and its trace.
 
-`kafka_into_workflow` writes the headers on the start request; `workflow_into_kafka` reads them inside the workflow.
+`kafka_into_workflow` writes the headers on its requests; `workflow_into_kafka` reads them inside the workflow.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -15,7 +16,10 @@ from temporalio.converter import default
 from twinsaga_bridges.kafka.records import KafkaRecord
 
 CAUSED_BY = "kafka-caused-by"
-TRACEPARENT = "kafka-traceparent"
+TRACER_HEADER = "_tracer-data"
+"""By which the OpenTelemetry integrations of Temporal's SDKs pass a trace on: a JSON object with `traceparent`."""
+TRACE_HEADERS = ("ce_traceparent", "traceparent")
+"""Of a CloudEvent in binary mode, and of any other record."""
 _LONGEST_SHOWN = 100
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -158,16 +162,44 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def traceparent_of(record: KafkaRecord) -> str | None:
-    """Return the W3C trace context of the record. An invalid one counts as none, as the recommendation says."""
-    found = next((value for name, value in record.headers if name == "ce_traceparent"), None) or b""
+def traceparent_of(event: IncomingEvent) -> str | None:
+    """Return the W3C trace context in the headers of the event's record. An invalid one counts as none."""
+    values = {name: value for name, value in reversed(event.record.headers) if name in TRACE_HEADERS}
+    found = next((values[name] for name in TRACE_HEADERS if name in values), None) or b""
     return found.decode() if _TRACEPARENT.fullmatch(found) else None
 
 
-def started_by(event_id: str, traceparent: str | None) -> Header:
-    converter = default().payload_converter
-    values = {CAUSED_BY: event_id} | ({TRACEPARENT: traceparent} if traceparent else {})
-    return Header(fields={name: converter.to_payload(value) for name, value in values.items()})
+Trace = Callable[[IncomingEvent], AbstractContextManager[str | None]]
+"""Makes the context in which an event is delivered. It yields the W3C trace context that the workflow continues.
+
+For a span of the delivery, which lasts until Temporal has acknowledged. Its exceptions keep the event from delivery.
+"""
+
+
+def recorded_trace(event: IncomingEvent) -> AbstractContextManager[str | None]:
+    """A Trace without a span: the workflow continues the trace of the record."""
+    return nullcontext(traceparent_of(event))
+
+
+def trace_header(traceparent: str | None) -> Header:
+    """Return the header of a signal."""
+    if traceparent is None:
+        return Header()
+    return Header(fields={TRACER_HEADER: default().payload_converter.to_payload({"traceparent": traceparent})})
+
+
+def start_header(event_id: str, traceparent: str | None) -> Header:
+    header = trace_header(traceparent)
+    header.fields[CAUSED_BY].CopyFrom(default().payload_converter.to_payload(event_id))
+    return header
+
+
+def trace_in(headers: Mapping[str, Payload]) -> str | None:
+    """Return the W3C trace context of a workflow, whoever started it."""
+    payload = headers.get(TRACER_HEADER)
+    carried = None if payload is None else default().payload_converter.from_payload(payload)
+    traceparent = carried.get("traceparent") if isinstance(carried, dict) else None
+    return traceparent if isinstance(traceparent, str) else None
 
 
 def header_of(headers: Mapping[str, Payload], name: str) -> str | None:

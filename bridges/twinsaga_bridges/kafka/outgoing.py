@@ -17,7 +17,7 @@ from temporalio.worker import (
 )
 from temporalio.workflow import ContinueAsNewError
 
-from twinsaga_bridges.kafka.events import CAUSED_BY, TRACEPARENT, header_of
+from twinsaga_bridges.kafka.events import CAUSED_BY, header_of, trace_in
 
 __all__ = ["OutgoingEvent", "publish", "publish_before_close", "with_cause"]
 
@@ -120,15 +120,16 @@ def publish_before_close(event: OutgoingEvent, *, activity: str = ACTIVITY) -> N
 
 
 def with_cause(event: OutgoingEvent) -> OutgoingEvent:
-    """Name the event that `kafka_into_workflow` started this workflow with, unless the event names a cause itself.
+    """Name the event that `kafka_into_workflow` started this workflow with, and the trace that the start continued.
 
-    `publish` does it; call it where one workflow prepares what another one publishes.
+    A cause or a trace that the event names itself stays. `publish` does it; call it where one workflow prepares what
+    another one publishes.
     """
     headers = workflow.info().headers
     return replace(
         event,
         caused_by=event.caused_by or header_of(headers, CAUSED_BY),
-        traceparent=event.traceparent or header_of(headers, TRACEPARENT),
+        traceparent=event.traceparent or trace_in(headers),
     )
 
 

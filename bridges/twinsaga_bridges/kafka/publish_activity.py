@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from uuid import UUID, uuid5
 
@@ -27,6 +28,8 @@ _EVENTS = UUID("0f3b6e58-2f0c-5d0a-9a43-6d0ef3e6b7c1")
 
 class KafkaPublishing:
     """Publishes on threads of its own: kafka-python blocks, for seconds while the broker is away.
+
+    The threads have the activity's context, so a tracer that instruments kafka-python finds the current span there.
 
     Args:
         threads: maximum number of events that wait for their acknowledgement at a time.
@@ -68,7 +71,7 @@ class KafkaPublishing:
         try:
             async with asyncio.timeout(deadline_s):
                 await asyncio.get_running_loop().run_in_executor(
-                    self._threads, self._events.send, replace(event, id=event_id)
+                    self._threads, copy_context().run, self._events.send, replace(event, id=event_id)
                 )
         except Unsendable as error:
             raise ApplicationError(str(error), type="Unsendable", non_retryable=True) from error

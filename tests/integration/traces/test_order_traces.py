@@ -1,37 +1,15 @@
 """One order is one trace in either style: a stack as a user runs it sends its spans to a collector in this process."""
 
-import asyncio
 import json
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
 
-import httpx2 as httpx
 import pytest
-from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client
 
-from comparison.scenarios import SCENARIOS, WAITING_SCENARIOS
-from domain.ids import OrderId
 from domain.order import STEPS
-from tests.support.otlp import Collector, ReceivedSpan, collector
-from tests.support.shop import Shop
-from tests.support.span_trees import tree_of
-from tests.support.stack import Json, Stack, running_stack
+from tests.support.otlp import ReceivedSpan
+from tests.support.traced_stack import SERVICES, STYLES, TRACED, Traced
 from tests.support.waiting import eventually
-from workflows.order_saga import workflow_id
 
 pytestmark = pytest.mark.embedded("starts an embedded stack whose processes send traces")
-
-SERVICES = ("order-service", "payment-service", "inventory-service", "shipping-service")
-PROCESSES = ("temporal", "kafka", "redis", "api", "saga-worker", *SERVICES, "kafka-bridge")
-STYLES = ("orchestrated", "choreographed")
-KILLED = {"orchestrated": "saga-worker", "choreographed": "payment-service"}
-"""The process that books the payment."""
-
-SWEEP = "start saga of the sweep"
-"""On a busy machine it finds orders whose saga is about to start, and starts none of them again."""
 
 HANDLED_BEFORE = "handled before"
 
@@ -42,7 +20,8 @@ def step(name: str) -> str:
 
 
 def saga(*steps: str) -> str:
-    outcome = "      RunActivity:have_order_end_told [saga-worker]\n"
+    told = "process order.confirmed" if FINISHED in steps else "process order.cancelled"
+    outcome = f"      RunActivity:have_order_end_told [saga-worker]\n    {told} [order-mails]\n"
     started = "  StartWorkflow:OrderSaga [api]\n    RunWorkflow:OrderSaga [saga-worker]\n"
     return "".join((started, *steps, outcome))
 
@@ -75,101 +54,9 @@ SOLD_AND_CONFIRMED = """\
                       process shipping.scheduled [inventory-service] (committed)
                       process shipping.scheduled [order-service] (committed)
                         publish order.confirmed [order-service]
+                          process order.confirmed [order-mails]
 """
 FAULTED = "          process order.created [payment-service] (committed, parked)\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """What was played: the ids of the orders, by scenario and style, and when the processes were killed."""
-
-    collector: Collector
-    stack: Stack
-    orders: Mapping[tuple[str, str], str]
-    killed_at: float
-
-    def spans(self, scenario: str, style: str) -> list[ReceivedSpan]:
-        """Every span of each trace in which the order appears."""
-        spans = self.collector.of_order(self.orders[scenario, style])
-        of_sweep = {span.span_id for span in spans if span.name == SWEEP}
-        return [span for span in spans if not {span.span_id, span.parent_id} & of_sweep]
-
-    def assert_tree(self, scenario: str, style: str, expected: str) -> list[ReceivedSpan]:
-        """Wait until the spans of the order are these and no others. Return them."""
-        wanted = expected.splitlines()
-
-        def complete() -> bool:
-            return tree_of(self.spans(scenario, style)) == wanted
-
-        try:
-            eventually(complete, "the trace is complete", 20.0)
-        except AssertionError:
-            assert tree_of(self.spans(scenario, style)) == wanted
-        spans = self.spans(scenario, style)
-        assert len({span.trace_id for span in spans}) == 1
-        return spans
-
-    def log_lines(self, process: str) -> list[Json]:
-        lines = (self.stack.data / "logs" / f"{process}.log").read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
-
-
-@pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
-    folder = tmp_path_factory.mktemp("traced")
-    short = {"parked_longest_delay_seconds": "1", "session_timeout_ms": "3000", "log_level": "DEBUG"}
-    with collector() as (received, variables), pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        with running_stack(folder, "--only", ",".join(PROCESSES), **short) as stack, stack.client() as client:
-            orders, killed_at = played(stack, Shop(client))
-            yield Traced(received, stack, orders, killed_at)
-
-
-def played(stack: Stack, shop: Shop) -> tuple[dict[tuple[str, str], str], float]:
-    pair = shop.client.post("/order-pairs", json=shop.prepared(SCENARIOS["ok"]))
-    pair.raise_for_status()
-    orders = {("pair", style): pair.json()[style]["order_id"] for style in STYLES}
-    for scenario in ("undeliverable", "flaky_gateway"):
-        for style in STYLES:
-            orders[scenario, style] = shop.place(shop.prepared(SCENARIOS[scenario]), style)
-    pix = {style: shop.place(shop.prepared(WAITING_SCENARIOS["pix_settled"]), style) for style in STYLES}
-    for style in STYLES:
-        orders["cancelled", style] = shop.place(shop.prepared(WAITING_SCENARIOS["cancelled"]), style)
-        eventually(partial(waits_for_payment, shop, orders["cancelled", style]), "the payment is pending")
-        shop.client.post(f"/orders/{orders['cancelled', style]}/cancel").raise_for_status()
-    for order_id in orders.values():
-        shop.await_end(order_id)
-    eventually(partial(waits_for_payment, shop, pix["choreographed"]), "the payment is pending")
-    eventually(partial(is_idle, stack, pix["orchestrated"]), "the workflow waits", every_s=0.2)
-    killed_at = time.time()
-    for process in KILLED.values():
-        stack.kill(process)
-    # While the order waits, its events are delivered once more.
-    shop.client.post(f"/orders/{pix['choreographed']}/repair").raise_for_status()
-    for order_id in pix.values():
-        settled = shop.client.post("/webhooks/payments", json={"order_id": order_id, "status": "settled"})
-        assert settled.status_code == httpx.codes.ACCEPTED, settled.text
-        shop.await_end(order_id)
-    shop.assert_books_right()
-    return orders | {("pix", style): order_id for style, order_id in pix.items()}, killed_at
-
-
-def waits_for_payment(shop: Shop, order_id: str) -> bool:
-    return any(event["type"] == "payment.pending" for event in shop.timeline(order_id))
-
-
-def is_idle(stack: Stack, order_id: str) -> bool:
-    """Whether the workflow has heard that its payment is pending, and no task of it is under way."""
-
-    async def history() -> list[EventType.ValueType]:
-        client = await Client.connect(stack.ready["temporal"])
-        saga = client.get_workflow_handle(workflow_id(OrderId(order_id)))
-        return [event.event_type async for event in saga.fetch_history_events()]
-
-    events = asyncio.run(history())
-    under_way = {EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED}
-    return EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED in events and events[-1] not in under_way
 
 
 def test_an_order_pair_is_one_trace_with_two_branches(traced: Traced) -> None:
@@ -205,6 +92,7 @@ def test_a_choreographed_order_that_is_undone_shows_each_compensation(traced: Tr
         ("payment.refunded", "payment-service", "order-service"),
     )
     end = " " * 32 + "publish order.cancelled [order-service]\n"
+    end += " " * 34 + "process order.cancelled [order-mails]\n"
 
     traced.assert_tree("undeliverable", "choreographed", "POST /orders [api]\n" + PLACED + hops + end)
 
@@ -239,13 +127,17 @@ def test_a_workflow_has_one_span_over_the_death_of_its_worker_and_the_payment_is
     spans = traced.spans("pix", "orchestrated")
 
     assert run.began < traced.killed_at < run.ended
-    assert {span.trace_id for span in spans} == {run.trace_id}
+    (webhook,) = [span for span in spans if span.name == "POST /webhooks/payments"]
+    assert {span.trace_id for span in spans} == {run.trace_id, webhook.trace_id}
+    (brought,) = [span for span in spans if span.process == "kafka-bridge"]
+    assert brought.parent_id == webhook.span_id
     activities = [span.name for span in spans if span.name.startswith("RunActivity:")]
     steps = ("create_order", "charge_payment", "settle_payment", "reserve_inventory", "schedule_shipping")
     assert sorted(activities) == sorted(
         f"RunActivity:{name}" for name in (*steps, "confirm_order", "sell_inventory", "have_order_end_told")
     )
     (signal,) = [span for span in spans if span.name == "HandleSignal:payment_settled"]
+    assert list(signal.links) == [webhook.trace_id]
     assert signal.began > traced.killed_at
 
 
@@ -258,12 +150,13 @@ def test_a_choreographed_payment_goes_on_in_the_trace_of_its_order_also_over_the
     eventually(finished, "the last span has come")
     spans = traced.spans("pix", "choreographed")
     (asked,) = [span for span in spans if span.name == "POST /orders/{order_id}/repair"]
-    (trace,) = {span.trace_id for span in spans} - {asked.trace_id}
+    (webhook,) = [span for span in spans if span.name == "POST /webhooks/payments"]
+    (trace,) = {span.trace_id for span in spans} - {asked.trace_id, webhook.trace_id}
 
-    settled = [span for span in spans if span.name == "process payment.settled"]
-    webhook = [span for span in traced.collector.spans if span.name == "POST /webhooks/payments"]
+    settled = [span for span in spans if span.name == "process payment.settled" and span.process in SERVICES]
     assert {span.trace_id for span in settled} == {trace}
-    assert {link for span in settled for link in span.links} <= {span.trace_id for span in webhook}
+    assert {link for span in settled for link in span.links} == {webhook.trace_id}
+    assert "choreographed" in {span.attributes.get("saga.style") for span in settled}
     again = [span for span in spans if HANDLED_BEFORE in span.events]
     assert {"process order.requested", "process order.created"} <= {span.name for span in again}
     for name in ("order.requested", "order.created", "payment.completed", "inventory.reserved"):
@@ -299,29 +192,40 @@ def test_spans_say_which_order_style_step_and_attempt_they_are_about(traced: Tra
             continue
         for span in traced.spans(scenario, style):
             assert span.attributes["order.id"] == order_id, span
-            assert span.attributes.get("saga.style", style) == style or span.name.startswith("process payment.settled")
+            assert span.attributes.get("saga.style", style) == style
         steps = {span.attributes.get("saga.step") for span in traced.spans(scenario, style)}
         assert {step.value for step in STEPS[: 2 if scenario == "cancelled" else 4]} <= steps
         for span in traced.spans(scenario, style):
-            if span.name.startswith(("RunActivity:", "process ")):  # the others are within one of these, or without
-                assert span.attributes["saga.attempt"] >= 1
+            if span.name.startswith(("RunActivity:", "run ")) or (span.process in SERVICES and "process" in span.name):
+                assert span.attributes["saga.attempt"] >= 1  # the others are within one of these, or without
 
 
 def test_no_span_has_a_name_an_address_or_a_token(traced: Traced) -> None:
+    traced.trace_with("publish order.confirmed", "run twinsaga.send_email")
     everything = b"".join(traced.collector.raw)
 
-    for secret in (b"Souza", b"Paulista", b"Sao Paulo", b"01310", b"00000", b"tok_"):
+    assert {span.process for span in traced.collector.spans} == TRACED
+    for secret in (b"Souza", b"Paulista", b"Sao Paulo", b"01310", b"00000", b"tok_", b"ana.souza", b"example.com"):
         assert secret not in everything
 
 
-@pytest.mark.parametrize(("style", "processes"), [("orchestrated", ("saga-worker",)), ("choreographed", SERVICES)])
+@pytest.mark.parametrize(
+    ("scenario", "style", "processes"),
+    [
+        ("flaky_gateway", "orchestrated", ("api", "saga-worker")),
+        ("flaky_gateway", "choreographed", ("api", *SERVICES)),
+        ("kafka", "orchestrated", ("kafka-bridge", "saga-worker", "order-mails", "celery-worker")),
+        ("celery", "orchestrated", ("celery-worker", "saga-worker", "order-mails")),
+        ("mailed", "choreographed", ("api", *SERVICES, "order-mails", "celery-worker")),
+    ],
+)
 def test_an_order_can_be_followed_through_the_logs_of_all_processes(
-    traced: Traced, style: str, processes: tuple[str, ...]
+    traced: Traced, scenario: str, style: str, processes: tuple[str, ...]
 ) -> None:
-    order_id = traced.orders["flaky_gateway", style]
-    (trace,) = {span.trace_id for span in traced.spans("flaky_gateway", style)}
+    order_id = traced.orders[scenario, style]
+    (trace,) = {span.trace_id for span in traced.spans(scenario, style)}
 
-    for process in ("api", *processes):
+    for process in processes:
         lines = [line for line in traced.log_lines(process) if order_id in json.dumps(line)]
         assert lines, process
         # What only reads is not traced.
