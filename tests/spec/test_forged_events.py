@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from temporalio.client import Client, WorkflowFailureError
@@ -10,12 +11,13 @@ from temporalio.client import Client, WorkflowFailureError
 from adapters.clock import utc_now
 from adapters.kafka.cloudevents import INSTALLATION, to_message
 from comparison.scenarios import SCENARIOS
+from domain.commands import PlaceOrder
 from domain.events import Event, OrderCreated, PaymentCompleted, RecordedEvent
 from domain.ids import OrderId, Sku, event_id_of, new_order_id
 from domain.money import Money
-from domain.order import Order
+from domain.order import Order, SagaStyle
 from runtime.wiring import Services, open_services
-from services.payments.store import Payment, PaymentStatus
+from services.payments.store import PaymentStatus
 from tests.support.examples import a_request, an_order
 from tests.support.kafka_topics import Message, messages_of, send_again
 from tests.support.operators import pay, pending_pix
@@ -62,23 +64,38 @@ def broken(shop: Shop, order_id: str) -> set[str]:
     return {each["invariant"] for each in found if each["order_id"] == order_id}
 
 
-@pytest.mark.parametrize("pix", [False, True], ids=["card", "pix"])
-def test_an_order_that_nobody_placed_takes_no_money(shop: Shop, stack: Stack, services: Services, *, pix: bool) -> None:
-    order = invented(shop, pix=pix)
+def test_an_order_that_nobody_placed_takes_no_money_and_no_pieces(shop: Shop, stack: Stack, services: Services) -> None:
+    order = invented(shop, pix=True)
     sku = order.lines[0].sku
     on_hand = shop.product(sku)["on_hand"]
 
     forge(stack, shop, OrderCreated(order_id=order.order_id, order=order), "order-service", "orders")
 
-    def undone() -> Payment | None:
+    def undone() -> bool:
         payment = services.payments.find(order.order_id)
-        ended = {PaymentStatus.REFUNDED, PaymentStatus.VOIDED}
-        return payment if payment is not None and payment.status in ended else None
+        return payment is not None and payment.status is PaymentStatus.VOIDED
 
-    payment = eventually(undone, "the charge is undone")
-    assert payment.captured == payment.refunded
+    eventually(undone, "the payment is undone")
     eventually(lambda: shop.product(sku)["on_hand"] == on_hand, "its pieces are back")
     assert shop.client.get(f"/orders/{order.order_id}").status_code == 404
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["plain", "copied"])
+def test_a_card_is_not_charged_for_an_order_that_nobody_placed(
+    shop: Shop, stack: Stack, services: Services, *, copied: bool
+) -> None:
+    order = invented(shop)
+    if copied:
+        placed = services.orders.find(OrderId(shop.place(shop.prepared(SCENARIOS["ok"]), "choreographed")))
+        order = replace(order, payment=placed.request.payment)
+
+    forge(stack, shop, OrderCreated(order_id=order.order_id, order=order), "order-service", "orders")
+
+    letter = eventually(lambda: messages_of(stack.ready["kafka"], order.order_id, "orders.dlq") or None, "it is dead")[
+        0
+    ]
+    assert dict(letter.headers)["dead_letter_error"] == b"BrokenSeal"
+    assert services.payments.find(order.order_id) is None
 
 
 @pytest.mark.usefixtures("shop")  # whose audit must find nothing
@@ -92,6 +109,16 @@ def test_an_order_that_nobody_placed_has_no_saga_that_charges_it(stack: Stack, s
         assert services.payments.find(request.order_id) is None
 
     asyncio.run(start())
+
+
+def test_a_card_that_no_entrance_has_sealed_is_not_charged_by_a_saga(shop: Shop, services: Services) -> None:
+    line = shop.prepared(SCENARIOS["ok"])["lines"][0]
+    request = a_request((Sku(line["sku"]), line["quantity"]))
+
+    services.orders.place(PlaceOrder(request=request, style=SagaStyle.ORCHESTRATED, fingerprint="of a forged row"))
+
+    ended = shop.await_end(request.order_id)
+    assert (ended["status"], ended["reason"], ended["payment"]["captured"]) == ("cancelled", "timed_out", 0)
 
 
 def test_the_audit_names_an_order_whose_payment_was_forged(
