@@ -16,6 +16,7 @@ from services.inventory.service import InventoryService
 from services.orders.service import OrderService
 from services.orders.store import Attention
 from services.payments.service import PaymentService
+from services.sealing import Seals
 from services.shipping.service import ShippingService
 
 
@@ -222,6 +223,7 @@ class Dependencies:
     payments: PaymentService
     inventory: InventoryService
     shipping: ShippingService
+    seals: Seals
     starter: SagaStarter
     in_flight: InFlightKeys
     accounts: Accounts

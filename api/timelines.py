@@ -16,9 +16,9 @@ from domain.events import Event, RecordedEvent
 from domain.ids import EventId
 
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
-_TOKEN: dict[str, IncEx | bool] = {"payment": {"token"}}
-_LEFT_OUT: dict[str, IncEx | bool] = {"type": True, "order": _TOKEN, "request": _TOKEN}
-"""The type is a field of its own, and a card token is a secret that no reader of the timeline needs."""
+_SEALED: dict[str, IncEx | bool] = {"payment": {"token"}, "shipping_address": True}
+_LEFT_OUT: dict[str, IncEx | bool] = {"type": True, "order": _SEALED, "request": _SEALED}
+"""The type is a field of its own. The card token and the address are for one service each, also sealed."""
 
 
 def timeline_of(recorded: Iterable[RecordedEvent]) -> Timeline:

@@ -55,6 +55,8 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
+    """`token` is sealed for the Payment service as soon as an order is accepted, and empty once it is charged."""
+
     token: str
     method: Literal["card"] = "card"
 
@@ -69,7 +71,7 @@ PaymentMethod = Card | Pix
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShippingAddress:
-    """`country` is an ISO 3166-1 alpha-2 code."""
+    """`country` is an ISO 3166-1 alpha-2 code. Every field is sealed as soon as an order is accepted."""
 
     recipient: str
     street: str

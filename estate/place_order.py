@@ -13,6 +13,7 @@ from domain.order import SagaStyle
 from estate.task_context import TaskContexts
 from estate.video_workflows import DEADLINE_S, VideoWorkflows
 from runtime.errors import CannotRun
+from runtime.sealing import seals
 from runtime.temporal import start_saga
 from services.estate.task_names import PLACE_ORDER
 from services.intake.order_body import place_order_command, read_order
@@ -32,7 +33,8 @@ def add_place_order(app: Celery, contexts: TaskContexts, workflows: VideoWorkflo
         The order id is derived from the task id, so that a redelivered task is the same order.
         """
         context, task_id = contexts.current(), str(current_task.request.id)
-        command = place_order_command(read_order(order), SagaStyle.ORCHESTRATED, scope="celery", key=task_id)
+        body, sealing = read_order(order), seals(context.settings)
+        command = place_order_command(body, SagaStyle.ORCHESTRATED, sealing, scope="celery", key=task_id)
         request, settings = command.request, context.settings
         tracing.note(tracing.order_attributes(request.order_id, SagaStyle.ORCHESTRATED))
         context.services.orders.place(command)

@@ -11,6 +11,7 @@ from choreography.picture import publisher_of
 from choreography.routing import ROUTING, tag_of
 from domain.events import Event, OrderCancelled, OrderConfirmed
 from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER, of_type
+from event_catalog.personal_data import OF_ORDER_REQUESTS, personal_data_in
 from processes.choreography.service import topics_read_by
 from runtime.kafka import ALL_TOPICS, INCOMING_TOPICS, OUTGOING_TOPICS
 
@@ -38,7 +39,8 @@ def asyncapi_document() -> Json:
             "title": "twinsaga",
             "version": "1.0.0",
             "description": "The events of the choreographed order saga, and the topics that connect the estate with the"
-            " orchestrated one. Readers ignore unknown fields, and new fields are optional.",
+            " orchestrated one. Readers ignore unknown fields, and new fields are optional. `x-personal-data` names"
+            " what a message may hold of a customer's card and address; if it is empty, the message holds none.",
         },
         "defaultContentType": "application/json",
         "channels": {topic: _channel(topic) for topic in sorted(ALL_TOPICS)},
@@ -70,10 +72,16 @@ def _description_of(topic: str) -> str:
 
 def _messages() -> Json:
     messages: dict[str, Json] = {
-        tag: {"headers": of_type(tag), "payload": _file(tag), "contentType": "application/json", "bindings": _KEY}
+        tag: {
+            "headers": of_type(tag),
+            "payload": _file(tag),
+            "contentType": "application/json",
+            "bindings": _KEY,
+            "x-personal-data": personal_data_in(tag),
+        }
         for tag in _TAGS
     }
-    messages[ORDER_REQUEST] = {"payload": _file(ORDER_REQUEST)}
+    messages[ORDER_REQUEST] = {"payload": _file(ORDER_REQUEST), "x-personal-data": OF_ORDER_REQUESTS}
     messages[DEAD_LETTER_NAME] = {
         "headers": {"$ref": "#/components/schemas/DeadLetter"},
         "payload": {"description": "The value of the original message, which may be anything."},

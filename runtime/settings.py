@@ -136,6 +136,11 @@ class Settings(BaseSettings):
     estate_database_url: SecretStr | None = None
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = 90  # then finished events and messages are deleted
 
+    # Keys that seal card tokens for the Payment service, and addresses for the Shipping service: docs/deploy.md
+    payment_sealing_keys: SecretStr | None = None
+    shipping_sealing_keys: SecretStr | None = None
+    accept_unsealed: bool = False  # also handle orders that a version without seals has accepted
+
     # The Celery estate: tasks, mail, videos.
     flower_url: HttpUrl = "http://127.0.0.1:5555"
     flower_user: Annotated[str, Field(pattern=r"^[^\s:]+$")] = "twinsaga"

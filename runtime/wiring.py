@@ -25,6 +25,7 @@ from services.inventory.service import InventoryService
 from services.names import DATABASE_OF, GATEWAY, INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.orders.service import OrderService
 from services.payments.service import PaymentService
+from services.sealing import UNSEALED, Seal, Seals
 from services.shipping.service import ShippingService
 from services.unit_of_work import Clock
 
@@ -68,23 +69,35 @@ class Services:
 
 
 def services_over(
-    databases: Databases, clock: Clock = utc_now, *, publish: bool, pix_expiry: timedelta | None = None
+    databases: Databases,
+    clock: Clock = utc_now,
+    *,
+    publish: bool,
+    pix_expiry: timedelta | None = None,
+    seals: Seals = UNSEALED,
 ) -> Services:
-    """`publish`: events go to the outbox, as choreographed orders need. Several `Services` may share the databases."""
+    """`publish`: events go to the outbox, as choreographed orders need. Several `Services` may share the databases.
+
+    `seals`: for processes that charge and ship.
+    """
     gateway = SimulatedGateway(databases.gateway)
     payments = SqlUnits(databases.payments, SqlPaymentStore, clock, publish=publish)
     return Services(
         orders=OrderService(SqlUnits(databases.orders, SqlOrderStore, clock, publish=publish), clock),
-        payments=PaymentService(payments, gateway, clock, pix_expiry=pix_expiry),
+        payments=PaymentService(payments, gateway, clock, pix_expiry=pix_expiry, seal=seals.payment),
         inventory=InventoryService(SqlUnits(databases.inventory, SqlInventoryStore, clock, publish=publish)),
-        shipping=ShippingService(SqlUnits(databases.shipping, SqlShippingStore, clock, publish=publish)),
+        shipping=ShippingService(
+            SqlUnits(databases.shipping, SqlShippingStore, clock, publish=publish), seals.shipping
+        ),
         gateway=gateway,
         databases=databases,
     )
 
 
-def open_services(settings: DatabaseUrls, *, publish: bool, pix_expiry: timedelta | None = None) -> Services:
-    return services_over(Databases.open(settings), publish=publish, pix_expiry=pix_expiry)
+def open_services(
+    settings: DatabaseUrls, *, publish: bool, pix_expiry: timedelta | None = None, seals: Seals = UNSEALED
+) -> Services:
+    return services_over(Databases.open(settings), publish=publish, pix_expiry=pix_expiry, seals=seals)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,20 +125,24 @@ def consuming_orders(settings: DatabaseUrls, clock: Clock = utc_now) -> Consumin
 
 
 def consuming_payments(
-    settings: DatabaseUrls, clock: Clock = utc_now, *, pix_expiry: timedelta | None = None
+    settings: DatabaseUrls,
+    clock: Clock = utc_now,
+    *,
+    pix_expiry: timedelta | None = None,
+    seal: Seal = UNSEALED.payment,
 ) -> ConsumingService[PaymentService]:
     database = _database_of(PAYMENT_SERVICE, settings)
     books = Database.open(settings.database_url(GATEWAY), service=GATEWAY)
     units = SqlUnits(database, SqlPaymentStore, clock, publish=True)
     simulated = SimulatedGateway(books)
-    gateway = GatewayPrefetch(simulated, PaymentService(units, simulated, clock).ask)
+    gateway = GatewayPrefetch(simulated, PaymentService(units, simulated, clock, seal=seal).ask)
 
     def payments_for(message: MessageContext | None) -> PaymentService:
         bound = units.for_message(message)
         if message is not None and message.check_inbox_for is not None:
             with bound.look():
                 pass  # opening it checks the inbox: a message that must not be handled must not reach the gateway
-        return PaymentService(bound, gateway, clock, pix_expiry=pix_expiry)
+        return PaymentService(bound, gateway, clock, pix_expiry=pix_expiry, seal=seal)
 
     return replace(_consuming(database, clock, payments_for, gateway.close, books.close), prefetch=gateway)
 
@@ -138,10 +155,12 @@ def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> Consu
     return replace(consuming, batches=None) if database.is_postgres else consuming
 
 
-def consuming_shipping(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[ShippingService]:
+def consuming_shipping(
+    settings: DatabaseUrls, clock: Clock = utc_now, *, seal: Seal = UNSEALED.shipping
+) -> ConsumingService[ShippingService]:
     database = _database_of(SHIPPING_SERVICE, settings)
     units = SqlUnits(database, SqlShippingStore, clock, publish=True)
-    return _consuming(database, clock, lambda message: ShippingService(units.for_message(message)))
+    return _consuming(database, clock, lambda message: ShippingService(units.for_message(message), seal))
 
 
 def audit_of(databases: Databases, clock: Clock = utc_now) -> Verdict:

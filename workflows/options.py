@@ -5,8 +5,8 @@ from typing import TypedDict
 
 from temporalio.common import RetryPolicy
 
-NEVER_AGAIN = ["ImpossibleState", "UnknownOrder"]
-"""Faults of our own code; no retry helps."""
+NEVER_AGAIN = ["ImpossibleState", "BrokenSeal", "UnknownOrder"]
+"""Names of exceptions, without their subclasses: faults of our own code, or a forged order. No retry helps."""
 
 
 class Remote(TypedDict):

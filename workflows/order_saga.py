@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
         InventoryFailed,
         OrderCancelled,
         OrderConfirmed,
+        PaymentCompleted,
         PaymentFailed,
         ShippingCancelled,
         ShippingFailed,
@@ -92,6 +93,8 @@ class OrderSaga:
         match await self._step(Step.CHARGE_PAYMENT, self._payment.charge(order)):
             case PaymentFailed(reason=reason):
                 return self._nothing_to_undo(Step.REFUND_PAYMENT, reason)
+            case PaymentCompleted(order=charged):
+                order = charged  # without the card token
 
         match await self._step(Step.RESERVE_INVENTORY, steps.reserve_inventory(order)):
             case InventoryFailed(reason=reason):

@@ -72,7 +72,7 @@ async def place_order(
     wait_s: WaitSeconds = None,
 ) -> PlacedOrder | FinishedOrder:
     """Place one order. The link `self` shows its progress."""
-    command = place_order_command(order, order.saga_style(), scope="orders", key=key)
+    command = place_order_command(order, order.saga_style(), services.seals, scope="orders", key=key)
     note_orders(request, command.request.order_id)
     async with one_at_a_time(services.in_flight, "orders", key):
         await Placing(services).place([command])
@@ -92,7 +92,9 @@ async def place_order_pair(
     wait_s: WaitSeconds = None,
 ) -> PlacedPair | FinishedPair:
     """Place the same order twice, once in each style."""
-    commands = {style: place_order_command(order, style, scope=f"pairs/{style}", key=key) for style in SagaStyle}
+    commands = {
+        style: place_order_command(order, style, services.seals, scope=f"pairs/{style}", key=key) for style in SagaStyle
+    }
     note_orders(request, *(command.request.order_id for command in commands.values()))
     async with one_at_a_time(services.in_flight, "pairs", key):
         await Placing(services).place(list(commands.values()))

@@ -29,6 +29,7 @@ from processes.choreography.service import topics_read_by
 from processes.kafka_bridge import routes
 from runtime.kafka import kafka_connection, kafka_security
 from runtime.readiness import ask_kafka
+from runtime.sealing import seals
 from runtime.settings import Settings
 from runtime.temporal import connect, repair_saga, start_saga
 from runtime.wiring import Databases, audit_of, services_over
@@ -57,6 +58,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             payments=published.payments,
             inventory=published.inventory,
             shipping=published.shipping,
+            seals=seals(settings),
             starter=TemporalStarter(temporal, partial(start_saga, settings=settings)),
             in_flight=keys,
             accounts=EstateAccounts(estate=estate, task_outbox=task_outbox),

@@ -11,6 +11,7 @@ from processes.choreography.metrics import ServiceMeasures, metrics_served
 from processes.choreography.service import ChoreographedService, ServiceTiming, topics_read_by
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
+from runtime.sealing import payment_seal, shipping_seal
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.tracing import traces
@@ -23,6 +24,7 @@ from runtime.wiring import (
 )
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.payments.service import PaymentService
+from services.shipping.service import ShippingService
 from twinsaga_bridges.backoff import Backoff
 
 _SWITCH_S = 0.0005
@@ -31,14 +33,19 @@ them may wait that long for a computing thread."""
 
 
 def _payments(settings: Settings) -> ConsumingService[PaymentService]:
-    return consuming_payments(settings, pix_expiry=timedelta(seconds=settings.pix_expiry_seconds))
+    expiry = timedelta(seconds=settings.pix_expiry_seconds)
+    return consuming_payments(settings, pix_expiry=expiry, seal=payment_seal(settings))
+
+
+def _shipping(settings: Settings) -> ConsumingService[ShippingService]:
+    return consuming_shipping(settings, seal=shipping_seal(settings))
 
 
 _OPENERS: Mapping[str, Callable[[Settings], ConsumingService[Any]]] = {
     ORDER_SERVICE: consuming_orders,
     PAYMENT_SERVICE: _payments,
     INVENTORY_SERVICE: consuming_inventory,
-    SHIPPING_SERVICE: consuming_shipping,
+    SHIPPING_SERVICE: _shipping,
 }
 
 

@@ -25,6 +25,7 @@ from runtime.wiring import Services
 from services.intake.order_body import place_order_command, read_order
 from services.orders.service import OrderService
 from services.orders.store import OrderRecord
+from services.sealing import Seals
 from twinsaga_bridges.kafka_into_workflow import (
     Choose,
     Decoder,
@@ -69,6 +70,7 @@ class EstateRoutes:
 
     settings: Settings
     services: Services
+    seals: Seals
 
     def table(self) -> Routes:
         return {REQUESTED: self._place, SETTLED: self._settle}
@@ -77,7 +79,7 @@ class EstateRoutes:
         """Store the order as the API does, and let the bridge start its saga. The order id is derived from the key."""
         key = outside_id(event.key, "the key, without which a repeated request would be a second order,")
         order = read_order(event.data)
-        command = place_order_command(order, SagaStyle.ORCHESTRATED, scope=REQUESTED, key=key)
+        command = place_order_command(order, SagaStyle.ORCHESTRATED, self.seals, scope=REQUESTED, key=key)
         try:
             await asyncio.to_thread(self.services.orders.place, command)
         except KeyReused as reused:

@@ -21,6 +21,7 @@ from processes.kafka_bridge.event_spans import delivering
 from processes.kafka_bridge.routes import GROUP, WITNESS_QUEUE, EstateRoutes, topics_read, witness_routes
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
+from runtime.sealing import seals
 from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
@@ -83,7 +84,7 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
     dead_letters = DeadLetterTopic(connection.producer, group=GROUP)
     with closing(Databases.open(settings)) as databases, closing(dead_letters):
         services = services_over(databases, publish=False)
-        routes = EstateRoutes(settings=settings, services=services).table()
+        routes = EstateRoutes(settings=settings, services=services, seals=seals(settings)).table()
         if settings.witness_enabled:
             routes = {**routes, **witness_routes(services.orders, settings.witness_silence_seconds)}
         bridge = KafkaIntoWorkflow(

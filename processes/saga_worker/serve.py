@@ -22,6 +22,7 @@ from estate.schedules import make_schedules
 from processes.saga_worker.sweep import sweep
 from runtime.kafka import kafka_connection
 from runtime.readiness import announce_ready
+from runtime.sealing import seals
 from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
@@ -53,7 +54,8 @@ def main(settings: Settings) -> None:
 
 async def _run(settings: Settings, stop: threading.Event) -> None:
     client = await connect(settings)
-    services = open_services(settings, publish=False, pix_expiry=timedelta(seconds=settings.pix_expiry_seconds))
+    expiry = timedelta(seconds=settings.pix_expiry_seconds)
+    services = open_services(settings, publish=False, pix_expiry=expiry, seals=seals(settings))
     with (
         contextlib.closing(services),
         contextlib.closing(KafkaPublishing(EventProducer(kafka_connection(settings).producer))) as publishing,

@@ -6,6 +6,7 @@
 - The events of a silent choreographed order are published again: the topic's retention may have deleted one unread.
 - A confirmed order whose pieces are still reserved is sold: Inventory alone may have lost the event, or the saga was
   terminated between the confirmation and the sale.
+- What a service did for an order that the Order service does not have is undone: the event that caused it was forged.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.clock import utc_now
 from adapters.sql.order_traces import continuing
+from adapters.sql.unknown_orders import UnknownOrders
 from domain.commands import CancelOrder, ReportLostSaga, SellInventory
 from domain.errors import Fault
 from domain.ids import OrderId
@@ -29,6 +31,7 @@ from runtime.republish import publish_again
 from runtime.settings import Settings
 from runtime.temporal import saga_status, start_saga
 from runtime.wiring import Services
+from runtime.write_off import UNASKED_WITHIN, undo_unknown_order
 from services.orders.store import OrderRecord, Stage, UnfinishedOrders
 from services.payments.store import PaymentStatus
 from services.shipping.store import ShipmentStatus
@@ -46,7 +49,10 @@ EVENTS_A_ROUND = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepTimes:
-    """`older_than`: a started saga has created its order by then. `silent_for`: more than any step of an order takes.
+    """How long to wait.
+
+    `older_than`: a started saga has created its order by then. `silent_for`: more than any step of an order takes.
+    `settled_for`: more than the transaction of any service takes.
 
     The pauses lie between two checks of one order. When a thousand orders queue, one check of each per second would
     load Temporal so much that the orders themselves were delayed; and while a service is down, its events would be
@@ -57,6 +63,7 @@ class SweepTimes:
     older_than: timedelta = timedelta(seconds=5)
     pauses: Backoff = field(default_factory=lambda: Backoff(first_s=5.0, longest_s=20.0))
     silent_for: timedelta = timedelta(seconds=60)
+    settled_for: timedelta = timedelta(seconds=10)
     pauses_between_publications: Backoff = field(default_factory=lambda: Backoff(first_s=60.0, longest_s=600.0))
 
 
@@ -68,6 +75,7 @@ async def sweep(client: Client, services: Services, settings: Settings, times: S
         sweeps.create_task(_sweep_sagas(client, services, settings, times))
         sweeps.create_task(_sweep_events(services, times))
         sweeps.create_task(_sweep_sales(services, times))
+        sweeps.create_task(_sweep_unknown_orders(services, times))
 
 
 async def _sweep_sagas(client: Client, services: Services, settings: Settings, times: SweepTimes) -> None:
@@ -101,6 +109,19 @@ async def _sweep_sales(services: Services, times: SweepTimes) -> None:
             for order_id in await asyncio.to_thread(walk.due, services.inventory.unsold):
                 with _logged(order_id):
                     await asyncio.to_thread(_look_after_sale, services, order_id, utc_now() - times.silent_for)
+        await asyncio.sleep(times.every_s)
+
+
+async def _sweep_unknown_orders(services: Services, times: SweepTimes) -> None:
+    unknown = UnknownOrders(services.databases)
+    walk = OrderWalk[OrderId](lambda order_id: order_id, times.pauses_between_publications, EVENTS_A_ROUND)
+    while True:
+        with _logged():
+            now = utc_now()
+            await asyncio.to_thread(unknown.look, since=now - UNASKED_WITHIN, settled_before=now - times.settled_for)
+            for order_id in walk.due(unknown.after):
+                with _logged(order_id):
+                    await asyncio.to_thread(_undo_unknown_order, services, order_id)
         await asyncio.sleep(times.every_s)
 
 
@@ -198,3 +219,10 @@ def _look_after_sale(services: Services, order_id: OrderId, confirmed_before: da
     else:
         services.inventory.sell(SellInventory(order_id=order_id))
         log.warning("sold the pieces of a confirmed order whose saga had not", order_id=order_id)
+
+
+def _undo_unknown_order(services: Services, order_id: OrderId) -> None:
+    if undo_unknown_order(services.databases, order_id):
+        log.warning("undid what was done for an order that does not exist: a forged event?", order_id=order_id)
+    else:
+        log.error("too many orders do not exist, see the audit: was a database restored?", order_id=order_id)

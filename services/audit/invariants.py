@@ -1,7 +1,7 @@
 """The invariants that hold at rest, over all services' databases and the gateway's books, also after any crash."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from domain.ids import OrderId
@@ -135,12 +135,19 @@ def _check_confirmed(order: Order | None, dossier: _Dossier, verdict: Verdict) -
     reservation = dossier.reservation
     # Still reserved is right too, for a while: see `_check_sold`.
     live = {ReservationStatus.RESERVED, ReservationStatus.SOLD}
-    if reservation is None or reservation.status not in live or reservation.order != order:
+    if reservation is None or reservation.status not in live or not _same_order(reservation.order, order):
         detail = f"reservation: {reservation.status if reservation else 'none'}"
         verdict.note(dossier.order_id, "a confirmed order has each line reserved", detail)
     if dossier.shipment is None or dossier.shipment.status is not ShipmentStatus.SCHEDULED:
         detail = f"shipment: {dossier.shipment.status if dossier.shipment else 'none'}"
         verdict.note(dossier.order_id, "a confirmed order has one shipment", detail)
+
+
+def _same_order(reserved: Order | None, order: Order | None) -> bool:
+    """Whether they are equal but for the payment method: a charged order travels on without its card token."""
+    if reserved is None or order is None:
+        return reserved is order
+    return replace(reserved, payment=order.payment) == order
 
 
 def _check_sold(record: OrderRecord, dossier: _Dossier, now: datetime, verdict: Verdict) -> None:

@@ -26,6 +26,7 @@ from services.intake.fields import (
     StyleName,
     Text,
 )
+from services.sealing import Seals, sealed_request
 
 
 class LineBody(Body):
@@ -109,13 +110,18 @@ def wrong_fields(invalid: ValidationError) -> str:
     return "; ".join(": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in errors)
 
 
-def place_order_command(body: OrderPairBody, style: SagaStyle, *, scope: str, key: str | None) -> PlaceOrder:
+def place_order_command(
+    body: OrderPairBody, style: SagaStyle, seals: Seals, *, scope: str, key: str | None
+) -> PlaceOrder:
     """Turn the body into the command. The same key in the same scope is the same order; without a key it is a new one.
+
+    From here on, the card token and the address are sealed.
 
     `scope` is the way in (an endpoint, a topic, Celery), so that equal keys of two ways in are two orders.
     """
     order_id = new_order_id() if key is None else order_id_from_key(scope, key)
-    return PlaceOrder(request=body.to_request(order_id), style=style, fingerprint=fingerprint_of(body))
+    request = sealed_request(body.to_request(order_id), seals)
+    return PlaceOrder(request=request, style=style, fingerprint=fingerprint_of(body))
 
 
 def fingerprint_of(body: BaseModel) -> str:

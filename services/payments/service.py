@@ -25,6 +25,7 @@ from services.payments.transitions import (
     step_status_of,
     with_refund,
 )
+from services.sealing import UNSEALED, Seal, opened_token
 from services.unit_of_work import Clock, StepStatus, UnitsOfWork
 
 PIX_EXPIRY = timedelta(minutes=30)
@@ -43,12 +44,14 @@ class PaymentService:
         clock: Clock,
         *,
         pix_expiry: timedelta | None = None,
+        seal: Seal = UNSEALED.payment,
     ) -> None:
-        """`pix_expiry`: how long a customer may take to pay. Default: PIX_EXPIRY."""
+        """`pix_expiry`: how long a customer may take to pay. Default: PIX_EXPIRY. `seal` opens card tokens."""
         self._units = units
         self._gateway = gateway
         self._clock = clock
         self._pix_expiry = pix_expiry
+        self._seal = seal
 
     def charge(self, command: ChargePayment) -> Charge:
         """Charge the order's total, or ask the customer for it.
@@ -225,7 +228,8 @@ class PaymentService:
             return FREE
         key = charge_key(order.order_id)
         if isinstance(order.payment, Card):
-            return self._gateway.charge(key, order.total, order.payment.token)
+            token = opened_token(order.order_id, order.payment, self._seal)
+            return self._gateway.charge(key, order.total, token)
         asked = self._gateway.expect(key, order.total)
         if paid and isinstance(asked, AwaitingCustomer) and self._gateway.settle(key) == order.total.amount:
             return Charged(charge_id=asked.charge_id)

@@ -7,6 +7,7 @@ from domain.events import PaymentCompleted, PaymentFailed, PaymentPending
 from domain.ids import OrderId
 from domain.order import Reason, Step
 from services.payments.store import Payment, PaymentStatus
+from services.sealing import without_token
 from services.unit_of_work import StepStatus
 
 Charge = PaymentCompleted | PaymentPending | PaymentFailed
@@ -21,7 +22,8 @@ def answer(payment: Payment) -> Charge:
     if payment.status is PaymentStatus.CAPTURED:
         return completed(payment)
     if payment.status is PaymentStatus.PENDING and payment.order and payment.expires_at:
-        return PaymentPending(order_id=payment.order_id, order=payment.order, expires_at=payment.expires_at)
+        order = without_token(payment.order)
+        return PaymentPending(order_id=payment.order_id, order=order, expires_at=payment.expires_at)
     # Failed, or undone: a tombstone refuses a charge that arrives after its refund.
     return PaymentFailed(order_id=payment.order_id, reason=payment.reason or Reason.TIMED_OUT)
 
@@ -29,7 +31,8 @@ def answer(payment: Payment) -> Charge:
 def completed(payment: Payment) -> PaymentCompleted:
     if payment.order is None or payment.charge_id is None:
         raise ImpossibleState(f"payment of order {payment.order_id} is captured without a charge id")
-    return PaymentCompleted(order_id=payment.order_id, order=payment.order, charge_id=payment.charge_id)
+    order = without_token(payment.order)
+    return PaymentCompleted(order_id=payment.order_id, order=order, charge_id=payment.charge_id)
 
 
 def step_status_of(event: Charge) -> StepStatus:

@@ -8,6 +8,7 @@ from domain.events import ShippingCancelled, ShippingFailed, ShippingScheduled
 from domain.ids import OrderId
 from domain.order import Reason, Step
 from services.journal import Journal, read_journal
+from services.sealing import UNSEALED, Seal, opened_address
 from services.shipping.store import Shipment, ShipmentStatus, ShippingStore
 from services.unit_of_work import StepStatus, UnitOfWork, UnitsOfWork
 
@@ -15,8 +16,10 @@ UNDELIVERABLE_POSTAL_CODE = "00000"
 
 
 class ShippingService:
-    def __init__(self, units: UnitsOfWork[ShippingStore]) -> None:
+    def __init__(self, units: UnitsOfWork[ShippingStore], seal: Seal = UNSEALED.shipping) -> None:
+        """`seal` opens addresses."""
         self._units = units
+        self._seal = seal
 
     def schedule(self, command: ScheduleShipping) -> ShippingScheduled | ShippingFailed:
         """Schedule the shipment, or refuse an address that no carrier delivers to."""
@@ -26,7 +29,7 @@ class ShippingService:
             if found is not None:
                 # A repetition, or the tombstone of a cancellation that came first: answer what was decided then.
                 return _answer(found)
-            if order.shipping_address.postal_code == UNDELIVERABLE_POSTAL_CODE:
+            if opened_address(order, self._seal).postal_code == UNDELIVERABLE_POSTAL_CODE:
                 shipment = Shipment(
                     order_id=order.order_id, status=ShipmentStatus.REFUSED, reason=Reason.UNDELIVERABLE_ADDRESS
                 )

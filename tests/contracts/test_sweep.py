@@ -8,6 +8,7 @@ from sqlalchemy import insert, update
 
 from adapters.sql import journal_tables, tables
 from adapters.sql.outbox import Outbox
+from adapters.sql.unknown_orders import UnknownOrders
 from domain.commands import (
     ChargePayment,
     ConfirmOrder,
@@ -17,12 +18,14 @@ from domain.commands import (
     ScheduleShipping,
     SellInventory,
 )
-from domain.events import OrderCreated
+from domain.events import OrderCreated, PaymentFailed
 from domain.ids import OrderId
 from domain.order import Order, SagaStyle
-from runtime.wiring import Databases, Services, audit_of
+from runtime.wiring import Databases, Services, audit_of, services_over
+from runtime.write_off import UNASKED_AT_MOST, UNASKED_WITHIN, undo_unknown_order
 from services.inventory.store import ReservationStatus
-from tests.support.examples import BOOK, PRICE, SettableClock, a_request
+from services.shipping.store import ShipmentStatus
+from tests.support.examples import BOOK, PRICE, SettableClock, a_request, an_order
 from tests.support.sweeps import swept, unused_temporal
 from tests.support.waiting import eventually
 
@@ -123,3 +126,76 @@ def test_unsold_reservations_come_in_pages(services: Services) -> None:
     second = services.inventory.unsold(first[-1], 3)
 
     assert [first, second] == [["order-0", "order-2"], ["order-3", "order-4"]]
+
+
+def shipped_unknown(services: Services) -> Order:
+    """As after a forged `order.created` of an order that nobody has placed, with all of its consequences."""
+    services.inventory.restock(BOOK, "book", 100)
+    order = an_order()
+    services.payments.charge(ChargePayment(order=order))
+    services.inventory.reserve(ReserveInventory(order=order))
+    services.shipping.schedule(ScheduleShipping(order=order))
+    services.inventory.sell(SellInventory(order_id=order.order_id))
+    return order
+
+
+async def test_what_was_done_for_an_order_that_does_not_exist_is_undone(databases: Databases) -> None:
+    services = services_over(databases, publish=True)
+    order, known = shipped_unknown(services), confirmed_unsold(services, SagaStyle.CHOREOGRAPHED, "known")
+    services.inventory.sell(SellInventory(order_id=known))
+    publish(databases)
+    assert {broken.order_id for broken in audit_of(databases).broken} == {order.order_id}
+
+    async with swept(await unused_temporal(), services):
+        await until(lambda: audit_of(databases).ok, "the audit finds nothing")
+
+    payment, good = services.payments.find(order.order_id), services.payments.find(known)
+    assert payment is not None
+    assert good is not None
+    assert (payment.captured, payment.refunded, good.refunded) == (order.total.amount, order.total.amount, 0)
+    shipment = services.shipping.find(order.order_id)
+    assert shipment is not None
+    assert shipment.status is ShipmentStatus.CANCELLED
+    stock = services.inventory.stock_of(BOOK)
+    assert stock is not None
+    assert (stock.on_hand, stock.reserved, stock.sold) == (100, 0, 2)
+    assert isinstance(services.payments.charge(ChargePayment(order=order)), PaymentFailed)
+
+
+def test_many_orders_that_do_not_exist_are_left_to_an_operator(
+    services: Services, databases: Databases, clock: SettableClock
+) -> None:
+    unknown = [shipped_unknown(services).order_id for _ in range(UNASKED_AT_MOST + 1)]
+
+    undone = [undo_unknown_order(databases, order_id, clock) for order_id in unknown]
+
+    assert undone == [True] * UNASKED_AT_MOST + [False]
+    last = services.payments.find(unknown[-1])
+    assert last is not None
+    assert last.refunded == 0
+    clock.pass_time(UNASKED_WITHIN)
+    assert undo_unknown_order(databases, unknown[-1], clock)
+
+
+def test_an_event_that_commits_late_is_still_looked_at(databases: Databases, clock: SettableClock) -> None:
+    """Its number may be lower than that of an event that was read before."""
+    services = services_over(databases, clock, publish=True)
+    unknown = UnknownOrders(databases)
+    early = shipped_unknown(services).order_id
+    events = journal_tables.event_log
+    for database in databases.journals:
+        with database.writing() as connection:  # one transaction is not committed yet
+            connection.execute(update(events).where(events.c.order_id == early).values(order_id="not-committed"))
+            connection.execute(update(events).values(type="payment.failed"))
+            connection.commit()
+    seconds = timedelta(seconds=1)
+
+    unknown.look(since=clock.now - seconds, settled_before=clock.now)
+    before = unknown.after(None, 10)
+    with databases.payments.writing() as connection:
+        connection.execute(update(events).values(type="payment.completed", order_id=early))
+        connection.commit()
+    unknown.look(since=clock.now - seconds, settled_before=clock.now)
+    found = unknown.after(None, 10)
+
+    assert (before, found) == ([], [early])

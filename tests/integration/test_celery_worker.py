@@ -24,6 +24,7 @@ from runtime.temporal import saga_status
 from runtime.wiring import Databases, services_over
 from services.intake.order_body import place_order_command, read_order
 from services.orders.store import OrderFilter
+from services.sealing import UNSEALED
 from tests.support.api_bodies import PAIR
 from tests.support.celery_workers import QUEUE, CeleryEstate, celery_estate, kill, seconds_until
 from tests.support.hostile_celery_messages import task_message
@@ -181,7 +182,7 @@ async def test_in_a_rolling_restart_a_revoked_order_is_not_placed_and_every_othe
 
 def order_of(task_id: str) -> OrderId:
     order = read_order(PAIR)
-    return place_order_command(order, SagaStyle.ORCHESTRATED, scope="celery", key=task_id).request.order_id
+    return place_order_command(order, SagaStyle.ORCHESTRATED, UNSEALED, scope="celery", key=task_id).request.order_id
 
 
 async def saga_is_started(temporal: Client, order_id: OrderId) -> bool:

@@ -24,6 +24,7 @@ from processes.api.wiring import groups_of
 from processes.kafka_bridge import serve as bridge
 from processes.kafka_bridge.routes import GROUP, REQUESTED
 from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
+from runtime.sealing import seals
 from runtime.settings import Settings
 from runtime.wiring import services_over
 from services.dead_letters import Letter, LetterFilter
@@ -87,7 +88,7 @@ async def orchestration(shop: Choreography) -> AsyncIterator[WorkflowEnvironment
             shop.settings() | {"temporal_address": address, "temporal_task_queue": queue}
         )
         with ThreadPoolExecutor(ACTIVITIES_AT_ONCE) as threads, outcomes_into(RecordedEvents()) as outcomes:
-            services = services_over(shop.databases, publish=False)
+            services = services_over(shop.databases, publish=False, seals=seals(settings))
             async with saga_worker(environment.client, queue, services, threads, [outcomes]):
                 running = asyncio.create_task(bridge._run(settings, stop))
                 try:

@@ -15,10 +15,12 @@ from domain.commands import PlaceOrder
 from domain.order import SagaStyle
 from processes.kafka_acls import accesses
 from runtime.kafka import ALL_TOPICS, create_topics, kafka_connection
+from runtime.sealing import seals
 from runtime.settings import Settings
 from runtime.wiring import Databases, services_over
 from services.names import DATABASES, ORDER_SERVICE, PAYMENT_SERVICE, SERVICES, SHIPPING_SERVICE
 from services.orders.store import Stage
+from services.sealing import sealed_request
 from tests.real.secured_broker import LIBS, SecuredBroker, secured_broker
 from tests.support.examples import BOOK, PRICE, a_request
 from tests.support.service_processes import ServiceProcesses
@@ -117,7 +119,7 @@ def test_an_order_is_confirmed_while_each_service_has_only_its_own_rights(
             each.await_joined()
         services.orders.set_price(BOOK, PRICE)
         services.inventory.restock(BOOK, "a book", 10)
-        request = a_request()
+        request = sealed_request(a_request(), seals(settings))
         services.orders.place(PlaceOrder(request=request, style=SagaStyle.CHOREOGRAPHED, fingerprint="-"))
         order_id = request.order_id
         eventually(lambda: services.orders.find(order_id).stage is Stage.CONFIRMED, "the order is confirmed")

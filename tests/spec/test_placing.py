@@ -8,7 +8,9 @@ from comparison.scenarios import SCENARIOS
 from domain.commands import PlaceOrder
 from domain.ids import CustomerId, Sku, new_order_id
 from domain.order import Card, OrderLine, OrderRequest, SagaStyle, ShippingAddress
+from runtime.sealing import seals
 from runtime.wiring import Services, open_services
+from services.sealing import sealed_request
 from tests.support.shop import Shop
 from tests.support.stack import Json, Stack
 
@@ -32,9 +34,9 @@ def as_request(order: Json) -> OrderRequest:
 
 
 def test_an_order_whose_caller_died_after_the_first_write_is_swept_up(
-    shop: Shop, services: Services, style: str
+    shop: Shop, stack: Stack, services: Services, style: str
 ) -> None:
-    request = as_request(shop.prepared(SCENARIOS["ok"]))
+    request = sealed_request(as_request(shop.prepared(SCENARIOS["ok"])), seals(stack.settings()))
 
     services.orders.place(PlaceOrder(request=request, style=SagaStyle(style), fingerprint="of a caller that died"))
 

@@ -46,6 +46,7 @@ from runtime.settings import Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
 from services.names import DATABASES
 from services.orders.service import OrderService
+from services.sealing import UNSEALED
 
 NOWHERE = "127.0.0.1:9"
 
@@ -139,6 +140,7 @@ class Rig:
         task_outbox = TaskOutbox(settings, estate, workflows.start)
         control = ChoreographedControl(services=published)
         dependencies = Dependencies(
+            seals=UNSEALED,
             orders={SagaStyle.CHOREOGRAPHED: published.orders, SagaStyle.ORCHESTRATED: recorded.orders},
             payments=published.payments,
             inventory=published.inventory,

@@ -204,6 +204,7 @@ class Choreography:
         return {
             **{f"{part}_database_url": self.database_url(part) for part in PARTS},
             "data_dir": str(self.folder),
+            "accept_unsealed": "true",  # orders are placed here without an entrance
             "kafka_bootstrap": self.connection.bootstrap,
             "session_timeout_ms": str(self.connection.session_timeout_ms),
             "parked_attempts": str(self.patience.attempts),

@@ -13,6 +13,7 @@ from domain.ids import NotAnId
 from processes.kafka_bridge.routes import REQUESTED, EstateRoutes, topics_read
 from runtime.settings import Settings
 from runtime.wiring import Services
+from services.sealing import UNSEALED
 from tests.support.api_bodies import PAIR
 from twinsaga_bridges.kafka_into_workflow import Choose, IncomingEvent, KafkaRecord, plain_json, record_key
 
@@ -57,7 +58,7 @@ def test_a_value_that_is_no_json_is_unreadable(topic: str, value: bytes | None) 
 @pytest.mark.parametrize("key", ["", " ", "a\x00b", "a\nb", "k" * 256, "ü" * 128, "k" * 1_000])
 def test_a_request_whose_key_is_no_id_is_refused_before_anything_is_written(key: str) -> None:
     nothing = cast("Services", None)  # any use of a service would fail in another way
-    place = cast("Choose", EstateRoutes(settings=Settings(), services=nothing).table()[REQUESTED])
+    place = cast("Choose", EstateRoutes(settings=Settings(), services=nothing, seals=UNSEALED).table()[REQUESTED])
     request = replace(record("order.created"), topic=REQUESTED, key=key.encode(), value=json.dumps(PAIR).encode())
     event: IncomingEvent = plain_json(REQUESTED, id=record_key)(request)
 

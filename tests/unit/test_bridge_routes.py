@@ -21,6 +21,7 @@ from processes.kafka_bridge.serve import CancellationByOrderService
 from runtime.settings import Settings
 from runtime.wiring import Services, services_over
 from services.payments.store import PaymentStatus
+from services.sealing import UNSEALED
 from tests.support.examples import NOON, SettableClock, a_request, an_order
 from twinsaga_bridges.kafka_into_workflow import (
     Choose,
@@ -187,7 +188,7 @@ def test_a_settlement_that_comes_before_its_order_is_kept_for_the_charge_in_eith
     services: Services, clock: SettableClock, tmp_path: Path, style: SagaStyle
 ) -> None:
     recorded = services_over(services.databases, clock, publish=False)
-    route = EstateRoutes(settings=Settings(data_dir=tmp_path), services=recorded).table()[SETTLED]
+    route = EstateRoutes(settings=Settings(data_dir=tmp_path), services=recorded, seals=UNSEALED).table()[SETTLED]
     order = an_order(pix=True)
 
     assert asyncio.run(choose(route, settlements(settlement(order.order_id)))) is None
@@ -204,7 +205,7 @@ def test_a_settlement_before_the_saga_has_started_is_kept_for_the_charge(
 ) -> None:
     recorded = services_over(services.databases, clock, publish=False)
     order_id = placed(recorded, SagaStyle.ORCHESTRATED)
-    route = EstateRoutes(settings=Settings(data_dir=tmp_path), services=recorded).table()[SETTLED]
+    route = EstateRoutes(settings=Settings(data_dir=tmp_path), services=recorded, seals=UNSEALED).table()[SETTLED]
 
     async def settle_while_no_saga_runs() -> None:
         event = settlements(settlement(order_id))

@@ -12,6 +12,7 @@ from processes.kafka_bridge.routes import REQUESTED, EstateRoutes, topics_read
 from runtime.settings import Settings
 from runtime.wiring import Services
 from services.orders.store import OrderFilter
+from services.sealing import UNSEALED
 from tests.support.api_bodies import PAIR
 from twinsaga_bridges.celery.answered_task import LARGEST_REQUEST
 from twinsaga_bridges.celery_into_workflow import ClientPerProcess, StartWorkflow, TasksAnsweredByWorkflows
@@ -67,7 +68,7 @@ async def test_an_event_with_an_unusable_id_reaches_no_route(delivery: Delivery,
 
 
 async def test_an_order_request_with_a_key_that_is_too_long_is_no_order(delivery: Delivery, services: Services) -> None:
-    routes = EstateRoutes(settings=Settings(), services=services).table()
+    routes = EstateRoutes(settings=Settings(), services=services, seals=UNSEALED).table()
     event = topics_read(Settings())[REQUESTED](record(b"k" * LONGEST_ID))
 
     with pytest.raises(Undeliverable, match="1015 bytes"):

@@ -136,7 +136,9 @@ async def test_an_order_that_needs_attention_shows_its_reason_and_why_it_needs_a
     assert listed == {name: shown[name] for name in listed}
 
 
-async def test_the_timeline_merges_the_logs_and_contains_no_token(rig: Rig, client: httpx.AsyncClient) -> None:
+async def test_the_timeline_merges_the_logs_and_contains_no_token_and_no_address(
+    rig: Rig, client: httpx.AsyncClient
+) -> None:
     order_id = await placed(client)
     order = created(rig, order_id)
     rig.services.payments.charge(ChargePayment(order=order))
@@ -155,6 +157,7 @@ async def test_the_timeline_merges_the_logs_and_contains_no_token(rig: Rig, clie
     assert events[0]["data"]["order_id"] == order_id
     assert events[2]["data"]["order"]["lines"][0]["unit_price"] == PRODUCT["unit_price"]
     assert "tok_visa" not in answer.text
+    assert "shipping_address" not in answer.text
 
 
 async def test_a_list_is_paged_newest_first_without_gap_or_repetition(client: httpx.AsyncClient) -> None:

@@ -200,6 +200,7 @@ async def test_a_worker_whose_kafka_accepts_connections_and_is_silent_confirms_o
             "temporal_task_queue": closed_shop.task_queue,
             "kafka_bootstrap": f"127.0.0.1:{silent.getsockname()[1]}",
             "redis_url": f"redis://127.0.0.1:{free_port()}",
+            "accept_unsealed": "true",
         }
         with closing(ServiceProcesses(tmp_path, settings)) as processes:
             worker = processes.start("saga-worker")
