@@ -1,6 +1,6 @@
 """The commands of the three engines of the embedded stack, each with its readiness check."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def temporal(settings: Settings) -> Program:
         command += ["--search-attribute", f"{attribute}=Keyword"]
     # Through the UI, so that one request checks both.
     probe = partial(http_answers, ui.host, ui.port, f"/api/v1/namespaces/{settings.temporal_namespace}")
-    return Program(name="temporal", command=tuple(command), environment=settings.as_environment(), answers=probe)
+    return Program(name="temporal", command=tuple(command), environment=_environment(settings), answers=probe)
 
 
 def kafka(settings: Settings) -> Program:
@@ -37,7 +37,7 @@ def kafka(settings: Settings) -> Program:
     return Program(
         name="kafka",
         command=tuple(command),
-        environment=settings.as_environment(),
+        environment=_environment(settings),
         answers=partial(kafka_answers, *address),
     )
 
@@ -49,10 +49,19 @@ def redis(settings: Settings) -> Program:
     return Program(
         name="redis",
         command=tuple(command),
-        environment=settings.as_environment(),
+        environment=_environment(settings),
         answers=partial(redis_answers, *address),
         before_start=partial(Path.mkdir, folder, parents=True, exist_ok=True),
     )
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    """Without the variables of OpenTelemetry, which are for our processes.
+
+    Temporal reads them too: it does not start with OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, and else would send
+    spans of its own.
+    """
+    return {name: value for name, value in settings.as_environment().items() if not name.startswith("OTEL_")}
 
 
 ENGINES: dict[str, Callable[[Settings], Program]] = {"temporal": temporal, "kafka": kafka, "redis": redis}
