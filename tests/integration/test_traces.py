@@ -13,9 +13,10 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from comparison.scenarios import SCENARIOS, WAITING_SCENARIOS
+from comparison.span_receiver import ReceivedSpan
 from domain.ids import OrderId
 from domain.order import STEPS
-from tests.support.otlp import Collector, ReceivedSpan, collector
+from tests.support.otlp import Collector, collector
 from tests.support.shop import Shop
 from tests.support.span_trees import tree_of
 from tests.support.stack import Json, Stack, running_stack
