@@ -213,6 +213,14 @@ class TemporalUi:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Traces:
+    """`id_of` blocks; it returns None while traces are off. `ui`: the address of a trace, with `{trace_id}` in it."""
+
+    id_of: Callable[[OrderId], str | None] = lambda _: None
+    ui: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
     """`orders` has one Order service per style: the events of the choreographed one are published.
 
@@ -234,6 +242,7 @@ class Dependencies:
     probes: Sequence[Probe]
     audit: Callable[[], Verdict]
     temporal_ui: TemporalUi
+    traces: Traces = Traces()
     controls: Controls | None = None
     probe_deadline_s: float = 2.0
 

@@ -56,6 +56,7 @@ def _view(record: OrderRecord, journals: Sequence[Journal], services: Dependenci
         inventory=_inventory(services.inventory.find(order_id)),
         shipping=_shipping(services.shipping.find(order_id)),
         steps=list(_steps(step for journal in journals for step in journal.steps)),
+        trace_id=services.traces.id_of(order_id),
     )
 
 

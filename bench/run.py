@@ -20,9 +20,9 @@ from bench.paired_runs import Measured
 from bench.report import BenchRun
 from bench.scores import Scores, check_invariants
 from bench.sizes import Sizes
-from bench.span_sink import span_sink
 from bench.target import BenchTarget, RunningStack, running_stack, target_on
 from comparison.machine import caveats, load, machine
+from comparison.span_receiver import span_receiver
 from comparison.stack import SAGA_PROCESSES
 from runtime.console import progress_bar
 
@@ -126,8 +126,15 @@ async def _play_preloaded(few: RunningStack, many: RunningStack, plan: Plan, sco
 @contextmanager
 def _traced_stack(folder: Path, scores: Scores) -> Iterator[RunningStack]:
     scores.begin("starting a traced stack")
-    with span_sink() as variables, running_stack(folder / "traced", SAGA_PROCESSES, variables=variables) as stack:
+    with (
+        span_receiver(_discard) as variables,
+        running_stack(folder / "traced", SAGA_PROCESSES, variables=variables) as stack,
+    ):
         yield stack
+
+
+def _discard(body: bytes) -> None:
+    """The spans only need somewhere to go."""
 
 
 async def _play_traced(few: RunningStack, traced: RunningStack, plan: Plan, scores: Scores, rng: Random) -> None:

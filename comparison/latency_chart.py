@@ -17,7 +17,7 @@ def latency_chart(result: Result) -> Markup:
     known = {style: row.latency for style, row in result.rows.items() if row.latency is not None}
     if not known:
         return Markup()
-    end = _round_up(max(latency.longest for latency in known.values()))
+    end = round_up(max(latency.longest for latency in known.values()))
     scale = (WIDTH - LEFT - 60) / end
     height = STRIP * len(known) + 26
     parts = [_axis(end, scale, height)]
@@ -58,7 +58,7 @@ def _axis(end: float, scale: float, height: int) -> str:
     return "".join(marks)
 
 
-def _round_up(seconds: float) -> float:
+def round_up(seconds: float) -> float:
     """Round up to 1, 2, 2.5 or 5 times a power of ten."""
     if seconds <= 0:
         return 0.001

@@ -120,6 +120,11 @@ def latency_of(blocks: Sequence[Sequence[float]]) -> Latency | None:
     )
 
 
+def median_order(orders: Sequence[MeasuredOrder]) -> MeasuredOrder:
+    """Return the order with the median latency; unfinished ones count as the slowest."""
+    return sorted(orders, key=lambda order: (order.seconds is None, order.seconds or 0.0))[(len(orders) - 1) // 2]
+
+
 def per_second(orders: Sequence[MeasuredOrder]) -> float | None:
     """Orders per second, from the first one placed to the last one finished.
 

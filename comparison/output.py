@@ -35,6 +35,8 @@ def show(comparison: Comparison, console: Console, *, json_file: Path | None, re
     print_verdict(comparison.audit, console)
     for caveat in comparison.caveats:
         console.print(f"[yellow]{escape(caveat)}[/yellow]")
+    if comparison.traced.problem is not None:
+        console.print(f"[yellow]The report lacks a waterfall: {escape(comparison.traced.problem)}[/yellow]")
     console.print(f"seed {comparison.seed}; columns and method are explained in {escape(str(report_file))}")
 
 
@@ -79,6 +81,10 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "processes_of": {style.value: list(names) for style, names in PROCESSES_OF.items()},
         "scenarios": [_result(result) for result in comparison.results],
         "audit": dict(comparison.audit),
+        "traced": {
+            style.value: _order(traced.order) | {"spans": [asdict(span) for span in traced.spans]}
+            for style, traced in comparison.traced.orders.items()
+        },
     }
 
 

@@ -7,6 +7,8 @@ from comparison.latency_chart import latency_chart
 from comparison.results import Comparison, Result
 from comparison.sequence_diagram import arrow_heads, sequence_diagram
 from comparison.stack import PROCESSES_OF
+from comparison.traced_orders import ORDERS, WARM_UP_ORDERS
+from comparison.waterfall import seconds_of, waterfall
 
 
 def report(comparison: Comparison) -> str:
@@ -27,6 +29,10 @@ def report(comparison: Comparison) -> str:
         arrow_heads=arrow_heads(),
         chart=latency_chart,
         diagram=sequence_diagram,
+        waterfall=waterfall,
+        trace_scale=max((seconds_of(traced.spans) for traced in comparison.traced.orders.values()), default=0.0),
+        orders_traced=ORDERS,
+        warm_up_traced=WARM_UP_ORDERS,
         wrong_outcome=wrong_outcome,
         milliseconds=milliseconds,
         busiest=_busiest(comparison),

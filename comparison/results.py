@@ -2,12 +2,21 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from comparison.measures import Latency, MeasuredOrder, Usage, latency_of, per_second, recovery_seconds
+from comparison.measures import (
+    Latency,
+    MeasuredOrder,
+    Usage,
+    latency_of,
+    median_order,
+    per_second,
+    recovery_seconds,
+)
 from comparison.stack import PROCESSES_OF
+from comparison.traced_orders import Traced
 from comparison.trial_player import Block
 from comparison.trials import Kind, Outcome, Trial
 from domain.order import SagaStyle
@@ -68,6 +77,7 @@ class Comparison:
         idle: CPU seconds per second by process, without orders.
         audit: the answer of `GET /audit` at the end.
         caveats: sentences that say why these figures deserve less trust.
+        traced: orders that were placed after the measured ones, with their spans.
     """
 
     seed: int
@@ -78,6 +88,7 @@ class Comparison:
     results: Sequence[Result]
     audit: Mapping[str, Any]
     caveats: Sequence[str] = ()
+    traced: Traced = field(default_factory=Traced)
 
     @property
     def unexpected(self) -> list[tuple[Trial, Row]]:
@@ -103,15 +114,10 @@ def _result(blocks: Sequence[Block]) -> Result:
         rows[style] = _row(style, mine)
         placed = [order for block in mine for order in block.orders]
         if placed:
-            examples[style] = _typical(placed)
+            examples[style] = median_order(placed)
     return Result(
         trial=blocks[0].turn.trial, rows=rows, examples=examples, blocks=tuple(block.turn.style for block in blocks)
     )
-
-
-def _typical(orders: Sequence[MeasuredOrder]) -> MeasuredOrder:
-    """Return the order with the median latency; unfinished ones count as the slowest."""
-    return sorted(orders, key=lambda order: (order.seconds is None, order.seconds or 0.0))[(len(orders) - 1) // 2]
 
 
 def _row(style: SagaStyle, blocks: Sequence[Block]) -> Row:

@@ -22,6 +22,7 @@ from comparison.results import Comparison, results_of
 from comparison.stack import SAGA_PROCESSES
 from comparison.stack_control import StackControl
 from comparison.stack_meter import StackMeter
+from comparison.traced_orders import trace_orders
 from comparison.trial_player import Block, OrdersStuck, TrialPlayer, Turn, plan_turns
 from comparison.trials import TRIALS, Trial
 from runtime.console import progress_bar
@@ -34,6 +35,8 @@ from runtime.wiring import open_services
 # 30 minutes otherwise; the trial of an expired pix payment waits for it.
 PIX_EXPIRY_S = 5.0
 HTTP_TIMEOUT_S = 30.0
+UNTRACED = {"OTEL_SDK_DISABLED": "true"}
+"""Spans take processor time, and the user's own environment may name an exporter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +66,15 @@ def compare(plan: Plan, console: Console) -> Comparison:
         # The witness would add its signals to Temporal to every choreographed order.
         settings = settings_in(folder, witness_enabled=False, pix_expiry_seconds=PIX_EXPIRY_S)
         with console.status("starting Temporal, Kafka, Valkey and the services"):
-            ready = running.enter_context(child_stack(settings, folder, _processes(plan)))
-        settings = settings.with_changes(temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"])
-        blocks, idle, audit = asyncio.run(_play(plan, ready["api"], settings, console))
+            ready = running.enter_context(child_stack(settings, folder, _processes(plan), UNTRACED))
+        addressed = settings.with_changes(temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"])
+        blocks, idle, audit = asyncio.run(_play(plan, ready["api"], addressed, console))
         # Stopped here and not at the end of the block, so that the status line shows what takes the time.
         with console.status("stopping everything"):
             running.close()
+        # Only now, since a second stack would take processor time from the first one.
+        with console.status("tracing a few orders on a stack that sends traces"):
+            traced = trace_orders(settings, folder / "traced")
     return Comparison(
         seed=plan.seed,
         began=began,
@@ -78,6 +84,7 @@ def compare(plan: Plan, console: Console) -> Comparison:
         results=results_of(blocks, plan.names),
         audit=audit,
         caveats=doubts,
+        traced=traced,
     )
 
 

@@ -14,8 +14,12 @@ from workflows.saga_status import SEARCH_ATTRIBUTES
 
 
 def _environment() -> dict[str, str]:
-    """Without our variables: engines read none of them, and the keys of payloads must not be where Temporal is."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    """Without our variables and those of OpenTelemetry: the keys of payloads must not be where Temporal is.
+
+    Temporal's server reads the latter, too. It does not start with OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, and else
+    would send spans of its own.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "OTEL_"))}
 
 
 def temporal(settings: Settings) -> Program:

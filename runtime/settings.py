@@ -36,6 +36,8 @@ HostAndPort = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 Bootstrap = Annotated[str, Field(pattern=r"^[^\s:/,]+:\d{1,5}(,[^\s:/,]+:\d{1,5})*$")]
 HostNames = Annotated[str, Field(pattern=r"^(?:(?:\*\.)?[A-Za-z0-9.-]+(?:,(?:\*\.)?[A-Za-z0-9.-]+)*)?$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+[^\s/]$")]
+# Without user and password: the page shows it to anybody.
+TraceUi = Annotated[str, Field(pattern=r"^https?://[^\s/@{}]+/[^\s{}]*\{trace_id\}[^\s{}]*$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -115,6 +117,9 @@ class Settings(BaseSettings):
     parked_longest_delay_seconds: Seconds = 30.0
     expiry_sweep_seconds: Seconds = 1.0
     pix_expiry_seconds: Annotated[float, Field(gt=0, le=1_800)] = 1_800.0
+
+    # Where the page links to while traces are on, for example http://127.0.0.1:16686/trace/{trace_id}: docs/tracing.md
+    trace_ui: TraceUi | None = None
 
     # Prometheus metrics of a service of the choreography; disabled without a port.
     metrics_host: str = "127.0.0.1"

@@ -109,7 +109,7 @@ async def show_page(request: Request, services: Injected) -> HTMLResponse:
     links = {style: services.temporal_ui.of_order("ORDER", style) for style in SagaStyle}
     workflows = {style: link for style, link in links.items() if link}
     controls = services.controls is not None and await is_from_this_machine(request.scope)
-    shown: dict[str, Any] = {**CHOICES, "workflows": workflows, "controls": controls}
+    shown: dict[str, Any] = {**CHOICES, "workflows": workflows, "trace_ui": services.traces.ui, "controls": controls}
     return templates.TemplateResponse(request, "page.html", shown, headers=HEADERS)
 
 

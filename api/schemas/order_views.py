@@ -60,12 +60,17 @@ class OrderSummary(BaseModel):
 
 
 class OrderView(OrderSummary):
-    """`steps`: the five steps of the saga, begun or not, then the compensations that have begun."""
+    """`steps`: the five steps of the saga, begun or not, then the compensations that have begun.
+
+    `trace_id`: 32 hexadecimal digits, the order's trace in OpenTelemetry; null unless traces are on and the
+    order is sampled.
+    """
 
     payment: PaymentView
     inventory: InventoryView
     shipping: ShippingView
     steps: list[StepView]
+    trace_id: str | None
 
 
 class OrderPage(BaseModel):

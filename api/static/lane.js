@@ -7,6 +7,7 @@ import { drawSteps } from "./steps.js";
 import { announce, attentionText, between, capital, duration, element, money, UNDOING, words } from "./wording.js";
 
 const WORKFLOWS = JSON.parse(document.body.dataset.workflows);
+const TRACE_UI = document.body.dataset.traceUi;
 const RECONNECT_MS = 2_000;
 
 export class Lane {
@@ -30,6 +31,7 @@ export class Lane {
     this.events = new Map();
     for (const part of [".problem", ".done", ".reason", ".attention", ".total", ".tracking", ".elapsed"]) this.part(part).textContent = "";
     for (const part of [".facts", ".steps", ".acts", ".story"]) this.part(part).hidden = !id;
+    this.showTrace(null);
     this.part(".empty").hidden = Boolean(id);
     this.part(".empty").textContent = this.emptyText;
     if (!id) return;
@@ -106,6 +108,7 @@ export class Lane {
     this.part(".attention").textContent = attentionText(order.attention);
     this.part(".total").textContent = money(order.total);
     this.part(".tracking").textContent = order.shipping.tracking_number ?? "";
+    this.showTrace(order.trace_id);
     drawSteps(this.article, order.steps, order);
     this.drawEvents();
     this.offer();
@@ -157,6 +160,13 @@ export class Lane {
       if (button === document.activeElement && !offered[button.dataset.act]) this.article.focus();
       button.hidden = !offered[button.dataset.act];
     }
+  }
+
+  // Without traces, and before the order's first state, nothing is shown.
+  showTrace(id) {
+    this.part(".trace").hidden = !id;
+    this.part(".trace-id").textContent = id ?? "";
+    if (id && TRACE_UI) this.part(".trace a").href = TRACE_UI.replace("{trace_id}", encodeURIComponent(id));
   }
 
   badge(status) {

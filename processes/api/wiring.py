@@ -10,8 +10,8 @@ from temporalio.client import Client
 
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.sql.database import Database
-from adapters.sql.order_traces import continuing
-from api.dependencies import Dependencies, Probe, TemporalUi
+from adapters.sql.order_traces import continuing, trace_id_of
+from api.dependencies import Dependencies, Probe, TemporalUi, Traces
 from domain.order import OrderRequest, SagaStyle
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
@@ -85,6 +85,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
                 namespace=settings.temporal_namespace,
                 witnessed=settings.witness_enabled,
             ),
+            traces=Traces(id_of=partial(trace_id_of, databases.orders), ui=settings.trace_ui),
             controls=controls_in(settings),
         )
     finally:

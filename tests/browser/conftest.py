@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.counter import SCREENSHOTS, Counter
+from tests.support.otlp import collector
 from tests.support.shop import Shop
 from tests.support.stack import Stack, running_stack
 
@@ -16,6 +17,7 @@ CHROMIUM = "TWINSAGA_TEST_CHROMIUM"
 DEADLINE_MS = 60_000
 REBOUND = "rebound.test"
 """A host name that the browser resolves to this machine."""
+TRACE_UI = "http://traces.test/trace/{trace_id}?view='timeline'&from=page"
 
 
 def chromium() -> str:
@@ -43,9 +45,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:  # noqa: ARG001 - without a browser the stack is not started
     needed = "temporal,kafka,redis,api,saga-worker,order-service,payment-service,inventory-service,shipping-service"
-    hasty = {"parked_first_delay_seconds": "0.05", "parked_longest_delay_seconds": "0.2"}
-    with running_stack(tmp_path_factory.mktemp("stack"), "--only", f"{needed},kafka-bridge", **hasty) as stack:
-        yield stack
+    changed = {"parked_first_delay_seconds": "0.05", "parked_longest_delay_seconds": "0.2", "trace_ui": TRACE_UI}
+    with collector() as (_, variables), pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with running_stack(tmp_path_factory.mktemp("stack"), "--only", f"{needed},kafka-bridge", **changed) as stack:
+            yield stack
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.browser.conftest import TRACE_UI
 from tests.browser.counter import Counter
 from tests.support.shop import Shop
 from tests.support.stack import Stack
@@ -60,6 +61,26 @@ def test_the_links_lead_to_the_saga_and_to_the_witness(page: Page, counter: Coun
         path = f"/namespaces/default/workflows/{workflow}%2F{lane.order_id}"
         expect(link).to_have_attribute("href", stack.ready["temporal_ui"] + path)
         assert page.request.get(f"{stack.ready['temporal_ui']}/api/v1{path}").ok
+
+
+def test_a_lane_shows_the_trace_of_its_order_and_links_to_the_trace_ui(
+    context: BrowserContext, page: Page, counter: Counter, shop: Shop
+) -> None:
+    context.route("http://traces.test/**", lambda route: route.fulfill(body="the trace", content_type="text/plain"))
+    for lane in counter.lanes:
+        expect(lane.at.locator(".trace")).to_be_hidden()
+
+    counter.place()
+
+    for lane in counter.lanes:
+        expect(lane.at.locator(".trace-id")).to_have_text(re.compile("^[0-9a-f]{32}$"))
+        trace = lane.at.locator(".trace-id").inner_text()
+        assert trace == shop.order(lane.order_id)["trace_id"]
+        with page.expect_popup() as opened:
+            lane.at.get_by_role("link", name="in the trace UI").click()
+        opened.value.wait_for_url(TRACE_UI.replace("{trace_id}", trace).replace("'", "%27"))
+        assert opened.value.evaluate("opener") is None
+        opened.value.close()
 
 
 def test_an_undeliverable_order_is_undone_in_another_colour(counter: Counter) -> None:

@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import commands
+from comparison.child_processes import settings_in
+from comparison.traced_orders import trace_orders
 from comparison.trials import TRIALS
 from domain.order import OrderStatus
 from tests.support.stack import TWINSAGA, Json
@@ -100,6 +102,38 @@ def test_terminal_and_report_show_the_same_results(
     assert "audit: every invariant holds" in played.stdout
     assert "Every order ended as its scenario says" in report
     assert report.count('<svg class="sequence"') == 2 * len(figures["scenarios"])
+
+
+def test_the_report_has_a_waterfall_of_the_spans_of_each_style(figures: Json, files: tuple[Path, Path]) -> None:
+    traced, report = figures["traced"], files[1].read_text()
+
+    assert report.count('<div class="waterfall">') == len(STYLES)
+    names = {style: {(span["name"], span["process"]) for span in traced[style]["spans"]} for style in STYLES}
+    assert {
+        ("POST /orders", "api"),
+        ("RunWorkflow:OrderSaga", "saga-worker"),
+        ("RunActivity:schedule_shipping", "saga-worker"),
+    } <= names["orchestrated"]
+    assert {
+        ("POST /orders", "api"),
+        ("publish order.created", "order-service"),
+        ("process order.created", "payment-service"),
+        ("process inventory.reserved", "shipping-service"),
+    } <= names["choreographed"]
+    for style in STYLES:
+        (trace,) = {span["trace_id"] for span in traced[style]["spans"]}
+        assert traced[style]["status"] == "confirmed"
+        for name, process in names[style]:
+            assert f'<span class="name">{name}</span> <span class="process">{process}</span>' in report, trace
+
+
+def test_a_stack_that_cannot_send_traces_costs_only_the_waterfalls(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, temporal_binary=tmp_path / "missing")
+
+    traced = trace_orders(settings, tmp_path / "traced")
+
+    assert traced.orders == {}
+    assert "the stack did not come up" in (traced.problem or "")
 
 
 def test_an_unexpected_outcome_fails_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

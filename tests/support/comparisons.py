@@ -6,6 +6,7 @@ from typing import Any
 
 from comparison.measures import MeasuredOrder, TimelineEvent, Usage
 from comparison.results import Comparison, results_of
+from comparison.span_receiver import ReceivedSpan
 from comparison.stack import SAGA_PROCESSES
 from comparison.trial_player import Block, Turn
 from comparison.trials import TRIALS, Trial
@@ -49,6 +50,21 @@ def measured_order(
         placed_at=after(placed_s),
         finished_at=None if seconds is None else after(placed_s + seconds),
         events=events(*types or (*CONFIRMED, "order.confirmed")),
+        **fields | others,
+    )
+
+
+def span(span_id: str, parent_id: str = "", *, began: float = 0.0, took: float = 0.01, **others: Any) -> ReceivedSpan:  # noqa: ANN401 - fields of ReceivedSpan
+    """Return a span of the API; times in seconds after the first one."""
+    fields: dict[str, Any] = {"process": "api", "name": f"span {span_id}", "events": [], "failed": False}
+    return ReceivedSpan(
+        trace_id="a-trace",
+        span_id=span_id,
+        parent_id=parent_id,
+        attributes={},
+        links=[],
+        began=1_000.0 + began,
+        ended=1_000.0 + began + took,
         **fields | others,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tests.support.otlp import ReceivedSpan
+from comparison.span_receiver import ReceivedSpan
 
 
 def tree_of(spans: Iterable[ReceivedSpan]) -> list[str]:

@@ -12,8 +12,9 @@ from comparison.output import as_json, tables
 from comparison.report import report
 from comparison.results import Comparison
 from comparison.sequence_diagram import sequence_diagram
+from comparison.traced_orders import Traced, TracedOrder
 from domain.order import SagaStyle
-from tests.support.comparisons import CONFIRMED, UNDONE, both_styles, comparison_of, measured_order
+from tests.support.comparisons import CONFIRMED, UNDONE, both_styles, comparison_of, measured_order, span
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 FETCHING = {"src", "href", "xlink:href", "action", "data", "poster", "srcset"}
@@ -171,6 +172,47 @@ def test_columns_without_values_are_left_out(comparison: Comparison) -> None:
 
     assert "recovery s" in with_a_fault
     assert "recovery s" not in without
+
+
+def test_traced_orders_have_a_waterfall_each_on_one_scale() -> None:
+    plain = comparison_of(both_styles("ok", measured_order()))
+    orders = {
+        style: TracedOrder(
+            order=measured_order(), spans=[span("root", took=took), span("child", "root", took=took / 2)]
+        )
+        for style, took in zip(SagaStyle, (0.08, 0.04), strict=True)
+    }
+
+    page = Page(report(replace(plain, traced=Traced(orders=orders))))
+
+    assert page.values_of("class").count("waterfall") == 2
+    assert [style for style in page.values_of("style") if "width" in style] == [
+        f"left: 0.00%; width: {width}%" for width in ("80.00", "40.00", "40.00", "20.00")
+    ]
+    assert "on a stack of their own" in page.text
+    assert "no waterfall" not in page.text
+
+
+def test_a_report_says_why_it_has_no_waterfall() -> None:
+    plain = comparison_of(both_styles("ok", measured_order()))
+
+    page = Page(report(replace(plain, traced=Traced(problem="the <stack> did not come up"))))
+
+    assert "There is no waterfall, because the <stack> did not come up" in page.text
+    assert "waterfall" not in page.values_of("class")
+    assert "docs/tracing.md" in page.text
+
+
+def test_the_figures_contain_the_spans() -> None:
+    traced = TracedOrder(order=measured_order(), spans=[span("root")])
+    comparison = replace(
+        comparison_of(both_styles("ok", measured_order())), traced=Traced(orders={SagaStyle.ORCHESTRATED: traced})
+    )
+
+    found = json.loads(json.dumps(as_json(comparison)))["traced"]
+
+    assert list(found) == ["orchestrated"]
+    assert [each["name"] for each in found["orchestrated"]["spans"]] == ["span root"]
 
 
 def test_an_undo_has_a_class_and_a_mark_of_its_own() -> None:

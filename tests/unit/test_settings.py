@@ -58,6 +58,39 @@ def test_an_invalid_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str,
     assert name in str(refused.value) or name == "REDIS_URL"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:16686/trace/{trace_id}",
+        "https://grafana.example.com/explore?traceId={trace_id}&from=page",
+    ],
+)
+def test_a_trace_ui_is_an_address_with_a_place_for_the_id(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("TWINSAGA_TRACE_UI", address)
+
+    assert load_settings().trace_ui == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)//{trace_id}",
+        "data:text/html,{trace_id}",
+        "//127.0.0.1/{trace_id}",
+        "http://{trace_id}/",
+        "http://127.0.0.1:16686/trace/",
+        "http://127.0.0.1:16686/{trace}/{trace_id}",
+        "http://127.0.0.1:16686/trace/{trace_id}\n",
+        "http://user:secret@127.0.0.1/{trace_id}",
+    ],
+)
+def test_another_address_of_a_trace_ui_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("TWINSAGA_TRACE_UI", address)
+
+    with pytest.raises(CannotRun, match="TWINSAGA_TRACE_UI"):
+        load_settings()
+
+
 def test_the_bootstrap_may_name_several_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINSAGA_KAFKA_BOOTSTRAP", "one:9092,two:9092")
 

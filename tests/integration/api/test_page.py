@@ -1,11 +1,12 @@
 """The page and its protection, as far as no browser is needed. The rest is in tests/browser."""
 
+import html
 from dataclasses import dataclass, field, replace
 
 import httpx2 as httpx
 import pytest
 
-from api.dependencies import Neighbour
+from api.dependencies import Neighbour, Traces
 from api.problems import NotPossibleNow
 from api.routers.page import STATIC
 from tests.support.api_bodies import ORDER
@@ -53,6 +54,24 @@ async def test_the_page_loads_nothing_from_elsewhere_and_runs_no_inline_script(c
     assert " style=" not in page.text
     assert " on" not in {attribute[:3] for attribute in page.text.split('"')}
     assert "//" not in page.text.replace("http://temporal.test", "").replace("http://www.w3.org", "")
+
+
+async def test_without_a_trace_ui_the_page_has_no_link_to_one(client: httpx.AsyncClient) -> None:
+    page = await client.get("/")
+
+    assert "data-trace-ui" not in page.text
+    assert "in the trace UI" not in page.text
+
+
+async def test_the_address_of_the_trace_ui_is_escaped(rig: Rig) -> None:
+    address = 'https://traces.test/"><script>alert(1)</script>/{trace_id}'
+    rig.dependencies = replace(rig.dependencies, traces=Traces(ui=address))
+
+    async with rig.client() as client:
+        page = await client.get("/")
+
+    assert f'data-trace-ui="{html.escape(address)}"' in page.text.replace("&#34;", "&quot;")
+    assert page.text.count("<script") == 1
 
 
 async def test_the_whole_page_is_small(client: httpx.AsyncClient) -> None:

@@ -1,7 +1,18 @@
 """The API shows orders and products."""
 
-import httpx2 as httpx
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
+import httpx2 as httpx
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from adapters import tracing
+from adapters.open_telemetry import OtelTracer
+from adapters.sql.order_traces import trace_id_of
+from api.dependencies import Traces
 from domain.commands import (
     ChargePayment,
     ConfirmOrder,
@@ -16,6 +27,15 @@ from domain.ids import OrderId
 from domain.order import Order, Reason
 from tests.support.api_bodies import ORDER, PRODUCT, Json, changed
 from tests.support.api_rig import Rig
+
+
+@pytest.fixture
+def traces() -> Iterator[None]:
+    """Traces are on in this process, and go nowhere."""
+    tracing.trace_with(OtelTracer(TracerProvider(shutdown_on_exit=False).get_tracer("test")))
+    yield
+    tracing.trace_with(None)
+
 
 FIVE = ["create_order", "charge_payment", "reserve_inventory", "schedule_shipping", "confirm_order"]
 
@@ -70,9 +90,28 @@ async def test_a_new_order_shows_all_steps_as_pending(client: httpx.AsyncClient)
         "inventory": {"status": "none"},
         "shipping": {"status": "none", "tracking_number": None},
         "steps": [{"name": name, "status": "pending", "attempts": 0, "at": None, "last_error": None} for name in FIVE],
+        "trace_id": None,
         "placed_at": shown["placed_at"],
         "finished_at": None,
     }
+
+
+@pytest.mark.usefixtures("traces")
+async def test_an_order_that_was_placed_within_a_trace_shows_its_id(rig: Rig) -> None:
+    rig.dependencies = replace(rig.dependencies, traces=Traces(id_of=partial(trace_id_of, rig.databases.orders)))
+    async with rig.client() as client:
+        untraced = await placed(client)
+        with tracing.span("placing"):
+            trace = tracing.trace_id()
+            order_id = await placed(client, changed(ORDER, "customer_id", "another"))
+        with tracing.span("placing", parent=f"00-{'a' * 32}-{'b' * 16}-00"):
+            unsampled = await placed(client, changed(ORDER, "customer_id", "a third"))
+        shown = [(await client.get(f"/orders/{each}")).json()["trace_id"] for each in (untraced, order_id, unsampled)]
+
+        assert shown == [None, trace, None]
+        assert re.fullmatch("[0-9a-f]{32}", trace or "")
+        tracing.trace_with(None)
+        assert (await client.get(f"/orders/{order_id}")).json()["trace_id"] is None
 
 
 async def test_a_confirmed_order_shows_the_records_of_each_service(rig: Rig, client: httpx.AsyncClient) -> None:
