@@ -16,6 +16,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from celery import Celery, chain, chord, group
 from temporalio.client import Client
 
+from comparison.span_receiver import ReceivedSpan
 from domain.ids import OrderId
 from domain.order import SagaStyle
 from estate.taken_messages import LEASE_MS, RENEW_EVERY_S
@@ -28,7 +29,7 @@ from services.sealing import UNSEALED
 from tests.support.api_bodies import PAIR
 from tests.support.celery_workers import QUEUE, CeleryEstate, celery_estate, kill, seconds_until
 from tests.support.hostile_celery_messages import task_message
-from tests.support.otlp import ReceivedSpan, collector
+from tests.support.otlp import collector
 from tests.support.ports import free_port
 from tests.support.temporal_servers import real_server
 from tests.support.waiting import eventually, soon

@@ -15,10 +15,11 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from comparison.scenarios import SCENARIOS, WAITING_SCENARIOS
+from comparison.span_receiver import ReceivedSpan
 from domain.ids import OrderId, order_id_from_key
 from estate.schedules import FORGET
 from tests.support.estate import Estate
-from tests.support.otlp import Collector, ReceivedSpan
+from tests.support.otlp import Collector
 from tests.support.shop import Shop
 from tests.support.span_trees import tree_of
 from tests.support.stack import Json, Stack

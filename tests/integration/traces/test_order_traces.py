@@ -4,20 +4,9 @@ import json
 
 import pytest
 
-<<<<<<< HEAD:tests/integration/traces/test_order_traces.py
-from domain.order import STEPS
-from tests.support.otlp import ReceivedSpan
-from tests.support.traced_stack import SERVICES, STYLES, TRACED, Traced
-=======
-from comparison.scenarios import SCENARIOS, WAITING_SCENARIOS
 from comparison.span_receiver import ReceivedSpan
-from domain.ids import OrderId
 from domain.order import STEPS
-from tests.support.otlp import Collector, collector
-from tests.support.shop import Shop
-from tests.support.span_trees import tree_of
-from tests.support.stack import Json, Stack, running_stack
->>>>>>> s3/page20:tests/integration/test_traces.py
+from tests.support.traced_stack import SERVICES, STYLES, TRACED, Traced
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.embedded("starts an embedded stack whose processes send traces")
