@@ -13,8 +13,8 @@ from runtime.settings import Settings
 
 KEYS = f"2026-12:{'5a' * 32}"
 NOT_ENCODED = {"header", "search_attributes"}
-OF_CORE = "data"
-"""What the SDK itself notes in the marker of a local activity. It contains no argument or result."""
+OF_CORE = {"data", "patch-data"}
+"""What the SDK itself notes in the markers of local activities and of patches. It contains no argument or result."""
 
 
 def encrypting(keys: str = KEYS) -> Settings:
@@ -44,5 +44,5 @@ def payloads_in(message: Message) -> Iterable[Payload]:
 
 def _messages_of(value: Any, *, is_map: bool) -> list[Message]:  # noqa: ANN401 - any field
     if is_map:
-        return [part for name, part in value.items() if isinstance(part, Message) and name != OF_CORE]
+        return [part for name, part in value.items() if isinstance(part, Message) and name not in OF_CORE]
     return [value] if isinstance(value, Message) else list(value)
