@@ -75,9 +75,9 @@ class UnknownOrders:
 
 def _last_before(connection: Connection, since: datetime) -> int:
     """Return the number of the last event before `since`, 0 if there is none: backwards, as few events are younger."""
-    last = connection.execute(select(func.max(event_log.c.seq))).scalar() or 0
+    last: int = connection.execute(select(func.max(event_log.c.seq))).scalar() or 0
     while rows := connection.execute(_OLDER, {"last": last}).all():
-        older = [row.seq for row in rows if row.at < since]
+        older: list[int] = [row.seq for row in rows if row.at < since]
         if older:
             return max(older)
         last = rows[-1].seq - 1

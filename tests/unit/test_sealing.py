@@ -7,19 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from sqlalchemy import select, table, text
 
 from adapters.sealing import AesGcmSeal, new_key, parse_keys
 from adapters.simulated_gateway import SimulatedGateway
-from domain.commands import ChargePayment, ScheduleShipping
-from domain.events import PaymentCompleted, ShippingFailed
+from domain.commands import (
+    ChargePayment,
+    ConfirmOrder,
+    CreateOrder,
+    PlaceOrder,
+    ReserveInventory,
+    ScheduleShipping,
+)
+from domain.events import InventoryReserved, OrderCreated, PaymentCompleted, ShippingFailed, ShippingScheduled
 from domain.ids import OrderId
-from domain.order import Card, Order
+from domain.order import Card, Order, SagaStyle
 from runtime.errors import CannotRun
 from runtime.sealing import payment_seal, seals, shipping_seal
 from runtime.settings import Settings
-from runtime.wiring import Databases, services_over
+from runtime.wiring import Databases, audit_of, services_over
 from services.sealing import BrokenSeal, NoKeyForSeal, Seals, opened_address, sealed_request
-from tests.support.examples import SettableClock, a_request, address, an_order
+from tests.support.examples import BOOK, PRICE, SettableClock, a_request, address, an_order
 
 OLD, NEW = new_key("2026-01"), new_key("2026-02")
 SEAL = AesGcmSeal("payment-service", parse_keys(OLD))
@@ -145,3 +153,32 @@ def test_production_needs_keys(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(CannotRun, match="TWINSAGA_PAYMENT_SEALING_KEYS: key 1"):
         payment_seal(settings.with_changes(payment_sealing_keys=SecretStr("x")))
+
+
+def test_no_database_of_a_service_holds_a_token_or_an_address(databases: Databases, clock: SettableClock) -> None:
+    services = services_over(databases, clock, publish=True, seals=BOTH)
+    services.orders.set_price(BOOK, PRICE)
+    services.inventory.restock(BOOK, "book", 10)
+    request = sealed_request(a_request(), BOTH)
+
+    services.orders.place(PlaceOrder(request=request, style=SagaStyle.CHOREOGRAPHED, fingerprint="f"))
+    created = services.orders.create(CreateOrder(order=request))
+    assert isinstance(created, OrderCreated)
+    charged = services.payments.charge(ChargePayment(order=created.order))
+    assert isinstance(charged, PaymentCompleted)
+    reserved = services.inventory.reserve(ReserveInventory(order=charged.order))
+    assert isinstance(reserved, InventoryReserved)
+    assert isinstance(services.shipping.schedule(ScheduleShipping(order=reserved.order)), ShippingScheduled)
+    services.orders.confirm(ConfirmOrder(order_id=request.order_id))
+
+    for database in databases.journals:
+        with database.reading() as connection:
+            names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+            rows = repr([connection.execute(select(text("*")).select_from(table(name))).all() for name in names])
+        assert request.order_id in rows
+        assert [word for word in ("tok_", "Ana Souza", "Paulista", "Sao Paulo", "01310") if word in rows] == []
+    with databases.inventory.reading() as connection:
+        assert isinstance(request.payment, Card)
+        kept = connection.exec_driver_sql("SELECT priced_order FROM reservations").scalar_one()
+        assert request.payment.token not in kept
+    assert audit_of(databases, clock).broken == []
