@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from api.dependencies import Dependencies, StepAttempt
 from api.schemas.order_views import (
+    ActionView,
     AttentionView,
     InventoryView,
     OrderSummary,
@@ -56,6 +57,10 @@ def _view(record: OrderRecord, journals: Sequence[Journal], services: Dependenci
         inventory=_inventory(services.inventory.find(order_id)),
         shipping=_shipping(services.shipping.find(order_id)),
         steps=list(_steps(step for journal in journals for step in journal.steps)),
+        actions=[
+            ActionView(at=each.at, by=each.key_name, action=each.action, error=each.error)
+            for each in services.actions.of_order(order_id)
+        ],
     )
 
 

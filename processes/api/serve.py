@@ -12,6 +12,7 @@ from api.app import create_app
 from api.hosts import LOOPBACK_HOSTS
 from processes.api.wiring import real_dependencies
 from processes.uvicorn_server import MAX_CONNECTIONS, AnnouncedServer
+from runtime.api_keys import refuse_to_start_open
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.tracing import traces
@@ -25,6 +26,7 @@ OPEN_FILES = 2 * MAX_CONNECTIONS
 def main(settings: Settings) -> None:
     # uvicorn raises the signals that it received once more after its shutdown. Without a handler they would then kill
     # this process, with an exit code other than 0.
+    refuse_to_start_open(settings)
     stop = stop_event()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, most) if most >= 0 else OPEN_FILES, most))

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, event
 from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.kafka.connection import KafkaConnection
-from adapters.sql.database import writes
+from adapters.sql.access import SqlActions, SqlApiKeys
+from adapters.sql.database import Database, writes
 from adapters.sql.faults import ConcurrentChange
 from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
@@ -33,7 +34,7 @@ from domain.commands import (
     ShowAttention,
 )
 from domain.events import OrderCreated, OrderRequested
-from domain.ids import OrderId
+from domain.ids import CustomerId, OrderId
 from domain.order import OrderRequest, Reason, SagaStyle, Step
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
@@ -44,10 +45,13 @@ from processes.api.order_control import ChoreographedControl
 from processes.api.wiring import database_probes
 from runtime.settings import Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
+from services.access.keys import NewKey, Role
 from services.names import DATABASES
 from services.orders.service import OrderService
+from tests.support.callers import KnownCaller
 
 NOWHERE = "127.0.0.1:9"
+WEBHOOK_SECRET = "whsec_of_the_tests"
 
 
 @dataclass(slots=True)
@@ -117,7 +121,11 @@ class _Colliding(OrderService):
 
 @dataclass(slots=True)
 class Rig:
-    """`services`: those whose events are published. Both styles use the same databases."""
+    """`services`: those whose events are published. Both styles use the same databases.
+
+    The API keys are read through `access`, an own connection, so that `transactions` shows those of the orders alone.
+    `caller` has all roles, and signs as the payment gateway.
+    """
 
     folder: Path
     databases: Databases
@@ -125,6 +133,8 @@ class Rig:
     starter: Starter
     settlements: Settlements
     dependencies: Dependencies
+    access: Database
+    caller: KnownCaller
 
     @classmethod
     def on(cls, folder: Path, in_flight: RedisInFlightKeys) -> "Rig":
@@ -138,6 +148,10 @@ class Rig:
         workflows = VideoWorkflows(settings)
         task_outbox = TaskOutbox(settings, estate, workflows.start)
         control = ChoreographedControl(services=published)
+        access = Database.open(settings.database_url("orders"), service="access")
+        keys = SqlApiKeys(access, utc_now)
+        key = NewKey.make("all roles", frozenset(Role), utc_now(), requests_per_minute=0)
+        keys.add(key.record)
         dependencies = Dependencies(
             orders={SagaStyle.CHOREOGRAPHED: published.orders, SagaStyle.ORCHESTRATED: recorded.orders},
             payments=published.payments,
@@ -153,13 +167,36 @@ class Rig:
             probes=database_probes(databases)[:1],
             audit=partial(audit_of, databases),
             temporal_ui=TemporalUi(address="http://temporal.test", namespace="default"),
+            keys=keys,
+            actions=SqlActions(access),
+            webhook_secrets=[WEBHOOK_SECRET],
+            simulated_gateway=True,
         )
-        return cls(folder, databases, published, starter, settlements, dependencies)
+        caller = KnownCaller(key.text, WEBHOOK_SECRET)
+        return cls(folder, databases, published, starter, settlements, dependencies, access, caller)
 
     def client(self, *, raise_app_exceptions: bool = True) -> httpx.AsyncClient:
-        app = create_app(self.dependencies)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions)
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+        return self.client_with(self.caller, raise_app_exceptions=raise_app_exceptions)
+
+    def client_with(
+        self, caller: NewKey | KnownCaller | None, *, raise_app_exceptions: bool = True
+    ) -> httpx.AsyncClient:
+        """`caller`: None for one without a key."""
+        transport = httpx.ASGITransport(create_app(self.dependencies), raise_app_exceptions=raise_app_exceptions)
+        auth = KnownCaller(caller.text, "another secret") if isinstance(caller, NewKey) else caller
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", auth=auth)
+
+    def make_key(
+        self, *roles: Role, customer: str | None = None, requests_per_minute: int | None = None, name: str = "a key"
+    ) -> NewKey:
+        of = CustomerId(customer) if customer else None
+        key = NewKey.make(name, frozenset(roles), utc_now(), customer_id=of, requests_per_minute=requests_per_minute)
+        self.dependencies.keys.add(key.record)
+        return key
+
+    def close(self) -> None:
+        self.databases.close()
+        self.access.close()
 
     def outbox(self) -> list[tuple[str, str]]:
         """Order id and type of each event that is not published yet."""
@@ -201,7 +238,7 @@ class Rig:
         self.services.orders.show_attention(ShowAttention(order_id=order_id, failed=failed))
 
     def lose_databases(self) -> None:
-        self.databases.close()
+        self.close()
         self.folder.rename(self.folder.with_name("lost"))
 
 

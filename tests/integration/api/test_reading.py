@@ -70,6 +70,7 @@ async def test_a_new_order_shows_all_steps_as_pending(client: httpx.AsyncClient)
         "inventory": {"status": "none"},
         "shipping": {"status": "none", "tracking_number": None},
         "steps": [{"name": name, "status": "pending", "attempts": 0, "at": None, "last_error": None} for name in FIVE],
+        "actions": [],
         "placed_at": shown["placed_at"],
         "finished_at": None,
     }
