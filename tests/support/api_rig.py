@@ -1,6 +1,7 @@
 """The real API on real databases, with a stand-in for Temporal that the test controls."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx2 as httpx
+from pydantic import SecretStr
 from sqlalchemy import Connection, event
 
 from adapters.clock import utc_now
@@ -123,7 +125,8 @@ class _Colliding(OrderService):
 class Rig:
     """`services`: those whose events are published. Both styles use the same databases.
 
-    The API keys are read through `access`, an own connection, so that `transactions` shows those of the orders alone.
+    The API keys are in `access`, a copy of the orders' database, so that `transactions` shows those of orders alone,
+    and callers are still known when the databases are lost.
     `caller` has all roles, and signs as the payment gateway.
     """
 
@@ -137,8 +140,9 @@ class Rig:
     caller: KnownCaller
 
     @classmethod
-    def on(cls, folder: Path, in_flight: RedisInFlightKeys) -> "Rig":
-        settings = Settings(data_dir=folder)
+    def on(cls, folder: Path, in_flight: RedisInFlightKeys, redis_url: str = "redis://127.0.0.1:6379") -> "Rig":
+        """`redis_url`: of Celery, without a database number."""
+        settings = Settings(data_dir=folder, redis_url=SecretStr(redis_url))
         for service in DATABASES:
             migrate(settings.database_url(service), service)
         databases = Databases.open(settings)
@@ -148,7 +152,9 @@ class Rig:
         workflows = VideoWorkflows(settings)
         task_outbox = TaskOutbox(settings, estate, workflows.start)
         control = ChoreographedControl(services=published)
-        access = Database.open(settings.database_url("orders"), service="access")
+        access_file = folder.with_name(f"{folder.name}-access.db")
+        shutil.copy(databases.orders.file, access_file)
+        access = Database.open(f"sqlite:///{access_file}", service="access")
         keys = SqlApiKeys(access, utc_now)
         key = NewKey.make("all roles", frozenset(Role), utc_now(), requests_per_minute=0)
         keys.add(key.record)
@@ -238,7 +244,7 @@ class Rig:
         self.services.orders.show_attention(ShowAttention(order_id=order_id, failed=failed))
 
     def lose_databases(self) -> None:
-        self.close()
+        self.databases.close()
         self.folder.rename(self.folder.with_name("lost"))
 
 

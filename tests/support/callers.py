@@ -17,7 +17,11 @@ class KnownCaller(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         if request.url.path == WEBHOOK:
-            request.headers.setdefault(HEADER, signature_of(request.content, self._webhook_secret, int(time.time())))
+            request.headers.update(signature_now(request.content, self._webhook_secret))
         else:
             request.headers["Authorization"] = f"Bearer {self.key}"
         yield request
+
+
+def signature_now(body: bytes, webhook_secret: str) -> dict[str, str]:
+    return {HEADER: signature_of(body, webhook_secret, int(time.time()))}

@@ -11,9 +11,7 @@ down_revision = "0004"
 
 def upgrade() -> None:
     op.add_column("orders", sa.Column("customer_id", sa.Text()))
-    postgres = op.get_bind().dialect.name == "postgresql"
-    found = "request::json ->> 'customer_id'" if postgres else "json_extract(request, '$.customer_id')"
-    op.execute(f"UPDATE orders SET customer_id = {found}")  # noqa: S608 - one of the two above
+    op.execute(fill_customers(op.get_bind().dialect.name))
     op.create_index("ix_orders_customer_place", "orders", ["customer_id", "placed_at", "order_id"])
     op.create_table(
         "api_keys",
@@ -39,3 +37,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_actions_order_id_seq", "actions", ["order_id", "seq"])
+
+
+def fill_customers(dialect: str) -> str:
+    """The statement that reads the customer of each order from its request."""
+    found = "request::json ->> 'customer_id'" if dialect == "postgresql" else "json_extract(request, '$.customer_id')"
+    return f"UPDATE orders SET customer_id = {found}"  # noqa: S608 - one of the two above
