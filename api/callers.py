@@ -15,6 +15,7 @@ from starlette.responses import Response
 from api.hosts import is_from_this_machine
 from api.problems import Forbidden, TooManyRequests, Unauthorized
 from api.rate_limit import RateLimit
+from domain.errors import Fault
 from domain.ids import CustomerId
 from services.access.keys import ApiKey, ApiKeys, Role, key_id_of
 
@@ -59,16 +60,19 @@ class Callers:
     async def admit(self, request: Request, roles: frozenset[Role]) -> Caller:
         """Raises Unauthorized, Forbidden or TooManyRequests; or a Fault: the keys cannot be read."""
         key = await self._key_of(request)
+        if wait_s := self._limit.take(key.key_id, key.requests_per_minute):
+            raise TooManyRequests("this key has sent too many requests", headers={"Retry-After": str(int(wait_s) + 1)})
         if not key.roles & roles:
             needed = " or ".join(sorted(roles))
             raise Forbidden(f"this needs a key with the role {needed}; this key has: {', '.join(sorted(key.roles))}")
-        if wait_s := self._limit.take(key.key_id, key.requests_per_minute):
-            raise TooManyRequests("this key has sent too many requests", headers={"Retry-After": str(int(wait_s) + 1)})
         return Caller(key)
 
     async def is_still_admitted(self, caller: Caller) -> bool:
-        """For answers that take long: whether the key is still valid."""
-        found = await self._find(caller.key.key_id)
+        """For answers that take long: whether the key is still valid, as far as that can be read."""
+        try:
+            found = await self._find(caller.key.key_id)
+        except Fault:
+            return True  # while the database is away there is nothing new to send either
         return found is not None and found.revoked_at is None
 
     async def open_page_session(self, request: Request, response: Response) -> None:
