@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import RowMapping, insert, select, update
 
@@ -62,8 +63,11 @@ class SqlActions:
 
 
 def _key(row: RowMapping) -> ApiKey:
-    return ApiKey(**{**row, "roles": frozenset(map(Role, row["roles"].split()))})
+    values: dict[str, Any] = dict(row)
+    return ApiKey(**values | {"roles": frozenset(map(Role, row["roles"].split()))})
 
 
 def _action(row: RowMapping) -> Action:
-    return Action(**{name: value for name, value in row.items() if name != "seq"})
+    values: dict[str, Any] = dict(row)
+    del values["seq"]
+    return Action(**values)

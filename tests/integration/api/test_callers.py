@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.callers import FRESH_S
 from api.webhook_signatures import HEADER, signature_of
-from services.access.keys import NewKey, Role
+from services.access.keys import ApiKey, NewKey, Role
 from tests.support.api_bodies import ORDER, PRODUCT
 from tests.support.api_rig import WEBHOOK_SECRET, Rig
 from tests.support.callers import WEBHOOK
@@ -53,7 +53,7 @@ class CountedKeys:
         self.reads = 0
         self.add, self.every, self.revoke = self._keys.add, self._keys.every, self._keys.revoke
 
-    def find(self, key_id: str) -> object:
+    def find(self, key_id: str) -> ApiKey | None:
         self.reads += 1
         return self._keys.find(key_id)
 
@@ -149,7 +149,7 @@ async def test_the_cookie_is_for_our_page_alone(rig: Rig) -> None:
     name, _, token = cookie.partition(";")[0].partition("=")
     for value in (token[:-1], token + "0", "", "\xff"):
         async with rig.client_with(None) as other:
-            answer = await other.get("/orders", headers={"Cookie": f"{name}={value}".encode("latin-1")})
+            answer = await other.get("/orders", headers={b"Cookie": f"{name}={value}".encode("latin-1")})
             assert answer.status_code == 401
 
 

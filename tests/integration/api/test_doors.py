@@ -103,7 +103,7 @@ async def test_the_doors_are_closed_without_a_valid_key(
                 *(None, "", "Bearer", "Bearer ", "Bearer nonsense", "Basic YTpi", "Bearer \xff"),
                 *(f"Bearer {wrong.text}", f"Bearer {revoked.text}", f"Bearer {other_secret}", f"Basic {known.text}"),
             ):
-                headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
+                headers = {} if authorization is None else {b"Authorization": authorization.encode("latin-1")}
                 answer = await client.request(method, address(path), headers=headers)
 
                 assert (answer.status_code, answer.headers["content-type"]) == (401, PROBLEM), (path, authorization)
