@@ -3,17 +3,21 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from api.body_limits import BODY_LIMIT, BodyGuard
+from api.callers import Callers
 from api.dependencies import Dependencies
 from api.event_streams import Durations
 from api.exception_handlers import add_exception_handlers
+from api.guarded_routes import add_security
 from api.head_requests import HeadAsGet
 from api.hosts import LOOPBACK_HOSTS, AllowedHosts
 from api.problems import documented
+from api.rate_limit import RateLimit
 from api.request_limit import RequestLimit
 from api.request_metrics import HttpMetrics, MetricsMiddleware
 from api.routers import (
@@ -41,6 +45,11 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            add_security(super().openapi())
+        return super().openapi()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Here, not in a middleware: Starlette answers unexpected errors outside of ours.
         await super().__call__(scope, receive, with_security_headers(send))
@@ -61,6 +70,9 @@ def create_app(
         telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": _only_reads},
     )
     app.state.dependencies = dependencies
+    app.state.callers = Callers(
+        dependencies.keys, RateLimit(dependencies.requests_per_minute), page_key=dependencies.page_key
+    )
     app.state.metrics = HttpMetrics()
     app.state.live_orders = timelines.live_orders(dependencies)
     app.state.stream_durations = Durations()
@@ -68,9 +80,12 @@ def create_app(
     resources = [products, placing, orders, timelines, interventions, dead_letters, users, operations, page, docs]
     if dependencies.controls is not None:
         resources.append(controls)
-    for resource in resources:
+    routers = [resource.router for resource in resources]
+    if dependencies.simulated_gateway:
+        routers.append(interventions.gateway)
+    for router in routers:
         # Per router, not for the app: there the limit is outside of our middleware and turns its 413 into plain text.
-        app.include_router(resource.router, max_body_size=BODY_LIMIT, responses=ANY_PROBLEM)
+        app.include_router(router, max_body_size=BODY_LIMIT, responses=ANY_PROBLEM)
     app.include_router(videos.router, max_body_size=dependencies.videos.max_bytes, responses=ANY_PROBLEM)
     app.mount("/static", page.assets)
     app.mount("/docs/assets", docs.assets)

@@ -9,6 +9,8 @@ from fastapi import Depends, Request
 
 from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle, Step
+from services.access.actions import Actions
+from services.access.keys import ApiKeys
 from services.audit.invariants import Verdict
 from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 from services.estate.records import User, Video
@@ -224,7 +226,9 @@ class Traces:
 class Dependencies:
     """`orders` has one Order service per style: the events of the choreographed one are published.
 
-    `audit` reads all databases, so it must not run on the event loop.
+    `audit` reads all databases, so it must not run on the event loop. `webhook_secrets`: with which the payment gateway
+    may sign its calls. `page_key`: the API key with which the page works on this machine; None if it has none.
+    `simulated_gateway`: payments can be settled without a gateway's call.
     """
 
     orders: Mapping[SagaStyle, OrderService]
@@ -242,6 +246,12 @@ class Dependencies:
     probes: Sequence[Probe]
     audit: Callable[[], Verdict]
     temporal_ui: TemporalUi
+    keys: ApiKeys
+    actions: Actions
+    webhook_secrets: Sequence[str] = ()
+    page_key: str | None = None
+    requests_per_minute: int = 0
+    simulated_gateway: bool = False
     traces: Traces = Traces()
     controls: Controls | None = None
     probe_deadline_s: float = 2.0

@@ -7,7 +7,7 @@ keep one of the few streams for ever.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -50,7 +50,10 @@ class BoundedStream(EventSourceResponse):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineStream:
-    """One stream: every event behind `position`, and with `state` also the order, whenever it changed."""
+    """One stream: every event behind `position`, and with `state` also the order, whenever it changed.
+
+    It ends when its caller is no longer admitted, before it sends anything more.
+    """
 
     live: LiveOrders
     order_id: OrderId
@@ -58,6 +61,7 @@ class TimelineStream:
     position: int
     state: bool
     durations: Durations
+    is_still_admitted: Callable[[], Awaitable[bool]]
 
     def response(self) -> BoundedStream:
         return BoundedStream(self._messages(), self.durations.whole + 2 * self.durations.heartbeat)
@@ -73,7 +77,7 @@ class TimelineStream:
         clock = asyncio.get_running_loop().time
         end = clock() + self.durations.whole
         position, sent_view = self.position, None
-        while True:
+        while await self.is_still_admitted():
             view, events = self.order.view, self.order.events
             while position < len(events):
                 event = events[position]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from api.dependencies import Dependencies, StepAttempt
 from api.schemas.order_views import (
+    ActionView,
     AttentionView,
     InventoryView,
     OrderSummary,
@@ -57,6 +58,10 @@ def _view(record: OrderRecord, journals: Sequence[Journal], services: Dependenci
         shipping=_shipping(services.shipping.find(order_id)),
         steps=list(_steps(step for journal in journals for step in journal.steps)),
         trace_id=services.traces.id_of(order_id),
+        actions=[
+            ActionView(at=each.at, by=each.key_name, action=each.action, error=each.error)
+            for each in services.actions.of_order(order_id)
+        ],
     )
 
 

@@ -86,6 +86,21 @@ class NotFound(ApiProblem):
     status, name, title = 404, "not-found", "Not found"
 
 
+class Unauthorized(ApiProblem):
+    status, name, title = 401, "unauthorized", "The caller is not known"
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail, headers=headers or {"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(ApiProblem):
+    status, name, title = 403, "forbidden", "The key does not allow this"
+
+
+class TooManyRequests(ApiProblem):
+    status, name, title = 429, "too-many-requests", "The key has sent too many requests"
+
+
 class ForeignOrigin(ApiProblem):
     status, name, title = 403, "foreign-origin", "Requests from pages of other sites are not allowed"
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from operator import eq
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 from pydantic import SecretStr
@@ -32,10 +33,13 @@ STOP_DEADLINE_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningStack:
-    """`settings` have its folder and the addresses of its engines. `given_engines`: they were running before."""
+    """`settings` have its folder and the addresses of its engines; `ready` is the content of its ready file.
+
+    `given_engines`: they were running before.
+    """
 
     settings: Settings
-    api: str
+    ready: Mapping[str, Any]
     given_engines: bool
 
 
@@ -61,7 +65,7 @@ def running_stack(
         addressed = settings.with_changes(
             temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"], redis_url=SecretStr(ready["redis"])
         )
-        yield RunningStack(settings=addressed, api=ready["api"], given_engines=given_engines)
+        yield RunningStack(settings=addressed, ready=ready, given_engines=given_engines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,7 @@ class BenchTarget:
 async def target_on(stack: RunningStack) -> AsyncIterator[BenchTarget]:
     """Open clients to the stack. Raises CannotRun: Temporal does not answer."""
     temporal = await connect(stack.settings)
-    async with http_client(stack.api, HTTP_TIMEOUT_S) as http:
+    async with http_client(stack.ready, HTTP_TIMEOUT_S) as http:
         with closing(Databases.open(stack.settings)) as databases:
             yield BenchTarget(
                 settings=stack.settings,

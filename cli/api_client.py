@@ -13,7 +13,9 @@ RETRY_S = 30.0
 """How long a request is repeated while the API, or a system behind it, does not answer."""
 PAUSE_S = 1.0
 POLL_S = 0.1
-_RETRIED: frozenset[int] = frozenset({httpx.codes.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE})
+_RETRIED: frozenset[int] = frozenset(
+    {httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
+)
 
 
 class ApiRefusal(Exception):
@@ -21,12 +23,15 @@ class ApiRefusal(Exception):
 
 
 class ApiClient:
-    """`concurrency`: maximum concurrent requests."""
+    """`key`: the API key, if one is known. `concurrency`: maximum concurrent requests."""
 
-    def __init__(self, base_url: str, *, concurrency: int = 8, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, base_url: str, key: str | None, *, concurrency: int = 8, timeout_s: float = TIMEOUT_S) -> None:
         self._base_url = base_url
         self._client = httpx.AsyncClient(
-            base_url=base_url, timeout=timeout_s, limits=httpx.Limits(max_connections=concurrency)
+            base_url=base_url,
+            timeout=timeout_s,
+            limits=httpx.Limits(max_connections=concurrency),
+            headers={"Authorization": f"Bearer {key}"} if key else None,
         )
 
     async def __aenter__(self) -> Self:
@@ -108,6 +113,8 @@ def _problem(answer: httpx.Response) -> str:
         problem = answer.json()
     except ValueError:
         return f"the API answered {answer.status_code}"
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        return f"{problem.get('detail')}: set TWINSAGA_API_KEY, or TWINSAGA_DATA_DIR to the folder of a running stack"
     errors = problem.get("errors") or ()
     fields = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
     return fields or str(problem.get("detail") or problem.get("title") or answer.status_code)

@@ -4,7 +4,7 @@ Commands that read databases or the broker directly print which ones: those of a
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,18 +55,35 @@ def chosen_databases(data: Path | None, ready_file: Path | None) -> "Iterator[Da
             raise CannotRun(str(fault)) from fault
 
 
-def print_databases(settings: "Settings") -> None:
-    """Raises CannotRun: a SQLite file does not exist. Opening it would create an empty one."""
+def print_databases(settings: "Settings", databases: Sequence[str] | None = None) -> None:
+    """Print those, by default all that the audit reads.
+
+    Raises CannotRun: a SQLite file does not exist. Opening it would create an empty one.
+    """
     from sqlalchemy import make_url
 
     from runtime.errors import CannotRun
     from services.names import DATABASE_OF, GATEWAY
 
-    for service in (*DATABASE_OF.values(), GATEWAY):
+    for service in databases or (*DATABASE_OF.values(), GATEWAY):
         url = make_url(settings.database_url(service))
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
             raise CannotRun(f"there is no database {url.database}: choose a stack with --data or --ready-file")
         typer.echo(f"database of {service}: {url.render_as_string(hide_password=True)}", err=True)
+
+
+def api_key_for(address: str, settings: "Settings") -> str | None:
+    """Return the key in the settings, or that of the stack in their data folder if its API has this address."""
+    from runtime.run_folder import ready_file_in
+
+    if settings.api_key is not None:
+        return settings.api_key.get_secret_value()
+    try:
+        ready = json.loads(ready_file_in(settings.data_dir).read_text())
+    except (OSError, ValueError):
+        return None
+    # The key goes to no other address: it may be somebody else's server.
+    return ready.get("api_key") if ready.get("api") == address.rstrip("/") else None
 
 
 def _addressed(settings: "Settings", ready_file: Path) -> "Settings":

@@ -13,6 +13,7 @@ from cli import (
     dlq,
     health,
     kafka_acls,
+    keys,
     migrate,
     order,
     outbox,
@@ -62,6 +63,7 @@ commands.command("write-off")(write_off.write_off)
 commands.add_typer(order.orders, name="order")
 commands.add_typer(dlq.dead_letters, name="dlq")
 commands.add_typer(outbox.outbox, name="outbox")
+commands.add_typer(keys.keys, name="keys")
 commands.command("serve")(serve.serve)
 commands.command("migrate")(migrate.migrate)
 commands.command("bootstrap")(bootstrap.bootstrap)

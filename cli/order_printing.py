@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.api_client import ApiClient, ApiRefusal, Json
+from cli.chosen_stack import api_key_for
 from cli.order_file import Batch, Bodies, lines_of, products_of
 from domain.money import Money
 from runtime.console import progress_bar, table_console
@@ -127,8 +128,10 @@ def _with_client(api: str | None, work: Callable[[ApiClient], Awaitable[T]], *, 
     settings = load_settings()
     host = "127.0.0.1" if settings.api_host in {"0.0.0.0", "::"} else settings.api_host  # noqa: S104 - compared, not bound
 
+    address = api or f"http://{host}:{settings.api_port}"
+
     async def run() -> T:
-        async with ApiClient(api or f"http://{host}:{settings.api_port}", concurrency=concurrency) as client:
+        async with ApiClient(address, api_key_for(address, settings), concurrency=concurrency) as client:
             await client.check()
             return await work(client)
 

@@ -30,11 +30,19 @@ class DuplicateOrder(Exception):
     """The API made two orders of calls that had one idempotency key."""
 
 
-def http_client(api: str, timeout_s: float) -> httpx.AsyncClient:
-    """Return a client for the base URL `api` that keeps its connections open. Close it with `async with`."""
+def http_client(ready: Mapping[str, Any], timeout_s: float) -> httpx.AsyncClient:
+    """Return a client of the API of the stack with this ready file. It keeps its connections open.
+
+    It sends the stack's key. Close it with `async with`.
+    """
     # It drops an idle connection before uvicorn does (after 5 s): a request on a connection that is being closed fails.
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEP_IDLE_S)
-    return httpx.AsyncClient(base_url=api, timeout=timeout_s, limits=limits)
+    return httpx.AsyncClient(
+        base_url=ready["api"],
+        timeout=timeout_s,
+        limits=limits,
+        headers={"Authorization": f"Bearer {ready['api_key']}"},
+    )
 
 
 class ShopClient:
@@ -72,7 +80,7 @@ class ShopClient:
         while await self._status_for(act, order_id) != needed:  # noqa: ASYNC110 - the shop is another process
             await asyncio.sleep(SLOW_POLL_S if act is Act.RETRY else POLL_S)
         if act is Act.PAY:
-            await self._post("/webhooks/payments", {"order_id": order_id, "status": "settled"})
+            await self._post(f"/orders/{order_id}/payment/settle")
         elif act is Act.CANCEL:
             await self._post(f"/orders/{order_id}/cancel")
         else:

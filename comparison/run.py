@@ -68,7 +68,7 @@ def compare(plan: Plan, console: Console) -> Comparison:
         with console.status("starting Temporal, Kafka, Valkey and the services"):
             ready = running.enter_context(child_stack(settings, folder, _processes(plan), UNTRACED))
         addressed = settings.with_changes(temporal_address=ready["temporal"], kafka_bootstrap=ready["kafka"])
-        blocks, idle, audit = asyncio.run(_play(plan, ready["api"], addressed, console))
+        blocks, idle, audit = asyncio.run(_play(plan, ready, addressed, console))
         # Stopped here and not at the end of the block, so that the status line shows what takes the time.
         with console.status("stopping everything"):
             running.close()
@@ -94,12 +94,12 @@ def _processes(plan: Plan) -> tuple[str, ...]:
     return (*SAGA_PROCESSES, *(("kafka-bridge",) if pix else ()))
 
 
-async def _play(plan: Plan, api: str, settings: Settings, console: Console) -> _Played:
+async def _play(plan: Plan, ready: Mapping[str, Any], settings: Settings, console: Console) -> _Played:
     planned = plan_turns(plan.trials, plan.orders, plan.seed, brief=plan.brief)
     temporal = await connect(settings)
     kafka = await asyncio.to_thread(kafka_connection(settings).reader)
     services = open_services(settings, publish=False)
-    async with http_client(api, HTTP_TIMEOUT_S) as client:
+    async with http_client(ready, HTTP_TIMEOUT_S) as client:
         with closing(services), closing(kafka):
             control = StackControl(settings, services, temporal)
             meter = StackMeter(settings.data_dir, temporal, kafka)

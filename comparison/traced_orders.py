@@ -59,7 +59,7 @@ def trace_orders(settings: Settings, folder: Path) -> Traced:
             span_receiver(collector.take) as variables,
             child_stack(traced, folder, SAGA_PROCESSES, {**variables, **SENT_AT_ONCE}) as ready,
         ):
-            medians = asyncio.run(_medians(ready["api"]))
+            medians = asyncio.run(_medians(ready))
     except CannotRun as failed:
         return Traced(problem=str(failed)[:PROBLEM_LENGTH])
     except (httpx.HTTPError, TimeoutError) as failure:
@@ -75,8 +75,8 @@ def trace_orders(settings: Settings, folder: Path) -> Traced:
     )
 
 
-async def _medians(api: str) -> Mapping[SagaStyle, MeasuredOrder]:
-    async with asyncio.timeout(DEADLINE_S), http_client(api, HTTP_TIMEOUT_S) as client:
+async def _medians(ready: Mapping[str, str]) -> Mapping[SagaStyle, MeasuredOrder]:
+    async with asyncio.timeout(DEADLINE_S), http_client(ready, HTTP_TIMEOUT_S) as client:
         shop = ShopClient(client)
         body = await shop.stock(SCENARIOS["ok"], "traced")
         medians = {}

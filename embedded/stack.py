@@ -7,14 +7,17 @@ import signal
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
+from pydantic import SecretStr
+
 from domain.errors import Fault
 from embedded.addresses import METRICS, address_of, all_ports_free, ready_content, refuse_taken_ports, with_free_ports
+from embedded.development_secrets import DevelopmentSecrets, development_secrets
 from embedded.engines import ENGINES
 from embedded.payload_encryption import with_encryption
 from embedded.ports import PortReservations
@@ -114,6 +117,7 @@ class EmbeddedStack:
         self._stopping = False
         self._killing: asyncio.Task[None] | None = None
         self._pids: dict[str, int] = {}
+        self._secrets: DevelopmentSecrets | None = None
         self._run_folder = RunFolder(settings.data_dir / "run")
         limits = Limits(
             start_deadline_seconds=settings.start_deadline_seconds,
@@ -153,7 +157,7 @@ class EmbeddedStack:
 
     async def _start_and_watch(self) -> None:
         self._reporter.starting(self._names)
-        processes = [self._process(name) for name in PROCESSES if name in self._names]
+        processes = [name for name in PROCESSES if name in self._names]
         fill = partial(fill_broker, self._settings, events_again="kafka" in self._names)
         engines = [engine(self._settings) for name, engine in ENGINES.items() if name in self._names]
         if processes:  # engines alone serve a project that is not ours
@@ -162,7 +166,9 @@ class EmbeddedStack:
         await asyncio.gather(self._supervisor.start(engines), migrated, self._prepare_given_temporal())
         if processes:
             await asyncio.to_thread(fill)
-        await self._supervisor.start(processes)
+        if "api" in self._names and self._settings.environment == "development":
+            self._secrets = await asyncio.to_thread(development_secrets, self._settings)
+        await self._supervisor.start([self._process(name) for name in PROCESSES if name in self._names])
         self._reporter.ready(self._ready_content(), time.monotonic() - self._began)
         self._was_ready = True
         self._announce()
@@ -200,7 +206,8 @@ class EmbeddedStack:
             write_whole(ready_file, self._ready_content())
 
     def _ready_content(self) -> dict[str, Any]:
-        return ready_content(self._settings, self._names, self._pids)
+        content = ready_content(self._settings, self._names, self._pids)
+        return content | (asdict(self._secrets) if self._secrets else {})
 
     def _forget_ready_file(self) -> None:
         """A script that waits for the file must not find the one of a stack that has ended."""
@@ -220,6 +227,10 @@ class EmbeddedStack:
         settings = self._settings.with_changes(serve_ready_file=ready)
         if name == "api":  # its page has buttons that stop, start and kill the processes
             settings = settings.with_changes(embedded_run_dir=self._run_folder.path)
+            if self._secrets is not None:
+                settings = settings.with_changes(
+                    api_key=SecretStr(self._secrets.api_key), webhook_secret=SecretStr(self._secrets.webhook_secret)
+                )
         if name in METRICS:
             settings = settings.with_changes(metrics_port=address_of(settings, METRICS[name]).port)
         self._run_folder.release(name)

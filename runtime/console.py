@@ -21,6 +21,7 @@ TITLES = {
     "temporal": "Temporal",
     "kafka": "Kafka",
     "redis": "Redis",
+    "api_key": "API key",
 }
 TABLE_WIDTH = 120
 VIOLATIONS_SHOWN = 20

@@ -83,6 +83,13 @@ class Settings(BaseSettings):
     # More names that the API answers to, separated by commas: shop.example.com,*.shop.internal
     api_hosts: HostNames = ""
 
+    # The key that our own commands send. The commands find the embedded stack's themselves.
+    api_key: SecretStr | None = None
+    requests_per_minute: Annotated[int, Field(ge=0)] = 6_000  # of each key, by each API process; 0: no limit
+    # With which the payment gateway signs its calls. While it is replaced: the new secret, and the previous one.
+    webhook_secret: SecretStr | None = Field(default=None, min_length=16)
+    webhook_previous_secret: SecretStr | None = Field(default=None, min_length=16)
+
     temporal_address: HostAndPort = "127.0.0.1:7233"
     temporal_ui_url: HttpUrl = "http://127.0.0.1:8233"
     temporal_namespace: str = "default"
@@ -216,6 +223,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls, os.environ)
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        secrets = (self.webhook_secret, self.webhook_previous_secret)
+        return [secret.get_secret_value() for secret in secrets if secret is not None]
 
     @property
     def celery_broker_url(self) -> str:

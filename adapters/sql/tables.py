@@ -16,7 +16,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-from adapters.sql.dialects import NAMES, Instant
+from adapters.sql.dialects import NAMES, Instant, Sequence
 
 ORDERS: Final = MetaData(naming_convention=NAMES)
 PAYMENTS: Final = MetaData(naming_convention=NAMES)
@@ -49,6 +49,7 @@ orders = Table(
     Column("attention", Text),
     Column("placed_at", Instant, nullable=False),
     Column("finished_at", Instant),
+    Column("customer_id", Text),
 )
 unfinished: Final[ColumnElement[bool]] = orders.c.finished_at.is_(None)
 _PLACE = (orders.c.placed_at, orders.c.order_id)
@@ -56,6 +57,7 @@ Index("ix_orders_place", *_PLACE)
 Index("ix_orders_style_place", orders.c.style, *_PLACE)
 Index("ix_orders_status_place", orders.c.status, *_PLACE)
 Index("ix_orders_style_status_place", orders.c.style, orders.c.status, *_PLACE)
+Index("ix_orders_customer_place", orders.c.customer_id, *_PLACE)
 _partial_index("ix_orders_unfinished", orders.c.style, *_PLACE, where=unfinished)
 
 prices = Table(
@@ -73,6 +75,35 @@ write_offs = Table(
     Column("note", Text, nullable=False),
     Column("at", Instant, nullable=False),
 )
+
+# The two tables of the API itself. `roles`: separated by spaces.
+api_keys = Table(
+    "api_keys",
+    ORDERS,
+    Column("key_id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("customer_id", Text),
+    Column("requests_per_minute", Integer),
+    Column("made_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+actions = Table(
+    "actions",
+    ORDERS,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("key_name", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("order_id", Text),
+    Column("detail", Text),
+    Column("error", Text),
+    sqlite_autoincrement=True,
+)
+Index("ix_actions_order_id_seq", actions.c.order_id, actions.c.seq)
 
 payments = Table(
     "payments",

@@ -2,21 +2,26 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
+from api.actions import recorded
 from api.cursors import link_next_page
-from api.dependencies import Injected
+from api.dependencies import Dependencies, Injected
+from api.guarded_routes import InjectedCaller, guarded_router, only
 from api.problems import CannotGoBack, NotFound, documented, documented_write
 from api.schemas.dead_letters import LetterList, LetterView, RedriveBody, RedrivenView, bookmark_of, cursor_of
+from domain.ids import OrderId
+from services.access.keys import Role
 from services.dead_letters import LetterFilter
 from services.intake.fields import Text
 
-router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
+router = guarded_router(prefix="/dead-letters", tags=["dead letters"])
 
 PAGE = 50
 
 
-@router.get("", responses=documented(422, 503))
+@router.get("", responses=documented(422, 503), openapi_extra=only(Role.OPERATOR))
 def list_dead_letters(  # noqa: PLR0913 - one argument a query parameter
     services: Injected,
     request: Request,
@@ -36,7 +41,7 @@ def list_dead_letters(  # noqa: PLR0913 - one argument a query parameter
     return LetterList(items=[LetterView.of(letter) for letter in page.letters], next_cursor=following)
 
 
-@router.get("/{topic}/{partition}/{offset}", responses=documented(404, 422, 503))
+@router.get("/{topic}/{partition}/{offset}", responses=documented(404, 422, 503), openapi_extra=only(Role.OPERATOR))
 def show_dead_letter(
     topic: str,
     partition: Annotated[int, Path(ge=0, lt=1 << 31)],
@@ -51,20 +56,31 @@ def show_dead_letter(
     return LetterView.of(letter)
 
 
-@router.post("/redrive", status_code=202, responses=documented_write(404, 409, 422, 503))
-def redrive_dead_letters(body: RedriveBody, services: Injected) -> RedrivenView:
+@router.post(
+    "/redrive",
+    status_code=202,
+    responses=documented_write(404, 409, 422, 503),
+    openapi_extra=only(Role.OPERATOR),
+)
+async def redrive_dead_letters(body: RedriveBody, services: Injected, caller: InjectedCaller) -> RedrivenView:
     """Send dead letters to their topics again, a bounded number per request.
 
     Repeating it is safe: a consumer that has handled an event drops it. A message that still fails comes back as a new
     dead letter.
     """
+    wanted = body.filter.wanted() if body.filter else LetterFilter()
+    order_id = OrderId(wanted.order_id) if wanted.order_id else None
+    async with recorded(caller, services, "redrive", order_id=order_id, detail=body.place):
+        return await run_in_threadpool(_redrive, body, wanted, services)
+
+
+def _redrive(body: RedriveBody, wanted: LetterFilter, services: Dependencies) -> RedrivenView:
     if body.place is not None:
         return _redrive_one(body.place, services)
-    wanted = body.filter.wanted() if body.filter else LetterFilter()
     return RedrivenView.of(services.dead_letters.redrive(wanted, bookmark_of(body.cursor)))
 
 
-def _redrive_one(place: str, services: Injected) -> RedrivenView:
+def _redrive_one(place: str, services: Dependencies) -> RedrivenView:
     redriven = services.dead_letters.redrive_one(place)
     if redriven is None:
         raise _nothing_at(place)

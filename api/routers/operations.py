@@ -1,15 +1,17 @@
 import asyncio
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from api.dependencies import Injected, Probe
+from api.guarded_routes import PUBLIC, guarded_router, only
 from api.problems import documented
+from services.access.keys import Role
 from services.audit.invariants import Violation
 
-router = APIRouter(tags=["operations"])
+router = guarded_router(tags=["operations"])
 
 
 class Alive(BaseModel):
@@ -41,13 +43,17 @@ class VerdictView(BaseModel):
     broken: list[Violation]
 
 
-@router.get("/healthz")
+@router.get("/healthz", openapi_extra=PUBLIC)
 async def healthz() -> Alive:
     """Report that the process runs."""
     return Alive()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "A dependency does not answer"}})
+@router.get(
+    "/readyz",
+    responses={503: {"model": Readiness, "description": "A dependency does not answer"}},
+    openapi_extra=PUBLIC,
+)
 async def readyz(services: Injected, response: Response) -> Readiness:
     """Report for each dependency whether it answers."""
     answers = await asyncio.gather(*(_probe(probe, services.probe_deadline_s) for probe in services.probes))
@@ -60,12 +66,12 @@ async def readyz(services: Injected, response: Response) -> Readiness:
     return readiness
 
 
-@router.get("/metrics", include_in_schema=False)
+@router.get("/metrics", include_in_schema=False, openapi_extra=PUBLIC)
 async def metrics(request: Request) -> Response:
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/audit", responses=documented(503))
+@router.get("/audit", responses=documented(503), openapi_extra=only(Role.OPERATOR))
 def show_audit(services: Injected) -> VerdictView:
     """Check the invariants of every order and every SKU over all databases."""
     return VerdictView.model_validate(services.audit(), from_attributes=True)

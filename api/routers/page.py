@@ -6,13 +6,15 @@ from os import PathLike, stat_result
 from pathlib import Path
 from typing import Any, get_args
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.callers import Callers
 from api.dependencies import Injected
+from api.guarded_routes import PUBLIC, guarded_router
 from api.hosts import is_from_this_machine
 from api.security_headers import policy_with
 from choreography.routing import ROUTING, tag_of
@@ -21,7 +23,7 @@ from domain.order import STEPS, SagaStyle, Step
 from services.intake.fields import CardToken, StatusName
 from services.shipping.service import UNDELIVERABLE_POSTAL_CODE
 
-router = APIRouter()
+router = guarded_router()
 
 _FOLDER = Path(__file__).parents[1]
 STATIC = _FOLDER / "static"
@@ -104,13 +106,16 @@ templates = Jinja2Templates(
 )
 
 
-@router.get("/", include_in_schema=False)
+@router.get("/", include_in_schema=False, openapi_extra=PUBLIC)
 async def show_page(request: Request, services: Injected) -> HTMLResponse:
     links = {style: services.temporal_ui.of_order("ORDER", style) for style in SagaStyle}
     workflows = {style: link for style, link in links.items() if link}
     controls = services.controls is not None and await is_from_this_machine(request.scope)
     shown: dict[str, Any] = {**CHOICES, "workflows": workflows, "trace_ui": services.traces.ui, "controls": controls}
-    return templates.TemplateResponse(request, "page.html", shown, headers=HEADERS)
+    page = templates.TemplateResponse(request, "page.html", shown, headers=HEADERS)
+    callers: Callers = request.app.state.callers
+    await callers.open_page_session(request, page)
+    return page
 
 
 class Assets(StaticFiles):

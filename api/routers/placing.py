@@ -2,22 +2,27 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import Body, Request, Response
 from pydantic import BaseModel
 
+from api.callers import Caller
 from api.dependencies import Dependencies, Injected
+from api.guarded_routes import InjectedCaller, guarded_router, only
 from api.idempotency import IdempotencyKey, one_at_a_time
 from api.order_placement import Placing
 from api.preferences import WaitSeconds, ends_of
-from api.problems import documented_write
+from api.problems import Forbidden, documented_write
 from api.request_metrics import note_orders
 from domain.commands import PlaceOrder
 from domain.ids import OrderId
 from domain.order import SagaStyle
+from services.access.keys import Role
 from services.intake.fields import StyleName
 from services.intake.order_body import OrderBody, OrderPairBody, place_order_command
 
-router = APIRouter(tags=["orders"])
+router = guarded_router(tags=["orders"])
+
+_MAY_PLACE = only(Role.CUSTOMER, Role.OPERATOR)
 
 
 class Links(BaseModel):
@@ -62,19 +67,29 @@ def _responses(placed: type[BaseModel], finished: type[BaseModel]) -> dict[int |
     return {**documented_write(409, 422, 503), 202: {"model": placed}, 200: within_wait}
 
 
-@router.post("/orders", status_code=202, response_model=None, responses=_responses(PlacedOrder, FinishedOrder))
-async def place_order(
+@router.post(
+    "/orders",
+    status_code=202,
+    response_model=None,
+    responses=_responses(PlacedOrder, FinishedOrder),
+    openapi_extra=_MAY_PLACE,
+)
+async def place_order(  # noqa: PLR0913 - one argument per header or injected object
     order: Annotated[OrderBody, Body()],
     services: Injected,
     request: Request,
     response: Response,
+    caller: InjectedCaller,
+    *,
     key: IdempotencyKey = None,
     wait_s: WaitSeconds = None,
 ) -> PlacedOrder | FinishedOrder:
     """Place one order. The link `self` shows its progress."""
-    command = place_order_command(order, order.saga_style(), services.seals, scope="orders", key=key)
+    _refuse_other_customers(order, caller)
+    scope = caller.scoped("orders")
+    command = place_order_command(order, order.saga_style(), services.seals, scope=scope, key=key)
     note_orders(request, command.request.order_id)
-    async with one_at_a_time(services.in_flight, "orders", key):
+    async with one_at_a_time(services.in_flight, scope, key):
         await Placing(services).place([command])
     placed = _placed(command, services)
     response.headers["Location"] = placed.links.self
@@ -82,27 +97,42 @@ async def place_order(
     return finished[0] if finished else placed
 
 
-@router.post("/order-pairs", status_code=202, response_model=None, responses=_responses(PlacedPair, FinishedPair))
-async def place_order_pair(
+@router.post(
+    "/order-pairs",
+    status_code=202,
+    response_model=None,
+    responses=_responses(PlacedPair, FinishedPair),
+    openapi_extra=_MAY_PLACE,
+)
+async def place_order_pair(  # noqa: PLR0913 - one argument per header or injected object
     order: Annotated[OrderPairBody, Body()],
     services: Injected,
     request: Request,
     response: Response,
+    caller: InjectedCaller,
+    *,
     key: IdempotencyKey = None,
     wait_s: WaitSeconds = None,
 ) -> PlacedPair | FinishedPair:
     """Place the same order twice, once in each style."""
+    _refuse_other_customers(order, caller)
     commands = {
-        style: place_order_command(order, style, services.seals, scope=f"pairs/{style}", key=key) for style in SagaStyle
+        style: place_order_command(order, style, services.seals, scope=caller.scoped(f"pairs/{style}"), key=key)
+        for style in SagaStyle
     }
     note_orders(request, *(command.request.order_id for command in commands.values()))
-    async with one_at_a_time(services.in_flight, "pairs", key):
+    async with one_at_a_time(services.in_flight, caller.scoped("pairs"), key):
         await Placing(services).place(list(commands.values()))
     placed = {style.value: _placed(command, services) for style, command in commands.items()}
     finished = await _finished(list(placed.values()), wait_s, request, response)
     if finished:
         return FinishedPair(**{order.style: order for order in finished})
     return PlacedPair(**placed)
+
+
+def _refuse_other_customers(order: OrderPairBody, caller: Caller) -> None:
+    if caller.customer_id not in {None, order.customer_id}:
+        raise Forbidden(f"this key places orders of the customer {caller.customer_id} only")
 
 
 async def _finished(

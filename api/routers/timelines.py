@@ -1,11 +1,13 @@
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from api.callers import Callers
 from api.dependencies import Dependencies, Injected
 from api.event_streams import MEDIA_TYPE, Durations, TimelineStream, accepts_stream
+from api.guarded_routes import InjectedCaller, guarded_router, only
 from api.live_orders import LiveOrders, Snapshot
 from api.order_views import journals_of, view_and_timeline_of
 from api.problems import documented
@@ -13,8 +15,9 @@ from api.routers.orders import OrderIdInPath, with_attempts_under_way
 from api.schemas.order_views import Timeline
 from api.timelines import timeline_of
 from domain.ids import OrderId
+from services.access.keys import Role
 
-router = APIRouter(prefix="/orders", tags=["orders"])
+router = guarded_router(prefix="/orders", tags=["orders"])
 
 _RESPONSES: dict[int | str, dict[str, Any]] = documented(404, 422, 503) | {
     200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
@@ -22,12 +25,18 @@ _RESPONSES: dict[int | str, dict[str, Any]] = documented(404, 422, 503) | {
 }
 
 
-@router.get("/{order_id}/timeline", responses=_RESPONSES, response_model=Timeline)
+@router.get(
+    "/{order_id}/timeline",
+    responses=_RESPONSES,
+    response_model=Timeline,
+    openapi_extra=only(Role.CUSTOMER, Role.OPERATOR),
+)
 async def show_timeline(  # noqa: PLR0913 - one argument per header or query parameter
     order_id: OrderIdInPath,
     services: Injected,
     request: Request,
     response: Response,
+    caller: InjectedCaller,
     *,
     accept: Annotated[str | None, Header()] = None,
     last_event_id: Annotated[str | None, Header(max_length=200)] = None,
@@ -41,12 +50,19 @@ async def show_timeline(  # noqa: PLR0913 - one argument per header or query par
         return await run_in_threadpool(_timeline, order_id, services)
     live: LiveOrders = request.app.state.live_orders
     durations: Durations = request.app.state.stream_durations
+    callers: Callers = request.app.state.callers
     order = await live.find(order_id)
     position = order.position_after(last_event_id)
     if position and position == len(order.events) and order.over:
         return Response(status_code=204)  # browsers reconnect after any other answer
     stream = TimelineStream(
-        live=live, order_id=order_id, order=order, position=position, state=state, durations=durations
+        live=live,
+        order_id=order_id,
+        order=order,
+        position=position,
+        state=state,
+        durations=durations,
+        is_still_admitted=partial(callers.is_still_admitted, caller),
     )
     return stream.response()
 

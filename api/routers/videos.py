@@ -3,18 +3,20 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID, uuid4, uuid5
 
-from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi import BackgroundTasks, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Dependencies, Injected
+from api.guarded_routes import guarded_router, only
 from api.idempotency import IdempotencyKey, one_at_a_time
 from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, ReusedKey, documented, documented_write
 from api.schemas.estate import EngineName, VideoView
 from api.uploads import FIELD, Upload, UploadSlots, receive_upload
 from domain.ids import is_own_id
+from services.access.keys import Role
 from services.estate.records import Video, VideoEngine
 
-router = APIRouter(prefix="/videos", tags=["estate"])
+router = guarded_router(prefix="/videos", tags=["estate"])
 
 _VIDEOS = UUID("b0a2e8a3-0a55-5f0e-9a5d-57f0a4f0e1c7")
 _MULTIPART: dict[str, Any] = {
@@ -33,7 +35,12 @@ _MULTIPART: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=202, responses=documented_write(400, 409, 422, 503, 507), openapi_extra=_MULTIPART)
+@router.post(
+    "",
+    status_code=202,
+    responses=documented_write(400, 409, 422, 503, 507),
+    openapi_extra=_MULTIPART | only(Role.OPERATOR),
+)
 async def upload_video(
     request: Request,
     services: Injected,
@@ -66,12 +73,14 @@ async def upload_video(
     return _shown(stored, services)
 
 
-@router.get("/{video_id}", responses=documented(404, 503))
+@router.get("/{video_id}", responses=documented(404, 503), openapi_extra=only(Role.OPERATOR))
 def show_video(video_id: str, services: Injected) -> VideoView:
     return _shown(_found(video_id, services), services)
 
 
-@router.post("/{video_id}/cancel", status_code=202, responses=documented_write(404, 409, 503))
+@router.post(
+    "/{video_id}/cancel", status_code=202, responses=documented_write(404, 409, 503), openapi_extra=only(Role.OPERATOR)
+)
 def cancel_video(video_id: str, services: Injected, afterwards: BackgroundTasks) -> VideoView:
     """Stop the job. The result so far is discarded."""
     video = _found(video_id, services)

@@ -59,6 +59,15 @@ class OrderSummary(BaseModel):
     finished_at: Instant | None
 
 
+class ActionView(BaseModel):
+    """What somebody asked of the order: `by` is the name of the API key. `error`: why it was refused, if it was."""
+
+    at: Instant
+    by: str
+    action: str
+    error: str | None
+
+
 class OrderView(OrderSummary):
     """`steps`: the five steps of the saga, begun or not, then the compensations that have begun.
 
@@ -71,6 +80,7 @@ class OrderView(OrderSummary):
     shipping: ShippingView
     steps: list[StepView]
     trace_id: str | None
+    actions: list[ActionView]
 
 
 class OrderPage(BaseModel):

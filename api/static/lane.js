@@ -138,7 +138,7 @@ export class Lane {
     if (action === "cancel") await call("POST", `${path}/cancel`);
     if (action === "retry") await call("POST", `${path}/compensation/retry`);
     if (action === "repair") await call("POST", `${path}/repair`);
-    if (action === "settle") await call("POST", "/webhooks/payments", { order_id: this.id, status: "settled" });
+    if (action === "settle") await call("POST", `${path}/payment/settle`);
     const redriven = action === "redrive" ? await redriveLettersOf(this.id) : 0;
     const results = {
       cancel: "Cancellation requested", retry: "Retry requested", repair: "Repair requested", settle: "Payment settled", redrive: `Redriven: ${redriven}`,

@@ -11,6 +11,7 @@ from api.app import create_app
 from api.hosts import LOOPBACK_HOSTS
 from processes.api.wiring import real_dependencies
 from processes.uvicorn_server import AnnouncedServer
+from runtime.api_keys import refuse_to_start_open
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.tracing import traces
@@ -22,6 +23,7 @@ SHUTDOWN_S = 8
 def main(settings: Settings) -> None:
     # uvicorn raises the signals that it received once more after its shutdown. Without a handler they would then kill
     # this process, with an exit code other than 0.
+    refuse_to_start_open(settings)
     stop = stop_event()
     with traces("api"):
         asyncio.run(_serve(settings, stop))

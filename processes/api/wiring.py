@@ -8,7 +8,9 @@ from functools import partial
 
 from temporalio.client import Client
 
+from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
+from adapters.sql.access import SqlActions, SqlApiKeys
 from adapters.sql.database import Database
 from adapters.sql.order_traces import continuing, trace_id_of
 from api.dependencies import Dependencies, Probe, TemporalUi, Traces
@@ -86,6 +88,12 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
                 witnessed=settings.witness_enabled,
             ),
             traces=Traces(id_of=partial(trace_id_of, databases.orders), ui=settings.trace_ui),
+            keys=SqlApiKeys(databases.orders, utc_now),
+            actions=SqlActions(databases.orders),
+            webhook_secrets=settings.webhook_secrets,
+            page_key=_page_key(settings),
+            requests_per_minute=settings.requests_per_minute,
+            simulated_gateway=settings.environment == "development",
             controls=controls_in(settings),
         )
     finally:
@@ -94,6 +102,12 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
         await keys.close()
         databases.close()
         estate_database.close()
+
+
+def _page_key(settings: Settings) -> str | None:
+    """Return the key of the embedded stack. Elsewhere the page has none, although a command may have one."""
+    embedded = settings.embedded_run_dir is not None and settings.environment == "development"
+    return settings.api_key.get_secret_value() if embedded and settings.api_key else None
 
 
 async def _start_repair(orders: Database, settings: Settings, client: Client, request: OrderRequest) -> None:

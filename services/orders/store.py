@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from domain.ids import OrderId, Sku
+from domain.ids import CustomerId, OrderId, Sku
 from domain.money import Money
 from domain.order import Order, OrderRequest, OrderStatus, Reason, SagaStyle, Step
 
@@ -71,6 +71,7 @@ class OrderFilter:
     limit: int
     style: SagaStyle | None = None
     status: OrderStatus | None = None
+    customer_id: CustomerId | None = None
     before: tuple[datetime, OrderId] | None = None
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from adapters.sql.inbox import MessageId
 from adapters.sql.migrations import migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
-from domain.ids import new_order_id
+from domain.ids import CustomerId, new_order_id
 from domain.order import OrderStatus, SagaStyle
 from runtime.bootstrap import retry_until
 from runtime.databases import migrate_databases
@@ -172,6 +173,7 @@ def read_off(plan: str, index: str, databases: Databases) -> bool:
             OrderFilter(limit=5, style=SagaStyle.ORCHESTRATED, status=OrderStatus.PENDING),
             "ix_orders_style_status_place",
         ),
+        (OrderFilter(limit=5, customer_id=CustomerId("ana")), "ix_orders_customer_place"),
     ],
 )
 @pytest.mark.parametrize("first_page", [True, False])
@@ -179,7 +181,7 @@ def test_a_page_of_orders_is_read_off_an_index(
     databases: Databases, wanted: OrderFilter, index: str, first_page: bool
 ) -> None:
     before = None if first_page else (NOON, new_order_id())
-    wanted = OrderFilter(limit=wanted.limit, style=wanted.style, status=wanted.status, before=before)
+    wanted = replace(wanted, before=before)
 
     with plans_of(databases.orders) as plans, databases.orders.reading() as connection:
         SqlOrderStore(connection).page(wanted)

@@ -1,12 +1,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from runpy import run_path
 
 import pytest
 from sqlalchemy import update
 
+from adapters.sql.migrations import revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.tables import orders
-from domain.ids import Sku
+from domain.ids import CustomerId, Sku
 from domain.money import Money
 from domain.order import OrderStatus, Reason, SagaStyle, Step
 from runtime.wiring import Databases
@@ -150,3 +152,18 @@ def test_a_price_is_the_last_one_set(databases: Databases) -> None:
 
         assert store.prices_of([BOOK, Sku("NOTHING")]) == {BOOK: Money(amount=2**40, currency="BRL")}
         assert store.prices_of([]) == {}
+
+
+def test_a_customer_is_shown_own_orders_alone_also_those_from_before_the_column(databases: Databases) -> None:
+    records = [a_record(), replace(a_record(), request=replace(a_request(), customer_id=CustomerId("Bea's")))]
+    saved(databases, *records)
+    (revision,) = revisions_of("orders").glob("0005_*.py")
+    fill_customers = run_path(str(revision))["fill_customers"]
+    with databases.orders.writing() as connection:
+        connection.execute(update(orders).values(customer_id=None))
+        connection.exec_driver_sql(fill_customers(connection.dialect.name))
+        connection.commit()
+
+    for record in records:
+        assert page(databases, OrderFilter(limit=5, customer_id=record.request.customer_id)) == [record]
+    assert page(databases, OrderFilter(limit=5, customer_id=CustomerId("nobody"))) == []

@@ -1,6 +1,7 @@
 """The real API on real databases, with a stand-in for Temporal that the test controls."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -8,12 +9,14 @@ from functools import partial
 from pathlib import Path
 
 import httpx2 as httpx
+from pydantic import SecretStr
 from sqlalchemy import Connection, event
 
 from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.kafka.connection import KafkaConnection
-from adapters.sql.database import writes
+from adapters.sql.access import SqlActions, SqlApiKeys
+from adapters.sql.database import Database, writes
 from adapters.sql.faults import ConcurrentChange
 from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
@@ -33,7 +36,7 @@ from domain.commands import (
     ShowAttention,
 )
 from domain.events import OrderCreated, OrderRequested
-from domain.ids import OrderId
+from domain.ids import CustomerId, OrderId
 from domain.order import OrderRequest, Reason, SagaStyle, Step
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
@@ -44,11 +47,14 @@ from processes.api.order_control import ChoreographedControl
 from processes.api.wiring import database_probes
 from runtime.settings import Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
+from services.access.keys import NewKey, Role
 from services.names import DATABASES
 from services.orders.service import OrderService
 from services.sealing import UNSEALED
+from tests.support.callers import KnownCaller
 
 NOWHERE = "127.0.0.1:9"
+WEBHOOK_SECRET = "whsec_of_the_tests"
 
 
 @dataclass(slots=True)
@@ -118,7 +124,12 @@ class _Colliding(OrderService):
 
 @dataclass(slots=True)
 class Rig:
-    """`services`: those whose events are published. Both styles use the same databases."""
+    """`services`: those whose events are published. Both styles use the same databases.
+
+    The API keys are in `access`, a copy of the orders' database, so that `transactions` shows those of orders alone,
+    and callers are still known when the databases are lost.
+    `caller` has all roles, and signs as the payment gateway.
+    """
 
     folder: Path
     databases: Databases
@@ -126,10 +137,13 @@ class Rig:
     starter: Starter
     settlements: Settlements
     dependencies: Dependencies
+    access: Database
+    caller: KnownCaller
 
     @classmethod
-    def on(cls, folder: Path, in_flight: RedisInFlightKeys) -> "Rig":
-        settings = Settings(data_dir=folder)
+    def on(cls, folder: Path, in_flight: RedisInFlightKeys, redis_url: str = "redis://127.0.0.1:6379") -> "Rig":
+        """`redis_url`: of Celery, without a database number."""
+        settings = Settings(data_dir=folder, redis_url=SecretStr(redis_url))
         for service in DATABASES:
             migrate(settings.database_url(service), service)
         databases = Databases.open(settings)
@@ -139,6 +153,12 @@ class Rig:
         workflows = VideoWorkflows(settings)
         task_outbox = TaskOutbox(settings, estate, workflows.start)
         control = ChoreographedControl(services=published)
+        access_file = folder.with_name(f"{folder.name}-access.db")
+        shutil.copy(databases.orders.file, access_file)
+        access = Database.open(f"sqlite:///{access_file}", service="access")
+        keys = SqlApiKeys(access, utc_now)
+        key = NewKey.make("all roles", frozenset(Role), utc_now(), requests_per_minute=0)
+        keys.add(key.record)
         dependencies = Dependencies(
             seals=UNSEALED,
             orders={SagaStyle.CHOREOGRAPHED: published.orders, SagaStyle.ORCHESTRATED: recorded.orders},
@@ -155,13 +175,36 @@ class Rig:
             probes=database_probes(databases)[:1],
             audit=partial(audit_of, databases),
             temporal_ui=TemporalUi(address="http://temporal.test", namespace="default"),
+            keys=keys,
+            actions=SqlActions(access),
+            webhook_secrets=[WEBHOOK_SECRET],
+            simulated_gateway=True,
         )
-        return cls(folder, databases, published, starter, settlements, dependencies)
+        caller = KnownCaller(key.text, WEBHOOK_SECRET)
+        return cls(folder, databases, published, starter, settlements, dependencies, access, caller)
 
     def client(self, *, raise_app_exceptions: bool = True) -> httpx.AsyncClient:
-        app = create_app(self.dependencies)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions)
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+        return self.client_with(self.caller, raise_app_exceptions=raise_app_exceptions)
+
+    def client_with(
+        self, caller: NewKey | KnownCaller | None, *, raise_app_exceptions: bool = True
+    ) -> httpx.AsyncClient:
+        """`caller`: None for one without a key."""
+        transport = httpx.ASGITransport(create_app(self.dependencies), raise_app_exceptions=raise_app_exceptions)
+        auth = KnownCaller(caller.text, "another secret") if isinstance(caller, NewKey) else caller
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", auth=auth)
+
+    def make_key(
+        self, *roles: Role, customer: str | None = None, requests_per_minute: int | None = None, name: str = "a key"
+    ) -> NewKey:
+        of = CustomerId(customer) if customer else None
+        key = NewKey.make(name, frozenset(roles), utc_now(), customer_id=of, requests_per_minute=requests_per_minute)
+        self.dependencies.keys.add(key.record)
+        return key
+
+    def close(self) -> None:
+        self.databases.close()
+        self.access.close()
 
     def outbox(self) -> list[tuple[str, str]]:
         """Order id and type of each event that is not published yet."""

@@ -18,6 +18,7 @@ import httpx2 as httpx
 from processes.registry import CODEC_SERVER, PROCESSES
 from runtime import parent_death
 from runtime.settings import Settings
+from tests.support.callers import KnownCaller
 from tests.support.folder_of_a_user import imported_from, make_folder_of_a_user
 from tests.support.waiting import eventually
 
@@ -64,7 +65,9 @@ class Stack:
         return Settings.model_validate({**self._settings, "data_dir": self.data})
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.ready["api"], timeout=20.0)
+        ready = self.ready
+        caller = KnownCaller(ready["api_key"], ready["webhook_secret"])
+        return httpx.Client(base_url=ready["api"], timeout=20.0, auth=caller)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """Kill a process of the stack and wait until the supervisor has replaced it."""

@@ -37,6 +37,8 @@ class SqlOrderStore:
             page = page.where(orders.c.style == wanted.style)
         if wanted.status is not None:
             page = page.where(orders.c.status == wanted.status)
+        if wanted.customer_id is not None:
+            page = page.where(orders.c.customer_id == wanted.customer_id)
         if wanted.before is not None:
             page = page.where(tuple_(orders.c.placed_at, orders.c.order_id) < tuple_(*_place(wanted.before)))
         return [order_record(row) for row in self._connection.execute(page).mappings()]
@@ -97,6 +99,7 @@ def _row(record: OrderRecord) -> dict[str, Any]:
         "attention": to_json(record.attention) if record.attention else None,
         "placed_at": record.placed_at,
         "finished_at": record.finished_at,
+        "customer_id": record.request.customer_id,
     }
 
 

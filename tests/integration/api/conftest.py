@@ -32,7 +32,7 @@ async def rig(tmp_path: Path, redis_url: str) -> AsyncIterator[Rig]:
         yield rig
     finally:
         await keys.close()
-        rig.databases.close()
+        rig.close()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def served(rig: Rig) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
     serving = asyncio.create_task(server._serve())
     await until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, auth=rig.caller) as client:
         yield app, client
     server.should_exit = True
     await serving

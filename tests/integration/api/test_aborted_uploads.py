@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from tests.integration.api.test_headers import connected
+from tests.integration.api.test_headers import connected, with_key
 from tests.integration.api.test_serve_api import running_api
 from tests.support.waiting import eventually
 
@@ -19,7 +19,7 @@ def test_an_aborted_upload_leaves_neither_a_file_nor_an_error(tmp_path: Path) ->
     with running_api(tmp_path) as api:
         for reset in (False, True):
             with connected(api) as client:
-                client.sendall(HEAD + b"Content-Length: 200000000\r\n\r\n" + PART)
+                client.sendall(with_key(HEAD, api) + b"Content-Length: 200000000\r\n\r\n" + PART)
                 for _ in range(100):
                     client.sendall(CHUNK)
                 eventually(lambda: any(each.stat().st_size for each in videos.glob("*")), "the file arrives")

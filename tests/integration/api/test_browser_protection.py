@@ -39,7 +39,7 @@ async def test_only_the_loopback_names_are_answered_and_a_rebound_one_places_no_
 
 async def test_more_names_can_be_allowed(rig: Rig) -> None:
     app = create_app(rig.dependencies, hosts=["shop.example.com", "*.internal"])
-    async with client_of(app) as client:
+    async with client_of(app, rig) as client:
         answers = {
             host: (await client.get("/healthz", headers={"Host": host})).status_code
             for host in ("shop.example.com", "api.internal:8000", "example.com", "localhost")
@@ -52,7 +52,7 @@ async def test_processes_are_controlled_from_this_machine_only(rig: Rig) -> None
     for address, host, allowed in CONTROLLERS:
         neighbours = Neighbours()
         app = create_app(replace(rig.dependencies, controls=neighbours), hosts=["localhost", "[::1]", "shop.test"])
-        async with client_of(app, address) as client:
+        async with client_of(app, rig, address) as client:
             headers = {"Host": host}
             killed = await client.post("/controls/payment-service", json={"action": "kill"}, headers=headers)
             listed = await client.get("/controls", headers=headers)
@@ -75,7 +75,7 @@ async def test_every_answer_has_the_security_headers(rig: Rig, client: httpx.Asy
         await client.post("/orders", content=b"x" * 100_000),
     ]
     broken = create_app(replace(rig.dependencies, audit=fail))
-    async with client_of(broken) as failing:
+    async with client_of(broken, rig) as failing:
         answers.append(await failing.get("/audit"))
 
     assert {answer.status_code for answer in answers} == {200, 204, 403, 404, 405, 413, 421, 422, 500}
@@ -106,9 +106,9 @@ async def test_the_page_of_the_document_loads_nothing_from_elsewhere(client: htt
     assert (await client.get("/redoc")).status_code == 404
 
 
-def client_of(app: FastAPI, address: str = "127.0.0.1") -> httpx.AsyncClient:
+def client_of(app: FastAPI, rig: Rig, address: str = "127.0.0.1") -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1))
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", auth=rig.caller)
 
 
 def fail() -> Verdict:

@@ -21,7 +21,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def test_a_thousand_idle_connections_are_closed_and_meanwhile_the_api_answers(api: Api) -> None:
-    with ExitStack() as opened, httpx.Client(base_url=api.url, timeout=DEADLINE_S) as client:
+    with ExitStack() as opened, httpx.Client(base_url=api.url, timeout=DEADLINE_S, auth=api.caller) as client:
         idle = [opened.enter_context(connected(api)) for _ in range(IDLE)]
 
         assert client.get("/orders").status_code == 200

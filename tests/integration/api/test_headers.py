@@ -23,8 +23,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         yield api
 
 
-def endless(start: bytes, chunk: bytes) -> Iterator[bytes]:
-    yield start
+def endless(api: Api, start: bytes, chunk: bytes) -> Iterator[bytes]:
+    yield with_key(start, api)
     for _ in range(SENT // len(chunk)):
         yield chunk
 
@@ -47,7 +47,7 @@ def test_endless_headers_are_refused_before_they_fill_the_memory(api: Api, start
     with connected(api) as client:
         answer = b""
         try:
-            for piece in endless(start, chunk):
+            for piece in endless(api, start, chunk):
                 client.sendall(piece)
             answer = client.recv(1000)
         except (ConnectionError, TimeoutError):
@@ -73,8 +73,13 @@ def test_headers_of_60_kb_and_a_body_in_the_same_packets_are_taken(api: Api) -> 
             b"POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
             % len(body)
         )
-        client.sendall(head + b"X-Long: " + b"x" * 60_000 + b"\r\nConnection: close\r\n\r\n" + body)
+        client.sendall(with_key(head, api) + b"X-Long: " + b"x" * 60_000 + b"\r\nConnection: close\r\n\r\n" + body)
         assert client.recv(1000).startswith(b"HTTP/1.1 422 ")
+
+
+def with_key(start: bytes, api: Api) -> bytes:
+    host = b"Host: localhost\r\n"
+    return start.replace(host, host + f"Authorization: Bearer {api.caller.key}\r\n".encode())
 
 
 def connected(api: Api) -> socket.socket:

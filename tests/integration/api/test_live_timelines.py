@@ -257,11 +257,12 @@ async def test_a_stream_whose_client_stops_reading_ends_after_its_time(rig: Rig)
     app.state.stream_durations = Durations(heartbeat=0.01, whole=0.05)
     async with rig.client() as client:
         order_id = await placed(client)
+    key = (b"authorization", f"Bearer {rig.caller.key}".encode())
     scope = {
         "type": "http",
         "method": "GET",
         "path": f"/orders/{order_id}/timeline",
-        "headers": [(b"host", b"localhost"), (b"accept", b"text/event-stream")],
+        "headers": [(b"host", b"localhost"), (b"accept", b"text/event-stream"), key],
         "query_string": b"",
     }
     async with asyncio.timeout(10):

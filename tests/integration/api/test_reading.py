@@ -91,6 +91,7 @@ async def test_a_new_order_shows_all_steps_as_pending(client: httpx.AsyncClient)
         "shipping": {"status": "none", "tracking_number": None},
         "steps": [{"name": name, "status": "pending", "attempts": 0, "at": None, "last_error": None} for name in FIVE],
         "trace_id": None,
+        "actions": [],
         "placed_at": shown["placed_at"],
         "finished_at": None,
     }

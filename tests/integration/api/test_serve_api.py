@@ -12,17 +12,23 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
+from adapters.clock import utc_now
 from adapters.sql.migrations import migrate
 from domain.commands import ChargePayment, CreateOrder
 from domain.events import OrderCreated
 from domain.ids import OrderId
 from embedded.ports import PortReservations
+from runtime.api_keys import open_api_keys
 from runtime.settings import Settings
 from runtime.wiring import Databases, services_over
+from services.access.keys import NewKey, Role
 from services.names import DATABASES
 from tests.support.api_bodies import ORDER, PAIR, PRODUCT, Json, changed
+from tests.support.callers import KnownCaller
 from tests.support.stack import TWINSAGA
 from tests.support.waiting import eventually
+
+SECRET = "whsec_of_the_tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class Api:
     url: str
     process: "subprocess.Popen[bytes]"
     environment: dict[str, str]
+    caller: KnownCaller
 
     def twinsaga(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(  # noqa: S603 - our own program
@@ -62,6 +69,10 @@ def running_api(tmp_path: Path) -> Iterator[Api]:
         }
         for service in DATABASES:
             migrate(Settings(data_dir=tmp_path).database_url(service), service)
+        with open_api_keys(Settings(data_dir=tmp_path)) as keys:
+            key = NewKey.make("all roles", frozenset(Role), utc_now(), requests_per_minute=0)
+            keys.add(key.record)
+        settings |= {"API_KEY": key.text, "WEBHOOK_SECRET": SECRET}
         environment = os.environ | {f"TWINSAGA_{name}": value for name, value in settings.items()}
         with (tmp_path / "api.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own program
@@ -69,14 +80,14 @@ def running_api(tmp_path: Path) -> Iterator[Api]:
             )
         try:
             eventually((tmp_path / "ready").exists, f"the API is ready; see {tmp_path}/api.log")
-            yield Api(f"http://127.0.0.1:{api}", process, environment)
+            yield Api(f"http://127.0.0.1:{api}", process, environment, KnownCaller(key.text, SECRET))
         finally:
             process.kill()
             process.wait(10)
 
 
 def test_it_serves_what_it_can_and_names_what_is_missing(api: Api) -> None:
-    with httpx.Client(base_url=api.url, timeout=10) as client:
+    with httpx.Client(base_url=api.url, timeout=10, auth=api.caller) as client:
         ready = client.get("/readyz")
         placed = client.post("/orders", json=ORDER, headers={"Idempotency-Key": "once"})
         refused = client.post("/orders", json=ORDER | {"style": "orchestrated"})
@@ -105,7 +116,7 @@ def test_it_serves_what_it_can_and_names_what_is_missing(api: Api) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_exits_with_0_after_a_signal(api: Api, how: signal.Signals) -> None:
-    with httpx.Client(base_url=api.url, timeout=10) as client:
+    with httpx.Client(base_url=api.url, timeout=10, auth=api.caller) as client:
         client.get("/healthz").raise_for_status()
         api.process.send_signal(how)
 
@@ -129,7 +140,7 @@ def test_a_file_is_placed_once_and_its_bad_lines_are_reported(api: Api, tmp_path
     assert "line 3: lines.0.quantity: " in first.stderr
     assert "orders: 2 placed" in first.stdout
     assert "failed lines: 2" in first.stdout
-    with httpx.Client(base_url=api.url, timeout=10) as client:
+    with httpx.Client(base_url=api.url, timeout=10, auth=api.caller) as client:
         assert len(client.get("/orders").json()["items"]) == 2
 
 
@@ -177,7 +188,8 @@ def test_products_are_stocked_and_an_order_is_shown(api: Api, tmp_path: Path) ->
     stocked = api.twinsaga(
         "order", "stock", "--file", written(tmp_path / "products.jsonl", [{"sku": "A B C", **PRODUCT}])
     )
-    placed = httpx.post(f"{api.url}/orders", json=changed(ORDER, "lines.0.sku", "A B C"), timeout=10).json()
+    order = changed(ORDER, "lines.0.sku", "A B C")
+    placed = httpx.post(f"{api.url}/orders", json=order, timeout=10, auth=api.caller).json()
 
     shown = api.twinsaga("order", "show", placed["order_id"])
     as_json = api.twinsaga("order", "show", placed["order_id"], "--json")
@@ -193,7 +205,7 @@ def test_products_are_stocked_and_an_order_is_shown(api: Api, tmp_path: Path) ->
 
 def test_amounts_are_printed_in_major_units(api: Api) -> None:
     price = {"amount": 123_405, "currency": "HUF"}
-    with httpx.Client(base_url=api.url, timeout=10) as client:
+    with httpx.Client(base_url=api.url, timeout=10, auth=api.caller) as client:
         client.put("/products/COFFEE", json=changed(PRODUCT, "unit_price", price)).raise_for_status()
         order_id = OrderId(client.post("/orders", json=ORDER).json()["order_id"])
     databases = Databases.open(Settings(data_dir=Path(api.environment["TWINSAGA_DATA_DIR"])))

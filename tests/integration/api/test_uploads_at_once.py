@@ -68,7 +68,7 @@ def ffmpeg(rig: Rig) -> SlowFfmpeg:
 @pytest.fixture
 async def client(rig: Rig, ffmpeg: SlowFfmpeg) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ARG001 - it changes the rig
     transport = httpx.ASGITransport(create_app(rig.dependencies))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", auth=rig.caller) as client:
         yield client
 
 
