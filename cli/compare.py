@@ -35,8 +35,8 @@ def compare(
     A scenario is an order that ends in a certain way, a fault during orders, or many orders at once. Each is played in
     four blocks, one style at a time: A B B A. The stack uses free ports, so it does not disturb one that is running.
 
-    At the end it places a few orders on another stack that sends traces, and draws the median order of each style in the
-    report, from its spans.
+    At the end it places a few orders on another stack, which sends traces, and draws the median order of each style in
+    the report, from its spans.
 
     Without --scenario it plays all of them, in about ten minutes; [bold]twinsaga demo[/bold] takes about one.
 
