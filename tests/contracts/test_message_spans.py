@@ -22,12 +22,13 @@ from adapters.sql.database import Database
 from adapters.sql.faults import ConcurrentChange
 from adapters.sql.journal_tables import event_log
 from adapters.sql.write_buffer import BufferedWriter
+from domain.commands import ChargePayment
 from domain.events import Event, InventoryFailed, OrderCreated, RecordedEvent
 from domain.ids import OrderId, event_id_of
 from domain.order import Order, Reason
 from processes.choreography.pix_expiry import PixExpiry
 from processes.choreography.service import ServiceTiming, delivery_of
-from runtime.wiring import ConsumingService, Databases, consuming_payments
+from runtime.wiring import ConsumingService, Databases, consuming_payments, services_over
 from services.payments.service import PIX_EXPIRY, PaymentService
 from tests.support.examples import NOON, SettableClock, an_order
 from tests.support.service_databases import Urls
@@ -196,7 +197,20 @@ def test_a_settlement_goes_on_in_the_trace_of_its_order_and_links_its_own(
     (handled,) = named(spans, "process payment.settled")
     assert trace_of(handled) == 1
     assert [link.context.trace_id for link in handled.links] == [7]
+    assert (handled.attributes or {})[tracing.STYLE] == "choreographed"
     assert traces_in_log(databases.payments, order.order_id) == [f"{1:032x}"] * 2
+
+
+def test_the_settlement_of_an_order_that_the_saga_charged_has_no_style(
+    delivery: Delivery, databases: Databases, spans: InMemorySpanExporter
+) -> None:
+    order = an_order(pix=True)
+    services_over(databases, publish=False).payments.charge(ChargePayment(order=order))
+
+    list(delivery.handle([settlement(order.order_id, trace(7))]))
+
+    (handled,) = named(spans, "process payment.settled")
+    assert tracing.STYLE not in (handled.attributes or {})
 
 
 def test_an_expired_payment_goes_on_in_the_trace_of_its_order(

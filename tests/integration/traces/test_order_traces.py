@@ -6,12 +6,10 @@ import pytest
 
 from comparison.span_receiver import ReceivedSpan
 from domain.order import STEPS
-from tests.support.traced_stack import SERVICES, STYLES, TRACED, Traced
+from tests.support.traced_stack import HANDLED_BEFORE, SERVICES, STYLES, TRACED, Traced
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.embedded("starts an embedded stack whose processes send traces")
-
-HANDLED_BEFORE = "handled before"
 
 
 def step(name: str) -> str:
