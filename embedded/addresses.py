@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from embedded.ports import PortReservations, is_free
+from processes.registry import PROCESSES
 from runtime.errors import CannotRun
 from runtime.settings import PREFIX, Settings
-from services.names import SERVICES
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "0.0.0.0", "::1"}  # noqa: S104 - recognised, not bound
 TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
@@ -22,15 +22,17 @@ TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE = (
     "smtp_address",
     "mail_page_url",
 )
-METRICS = {service: f"{service.replace('-', '_')}_metrics_port" for service in SERVICES}
+METRICS = {name: f"{name.replace('-', '_')}_metrics_port" for name in PROCESSES if name not in {"flower", "mail"}}
+"""Flower serves metrics of its own, at its own address."""
+
 LISTENING = {
     "temporal": (TEMPORAL, TEMPORAL_UI),
     "kafka": (KAFKA,),
     "redis": (REDIS,),
-    "api": (API,),
     "flower": (FLOWER,),
     "mail": (SMTP, MAIL_PAGE),
     **{name: (setting,) for name, setting in METRICS.items()},
+    "api": (API, METRICS["api"]),
 }
 HOST_OF_PORT = {API: "api_host", **dict.fromkeys(METRICS.values(), "metrics_host")}
 """Settings that hold only a port, each with the setting that holds its host."""
