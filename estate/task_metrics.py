@@ -37,5 +37,5 @@ def queue_lengths(broker: Redis, queue: str) -> Sequence[GaugeMetricFamily]:
     waiting = GaugeMetricFamily(
         "twinsaga_celery_queue_length", "Messages that no worker has taken yet", labels=["queue"]
     )
-    waiting.add_metric([queue], broker.llen(queue))  # type: ignore[arg-type] # the client is not asynchronous
+    waiting.add_metric([queue], broker.llen(queue))
     return [waiting]
