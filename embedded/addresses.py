@@ -8,10 +8,9 @@ from pydantic import SecretStr
 
 from embedded.payload_encryption import TOKEN_FILE
 from embedded.ports import PortReservations, is_free
-from processes.registry import CODEC_SERVER
+from processes.registry import CODEC_SERVER, PROCESSES
 from runtime.errors import CannotRun
 from runtime.settings import PREFIX, Settings
-from services.names import SERVICES
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "0.0.0.0", "::1"}  # noqa: S104 - recognised, not bound
 TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE, CODEC = (
@@ -25,16 +24,20 @@ TEMPORAL, TEMPORAL_UI, KAFKA, REDIS, API, FLOWER, SMTP, MAIL_PAGE, CODEC = (
     "mail_page_url",
     "codec_server_url",
 )
-METRICS = {service: f"{service.replace('-', '_')}_metrics_port" for service in SERVICES}
+_NO_METRICS = {"flower", "mail", CODEC_SERVER}
+"""Flower serves metrics of its own, at its own address."""
+
+METRICS = {name: f"{name.replace('-', '_')}_metrics_port" for name in PROCESSES if name not in _NO_METRICS}
+
 LISTENING = {
     "temporal": (TEMPORAL, TEMPORAL_UI),
     "kafka": (KAFKA,),
     "redis": (REDIS,),
-    "api": (API,),
     "flower": (FLOWER,),
     "mail": (SMTP, MAIL_PAGE),
     CODEC_SERVER: (CODEC,),
     **{name: (setting,) for name, setting in METRICS.items()},
+    "api": (API, METRICS["api"]),
 }
 HOST_OF_PORT = {API: "api_host", **dict.fromkeys(METRICS.values(), "metrics_host")}
 """Settings that hold only a port, each with the setting that holds its host."""

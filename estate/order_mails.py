@@ -18,11 +18,10 @@ from domain.events import OrderCancelled, OrderConfirmed
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle
 from estate.task_outbox import TaskOutbox
-from services.audit.invariants import PENDING_DEADLINE
 from services.estate.mails import order_ended
 from services.estate.records import QueuedTask
 from services.orders.service import OrderService
-from services.orders.store import OrderFilter, OrderRecord
+from services.orders.store import PENDING_DEADLINE, OrderFilter, OrderRecord
 from services.unit_of_work import Clock
 from twinsaga_bridges.backoff import Backoff
 from workflows.order_saga import SAGA_OUTCOMES

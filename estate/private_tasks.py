@@ -37,4 +37,4 @@ class PrivateRequest(Request):
 
 
 class PrivateTask(Task):  # type: ignore[type-arg] # any
-    Request = "estate.private_tasks:PrivateRequest"
+    Request = "estate.task_metrics:MeasuredRequest"

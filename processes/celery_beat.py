@@ -4,6 +4,7 @@ from celery import signals
 from celery.beat import Scheduler, Service
 
 from estate.app import celery_app
+from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
@@ -19,4 +20,5 @@ def main(settings: Settings) -> None:
     service = Service(app, scheduler_cls=Scheduler)
     signals.beat_init.connect(lambda **_: announce_ready(settings), weak=False)
     leave_in_time(stop, LEAVE_ANYWAY_S, service.stop)
-    service.start()
+    with metrics_served(settings):
+        service.start()

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from functools import partial
 from socket import gethostname
 from typing import Any
 
@@ -10,17 +11,21 @@ from celery import Celery, signals
 from celery.apps import worker as celery_apps
 from celery.worker import state
 from redis import Redis
+from redis.exceptions import RedisError
 
 from estate.app import QUEUE, celery_app
 from estate.place_order import add_place_order
 from estate.refused_messages import RefusedMessages
 from estate.taken_messages import TakenMessages
 from estate.task_context import TaskContexts
+from estate.task_metrics import queue_lengths
 from estate.task_spans import TaskSpans
 from estate.tasks import add_tasks
 from estate.video_workflows import VideoWorkflows
 from estate.worker_consumer import consumer_class
+from processes.scraped_metrics import ScrapedMetrics, Source
 from runtime import parent_death
+from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import leave_anyway, stop_event
@@ -31,13 +36,14 @@ LEAVE_ANYWAY_S = 9.0
 
 
 def main(settings: Settings) -> None:
-    run_worker(settings, "celery-worker", name="celery", queue=QUEUE, concurrency=settings.celery_concurrency)
+    run_worker(settings, "celery-worker", queue=QUEUE, concurrency=settings.celery_concurrency)
 
 
-def run_worker(settings: Settings, process: str, *, name: str, queue: str, concurrency: int) -> None:
+def run_worker(settings: Settings, process: str, *, queue: str, concurrency: int) -> None:
     """Run until SIGTERM. A task that is not finished five seconds later goes back to the broker and runs elsewhere.
 
-    `process`: its name in traces. `name`: workers on one machine need different ones, to hear Celery's broadcasts each.
+    `process` names it in traces and metrics, and to Celery: workers on one machine need different names, to hear
+    Celery's broadcasts each.
     """
     stop = stop_event()
     # Otherwise a prefork child would outlive a killed worker, and finish a task that another worker runs again.
@@ -54,7 +60,7 @@ def run_worker(settings: Settings, process: str, *, name: str, queue: str, concu
         app=app,
         consumer_cls=consumer_class(TakenMessages(app, Redis.from_url(settings.celery_broker_url)), put_aside),
         pool="prefork",
-        hostname=f"{name}@{gethostname()}",
+        hostname=f"{process.removesuffix('-worker')}@{gethostname()}",
         queues=[queue],
         concurrency=concurrency,
         optimization="fair",
@@ -63,7 +69,9 @@ def run_worker(settings: Settings, process: str, *, name: str, queue: str, concu
         without_mingle=True,  # mingling waits a second for other workers
     )
     worker.stop_event = stop
-    worker.start()
+    waiting = Source("redis", (RedisError,), partial(queue_lengths, Redis.from_url(settings.celery_broker_url), queue))
+    with metrics_served(settings, ScrapedMetrics(process, [waiting])):
+        worker.start()
 
 
 def estate_app(settings: Settings) -> Celery:

@@ -4,11 +4,14 @@ import threading
 
 from adapters.clock import utc_now
 from adapters.kafka.group_consumer import GroupMember
+from adapters.kafka.lag import GroupLag
 from adapters.kafka.message import condemned
 from estate.database import open_estate
 from estate.order_mails import MissedOrderMails, OrderMailDelivery, OrderMails
 from estate.task_outbox import TaskOutbox
+from processes.scraped_metrics import ScrapedMetrics, consumer_source
 from runtime.kafka import kafka_connection
+from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready
 from runtime.settings import Settings
 from runtime.stopping import stop_event
@@ -40,7 +43,9 @@ def _run(settings: Settings) -> None:
     try:
         MissedOrderMails(mails, utc_now).add(stop)
         isolation = Isolation(AttemptsFolder(settings.attempts_dir / GROUP), condemned)
-        GroupMember(connection, GROUP, TOPICS, OrderMailDelivery(mails), isolation=isolation).run(stop, joined)
+        lag = consumer_source(GROUP, GroupLag(connection, GROUP, TOPICS))
+        with metrics_served(settings, ScrapedMetrics(GROUP, [lag])):
+            GroupMember(connection, GROUP, TOPICS, OrderMailDelivery(mails), isolation=isolation).run(stop, joined)
     finally:
         services.close()
         database.close()

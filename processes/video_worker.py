@@ -14,7 +14,7 @@ def main(settings: Settings) -> None:
     """
     refuse_missing_storage(settings)
     settings.videos_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    run_worker(settings, "video-worker", name="videos", queue=VIDEO_QUEUE, concurrency=settings.video_concurrency)
+    run_worker(settings, "video-worker", queue=VIDEO_QUEUE, concurrency=settings.video_concurrency)
 
 
 def refuse_missing_storage(settings: Settings) -> None:

@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     # Where the page links to while traces are on, for example http://127.0.0.1:16686/trace/{trace_id}: docs/tracing.md
     trace_ui: TraceUi | None = None
 
-    # Prometheus metrics of a service of the choreography; disabled without a port.
+    # Where a process serves its Prometheus metrics; disabled without a port: docs/operations.md
     metrics_host: str = "127.0.0.1"
     metrics_port: Port | None = None
 
@@ -177,6 +177,13 @@ class Settings(BaseSettings):
     payment_service_metrics_port: Port = 8002
     inventory_service_metrics_port: Port = 8003
     shipping_service_metrics_port: Port = 8004
+    saga_worker_metrics_port: Port = 8005
+    kafka_bridge_metrics_port: Port = 8006
+    order_mails_metrics_port: Port = 8007
+    celery_worker_metrics_port: Port = 8008
+    video_worker_metrics_port: Port = 8009
+    celery_beat_metrics_port: Port = 8010
+    api_metrics_port: Port = 8011
     start_deadline_seconds: Seconds = 60.0
     stop_deadline_seconds: Seconds = 10.0
     max_log_bytes: Annotated[int, Field(ge=4096)] = 10_000_000

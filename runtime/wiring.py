@@ -7,6 +7,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from adapters.clock import utc_now
 from adapters.gateway_prefetch import GatewayPrefetch
+from adapters.metrics import count_finished
 from adapters.simulated_gateway import SimulatedGateway
 from adapters.sql.attempted import Attempts
 from adapters.sql.audit import AuditedDatabases, AuditReads
@@ -83,7 +84,7 @@ def services_over(
     gateway = SimulatedGateway(databases.gateway)
     payments = SqlUnits(databases.payments, SqlPaymentStore, clock, publish=publish)
     return Services(
-        orders=OrderService(SqlUnits(databases.orders, SqlOrderStore, clock, publish=publish), clock),
+        orders=OrderService(_order_units(databases.orders, clock, publish=publish), clock),
         payments=PaymentService(payments, gateway, clock, pix_expiry=pix_expiry, seal=seals.payment),
         inventory=InventoryService(SqlUnits(databases.inventory, SqlInventoryStore, clock, publish=publish)),
         shipping=ShippingService(
@@ -120,7 +121,7 @@ class ConsumingService(Generic[T]):
 
 def consuming_orders(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[OrderService]:
     database = _database_of(ORDER_SERVICE, settings)
-    units = SqlUnits(database, SqlOrderStore, clock, publish=True)
+    units = _order_units(database, clock, publish=True)
     return _consuming(database, clock, lambda message: OrderService(units.for_message(message), clock))
 
 
@@ -165,6 +166,15 @@ def consuming_shipping(
 
 def audit_of(databases: Databases, clock: Clock = utc_now) -> Verdict:
     return audit(AuditReads(databases), clock)
+
+
+def _order_units(database: Database, clock: Clock, *, publish: bool) -> SqlUnits[SqlOrderStore]:
+    return SqlUnits(database, SqlOrderStore, clock, publish=publish, committed=_count_if_finished)
+
+
+def _count_if_finished(store: SqlOrderStore) -> None:
+    if store.saved is not None:
+        count_finished(store.saved)
 
 
 def _database_of(service: str, settings: DatabaseUrls) -> Database:

@@ -68,6 +68,7 @@ def order_id_of(key: bytes | None) -> OrderId | None:
 
 class DeadLetters:
     def __init__(self, connection: KafkaConnection, group: str) -> None:
+        self.group = group
         self._topic = DeadLetterTopic(connection.producer, group=group)
 
     def bury(self, message: IncomingMessage, error: Exception, attempts: int) -> None:

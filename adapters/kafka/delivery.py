@@ -14,6 +14,7 @@ from adapters.kafka.message import IncomingMessage
 from adapters.kafka.message_spans import DEAD_LETTER, handling
 from adapters.kafka.reactions import Reactions, run_reaction
 from adapters.kafka.topics import is_dead_letters
+from adapters.metrics import count_dead_letter
 from adapters.sql.chunks import chunked
 from adapters.sql.faults import DATABASE_AWAY
 from adapters.sql.inbox import Inbox, KeyIsParked
@@ -173,6 +174,7 @@ class Delivery:
             error=f"{type(error).__name__}: {error}",
             attempts=attempts,
         )
+        count_dead_letter(self._dead_letters.group, message.topic, error)
         if not is_dead_letters(message.topic):  # a dead letter that cannot be handled stays where it is
             self._dead_letters.bury(message, error, attempts)
 

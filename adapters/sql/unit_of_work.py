@@ -44,7 +44,10 @@ class MessageContext:
 
 @dataclass(frozen=True, slots=True)
 class SqlUnits(Generic[S]):
-    """`publish`: events go into the outbox; otherwise they are only in the event log, for the timeline."""
+    """`publish`: events go into the outbox; otherwise they are only in the event log, for the timeline.
+
+    `committed` is called with the store of each unit after its commit; within a batch, after its part of it.
+    """
 
     database: Database
     store: Callable[[Connection], S]
@@ -52,6 +55,7 @@ class SqlUnits(Generic[S]):
     _: KW_ONLY
     publish: bool
     message: MessageContext | None = None
+    committed: Callable[[S], None] = lambda _: None
 
     def for_message(self, message: MessageContext | None) -> "SqlUnits[S]":
         """Bind to one message: a commit that records an event also writes the message's inbox row.
@@ -150,3 +154,4 @@ class SqlUnit(Generic[S]):
             self._commit()
         if self._message is None or self._message.within is None:
             tracing.event(COMMITTED)
+        self._units.committed(self._store)

@@ -12,6 +12,7 @@ from api.hosts import LOOPBACK_HOSTS
 from processes.api.wiring import real_dependencies
 from processes.uvicorn_server import AnnouncedServer
 from runtime.api_keys import refuse_to_start_open
+from runtime.metrics import metrics_served
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.tracing import traces
@@ -43,7 +44,8 @@ async def _serve(settings: Settings, stop: threading.Event) -> None:
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
-        await ApiServer(app, config, settings, stop).serve()
+        with metrics_served(settings, app.state.metrics.registry):
+            await ApiServer(app, config, settings, stop).serve()
 
 
 class ApiServer(AnnouncedServer):

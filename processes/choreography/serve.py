@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from adapters.kafka.lag import GroupLag
-from processes.choreography.metrics import ServiceMeasures, metrics_served
+from processes.choreography.metrics import service_metrics
 from processes.choreography.service import ChoreographedService, ServiceTiming, topics_read_by
+from processes.step_metrics import measured_consumer
 from runtime.kafka import kafka_connection
+from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready
 from runtime.sealing import payment_seal, shipping_seal
 from runtime.settings import Settings
@@ -67,10 +69,10 @@ def _serve(settings: Settings, name: str, stop: threading.Event) -> None:
         sweep_every_s=settings.expiry_sweep_seconds,
     )
     threading.Thread(target=_announce, args=(settings, joined), daemon=True).start()
-    measures = ServiceMeasures(consuming, GroupLag(connection, name, topics_read_by(name)))
-    service = ChoreographedService(consuming, connection, timing, installation=settings.installation)
+    metrics = service_metrics(consuming, GroupLag(connection, name, topics_read_by(name)))
+    service = ChoreographedService(measured_consumer(consuming), connection, timing, installation=settings.installation)
     try:
-        with metrics_served(settings.metrics_host, settings.metrics_port, measures):
+        with metrics_served(settings, metrics):
             service.run(stop, joined)
     finally:
         consuming.close()

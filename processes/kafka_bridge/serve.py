@@ -12,19 +12,24 @@ from temporalio.client import Client
 from temporalio.worker import Plugin, Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
+from adapters.kafka.lag import GroupLag
 from adapters.kafka.topics import SETTLEMENTS, TOPICS, is_dead_letters
+from adapters.metrics import count_dead_letter
 from domain.commands import RequestCancellation
 from domain.errors import Fault, UnknownOrder
 from domain.ids import OrderId
 from domain.order import Reason
 from processes.kafka_bridge.event_spans import delivering
 from processes.kafka_bridge.routes import GROUP, WITNESS_QUEUE, EstateRoutes, topics_read, witness_routes
+from processes.scraped_metrics import ScrapedMetrics, consumer_source
 from runtime.kafka import kafka_connection
+from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready
 from runtime.sealing import seals
 from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
+from runtime.temporal_metrics import TemporalMetrics
 from runtime.tracing import traces
 from runtime.wiring import Databases, services_over
 from services.orders.service import OrderService
@@ -67,6 +72,7 @@ class Burial:
         if of_services or (record.topic == SETTLEMENTS and isinstance(why, Unreadable)):
             log.info("left to the services", topic=record.topic, offset=record.offset, why=str(why))
             return
+        count_dead_letter(GROUP, record.topic, why)
         self._dead_letters(record, why)
 
 
@@ -79,10 +85,16 @@ def main(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, stop: threading.Event) -> None:
-    client = await connect(settings)
+    temporal = TemporalMetrics(settings)
+    client = await connect(settings, temporal.runtime)
     connection = kafka_connection(settings)
+    lag = consumer_source(GROUP, GroupLag(connection, GROUP, topics_read(settings)))
     dead_letters = DeadLetterTopic(connection.producer, group=GROUP)
-    with closing(Databases.open(settings)) as databases, closing(dead_letters):
+    with (
+        metrics_served(settings, temporal, ScrapedMetrics(GROUP, [lag])),
+        closing(Databases.open(settings)) as databases,
+        closing(dead_letters),
+    ):
         services = services_over(databases, publish=False)
         routes = EstateRoutes(settings=settings, services=services, seals=seals(settings)).table()
         if settings.witness_enabled:

@@ -17,15 +17,19 @@ from activities.inventory import InventoryActivities
 from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
 from activities.shipping import ShippingActivities
+from domain.order import SagaStyle
 from estate.app import celery_app
 from estate.schedules import make_schedules
 from processes.saga_worker.sweep import sweep
+from processes.step_metrics import measured_services
 from runtime.kafka import kafka_connection
+from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready
 from runtime.sealing import seals
 from runtime.settings import Settings
 from runtime.stopping import leave_in_time, stop_event
 from runtime.temporal import connect, runner_plugins
+from runtime.temporal_metrics import TemporalMetrics
 from runtime.tracing import traces
 from runtime.wiring import Services, open_services
 from twinsaga_bridges.celery_into_workflow import CeleryCallersPlugin
@@ -53,10 +57,12 @@ def main(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, stop: threading.Event) -> None:
-    client = await connect(settings)
+    temporal = TemporalMetrics(settings)
+    client = await connect(settings, temporal.runtime)
     expiry = timedelta(seconds=settings.pix_expiry_seconds)
     services = open_services(settings, publish=False, pix_expiry=expiry, seals=seals(settings))
     with (
+        metrics_served(settings, temporal),
         contextlib.closing(services),
         contextlib.closing(KafkaPublishing(EventProducer(kafka_connection(settings).producer))) as publishing,
         ThreadPoolExecutor(ACTIVITIES_AT_ONCE, "activity") as threads,
@@ -70,7 +76,8 @@ async def _run(settings: Settings, stop: threading.Event) -> None:
             *runner_plugins(settings),
         ]
         deployment = deployment_of(settings.temporal_build_id)
-        async with saga_worker(client, settings.temporal_task_queue, services, threads, plugins, deployment):
+        measured = measured_services(services, SagaStyle.ORCHESTRATED)
+        async with saga_worker(client, settings.temporal_task_queue, measured, threads, plugins, deployment):
             announce_ready(settings)
             making = asyncio.create_task(make_schedules(client, settings))
             try:

@@ -24,7 +24,17 @@ from domain.ids import OrderId, Sku
 from domain.money import Money
 from domain.order import Order, OrderRequest, PricedLine, Reason, Step
 from services.journal import Journal, read_journal
-from services.orders.store import Attention, OrderFilter, OrderRecord, OrderStore, Remedy, Stage, UnfinishedOrders
+from services.orders.store import (
+    PENDING_DEADLINE,
+    Attention,
+    OrderFilter,
+    OrderRecord,
+    OrderStore,
+    Remedy,
+    Stage,
+    UnfinishedCount,
+    UnfinishedOrders,
+)
 from services.unit_of_work import Clock, StepStatus, UnitOfWork, UnitsOfWork
 
 
@@ -192,6 +202,11 @@ class OrderService:
         """Return orders that are neither confirmed nor cancelled, the oldest first."""
         with self._units.look() as unit:
             return unit.store.unfinished(wanted)
+
+    def count_unfinished(self) -> Sequence[UnfinishedCount]:
+        """Count the unfinished orders, for operators."""
+        with self._units.look() as unit:
+            return unit.store.count_unfinished(overdue_before=self._clock() - PENDING_DEADLINE)
 
     def _cancel(self, unit: UnitOfWork[OrderStore], record: OrderRecord, reason: Reason) -> OrderCancelled:
         event = OrderCancelled(order_id=record.request.order_id, reason=reason)

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from domain.ids import CustomerId, OrderId, Sku
 from domain.money import Money
 from domain.order import Order, OrderRequest, OrderStatus, Reason, SagaStyle, Step
+
+PENDING_DEADLINE = timedelta(minutes=45)
+"""Longer than a pix payment (30 minutes) and the steps around it."""
 
 
 class Stage(StrEnum):
@@ -85,6 +88,17 @@ class UnfinishedOrders:
     after: tuple[datetime, OrderId] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedCount:
+    """How many orders are unfinished. `overdue`: those of them that are pending past their deadline."""
+
+    style: SagaStyle
+    status: OrderStatus
+    count: int
+    oldest_placed_at: datetime
+    overdue: int
+
+
 class OrderStore(Protocol):
     def find(self, order_id: OrderId) -> OrderRecord | None: ...
 
@@ -96,6 +110,10 @@ class OrderStore(Protocol):
 
     def unfinished(self, wanted: UnfinishedOrders) -> Sequence[OrderRecord]:
         """Return orders that are neither confirmed nor cancelled, the oldest first."""
+        ...
+
+    def count_unfinished(self, overdue_before: datetime) -> Sequence[UnfinishedCount]:
+        """Count the unfinished orders by style and status; combinations without orders are left out."""
         ...
 
     def prices_of(self, skus: Sequence[Sku]) -> Mapping[Sku, Money]:

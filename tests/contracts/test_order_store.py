@@ -12,7 +12,7 @@ from domain.ids import CustomerId, Sku
 from domain.money import Money
 from domain.order import OrderStatus, Reason, SagaStyle, Step
 from runtime.wiring import Databases
-from services.orders.store import Attention, OrderFilter, OrderRecord, Stage, UnfinishedOrders
+from services.orders.store import Attention, OrderFilter, OrderRecord, Stage, UnfinishedCount, UnfinishedOrders
 from tests.support.examples import BOOK, LAMP, NOON, a_request, an_order
 
 FAILING = Attention(step=Step.REFUND_PAYMENT, since=NOON + timedelta(microseconds=3), error="GatewayFault: {503}")
@@ -167,3 +167,28 @@ def test_a_customer_is_shown_own_orders_alone_also_those_from_before_the_column(
     for record in records:
         assert page(databases, OrderFilter(limit=5, customer_id=record.request.customer_id)) == [record]
     assert page(databases, OrderFilter(limit=5, customer_id=CustomerId("nobody"))) == []
+def test_unfinished_orders_are_counted_by_style_and_status(databases: Databases) -> None:
+    hour = timedelta(hours=1)
+    saved(
+        databases,
+        a_record(NOON),
+        a_record(NOON + hour),
+        a_record(NOON, SagaStyle.CHOREOGRAPHED, attention=FAILING),
+        a_record(NOON, stage=Stage.CONFIRMED),
+    )
+
+    with databases.orders.reading() as connection:
+        counted = SqlOrderStore(connection).count_unfinished(overdue_before=NOON + timedelta(minutes=1))
+
+    assert {(each.style, each.status): each for each in counted} == {
+        (SagaStyle.ORCHESTRATED, OrderStatus.PENDING): UnfinishedCount(
+            style=SagaStyle.ORCHESTRATED, status=OrderStatus.PENDING, count=2, oldest_placed_at=NOON, overdue=1
+        ),
+        (SagaStyle.CHOREOGRAPHED, OrderStatus.NEEDS_ATTENTION): UnfinishedCount(
+            style=SagaStyle.CHOREOGRAPHED,
+            status=OrderStatus.NEEDS_ATTENTION,
+            count=1,
+            oldest_placed_at=NOON,
+            overdue=0,
+        ),
+    }

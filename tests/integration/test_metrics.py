@@ -12,9 +12,11 @@ from adapters.sql.database import Database
 from domain.commands import RefundPayment
 from domain.order import Card, Reason
 from processes.api.consumers import ConsumerWatch, PartitionStalled
-from processes.choreography.metrics import ServiceMeasures, metrics_served
+from processes.choreography.metrics import service_metrics
 from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
+from runtime.metrics import metrics_served
+from runtime.settings import Settings
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import OPENERS, Choreography, impatient
 from tests.support.metrics import Scraped
@@ -47,7 +49,7 @@ def scraping(choreography: Choreography) -> Scraping:
         port = free_port()
         with closing(OPENERS[name](choreography, choreography.clock)) as consuming:
             lag = GroupLag(choreography.connection, name, topics_read_by(name))
-            with metrics_served("127.0.0.1", port, ServiceMeasures(consuming, lag, choreography.clock)):
+            with metrics_served(Settings(metrics_port=port), service_metrics(consuming, lag, choreography.clock)):
                 yield Scraped(f"http://127.0.0.1:{port}/metrics")
 
     return scrape
@@ -162,11 +164,11 @@ def test_frequent_scrapes_share_one_measurement_and_the_port_is_released(choreog
     port = free_port()
     lag = CountedLag(choreography.connection, "shipping-service", ())
     with closing(OPENERS["shipping-service"](choreography, choreography.clock)) as consuming:
-        measures = ServiceMeasures(consuming, lag)
-        with metrics_served("127.0.0.1", port, measures):
+        settings, measures = Settings(metrics_port=port), service_metrics(consuming, lag)
+        with metrics_served(settings, measures):
             scraped = Scraped(f"http://127.0.0.1:{port}/metrics")
             assert [scraped.value("twinsaga_source_up", source="kafka") for _ in range(20)] == [1] * 20
-            with pytest.raises(CannotRun, match=str(port)), metrics_served("127.0.0.1", port, measures):
+            with pytest.raises(CannotRun, match=str(port)), metrics_served(settings, measures):
                 pass
 
     assert lag.measured < 20

@@ -23,9 +23,9 @@ from estate.order_mails import LOOK_BACK, MissedOrderMails, OrderMails
 from estate.task_outbox import TaskOutbox
 from processes.order_mails import GROUP
 from runtime.settings import Settings
-from services.audit.invariants import PENDING_DEADLINE
 from services.estate.mails import welcome
 from services.estate.records import User
+from services.orders.store import PENDING_DEADLINE
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import SKU, Choreography
 from tests.support.examples import a_request

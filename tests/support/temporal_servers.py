@@ -1,6 +1,7 @@
 """Temporal for tests: the time-skipping test server and the development server."""
 
 import sysconfig
+from datetime import timedelta
 from pathlib import Path
 
 from temporalio.client import Interceptor
@@ -11,6 +12,8 @@ from runtime.settings import Settings
 from runtime.temporal import data_converter
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
+STARTUP_DEADLINE = timedelta(seconds=60)
+"""The default, five seconds, is too short for a busy machine."""
 TEST_SERVER = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
 
 
@@ -27,4 +30,5 @@ async def real_server(
         data_converter=data_converter(settings or Settings()),
         search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
         interceptors=interceptors,
+        dev_server_startup_timeout=STARTUP_DEADLINE,
     )

@@ -3,7 +3,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, select, tuple_
+from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, case, func, select, tuple_
 
 from adapters.codec import from_json, to_json
 from adapters.sql.dialects import inserting
@@ -11,14 +11,15 @@ from adapters.sql.stores.order_rows import OrderRows
 from adapters.sql.tables import orders, prices, unfinished
 from domain.ids import OrderId, Sku
 from domain.money import Money
-from domain.order import Order, OrderRequest, Reason, SagaStyle, Step
-from services.orders.store import Attention, OrderFilter, OrderRecord, Stage, UnfinishedOrders
+from domain.order import Order, OrderRequest, OrderStatus, Reason, SagaStyle, Step
+from services.orders.store import Attention, OrderFilter, OrderRecord, Stage, UnfinishedCount, UnfinishedOrders
 
 
 class SqlOrderStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._rows = OrderRows(connection, orders)
+        self.saved: OrderRecord | None = None
 
     def find(self, order_id: OrderId) -> OrderRecord | None:
         row = self._rows.find(order_id)
@@ -29,6 +30,7 @@ class SqlOrderStore:
 
     def save(self, record: OrderRecord) -> None:
         self._rows.save(record.request.order_id, _row(record))
+        self.saved = record
 
     def page(self, wanted: OrderFilter) -> Sequence[OrderRecord]:
         # By key, not by offset: orders that are placed meanwhile neither shift nor repeat the rows of later pages.
@@ -50,6 +52,24 @@ class SqlOrderStore:
             found = found.where(tuple_(orders.c.placed_at, orders.c.order_id) > tuple_(*_place(wanted.after)))
         page = found.order_by(orders.c.placed_at, orders.c.order_id).limit(wanted.limit)
         return [order_record(row) for row in self._connection.execute(page).mappings()]
+
+    def count_unfinished(self, overdue_before: datetime) -> Sequence[UnfinishedCount]:
+        overdue = case((orders.c.placed_at < _instant(overdue_before), 1), else_=0)
+        counts = select(
+            orders.c.style, orders.c.status, func.count(), func.min(orders.c.placed_at), func.sum(overdue)
+        ).where(unfinished)
+        return [
+            UnfinishedCount(
+                style=SagaStyle(style),
+                status=OrderStatus(status),
+                count=count,
+                oldest_placed_at=oldest,
+                overdue=int(late) if status == OrderStatus.PENDING else 0,
+            )
+            for style, status, count, oldest, late in self._connection.execute(
+                counts.group_by(orders.c.style, orders.c.status)
+            )
+        ]
 
     def prices_of(self, skus: Sequence[Sku]) -> Mapping[Sku, Money]:
         wanted = {f"sku_{number}": sku for number, sku in enumerate(skus)}
@@ -105,7 +125,11 @@ def _row(record: OrderRecord) -> dict[str, Any]:
 
 def _place(before: tuple[datetime, OrderId]) -> tuple[BindParameter[datetime], BindParameter[str]]:
     placed_at, order_id = before
-    return bindparam(None, placed_at, type_=orders.c.placed_at.type), bindparam(None, order_id)
+    return _instant(placed_at), bindparam(None, order_id)
+
+
+def _instant(at: datetime) -> BindParameter[datetime]:
+    return bindparam(None, at, type_=orders.c.placed_at.type)
 
 
 @cache
