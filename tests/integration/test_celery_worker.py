@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ from services.sealing import UNSEALED
 from tests.support.api_bodies import PAIR
 from tests.support.celery_workers import QUEUE, CeleryEstate, celery_estate, kill, seconds_until
 from tests.support.hostile_celery_messages import task_message
-from tests.support.otlp import collector
 from tests.support.ports import free_port
 from tests.support.temporal_servers import real_server
 from tests.support.waiting import eventually, soon
@@ -224,32 +222,3 @@ def test_a_path_as_the_id_of_a_video_deletes_no_file(estate: CeleryEstate, tmp_p
                 app.send_task(PROCESS_VIDEO, [path]).get(timeout=30)
     assert outside.exists()
     assert inside.exists()
-
-
-def test_each_attempt_at_a_task_is_a_span_in_the_trace_of_its_sender(
-    estate: CeleryEstate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sender, order_id = f"00-{1:032x}-{2:016x}-01", str(uuid4())
-    without_mail_server = replace(estate, smtp=f"127.0.0.1:{free_port()}")
-    with collector() as (received, variables), closing(estate.app()) as callers:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-        def retried() -> list[ReceivedSpan] | None:
-            spans = sorted(received.spans, key=lambda span: span.began)
-            return spans if len(spans) > 1 else None
-
-        with without_mail_server.worker():
-            callers.send_task(
-                SEND_EMAIL,
-                ("ana@example.com", "Hi", "Ana"),
-                headers={"traceparent": sender, "twinsaga-order": order_id},
-            )
-            first, second, *_ = eventually(retried, "the task is retried")
-
-    for attempt, span in enumerate((first, second), start=1):
-        assert (span.name, span.process) == (f"run {SEND_EMAIL}", "celery-worker")
-        assert (span.trace_id, span.parent_id) == (f"{1:032x}", f"{2:016x}")
-        assert span.attributes == {"order.id": order_id, "saga.attempt": attempt}
-        assert list(span.events) == ["retried"]
-    assert b"example.com" not in b"".join(received.raw)

@@ -102,7 +102,8 @@ class Traced:
 
 def without_repetitions(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
     """Leave out what a second delivery of the same message adds. `order-mails` has no inbox, and does not say so."""
-    kept, mailed = [], set()
+    kept: list[ReceivedSpan] = []
+    mailed: set[str] = set()
     for span in sorted(spans, key=lambda span: span.began):
         repeated = HANDLED_BEFORE in span.events or (span.process == "order-mails" and span.parent_id in mailed)
         if not repeated:
