@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock docs lint test test-long test-workflows test-lowest test-real demo up clean
+.PHONY: help setup lock docs lint test test-quick test-engines test-long test-workflows test-lowest test-real demo up clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -49,8 +49,12 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 	cd examples/invoices && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .
 	$(BIN)/lint-imports
 
-test: lint ## lint and the tests, on the embedded engines (AT_ONCE=4: that many side by side)
+test: lint test-quick test-engines ## lint and the tests, on the embedded engines (AT_ONCE=4: that many side by side)
+
+test-quick: $(STAMP)
 	$(BIN)/pytest -n 2 $(QUICK_TESTS)
+
+test-engines: $(STAMP)
 	$(BIN)/pytest -n $(AT_ONCE) -m "not long" tests $(addprefix --ignore=,$(QUICK_TESTS))
 
 test-long: $(STAMP) ## the tests that take minutes: kills, outages, floods, hostile input, bench and compare
