@@ -26,6 +26,7 @@ from runtime.settings import Settings
 from services.audit.invariants import PENDING_DEADLINE
 from services.estate.mails import welcome
 from services.estate.records import User
+from services.names import SAGA_OUTCOMES
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import SKU, Choreography
 from tests.support.examples import a_request
@@ -35,7 +36,7 @@ from tests.support.service_processes import ServiceProcess, ServiceProcesses
 from tests.support.valkey import running_valkey
 from tests.support.waiting import eventually
 from twinsaga_bridges.workflow_into_kafka import EventProducer
-from workflows.order_saga import SAGA_OUTCOMES, outcome_event
+from workflows.order_saga import outcome_event
 
 CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
 ORCHESTRATED, CHOREOGRAPHED = SagaStyle.ORCHESTRATED, SagaStyle.CHOREOGRAPHED
