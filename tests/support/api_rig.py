@@ -15,7 +15,6 @@ from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.kafka.connection import KafkaConnection
 from adapters.sql.database import writes
 from adapters.sql.faults import ConcurrentChange
-from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.unit_of_work import SqlUnits
@@ -44,8 +43,8 @@ from processes.api.order_control import ChoreographedControl
 from processes.api.wiring import database_probes
 from runtime.settings import Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
-from services.names import DATABASES
 from services.orders.service import OrderService
+from tests.support.service_databases import migrated_files
 
 NOWHERE = "127.0.0.1:9"
 
@@ -129,8 +128,7 @@ class Rig:
     @classmethod
     def on(cls, folder: Path, in_flight: RedisInFlightKeys) -> "Rig":
         settings = Settings(data_dir=folder)
-        for service in DATABASES:
-            migrate(settings.database_url(service), service)
+        migrated_files(folder)
         databases = Databases.open(settings)
         published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
         starter, settlements = Starter(), Settlements()

@@ -12,15 +12,14 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from adapters.sql.migrations import migrate
 from domain.commands import ChargePayment, CreateOrder
 from domain.events import OrderCreated
 from domain.ids import OrderId
 from embedded.ports import PortReservations
 from runtime.settings import Settings
 from runtime.wiring import Databases, services_over
-from services.names import DATABASES
 from tests.support.api_bodies import ORDER, PAIR, PRODUCT, Json, changed
+from tests.support.service_databases import migrated_files
 from tests.support.stack import TWINSAGA
 from tests.support.waiting import eventually
 
@@ -60,8 +59,7 @@ def running_api(tmp_path: Path) -> Iterator[Api]:
             "REDIS_URL": f"redis://127.0.0.1:{redis}",
             "SERVE_READY_FILE": str(tmp_path / "ready"),
         }
-        for service in DATABASES:
-            migrate(Settings(data_dir=tmp_path).database_url(service), service)
+        migrated_files(tmp_path)
         environment = os.environ | {f"TWINSAGA_{name}": value for name, value in settings.items()}
         with (tmp_path / "api.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own program
