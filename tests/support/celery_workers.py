@@ -24,6 +24,8 @@ from tests.support.valkey import running_valkey
 from tests.support.waiting import eventually
 
 QUEUE = "twinsaga"
+LEASE_S = 8
+"""Of the messages of a dead worker, which come back then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class CeleryEstate:
             "SMTP_ADDRESS": self.smtp,
             "TEMPORAL_ADDRESS": temporal,
             "SERVE_READY_FILE": ready,
+            "CELERY_LEASE_SECONDS": LEASE_S,
         }
         environment = os.environ | {f"TWINSAGA_{name}": str(value) for name, value in settings.items()}
         command = [*parent_death.command_prefix(), str(TWINSAGA), "serve", "celery-worker"]
