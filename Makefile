@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock docs lint test test-long test-workflows test-lowest test-real demo up clean
+.PHONY: help setup lock docs lint test test-quick test-engines test-long test-workflows test-lowest test-real demo up clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made
-AT_ONCE ?= 2
+AT_ONCE ?= 3
 QUICK_TESTS := tests/unit tests/architecture tests/contracts
 BRIDGE_TESTS := tests/integration/bridges tests/unit/test_circuit_breaker.py tests/unit/test_undecodable_batches.py \
     tests/unit/test_workflow_into_kafka.py
@@ -49,8 +49,12 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 	cd examples/invoices && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .
 	$(BIN)/lint-imports
 
-test: lint ## lint and the tests, on the embedded engines (AT_ONCE=4: that many side by side)
+test: lint test-quick test-engines ## lint and the tests, on the embedded engines (AT_ONCE=2: fewer side by side)
+
+test-quick: $(STAMP)
 	$(BIN)/pytest -n 2 $(QUICK_TESTS)
+
+test-engines: $(STAMP)
 	$(BIN)/pytest -n $(AT_ONCE) -m "not long" tests $(addprefix --ignore=,$(QUICK_TESTS))
 
 test-long: $(STAMP) ## the tests that take minutes: kills, outages, floods, hostile input, bench and compare

@@ -10,7 +10,7 @@ from embedded.binaries import kafka_binary, redis_binary, temporal_binary
 from embedded.program import Program
 from runtime.readiness import http_answers, kafka_answers, redis_answers
 from runtime.settings import PREFIX, Settings
-from workflows.saga_status import SEARCH_ATTRIBUTES
+from services.names import SEARCH_ATTRIBUTES
 
 
 def _environment() -> dict[str, str]:

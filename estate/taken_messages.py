@@ -16,17 +16,18 @@ from redis import Redis
 log = structlog.get_logger(__name__)
 
 HOLDERS = "twinsaga:message-holders"
-LEASE_MS = 20_000
-"""A worker that is frozen for longer gets duplicates: the tasks must bear them."""
-RENEW_EVERY_S = 4.0
+RENEWALS = 5
+"""Within a lease: it outlives a few that come late."""
 
 
 class TakenMessages:
-    """`redis`: the broker's database."""
+    """`redis`: the broker's database. A worker that is frozen for longer than `lease_s` gets duplicates."""
 
-    def __init__(self, app: Celery, redis: Redis) -> None:
+    def __init__(self, app: Celery, redis: Redis, lease_s: float) -> None:
         self._app = app
         self._redis = redis
+        self._lease_s = lease_s
+        self.renew_every_s = lease_s / RENEWALS
         self._holder: str | None = None
 
     def begin_lease(self) -> None:
@@ -35,12 +36,12 @@ class TakenMessages:
         self._app.conf.broker_transport_options = self._app.conf.broker_transport_options | _keys(self._holder)
 
     def renew(self) -> None:
-        """Call every RENEW_EVERY_S seconds while connected. Raises RedisError."""
+        """Call every `renew_every_s` seconds while connected. Raises RedisError."""
         if self._holder is None:
             return
         with self._redis.pipeline() as pipeline:
             pipeline.sadd(HOLDERS, self._holder)  # each time: another worker may have taken this one for dead
-            pipeline.set(_lease(self._holder), 1, px=LEASE_MS)
+            pipeline.set(_lease(self._holder), 1, px=int(1000 * self._lease_s))
             pipeline.execute()
         for dead in self._dead():
             self._give_back(dead)
@@ -52,7 +53,7 @@ class TakenMessages:
                 yield holder
 
     def _give_back(self, holder: str) -> None:
-        options = _keys(holder) | {"visibility_timeout": 0, "unacked_mutex_expire": LEASE_MS // 1000}
+        options = _keys(holder) | {"visibility_timeout": 0, "unacked_mutex_expire": int(self._lease_s)}
         with self._app.connection_for_write(transport_options=options) as connection:
             # kombu's own: each message is moved in one transaction, so that two workers do not both give it back.
             channel: Any = connection.default_channel

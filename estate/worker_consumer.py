@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from estate.broker_transport import PutAside
-from estate.taken_messages import RENEW_EVERY_S, TakenMessages
+from estate.taken_messages import TakenMessages
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ def consumer_class(taken: TakenMessages, put_aside: PutAside) -> type[Any]:
             taken.begin_lease()
             connection = super().connect()
             taken.renew()
-            self.timer.call_repeatedly(RENEW_EVERY_S, _renewed, (taken,))  # cancelled when the connection is lost
+            self.timer.call_repeatedly(taken.renew_every_s, _renewed, (taken,))  # cancelled when the connection is lost
             return connection
 
         def create_task_handler(self, *args: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's

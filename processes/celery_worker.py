@@ -54,11 +54,13 @@ def run_worker(settings: Settings, process: str, *, queue: str, concurrency: int
     signals.worker_ready.connect(lambda **_: announce_ready(settings), weak=False)
     TaskSpans(process).connect()
     app, put_aside = estate_app(settings), RefusedMessages(Redis.from_url(settings.own_redis_url)).put_aside
+    broker = Redis.from_url(settings.celery_broker_url)
+    taken = TakenMessages(app, broker, settings.celery_lease_seconds)
     app.conf.broker_transport = "estate.broker_transport:Transport"
     app.conf.broker_transport_options |= {"put_aside": put_aside}
     worker: Any = _Worker(
         app=app,
-        consumer_cls=consumer_class(TakenMessages(app, Redis.from_url(settings.celery_broker_url)), put_aside),
+        consumer_cls=consumer_class(taken, put_aside),
         pool="prefork",
         hostname=f"{process.removesuffix('-worker')}@{gethostname()}",
         queues=[queue],

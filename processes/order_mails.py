@@ -18,8 +18,8 @@ from runtime.stopping import stop_event
 from runtime.tracing import traces
 from runtime.wiring import open_services
 from services.estate.records import QueuedTask
+from services.names import SAGA_OUTCOMES
 from twinsaga_bridges.kafka.isolation import AttemptsFolder, Isolation
-from workflows.order_saga import SAGA_OUTCOMES
 
 GROUP = "order-mails"
 TOPICS = ("orders", SAGA_OUTCOMES)

@@ -7,9 +7,10 @@ from adapters.kafka.security import KafkaSecurity
 from adapters.kafka.topics import TOPICS, TopicShape, await_settled, dead_letters_of, ensure_topics
 from runtime.errors import CannotRun
 from runtime.settings import Settings
+from services.names import SAGA_OUTCOMES
 
 INCOMING_TOPICS = ("order-requests", "payment-settlements")
-OUTGOING_TOPICS = ("saga-outcomes",)
+OUTGOING_TOPICS = (SAGA_OUTCOMES,)
 CONSUMED_TOPICS = TOPICS + INCOMING_TOPICS
 ALL_TOPICS = (*CONSUMED_TOPICS, *OUTGOING_TOPICS, *map(dead_letters_of, CONSUMED_TOPICS))
 DEADLINE_S = 15.0

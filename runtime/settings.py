@@ -161,6 +161,7 @@ class Settings(BaseSettings):
     mail_page_url: HttpUrl = "http://127.0.0.1:8025"  # the embedded mail server's
     mail_from: Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$")] = "twinsaga@localhost"
     celery_concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    celery_lease_seconds: Annotated[float, Field(ge=2, le=3600)] = 20.0  # a dead worker's messages come back then
     video_concurrency: Annotated[int, Field(ge=1, le=256)] = 1  # videos that one video worker compresses at a time
     task_time_limit_seconds: Annotated[int, Field(ge=60, le=86_400)] = 1_800
     estate_sweep_seconds: Seconds = 2.0

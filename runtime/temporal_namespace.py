@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 from runtime.temporal import connect
-from workflows.saga_status import SEARCH_ATTRIBUTES
+from services.names import SEARCH_ATTRIBUTES
 
 HISTORY_RETENTION = timedelta(days=7)
 """How long Temporal keeps the history of a closed workflow. The databases keep orders far longer."""

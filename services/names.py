@@ -1,6 +1,7 @@
-"""The names of the four services, each of which names its process, its consumer group and the source of its events.
+"""Names that other systems know. This module imports nothing heavy: `twinsaga up` and every process read it first.
 
-These are wire names: consumer groups keep their offsets under them, and published events carry them.
+A service's name is that of its process, its consumer group and the source of its events: consumer groups keep their
+offsets under it, and published events carry it.
 """
 
 from collections.abc import Mapping
@@ -24,3 +25,9 @@ GATEWAY = "gateway"
 """The simulated payment gateway, and its database."""
 
 DATABASES = (*DATABASE_OF.values(), GATEWAY, "estate")
+
+SAGA_OUTCOMES = "saga-outcomes"
+"""The topic of the outcomes of orchestrated orders."""
+
+SEARCH_ATTRIBUTES = SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID = "SagaStyle", "SagaStatus", "SagaStep", "OrderId"
+"""Of every saga and witness on Temporal. All of them are keywords."""

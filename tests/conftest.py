@@ -18,29 +18,30 @@ REAL = TESTS / "real"
 NO_POSTGRES = f"a contract on PostgreSQL, {POSTGRES_URL} is not set"
 NO_SERVERS = f"{VARIABLE} is not set; see `make test-real`"
 
-GROUPS = (
-    "spec/test_bench",
-    "spec/.*operators",  # stuck orders: they wait for most of their time
+SHARE_A_STACK = (
+    "spec/.*operators",
+    "spec/(?!test_(bench|compare))",
     "integration/bridges/celery_tasks",
-    "chaos/test_five_hundred_orders",
-    "spec/(?!test_compare)",
-    "chaos",
-    "spec/test_compare",
+    "chaos/(?!test_five_hundred_orders)",
     "browser",
-    "integration/test_hostile_records",
-    "integration/test_choreography_processes",
-    "integration/bridges/kafka",
     "integration/traces",
-    "integration/examples",
     "expiry",
 )
-"""Patterns of files that one process runs, because they share a stack, or because they take long: such a group begins
-before the short files, so that no process still runs one when the others have nothing left. Any other file is a group
-of its own."""
+"""Patterns of files that one process runs, because they share a stack. Any other file is a group of its own."""
+
+BEGIN_FIRST = (
+    "spec/test_(bench|compare)",
+    "chaos/test_five_hundred_orders",
+    *SHARE_A_STACK,
+    "integration/(test_hostile_records|test_choreography_processes|test_celery_worker|examples)",
+    "integration/bridges/kafka",
+    "integration/order_saga",
+)
+"""Patterns of files that take long: no process must still run one of them when the others have nothing left."""
 
 
 def group_of(file: str) -> str:
-    return next((pattern for pattern in GROUPS if re.match(pattern, file)), file)
+    return next((pattern for pattern in SHARE_A_STACK if re.match(pattern, file)), file)
 
 
 # xdist's own loadgroup does nothing with pytest 9.2, whose node ids can no longer be changed.
@@ -118,5 +119,5 @@ def _needs_postgres(item: pytest.Item) -> bool:
 
 
 def _rank(item: pytest.Item) -> int:
-    group = group_of(item.path.relative_to(TESTS).as_posix())
-    return GROUPS.index(group) if group in GROUPS else len(GROUPS)
+    file = item.path.relative_to(TESTS).as_posix()
+    return next((rank for rank, pattern in enumerate(BEGIN_FIRST) if re.match(pattern, file)), len(BEGIN_FIRST))

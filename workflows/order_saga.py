@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.ids import OrderId, event_id_of
     from domain.order import OrderOutcome, OrderRequest, OrderStatus, Reason, Step
+    from services.names import SAGA_OUTCOMES
     from twinsaga_bridges.handled_events import HandledEvents
     from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close
     from workflows import steps
@@ -29,7 +30,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.payment import PaymentOfOrder
     from workflows.saga_status import SagaStatus, StepProgress
 
-SAGA_OUTCOMES = "saga-outcomes"
 SOURCE = "/twinsaga/order-saga"
 PUBLISH_OUTCOME = "have_order_end_told"
 """Activity that publishes the outcome. The name is in the histories of orders under way, so it stays."""

@@ -8,13 +8,13 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 
 from domain.ids import OrderId
 from domain.order import STEPS, OrderRequest, OrderStatus, SagaStyle, Step
+from services import names
 from workflows.options import SLOW_AFTER
 
-SAGA_STYLE = SearchAttributeKey.for_keyword("SagaStyle")
-SAGA_STATUS = SearchAttributeKey.for_keyword("SagaStatus")
-SAGA_STEP = SearchAttributeKey.for_keyword("SagaStep")
-ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
-SEARCH_ATTRIBUTES = tuple(key.name for key in (SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID))
+SAGA_STYLE = SearchAttributeKey.for_keyword(names.SAGA_STYLE)
+SAGA_STATUS = SearchAttributeKey.for_keyword(names.SAGA_STATUS)
+SAGA_STEP = SearchAttributeKey.for_keyword(names.SAGA_STEP)
+ORDER_ID = SearchAttributeKey.for_keyword(names.ORDER_ID)
 
 Progress = Literal["left", "running", "done", "refused", "failing"]
 

@@ -12,14 +12,7 @@ import pytest
 from runtime.wiring import Databases, Services, services_over
 from tests.support.examples import SettableClock
 from tests.support.real_servers import postgres_url
-from tests.support.service_databases import Urls, copied, empty, migrated, postgres_databases, sqlite_urls
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    migrated(sqlite_urls(folder))
-    return folder
+from tests.support.service_databases import Urls, empty, migrated_files, postgres_databases
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +32,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Url
         empty(databases)
         yield urls, databases
         return
-    urls = copied(request.getfixturevalue("sqlite_template"), tmp_path)
+    urls = migrated_files(tmp_path)
     databases = Databases.open(urls)
     yield urls, databases
     databases.close()

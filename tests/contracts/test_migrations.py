@@ -34,7 +34,7 @@ from runtime.wiring import Databases
 from services.names import DATABASES
 from services.orders.store import OrderFilter, UnfinishedOrders
 from tests.support.examples import NOON
-from tests.support.service_databases import Urls, sqlite_urls
+from tests.support.service_databases import Urls, migrated_files, sqlite_urls
 
 METADATA = {
     "orders": [journal_tables.JOURNAL, tables.ORDERS],
@@ -121,8 +121,8 @@ def set_revision(database: Database, revision: str) -> None:
         connection.commit()
 
 
-def test_a_sqlite_commit_is_on_disk_when_it_returns(sqlite_template: Path) -> None:
-    database = Database.open(sqlite_urls(sqlite_template).database_url("orders"), service="order-service")
+def test_a_sqlite_commit_is_on_disk_when_it_returns(tmp_path: Path) -> None:
+    database = Database.open(migrated_files(tmp_path).database_url("orders"), service="order-service")
     with database.writing() as connection:
         pragmas = {
             name: connection.execute(text(f"PRAGMA {name}")).scalar()

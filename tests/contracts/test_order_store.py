@@ -167,6 +167,8 @@ def test_a_customer_is_shown_own_orders_alone_also_those_from_before_the_column(
     for record in records:
         assert page(databases, OrderFilter(limit=5, customer_id=record.request.customer_id)) == [record]
     assert page(databases, OrderFilter(limit=5, customer_id=CustomerId("nobody"))) == []
+
+
 def test_unfinished_orders_are_counted_by_style_and_status(databases: Databases) -> None:
     hour = timedelta(hours=1)
     saved(

@@ -17,7 +17,7 @@ from embedded.binaries import temporal_binary
 from tests.histories.orders import KEPT, KeptOrder, ended
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import SagaShop, open_shop
-from tests.support.service_databases import migrated, sqlite_urls
+from tests.support.service_databases import migrated_files
 from twinsaga_bridges.testing.kafka import RecordedEvents
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
@@ -54,7 +54,7 @@ async def record(folder: Path) -> None:
     async with environment:
         for name, order in KEPT.items():
             with tempfile.TemporaryDirectory() as data:
-                opening = open_shop(environment, at_steps, migrated(sqlite_urls(Path(data))))
+                opening = open_shop(environment, at_steps, migrated_files(Path(data)))
                 async with opening as shop:
                     shop.outcomes = RecordedEvents(order.kafka_faults)
                     async with shop.worker():

@@ -14,7 +14,6 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
 from api.problems import EngineAway, NotPossibleNow
 from domain.commands import ChargePayment, CreateOrder, PlaceOrder
@@ -30,9 +29,9 @@ from runtime.settings import Settings
 from runtime.temporal import connect, repair_saga, start_saga
 from runtime.wiring import open_services
 from services.intake.order_body import OrderPairBody
-from services.names import DATABASES
 from tests.support.api_bodies import PAIR
 from tests.support.saga_shop import eventually
+from tests.support.service_databases import migrated_files
 from twinsaga_bridges.backoff import Backoff
 from workflows.order_saga import workflow_id
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
@@ -52,8 +51,7 @@ async def server() -> AsyncIterator[Client]:
 @pytest.fixture
 def settings(tmp_path: Path, server: Client) -> Settings:
     settings = Settings(data_dir=tmp_path, temporal_address=server.service_client.config.target_host)
-    for service in DATABASES:
-        migrate(settings.database_url(service), service)
+    migrated_files(tmp_path)
     return settings
 
 

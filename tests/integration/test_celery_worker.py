@@ -1,25 +1,19 @@
-"""The Celery worker loses no message when it dies, sends a mail once, and refuses what could kill it."""
+"""The Celery worker loses no message when it dies, and sends a mail once."""
 
 import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from celery import Celery, chain, chord, group
 from temporalio.client import Client
 
-from comparison.span_receiver import ReceivedSpan
 from domain.ids import OrderId
 from domain.order import SagaStyle
-from estate.taken_messages import LEASE_MS, RENEW_EVERY_S
-from estate.task_messages import must_be_a_task
 from runtime.temporal import saga_status
 from runtime.wiring import Databases, services_over
 from services.intake.order_body import place_order_command, read_order
@@ -34,9 +28,10 @@ from tests.support.waiting import eventually, soon
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 
-SEND_EMAIL, PROCESS_VIDEO, CLEAN_UP = "twinsaga.send_email", "twinsaga.process_video", "twinsaga.clean_up"
+SEND_EMAIL, PROCESS_VIDEO = "twinsaga.send_email", "twinsaga.process_video"
 PLACE_ORDER = "twinsaga.place_order"
-COUNTDOWN_S = 20
+COUNTDOWN_S = 15
+"""Long enough to replace three workers, on an idle machine."""
 
 
 class SlowMailServer:
@@ -69,30 +64,6 @@ def estate(tmp_path_factory: pytest.TempPathFactory, mails: SlowMailServer) -> I
         server.stop()
 
 
-def test_what_celery_sends_is_taken(estate: CeleryEstate) -> None:
-    broker: Any = estate.broker
-    # Results in Redis would look for it when they are collected, after the end of the test.
-    with Celery("senders", broker=f"{estate.redis}/0", backend="cache+memory://", set_as_current=False) as app:
-
-        def of(*args: object, **options: object) -> Any:  # noqa: ANN401 - a signature
-            return app.signature(PROCESS_VIDEO, args=args, options={"queue": "examples", **options})
-
-        for example in (
-            of("Olá", countdown=5, expires=60),
-            of("x", time_limit=9, soft_time_limit=8, priority=3, shadow="y", headers={"tenant": {"name": "a"}}),
-            of("x", link=of("y"), link_error=of("z")),
-            chain(*(of(n) for n in range(50)), app=app),
-            group(of(1), of(2), app=app),
-            chord([chain(of(1), chord([of(2)] * 2, of(3), app=app), app=app)] * 3, of(4), app=app),
-        ):
-            example.apply_async()
-    messages = [message for key in broker.keys("examples*") for message in broker.lrange(key, 0, -1)]
-    broker.delete(*broker.keys("examples*"))
-    assert len(messages) == 9
-    for message in messages:
-        must_be_a_task(message)
-
-
 def test_the_messages_of_a_killed_worker_are_back_within_a_minute(estate: CeleryEstate) -> None:
     task_id = uuid4().hex
     with estate.worker() as first, estate.app() as app:
@@ -111,10 +82,6 @@ def test_a_worker_that_was_killed_alone_gets_its_messages_back(estate: CeleryEst
             eventually(lambda: estate.held(task_id), "it has taken it")
         with estate.worker():
             assert seconds_until(lambda: estate.held(task_id, redelivered=True), "the next one has it") < 60
-
-
-def test_a_lease_outlives_a_few_renewals() -> None:
-    assert LEASE_MS > 4 * RENEW_EVERY_S * 1000
 
 
 def test_a_mail_whose_message_is_delivered_twice_is_sent_once(estate: CeleryEstate, mails: SlowMailServer) -> None:
@@ -166,13 +133,14 @@ async def test_in_a_rolling_restart_a_revoked_order_is_not_placed_and_every_othe
                 worker.send_signal(how)
                 worker.wait(30)
 
-            last = app.send_task(SEND_EMAIL, ["ana@example.com", "after the restart", "Hello"], countdown=COUNTDOWN_S)
-            last.get(timeout=60)
             eventually(lambda: set(subjects) <= set(mails.subjects), "every mail is sent")
             for task_id in orders:
                 started = partial(saga_is_started, temporal.client, order_of(task_id))
                 await soon(started, bool)
             left = partial(estate.held, redelivered=None)
+            eventually(lambda: not any(map(left, [*task_ids, *subjects])), "no task is left")
+            # Queued after what was given back to the queue meanwhile.
+            app.send_task(SEND_EMAIL, ["ana@example.com", "after the restart", "Hello"]).get(timeout=60)
             eventually(lambda: not any(map(left, [*task_ids, *subjects])), "no task is left")
         assert not await saga_is_started(temporal.client, order_of(revoked))
     assert [mails.subjects.count(subject) for subject in subjects] == [1] * len(subjects)
@@ -192,33 +160,3 @@ def placed_orders(estate: CeleryEstate) -> set[OrderId]:
     with closing(Databases.open(estate.settings)) as databases:
         page = services_over(databases, publish=False).orders.page(OrderFilter(limit=100))
         return {record.request.order_id for record in page}
-
-
-@pytest.mark.parametrize("nesting", [500, 3000])
-def test_a_deeply_nested_argument_costs_its_message_only(estate: CeleryEstate, nesting: int) -> None:
-    before = estate.refused()
-    with estate.worker() as worker, estate.app() as app:
-        hostile = task_message(PROCESS_VIDEO, body=f"[[{'[' * nesting}{']' * nesting}], {{}}, {{}}]")
-        estate.broker.lpush(QUEUE, hostile)
-        assert app.send_task(CLEAN_UP, ignore_result=False).get(timeout=30) is None
-        assert (worker.poll(), estate.refused() - before) == (None, 1)
-
-
-def test_an_absurd_time_costs_its_message_only(estate: CeleryEstate) -> None:
-    with estate.worker() as worker, estate.app() as app:
-        for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59", "T"):
-            for header in ("eta", "expires"):
-                estate.broker.lpush(QUEUE, task_message(CLEAN_UP, **{header: moment}))
-        assert app.send_task(CLEAN_UP, ignore_result=False).get(timeout=30) is None
-        assert worker.poll() is None
-
-
-def test_a_path_as_the_id_of_a_video_deletes_no_file(estate: CeleryEstate, tmp_path: Path) -> None:
-    inside, outside = estate.folder / "estate.db", tmp_path / "precious"
-    outside.write_text("kept")
-    with estate.worker(), estate.app() as app:
-        for path in (str(outside), "../estate.db", ".", "", [str(outside)]):
-            with pytest.raises(Exception, match="not the id of a video"):
-                app.send_task(PROCESS_VIDEO, [path]).get(timeout=30)
-    assert outside.exists()
-    assert inside.exists()

@@ -25,6 +25,7 @@ from processes.order_mails import GROUP
 from runtime.settings import Settings
 from services.estate.mails import welcome
 from services.estate.records import User
+from services.names import SAGA_OUTCOMES
 from services.orders.store import PENDING_DEADLINE
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import SKU, Choreography
@@ -35,7 +36,7 @@ from tests.support.service_processes import ServiceProcess, ServiceProcesses
 from tests.support.valkey import running_valkey
 from tests.support.waiting import eventually
 from twinsaga_bridges.workflow_into_kafka import EventProducer
-from workflows.order_saga import SAGA_OUTCOMES, outcome_event
+from workflows.order_saga import outcome_event
 
 CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
 ORCHESTRATED, CHOREOGRAPHED = SagaStyle.ORCHESTRATED, SagaStyle.CHOREOGRAPHED

@@ -6,10 +6,27 @@ import pytest
 
 from comparison.scenarios import SCENARIOS
 from tests.support.faulty_databases import locked
-from tests.support.operators import cancel, pay, pending_pix, retry, step_of, stuck_order
+from tests.support.operators import (
+    await_attention,
+    cancel,
+    pay,
+    pending_pix,
+    place_stuck_order,
+    retry,
+    step_of,
+    stuck_order,
+)
 from tests.support.shop import Shop
 from tests.support.stack import Json, Stack
 from tests.support.waiting import eventually
+
+
+@pytest.fixture(scope="module", autouse=True)
+def getting_stuck(stack: Stack) -> list[str]:
+    """Orchestrated orders for the last tests of this module, which get stuck, in 25 s, while the other tests run."""
+    with stack.client() as client:
+        shop = Shop(client)
+        return [place_stuck_order(shop, "orchestrated") for _ in range(4)]
 
 
 def assert_attention(shown: Json) -> None:
@@ -20,39 +37,6 @@ def assert_attention(shown: Json) -> None:
     assert attention["step"] == "refund_payment"
     assert attention["error"] == "GatewayFault: payment gateway: refund: 503 from the card network"
     assert shown["placed_at"] < attention["since"]
-
-
-def test_a_stuck_order_is_shown_and_listed_and_finished_by_an_operator(shop: Shop) -> None:
-    with ThreadPoolExecutor(2) as customers:
-        order_id, other = customers.map(lambda style: stuck_order(shop, style), ["orchestrated"] * 2)
-
-    shown = shop.order(order_id)
-    assert_attention(shown)
-    refund = step_of(shown, "refund_payment")
-    assert (refund["status"], refund["attempts"]) == ("retrying", 8)
-    assert refund["last_error"] == "payment gateway: refund: 503 from the card network"
-    listed = shop.client.get("/orders", params={"status": "needs_attention"}).json()["items"]
-    assert {order_id, other} <= {item["order_id"] for item in listed}
-    assert [item["attention"] for item in listed if item["order_id"] == order_id] == [shown["attention"]]
-
-    assert retry(shop, order_id).status_code == 202
-    end = shop.await_end(order_id)
-
-    assert (end["status"], end["reason"], end["attention"]) == ("cancelled", "undeliverable_address", None)
-    assert step_of(end, "release_inventory")["attempts"] == 1
-    assert shop.order(other)["status"] == "needs_attention"
-    assert retry(shop, order_id).status_code == 409
-    retry(shop, other)
-    shop.await_end(other)
-
-
-def test_a_stuck_order_survives_its_worker(shop: Shop, stack: Stack) -> None:
-    order_id = stuck_order(shop, "orchestrated")
-    stack.kill("saga-worker")
-
-    eventually(lambda: retry(shop, order_id).status_code == 202, "the new worker takes the retry")
-
-    assert shop.await_end(order_id)["reason"] == "undeliverable_address"
 
 
 def test_a_running_step_is_shown_before_its_service_has_a_record_of_it(shop: Shop, stack: Stack) -> None:
@@ -67,19 +51,6 @@ def test_a_running_step_is_shown_before_its_service_has_a_record_of_it(shop: Sho
 
     assert (charge["name"], charge["attempts"]) == ("charge_payment", 1)
     assert shop.await_end(order_id)["status"] == "confirmed"
-
-
-def test_two_retries_of_the_same_compensation_have_one_effect(shop: Shop, style: str) -> None:
-    order_id = stuck_order(shop, style)
-
-    with ThreadPoolExecutor(2) as clicks:
-        answers = list(clicks.map(lambda _: retry(shop, order_id), range(2)))
-    end = shop.await_end(order_id)
-
-    assert 202 in {answer.status_code for answer in answers}
-    assert {answer.status_code for answer in answers} <= {202, 409}  # 409: the first had finished the order already
-    assert (end["reason"], end["payment"]["refunded"]) == ("undeliverable_address", end["total"]["amount"])
-    assert [event["type"] for event in shop.timeline(order_id)].count("payment.refunded") == 1
 
 
 def test_an_order_that_is_not_stuck_has_nothing_to_retry(shop: Shop, style: str) -> None:
@@ -163,3 +134,48 @@ def test_an_unknown_order_is_a_404(shop: Shop, path: str) -> None:
     unknown = "00000000-0000-4000-8000-000000000000"
 
     assert shop.client.post(f"/orders/{unknown}/{path}").status_code == 404
+
+
+def test_a_stuck_order_is_shown_and_listed_and_finished_by_an_operator(shop: Shop, getting_stuck: list[str]) -> None:
+    order_id, other = (await_attention(shop, getting_stuck.pop()) for _ in range(2))
+
+    shown = shop.order(order_id)
+    assert_attention(shown)
+    refund = step_of(shown, "refund_payment")
+    assert (refund["status"], refund["attempts"]) == ("retrying", 8)
+    assert refund["last_error"] == "payment gateway: refund: 503 from the card network"
+    listed = shop.client.get("/orders", params={"status": "needs_attention"}).json()["items"]
+    assert {order_id, other} <= {item["order_id"] for item in listed}
+    assert [item["attention"] for item in listed if item["order_id"] == order_id] == [shown["attention"]]
+
+    assert retry(shop, order_id).status_code == 202
+    end = shop.await_end(order_id)
+
+    assert (end["status"], end["reason"], end["attention"]) == ("cancelled", "undeliverable_address", None)
+    assert step_of(end, "release_inventory")["attempts"] == 1
+    assert shop.order(other)["status"] == "needs_attention"
+    assert retry(shop, order_id).status_code == 409
+    retry(shop, other)
+    shop.await_end(other)
+
+
+def test_a_stuck_order_survives_its_worker(shop: Shop, stack: Stack, getting_stuck: list[str]) -> None:
+    order_id = await_attention(shop, getting_stuck.pop())
+    stack.kill("saga-worker")
+
+    eventually(lambda: retry(shop, order_id).status_code == 202, "the new worker takes the retry")
+
+    assert shop.await_end(order_id)["reason"] == "undeliverable_address"
+
+
+def test_two_retries_of_the_same_compensation_have_one_effect(shop: Shop, style: str, getting_stuck: list[str]) -> None:
+    order_id = await_attention(shop, getting_stuck.pop()) if style == "orchestrated" else stuck_order(shop, style)
+
+    with ThreadPoolExecutor(2) as clicks:
+        answers = list(clicks.map(lambda _: retry(shop, order_id), range(2)))
+    end = shop.await_end(order_id)
+
+    assert 202 in {answer.status_code for answer in answers}
+    assert {answer.status_code for answer in answers} <= {202, 409}  # 409: the first had finished the order already
+    assert (end["reason"], end["payment"]["refunded"]) == ("undeliverable_address", end["total"]["amount"])
+    assert [event["type"] for event in shop.timeline(order_id)].count("payment.refunded") == 1

@@ -18,7 +18,6 @@ from adapters.kafka.connection import KafkaConnection
 from adapters.sql.access import SqlActions, SqlApiKeys
 from adapters.sql.database import Database, writes
 from adapters.sql.faults import ConcurrentChange
-from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.unit_of_work import SqlUnits
@@ -48,10 +47,10 @@ from processes.api.wiring import database_probes
 from runtime.settings import Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
 from services.access.keys import NewKey, Role
-from services.names import DATABASES
 from services.orders.service import OrderService
 from services.sealing import UNSEALED
 from tests.support.callers import KnownCaller
+from tests.support.service_databases import migrated_files
 
 NOWHERE = "127.0.0.1:9"
 WEBHOOK_SECRET = "whsec_of_the_tests"
@@ -144,8 +143,7 @@ class Rig:
     def on(cls, folder: Path, in_flight: RedisInFlightKeys, redis_url: str = "redis://127.0.0.1:6379") -> "Rig":
         """`redis_url`: of Celery, without a database number."""
         settings = Settings(data_dir=folder, redis_url=SecretStr(redis_url))
-        for service in DATABASES:
-            migrate(settings.database_url(service), service)
+        migrated_files(folder)
         databases = Databases.open(settings)
         published, recorded = services_over(databases, publish=True), services_over(databases, publish=False)
         starter, settlements = Starter(), Settlements()

@@ -15,16 +15,17 @@ from uuid import uuid4
 from celery import Celery
 from redis import Redis
 
-from adapters.sql.migrations import migrate
 from estate.refused_messages import KEY
 from runtime import parent_death
 from runtime.settings import Settings
-from services.names import DATABASES
+from tests.support.service_databases import migrated_files
 from tests.support.stack import TWINSAGA
 from tests.support.valkey import running_valkey
 from tests.support.waiting import eventually
 
 QUEUE = "twinsaga"
+LEASE_S = 8
+"""Of the messages of a dead worker, which come back then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class CeleryEstate:
             "SMTP_ADDRESS": self.smtp,
             "TEMPORAL_ADDRESS": temporal,
             "SERVE_READY_FILE": ready,
+            "CELERY_LEASE_SECONDS": LEASE_S,
         }
         environment = os.environ | {f"TWINSAGA_{name}": str(value) for name, value in settings.items()}
         command = [*parent_death.command_prefix(), str(TWINSAGA), "serve", "celery-worker"]
@@ -97,8 +99,7 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
 
 @contextmanager
 def celery_estate(folder: Path, smtp: str) -> Iterator[CeleryEstate]:
-    for service in DATABASES:
-        migrate(Settings(data_dir=folder).database_url(service), service)
+    migrated_files(folder)
     with running_valkey(folder) as url:
         yield CeleryEstate(folder, url.removesuffix("/2"), smtp)
 

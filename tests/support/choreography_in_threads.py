@@ -15,7 +15,6 @@ from adapters.kafka.topics import publisher_of
 from adapters.sql.database import Database
 from adapters.sql.inbox import event_id_in
 from adapters.sql.journal_tables import event_log, inbox
-from adapters.sql.migrations import migrate
 from adapters.sql.outbox import Outbox
 from adapters.sql.parked import ParkedMessages
 from domain.commands import PlaceOrder
@@ -34,7 +33,7 @@ from services.names import (
     SHIPPING_SERVICE,
 )
 from services.orders.store import OrderRecord, Stage
-from tests.support.service_databases import Urls, empty
+from tests.support.service_databases import Urls, empty, migrated_files
 from tests.support.waiting import eventually
 from twinsaga_bridges.backoff import Backoff
 
@@ -98,8 +97,8 @@ class Choreography:
         self._given = given
         self.clock = MovableClock()
         self.patience = impatient(attempts=4)
-        for part in PARTS:
-            migrate(self.database_url(part), part)
+        if given is None:
+            migrated_files(folder)
         self.databases = wiring.Databases.open(self)
         if given is not None:
             empty(self.databases)

@@ -15,9 +15,17 @@ OUTCOMES, REQUESTS, SETTLEMENTS = "saga-outcomes", "order-requests", "payment-se
 
 
 def stuck_order(shop: Shop, style: str) -> str:
-    """Place an order whose address is refused and whose refund keeps failing; wait until it needs attention."""
+    """Place an order that gets stuck, and wait until it needs attention."""
+    return await_attention(shop, place_stuck_order(shop, style))
+
+
+def place_stuck_order(shop: Shop, style: str) -> str:
+    """Place an order whose address is refused and whose refund keeps failing."""
     order = shop.prepared(SCENARIOS["undeliverable"])
-    order_id = shop.place(order | {"payment": {"method": "card", "token": "tok_refundFails"}}, style)
+    return shop.place(order | {"payment": {"method": "card", "token": "tok_refundFails"}}, style)
+
+
+def await_attention(shop: Shop, order_id: str) -> str:
     eventually(lambda: shop.order(order_id)["status"] == "needs_attention", "the order needs attention", 90.0)
     return order_id
 

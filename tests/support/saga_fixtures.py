@@ -9,15 +9,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import SagaShop, open_shop
-from tests.support.service_databases import copied, migrated, sqlite_urls
+from tests.support.service_databases import migrated_files
 from tests.support.temporal_servers import TEST_SERVER
-
-
-@pytest.fixture(scope="session")
-def empty_databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("empty-databases")
-    migrated(sqlite_urls(folder))
-    return folder
 
 
 @pytest.fixture
@@ -48,12 +41,11 @@ def pix_expiry() -> timedelta | None:
 async def closed_shop(
     environment: WorkflowEnvironment,
     at_steps: AtSteps,
-    empty_databases: Path,
     tmp_path: Path,
     pix_expiry: timedelta | None,
 ) -> AsyncIterator[SagaShop]:
     """A shop without a worker."""
-    async with open_shop(environment, at_steps, copied(empty_databases, tmp_path), pix_expiry) as shop:
+    async with open_shop(environment, at_steps, migrated_files(tmp_path), pix_expiry) as shop:
         yield shop
 
 

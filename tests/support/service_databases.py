@@ -1,10 +1,13 @@
 """The services' databases for tests: SQLite files in a folder, or PostgreSQL databases of the run's own."""
 
+import atexit
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from uuid import uuid4
 
 from sqlalchemy import MetaData, NullPool, create_engine, delete, make_url, text
@@ -44,9 +47,18 @@ def migrated(urls: Urls) -> Urls:
     return urls
 
 
-def copied(template: Path, folder: Path) -> Urls:
-    shutil.copytree(template, folder, dirs_exist_ok=True)
+def migrated_files(folder: Path) -> Urls:
+    """Put empty SQLite databases of all services into the folder. Each test process migrates once, and then copies."""
+    shutil.copytree(_template(), folder, dirs_exist_ok=True)
     return sqlite_urls(folder)
+
+
+@cache
+def _template() -> Path:
+    folder = Path(mkdtemp(prefix="twinsaga-databases-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    migrated(sqlite_urls(folder))
+    return folder
 
 
 @contextmanager

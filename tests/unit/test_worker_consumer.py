@@ -21,7 +21,7 @@ def handled(error: Exception) -> tuple[Any, list[tuple[str, bytes, str]]]:
         raise error
 
     app = Celery("worker", set_as_current=False)
-    kind = consumer_class(TakenMessages(app, Redis()), lambda *refused: put_aside.append(refused))
+    kind = consumer_class(TakenMessages(app, Redis(), lease_s=20), lambda *refused: put_aside.append(refused))
     consumer: Any = object.__new__(kind)  # without the worker around it
     consumer.strategies, consumer.on_task_message = {"task": raises}, set()
     consumer._maximum_prefetch_restored = True

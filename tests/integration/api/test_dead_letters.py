@@ -1,5 +1,6 @@
 """Dead letters through the API, on a real broker."""
 
+import asyncio
 from dataclasses import replace
 
 import httpx2 as httpx
@@ -207,10 +208,9 @@ async def test_a_letter_without_its_value_cannot_go_back(api: httpx.AsyncClient,
 
 
 async def test_without_a_broker_it_is_a_503(client: httpx.AsyncClient) -> None:
-    answers = [
-        await client.get("/dead-letters"),
-        await client.post("/dead-letters/redrive", json={"all": True}),
-    ]
+    answers = await asyncio.gather(
+        client.get("/dead-letters"), client.post("/dead-letters/redrive", json={"all": True})
+    )
 
     assert [answer.status_code for answer in answers] == [503, 503]
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)

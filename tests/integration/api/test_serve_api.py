@@ -13,7 +13,6 @@ import httpx2 as httpx
 import pytest
 
 from adapters.clock import utc_now
-from adapters.sql.migrations import migrate
 from domain.commands import ChargePayment, CreateOrder
 from domain.events import OrderCreated
 from domain.ids import OrderId
@@ -22,9 +21,9 @@ from runtime.api_keys import open_api_keys
 from runtime.settings import Settings
 from runtime.wiring import Databases, services_over
 from services.access.keys import NewKey, Role
-from services.names import DATABASES
 from tests.support.api_bodies import ORDER, PAIR, PRODUCT, Json, changed
 from tests.support.callers import KnownCaller
+from tests.support.service_databases import migrated_files
 from tests.support.stack import TWINSAGA
 from tests.support.waiting import eventually
 
@@ -67,8 +66,7 @@ def running_api(tmp_path: Path) -> Iterator[Api]:
             "REDIS_URL": f"redis://127.0.0.1:{redis}",
             "SERVE_READY_FILE": str(tmp_path / "ready"),
         }
-        for service in DATABASES:
-            migrate(Settings(data_dir=tmp_path).database_url(service), service)
+        migrated_files(tmp_path)
         with open_api_keys(Settings(data_dir=tmp_path)) as keys:
             key = NewKey.make("all roles", frozenset(Role), utc_now(), requests_per_minute=0)
             keys.add(key.record)

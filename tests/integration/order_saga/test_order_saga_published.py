@@ -17,6 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 from adapters.kafka.topics import TopicShape, ensure_topics
 from domain.ids import event_id_of
 from domain.order import OrderStatus, Pix, Step
+from services.names import SAGA_OUTCOMES
 from services.orders.store import Stage
 from tests.histories.orders import KEPT, ended
 from tests.support.at_steps import AtSteps
@@ -28,7 +29,7 @@ from tests.support.saga_shop import Saga, SagaShop, eventually
 from tests.support.service_processes import ServiceProcesses
 from tests.support.temporal_servers import real_server
 from twinsaga_bridges.workflow_into_kafka import EventProducer
-from workflows.order_saga import PUBLISH_OUTCOME, SAGA_OUTCOMES, OrderSaga
+from workflows.order_saga import PUBLISH_OUTCOME, OrderSaga
 
 OUTAGE_S = float(os.environ.get("TEST_KAFKA_OUTAGE_S", "15"))
 DURING_OUTAGE = 50

@@ -13,7 +13,7 @@ from domain.order import OrderOutcome, OrderRequest, OrderStatus, Pix, Reason, S
 from processes.saga_worker.serve import DEPLOYMENT, deployment_of
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import Saga, SagaShop, eventually, open_shop
-from tests.support.service_databases import migrated, sqlite_urls
+from tests.support.service_databases import migrated_files
 from tests.support.temporal_servers import real_server
 from workflows.order_saga import OrderSaga
 
@@ -31,7 +31,7 @@ class AnotherOrderSaga:
 async def shop(tmp_path: Path) -> AsyncIterator[SagaShop]:
     async with (
         await real_server() as environment,
-        open_shop(environment, AtSteps(), migrated(sqlite_urls(tmp_path))) as shop,
+        open_shop(environment, AtSteps(), migrated_files(tmp_path)) as shop,
     ):
         yield shop
 
