@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from celery.exceptions import TaskRevokedError
@@ -112,7 +113,8 @@ async def test_a_link_is_called_with_the_result_although_it_is_not_stored(shop: 
 
 async def test_the_option_of_a_task_and_the_choice_of_its_caller_say_whether_its_result_is_stored(shop: Shop) -> None:
     # Celery before 5.7 sends a choice with each task that its caller does not know, so the option never counts.
-    for chosen in ({}, {"ignore_result": True}, {"ignore_result": False}):
+    choices: tuple[dict[str, Any], ...] = ({}, {"ignore_result": True}, {"ignore_result": False})
+    for chosen in choices:
         result = shop.app.send_task("estate.double_unseen", (4, shop.queue), **chosen)
         ordinary = shop.app.send_task("estate.add_unseen", (4, 4), **chosen)
         await shop.got(shop.double(1))
