@@ -1,5 +1,6 @@
 """Customers get one mail when their order ends: in both styles, and also when the event about it was lost."""
 
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -9,9 +10,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from kafka import KafkaProducer
 from pydantic import SecretStr
 
 from adapters.clock import utc_now
+from adapters.kafka.cloudevents import to_message
 from adapters.kafka.topics import TopicShape, ensure_topics
 from adapters.sql.database import Database
 from adapters.sql.estate import KEPT, Estate
@@ -42,6 +45,7 @@ CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
 ORCHESTRATED, CHOREOGRAPHED = SagaStyle.ORCHESTRATED, SagaStyle.CHOREOGRAPHED
 NOW, MINUTE, HOUR = timedelta(), timedelta(minutes=1), timedelta(hours=1)
 DAY = 24 * HOUR
+DEATH_WITHIN_S = 180.0  # the process starts, joins its group and reads the record
 LOOKED = "looked for missed mails"
 
 
@@ -114,12 +118,28 @@ def processes(shop: Shop, tmp_path: Path) -> Iterator[ServiceProcesses]:
         yield processes
 
 
-def await_log(process: ServiceProcess, text: str) -> None:
+KILLED_BY_A_RECORD = """
+import os, signal
+import estate.order_mails as mails
+
+read = mails.from_message
+
+def from_message(key, value, headers):
+    if key == b"killer":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(key, value, headers)
+
+mails.from_message = from_message
+"""
+"""Imported by Python when the process starts: reading a record with the key `killer` ends it, as a crash would."""
+
+
+def await_log(process: ServiceProcess, text: str, within_s: float = 30.0) -> None:
     def look() -> bool:
         assert process.process.poll() is None, process.log.read_text()[-2_000:]
         return text in process.log.read_text()
 
-    eventually(look, f"the process logs: {text}", 30.0)
+    eventually(look, f"the process logs: {text}", within_s)
 
 
 def test_a_mail_whose_event_was_lost_is_added_when_the_process_restarts(
@@ -158,6 +178,35 @@ def test_an_outcome_event_that_is_delivered_twice_is_one_mail(
         (message,) = messages_of(broker.bootstrap, order_id, topic)
         await_read(broker.bootstrap, GROUP, send_again(broker.bootstrap, [message]))
     assert shop.mails_of(customer) == [CANCELLED, CONFIRMED]
+
+
+@pytest.mark.long
+def test_a_record_that_kills_the_process_is_skipped_after_three_deaths_and_the_next_one_is_mailed(
+    shop: Shop, processes: ServiceProcesses, broker: Broker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "python-path"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(KILLED_BY_A_RECORD)
+    of_no_account, customer = shop.ended("has no account", CHOREOGRAPHED), shop.customer()
+    with closing(KafkaProducer(bootstrap_servers=broker.bootstrap)) as producer:
+
+        def send(key: bytes, order_id: OrderId) -> None:
+            event = to_message(shop.choreography.recorded(order_id)[-1], None)
+            producer.send("orders", event.value, key, list(event.headers), partition=0).get(timeout=20)
+
+        send(b"killer", of_no_account)
+        for _ in range(3):
+            assert (
+                processes.start("order-mails", PYTHONPATH=str(folder)).process.wait(DEATH_WITHIN_S) == -signal.SIGKILL
+            )
+        last = processes.start("order-mails", PYTHONPATH=str(folder))
+        await_log(last, "the process died 2 times while it handled this record", within_s=DEATH_WITHIN_S)
+        # It has looked for missed mails before, so only the event brings this one.
+        confirmed = shop.ended(customer.user_id, CHOREOGRAPHED)
+        send(confirmed.encode(), confirmed)
+
+    shop.await_mails(customer, CONFIRMED)
+    assert last.stop() == 0
 
 
 def test_missed_mails_wait_for_a_database_that_is_away(shop: Shop, processes: ServiceProcesses) -> None:

@@ -37,6 +37,7 @@ START_DEADLINE_S = 15.0
 LONGEST_RETRY_DELAY_S = 30
 TRANSIENT = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED}
 CANCEL_DEADLINE_S = 30.0
+NOT_STARTED = (states.PENDING, states.RECEIVED, states.REJECTED, states.RETRY)
 OPEN = (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
 LARGEST_REQUEST = 2 * 1024 * 1024 - 64 * 1024
 """Bytes. Temporal's default limit for the payloads of one signal or activity, less room for the other arguments."""
@@ -179,13 +180,17 @@ class RevokeCancelsWorkflow:
         self._calls = BlockingCalls("celery-revoke")
         on_revoke(self._revoke)
 
-    def _revoke(self, task_id: str) -> None:
+    def _revoke(self, task_id: str) -> bool:
         # The record first: a body that starts its workflow now reads it after that, and one that has started it has
         # stored the workflow's id before that.
         remember(self._app.backend, revocation_key(task_id), "revoked")
-        # A task that is answered needs no cancellation; a later run under the same workflow id is not its own.
-        if self._app.backend.get_state(task_id) not in states.READY_STATES:
+        state = self._app.backend.get_state(task_id)
+        # A task that is answered needs no cancellation; a later run under the same workflow id is not its own. Celery
+        # below 5.7 stores REVOKED at once: then a worker without these tasks may have been faster.
+        if state not in states.READY_STATES or state == states.REVOKED:
             self._client.start(partial(self._cancel, task_id), CANCEL_DEADLINE_S, f"revoke of task {task_id}")
+        # The same version would store it while the workflow still undoes its work, or over the result.
+        return state in NOT_STARTED or remembered(self._app.backend, workflow_key(task_id)) is None
 
     async def _cancel(self, task_id: str, client: Client) -> None:
         backend: Any = self._app.backend

@@ -12,6 +12,7 @@ from celery import Task, signals
 from celery.exceptions import Ignore
 from celery.utils.functional import maybe_list
 from celery.worker.control import Panel
+from celery.worker.state import revoked as revoked_in_this_worker
 
 from twinsaga_bridges.celery.answer_caller import ignores_result
 
@@ -36,17 +37,28 @@ def run_key(task_id: str) -> str:
     return f"celery-task-run-{task_id}"
 
 
-def on_revoke(call: Callable[[str], None]) -> None:
-    """Call this with each id that the worker is told to revoke, in its main process, before Celery revokes the task."""
+def on_revoke(call: Callable[[str], bool]) -> None:
+    """Call this with each id that the worker is told to revoke, in its main process, before Celery revokes the task.
+
+    `call` returns whether Celery may revoke the task too. If not, it only refuses to run the task from now on.
+    """
 
     def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+        def left_to_celery(task_id: str) -> bool:
+            try:
+                return call(task_id)
+            except Exception:
+                log.exception("the revocation of task %s may not last", task_id)
+                return True
+
         def command(state: Any, *args: Any, task_id: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Celery's types
-            for each in maybe_list(task_id) or ():
-                try:
-                    call(str(each))
-                except Exception:
-                    log.exception("the revocation of task %s may not last", each)
-            return original(state, *args, task_id=task_id, **kwargs)
+            told = [str(each) for each in maybe_list(task_id) or ()]
+            left = [each for each in told if left_to_celery(each)]
+            kept = [each for each in told if each not in left]
+            revoked_in_this_worker.update(kept)
+            if kept and not left:
+                return {"ok": f"the workflows of the tasks {', '.join(kept)} are cancelled"}
+            return original(state, *args, task_id=left, **kwargs)
 
         return command
 

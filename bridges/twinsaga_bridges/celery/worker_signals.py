@@ -110,7 +110,7 @@ class AwaitedTasks:
         except RedisError as error:
             log.warning("a task that is sent to a queue without a worker will not be noticed: %r", error)
 
-    def started(self, task_id: str, task: Task[Any, Any], **_: object) -> None:
+    def started(self, task_id: str, task: "Task[Any, Any]", **_: object) -> None:
         if key_and_run(task_id) is None:
             return
         activity = self._claims.waiting_activity(task_id)
@@ -140,7 +140,7 @@ class AwaitedTasks:
             details = json.dumps({"state": state, "meta": "too large for a heartbeat"})
         self._claims.store_progress(task_id, details)
 
-    def succeeded(self, sender: Task[Any, Any], result: object, **_: object) -> None:
+    def succeeded(self, sender: "Task[Any, Any]", result: object, **_: object) -> None:
         self._end(str(sender.request.id), Succeeded(result))
 
     def failed(self, task_id: str, exception: BaseException, einfo: object = None, **_: object) -> None:
@@ -149,10 +149,11 @@ class AwaitedTasks:
     def revoked(self, request: Any, *, expired: bool = False, **_: object) -> None:  # noqa: ANN401 - Celery's request
         self._end(str(request.id), Revoked("not started before it expired" if expired else "revoked"))
 
-    def will_be_revoked(self, task_id: str) -> None:
+    def will_be_revoked(self, task_id: str) -> bool:
         if key_and_run(task_id):
             # The claim lasts, and the watch over the task reports it. A running task is left to Celery.
             self._claims.cancel(task_id)
+        return True
 
     def unknown(self, id: str, name: str, **_: object) -> None:  # noqa: A002 - the signal's argument
         self._end(id, Failed(NotRegistered(f"the Celery worker has no task {name}")))
@@ -170,7 +171,7 @@ class AwaitedTasks:
         if state == states.IGNORED:
             self._claims.requeue(task_id, run.sequence, TaskState.RELEASED)
 
-    def _start(self, task_id: str, task: Task[Any, Any], heartbeat_timeout_s: float) -> StartDecision:
+    def _start(self, task_id: str, task: "Task[Any, Any]", heartbeat_timeout_s: float) -> StartDecision:
         sequence, acks_late = _sequence(task.request), bool(task.acks_late)
         decision = self._claims.start(task_id, sequence=sequence, acks_late=acks_late)
         if decision is not StartDecision.DOUBTFUL:

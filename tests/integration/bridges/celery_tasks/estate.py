@@ -11,7 +11,7 @@ from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject
 from redis import Redis
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from tests.integration.bridges.celery_tasks.engines import DIE_IN_SUCCESS
 from tests.integration.bridges.celery_tasks.ordinary_tasks import add_ordinary_tasks
@@ -188,6 +188,7 @@ def double_anew(value: int, queue: str, workflow_id: str, how: str = "", *, repl
         run_timeout=timedelta(minutes=10),
         memo={"customer": "ana"},
         static_summary="doubles",
+        priority=Priority(priority_key=2),
     )
 
 
@@ -205,6 +206,11 @@ def hand_over(self: "Task[Any, Any]", value: int, queue: str) -> None:
 @answered.task(name="estate.double_unseen", ignore_result=True)
 def double_unseen(value: int, queue: str) -> StartWorkflow:
     return StartWorkflow(workflow="Doubles", args=[value, ""], task_queue=queue)
+
+
+@app.task(name="estate.add_unseen", ignore_result=True)
+def add_unseen(left: int, right: int) -> int:
+    return left + right
 
 
 @app.task(name="estate.total")

@@ -43,9 +43,14 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(addresses: Addresses, task_queue: str | None = None) -> AsyncIterator[Shop]:
-    queue, app = task_queue or f"sagas-{uuid4().hex[:8]}", celery_client(addresses)
+    queue, app, workers_app = (
+        task_queue or f"sagas-{uuid4().hex[:8]}",
+        celery_client(addresses),
+        celery_client(addresses),
+    )
     client = await Client.connect(addresses.temporal)
-    plugins = [CeleryCallersPlugin(app), CeleryTasksPlugin(app, TaskClaims.at(f"{addresses.redis}/2"))]
+    claims = TaskClaims.at(f"{addresses.redis}/2")
+    plugins = [CeleryCallersPlugin(workers_app), CeleryTasksPlugin(workers_app, claims)]
     workflows, activities = [Doubles, Mirrors], [pack, unpack]
     async with Worker(client, task_queue=queue, workflows=workflows, activities=activities, plugins=plugins):
         yield Shop(app, queue, client)

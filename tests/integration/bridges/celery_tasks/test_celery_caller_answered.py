@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from celery.exceptions import TaskRevokedError
@@ -103,10 +104,22 @@ async def test_a_workflow_that_continues_as_new_still_answers(shop: Shop) -> Non
 
 async def test_a_link_is_called_with_the_result_although_it_is_not_stored(shop: Shop, token: str, notes: Notes) -> None:
     noting = shop.app.signature("estate.note_value", args=(token,))
-    result = shop.app.send_task("estate.double_unseen", (4, shop.queue), link=noting)
+    result = shop.app.send_task("estate.double_unseen", (4, shop.queue), link=noting, ignore_result=True)
     [run] = await notes.runs_begun(1)
     assert run["value"] == 8
+    await closed(shop, f"celery-task/{result.id}")
     assert result.state == "PENDING"
+
+
+async def test_the_option_of_a_task_and_the_choice_of_its_caller_say_whether_its_result_is_stored(shop: Shop) -> None:
+    # Celery before 5.7 sends a choice with each task that its caller does not know, so the option never counts.
+    choices: tuple[dict[str, Any], ...] = ({}, {"ignore_result": True}, {"ignore_result": False})
+    for chosen in choices:
+        result = shop.app.send_task("estate.double_unseen", (4, shop.queue), **chosen)
+        ordinary = shop.app.send_task("estate.add_unseen", (4, 4), **chosen)
+        await shop.got(shop.double(1))
+        await closed(shop, f"celery-task/{result.id}")
+        await shop.until(ordinary, result.state)
 
 
 async def test_a_failed_workflow_runs_again_for_the_next_task_if_its_policy_says_so(shop: Shop, token: str) -> None:
@@ -133,6 +146,7 @@ async def test_each_task_is_a_new_run_if_its_policy_says_so_but_the_same_task_ne
     assert await runs_of(shop, token) == 2
     shown = await shop.client.get_workflow_handle(token).describe()
     assert (await shown.static_summary(), await shown.memo()) == ("doubles", {"customer": "ana"})
+    assert shown.raw_info.priority.priority_key == 2
 
 
 async def test_a_task_may_replace_the_run_of_an_earlier_one_whose_task_is_then_revoked(shop: Shop, token: str) -> None:
