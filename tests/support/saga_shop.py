@@ -36,20 +36,26 @@ from workflows.order_saga import OrderSaga
 from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, StepProgress
 
 DEADLINE_S = 60.0
+LONGEST_PAUSE_S = 0.1
 IN_STOCK = 10
 
 T = TypeVar("T")
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:
-    """Poll `look` and return its first result that is neither None nor False."""
+    """Poll `look` and return its first result that is neither None nor False.
+
+    The pause grows: many sagas that are polled side by side must leave the processor to the server.
+    """
+    pause_s = 0.01
     try:
         async with asyncio.timeout(DEADLINE_S):
             while True:
                 found = await look()
                 if found is not None and found is not False:
                     return found
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(pause_s)
+                pause_s = min(1.2 * pause_s, LONGEST_PAUSE_S)
     except TimeoutError:
         message = f"not within {DEADLINE_S:.0f} s: {what}"
         raise AssertionError(message) from None

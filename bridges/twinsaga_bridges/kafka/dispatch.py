@@ -6,6 +6,7 @@ to run.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -51,6 +52,8 @@ LARGEST_UPDATE = 2 * 1024 * 1024
 """Bytes. Temporal's default limit for payloads. It rejects larger starts and signals, but accepts a larger update,
 and then no worker can complete a task of that workflow any more."""
 
+ATTRIBUTES_SETTLE_S = 30.0
+"""A server may list a new search attribute some seconds before it accepts one: its namespaces are cached."""
 
 _FORBIDDEN = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED}
 
@@ -72,6 +75,9 @@ class Delivery:
         self._temporal = TemporalCalls(calls)
         self._updates = asyncio.Semaphore(calls)
         self._functions = asyncio.Semaphore(calls)
+        self._lacked: list[str] = []
+        """The search attributes that were missing last. Until `_lacked_until`, a rejection may be because of them."""
+        self._lacked_until = 0.0
 
     async def deliver(self, event: IncomingEvent, route: Route | Choose) -> Outcome:
         """Return when Temporal has acknowledged the event. While Temporal is away, wait.
@@ -214,6 +220,10 @@ class Delivery:
             if error.status in _FORBIDDEN:
                 return
             raise
+        if missing:
+            self._lacked, self._lacked_until = missing, time.monotonic() + ATTRIBUTES_SETTLE_S
+        elif time.monotonic() < self._lacked_until:
+            missing = [each for each in self._lacked if each.partition(" ")[0] in attributes.indexed_fields]
         if missing:
             raise MissingSearchAttribute(
                 f"namespace {self._client.namespace} lacks the search attributes {', '.join(missing)}: create them, and"
