@@ -87,7 +87,11 @@ def test_an_old_key_opens_until_it_is_removed() -> None:
         AesGcmSeal("payment-service", parse_keys(NEW)).open(closed, "p")
 
 
-@pytest.mark.parametrize("text", ["", "2026-01", "2026-01:secret", f"{OLD},{OLD}", f"{OLD},", "a b:" + "0" * 64])
+@pytest.mark.parametrize(
+    "text",
+    ["", "2026-01", "2026-01:secret", f"{OLD},{OLD}", f"{OLD},", "a b:" + "0" * 64],
+    ids=["nothing", "no key", "not hexadecimal", "twice", "a trailing comma", "a space in the id"],
+)
 def test_a_wrong_key_is_named_without_its_value(text: str) -> None:
     with pytest.raises(ValueError, match="key") as wrong:
         parse_keys(text)
