@@ -20,11 +20,11 @@ from domain.order import OrderStatus, SagaStyle
 from estate.task_outbox import TaskOutbox
 from services.estate.mails import order_ended
 from services.estate.records import QueuedTask
+from services.names import SAGA_OUTCOMES
 from services.orders.service import OrderService
 from services.orders.store import PENDING_DEADLINE, OrderFilter, OrderRecord
 from services.unit_of_work import Clock
 from twinsaga_bridges.backoff import Backoff
-from workflows.order_saga import SAGA_OUTCOMES
 
 log = structlog.get_logger(__name__)
 

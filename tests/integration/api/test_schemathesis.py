@@ -96,7 +96,7 @@ def test_every_answer_is_as_the_document_says(rig: Rig, document: Any) -> None: 
             answer = case.call(auth=caller)
             if answer.status_code != requests.codes.unauthorized:
                 admitted.add(case.operation.label)
-            excluded = [positive_data_acceptance] if breaks_a_rule_beyond_schemas(answer) else None
+            excluded: list[Any] = [positive_data_acceptance] if breaks_a_rule_beyond_schemas(answer) else []
             case.validate_response(answer, excluded_checks=excluded, transport_kwargs={"auth": caller})
 
         try:
