@@ -70,7 +70,9 @@ def test_a_dead_letter_is_found_through_the_api_and_redriven_without_harm(shop: 
         "payment-service",
         {TopicPartition("inventory", message.partition): message.offset + 1 for message in topic},
     )
-    assert shop.order(order_id) == end
+    after = shop.order(order_id)
+    assert after | {"actions": end["actions"]} == end
+    assert [action["action"] for action in after["actions"]] == ["retry compensation", "redrive"]
     assert shop.timeline(order_id) == events
     assert len(letters_of(shop, order_id)) == 2
 

@@ -56,6 +56,7 @@ def test_a_client_that_prefers_to_wait_gets_the_outcome_at_once(shop: Shop, styl
 def test_the_commands_of_the_readme_show_both_orders(stack: Stack) -> None:
     (block,) = re.findall(r"^```sh\n(api=.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
     commands = block.replace("api=http://127.0.0.1:8000", f"api={stack.ready['api']}").replace("curl ", "curl -sS ")
+    commands = commands.replace("var/stack/", f"{stack.data}/")
 
     run = subprocess.run(  # noqa: S603 - our own text
         ["/bin/bash", "-euo", "pipefail", "-c", commands], capture_output=True, text=True, timeout=60, check=False
