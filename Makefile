@@ -58,7 +58,7 @@ test-engines: $(STAMP)
 	$(BIN)/pytest -n $(AT_ONCE) -m "not long" tests $(addprefix --ignore=,$(QUICK_TESTS))
 
 test-long: $(STAMP) ## the tests that take minutes: kills, outages, floods, hostile input, bench and compare
-	$(BIN)/pytest -n $(AT_ONCE) -m long tests
+	$(BIN)/pytest -n 2 -m long tests
 
 test-workflows: $(STAMP) ## the workflows alone, on a Temporal that skips waiting times
 	$(BIN)/pytest -n 2 tests/workflows
@@ -74,7 +74,7 @@ test-lowest: $(STAMP) ## the tests of the bridges, on the lowest versions that b
 	$(LOWEST_INSTALL) -r $(LOWEST)/lowest.txt
 	$(LOWEST_INSTALL) --no-deps --no-build-isolation -e ./bridges -e .
 	cat $(LOWEST)/lowest.txt
-	$(LOWEST)/bin/python -m pytest -n $(AT_ONCE) -W 'ignore:[TMPRL1103]' $(BRIDGE_TESTS)
+	$(LOWEST)/bin/python -m pytest -n 2 -W 'ignore:[TMPRL1103]' $(BRIDGE_TESTS)
 
 demo: $(STAMP) ## run the same orders in both styles, compare them, write var/report.html
 	$(BIN)/twinsaga demo

@@ -18,6 +18,10 @@ KEY_ID = "encryption-key-id"
 NONCE_BYTES = 12
 """Random nonces of this size allow 2^32 payloads for each key (NIST SP 800-38D, 8.3)."""
 
+LONGEST_TEXT = 300
+"""Characters of a message or a stack trace. Temporal keeps 4 KiB of a pending activity's failure, with its causes. It
+can shorten clear texts, but drops encrypted ones."""
+
 
 class UnreadablePayload(Exception):
     """A payload was encrypted by a key that this process does not have, or was changed afterwards."""
@@ -37,7 +41,13 @@ class EncryptedFailureConverter(DefaultFailureConverter):
         if isinstance(exception, UnreadablePayload):
             self._clear.to_failure(exception, payload_converter, failure)
         else:
-            super().to_failure(exception, payload_converter, failure)
+            super().to_failure(exception, payload_converter, failure)  # which calls this method for each cause
+            texts = payload_converter.from_payload(failure.encoded_attributes)
+            shortened = {
+                "message": texts["message"][:LONGEST_TEXT],
+                "stack_trace": texts["stack_trace"][-LONGEST_TEXT:],  # its end is where the error was raised
+            }
+            failure.encoded_attributes.CopyFrom(payload_converter.to_payload(shortened))
 
 
 class EncryptingCodec(PayloadCodec):

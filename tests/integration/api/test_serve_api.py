@@ -18,6 +18,7 @@ from domain.events import OrderCreated
 from domain.ids import OrderId
 from embedded.ports import PortReservations
 from runtime.api_keys import open_api_keys
+from runtime.sealing import seals
 from runtime.settings import Settings
 from runtime.wiring import Databases, services_over
 from services.access.keys import NewKey, Role
@@ -206,9 +207,10 @@ def test_amounts_are_printed_in_major_units(api: Api) -> None:
     with httpx.Client(base_url=api.url, timeout=10, auth=api.caller) as client:
         client.put("/products/COFFEE", json=changed(PRODUCT, "unit_price", price)).raise_for_status()
         order_id = OrderId(client.post("/orders", json=ORDER).json()["order_id"])
-    databases = Databases.open(Settings(data_dir=Path(api.environment["TWINSAGA_DATA_DIR"])))
+    settings = Settings(data_dir=Path(api.environment["TWINSAGA_DATA_DIR"]))
+    databases = Databases.open(settings)
     try:
-        services = services_over(databases, publish=True)
+        services = services_over(databases, publish=True, seals=seals(settings))
         created = services.orders.create(CreateOrder(order=services.orders.find(order_id).request))
         assert isinstance(created, OrderCreated)
         services.payments.charge(ChargePayment(order=created.order))
