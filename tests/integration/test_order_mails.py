@@ -120,16 +120,16 @@ def processes(shop: Shop, tmp_path: Path) -> Iterator[ServiceProcesses]:
 
 KILLED_BY_A_RECORD = """
 import os, signal
-import estate.order_mails as mails
+import adapters.kafka.cloudevents as events
 
-read = mails.from_message
+read = events.from_message
 
 def from_message(key, value, headers):
     if key == b"killer":
         os.kill(os.getpid(), signal.SIGKILL)
     return read(key, value, headers)
 
-mails.from_message = from_message
+events.from_message = from_message
 """
 """Imported by Python when the process starts: reading a record with the key `killer` ends it, as a crash would."""
 

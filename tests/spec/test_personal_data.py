@@ -81,11 +81,14 @@ def played(shop: Shop, estate: Estate, customer: Customer) -> list[str]:
 
 
 def files_of(stack: Stack) -> Mapping[str, bytes]:
-    """All but the books of the gateway, which issues the tokens."""
+    """All but the books of the gateway, which issues the tokens, and what Redis has done: see `redis_of`.
+
+    The message of a Celery task stays in the latter until Redis rewrites it.
+    """
     return {
         str(path.relative_to(stack.data)): path.read_bytes()
         for path in stack.data.rglob("*")
-        if path.is_file() and not path.name.startswith("gateway.db")
+        if path.is_file() and not path.name.startswith(("gateway.db", "appendonly.aof"))
     } | {"terminal": stack.printed.encode()}
 
 
