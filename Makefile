@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.made
-AT_ONCE ?= 3
+AT_ONCE ?= 2
 QUICK_TESTS := tests/unit tests/architecture tests/contracts
 BRIDGE_TESTS := tests/integration/bridges tests/unit/test_circuit_breaker.py tests/unit/test_undecodable_batches.py \
     tests/unit/test_workflow_into_kafka.py
@@ -49,7 +49,7 @@ lint: $(STAMP) ## ruff, mypy and the import contract
 	cd examples/invoices && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache .
 	$(BIN)/lint-imports
 
-test: lint test-quick test-engines ## lint and the tests, on the embedded engines (AT_ONCE=2: fewer side by side)
+test: lint test-quick test-engines ## lint and the tests, on the embedded engines (AT_ONCE=4: that many side by side)
 
 test-quick: $(STAMP)
 	$(BIN)/pytest -n 2 $(QUICK_TESTS)
@@ -58,7 +58,7 @@ test-engines: $(STAMP)
 	$(BIN)/pytest -n $(AT_ONCE) -m "not long" tests $(addprefix --ignore=,$(QUICK_TESTS))
 
 test-long: $(STAMP) ## the tests that take minutes: kills, outages, floods, hostile input, bench and compare
-	$(BIN)/pytest -n 2 -m long tests
+	$(BIN)/pytest -n $(AT_ONCE) -m long tests
 
 test-workflows: $(STAMP) ## the workflows alone, on a Temporal that skips waiting times
 	$(BIN)/pytest -n 2 tests/workflows
@@ -74,7 +74,7 @@ test-lowest: $(STAMP) ## the tests of the bridges, on the lowest versions that b
 	$(LOWEST_INSTALL) -r $(LOWEST)/lowest.txt
 	$(LOWEST_INSTALL) --no-deps --no-build-isolation -e ./bridges -e .
 	cat $(LOWEST)/lowest.txt
-	$(LOWEST)/bin/python -m pytest -n 2 -W 'ignore:[TMPRL1103]' $(BRIDGE_TESTS)
+	$(LOWEST)/bin/python -m pytest -n $(AT_ONCE) -W 'ignore:[TMPRL1103]' $(BRIDGE_TESTS)
 
 demo: $(STAMP) ## run the same orders in both styles, compare them, write var/report.html
 	$(BIN)/twinsaga demo
