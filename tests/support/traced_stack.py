@@ -101,15 +101,22 @@ class Traced:
 
 
 def without_repetitions(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
-    """Leave out what a second delivery of the same message adds. `order-mails` has no inbox, and does not say so."""
+    """Leave out what a second delivery of the same message, or of the same workflow task, adds.
+
+    `order-mails` has no inbox, and does not say so. A workflow task that was lost after its local activities ran is run
+    again, as docs/tracing.md says: the same activities in the same attempts, and the same end of the workflow.
+    """
     kept: list[ReceivedSpan] = []
-    mailed: set[str] = set()
+    seen: set[tuple[object, ...]] = set()
     for span in sorted(spans, key=lambda span: span.began):
-        repeated = HANDLED_BEFORE in span.events or (span.process == "order-mails" and span.parent_id in mailed)
-        if not repeated:
-            kept.append(span)
+        work: tuple[object, ...] = (span.span_id,)
         if span.process == "order-mails":
-            mailed.add(span.parent_id)
+            work = (span.process, span.parent_id)
+        elif span.process == "saga-worker":
+            work = (span.process, span.parent_id, span.name, span.attributes.get("saga.attempt"))
+        if HANDLED_BEFORE not in span.events and work not in seen:
+            kept.append(span)
+        seen.add(work)
     return kept
 
 

@@ -39,7 +39,7 @@ async def test_a_task_is_not_run_for_a_workflow_that_was_terminated(
 ) -> None:
     queue = f"queue-{uuid4().hex[:8]}"
     handle = await saga.start(Wanted(name="estate.nap", args=[token, 0], queue=queue))
-    await attempt_begun(handle, 1)
+    await claim_becomes(addresses, handle, TaskState.SENT)
     await handle.terminate()
     await claim_becomes(addresses, handle, TaskState.CANCELLED)
     with celery_worker(addresses, folder, queue=queue, concurrency=1):
