@@ -3,6 +3,7 @@
 Tests run on the embedded engines, or on the servers that TWINSAGA_TEST_SERVERS names.
 """
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -40,6 +41,10 @@ BEGIN_FIRST = (
 """Patterns of files that take long: no process must still run one of them when the others have nothing left."""
 
 
+HALF = "TWINSAGA_TEST_LONG_HALF"
+"""0 or 1: of the files with long tests, run every other one. Continuous integration runs them by turns."""
+
+
 def group_of(file: str) -> str:
     return next((pattern for pattern in SHARE_A_STACK if re.match(pattern, file)), file)
 
@@ -63,6 +68,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
     config.stash[_left_out].update(left_out.values())
+    if half := os.environ.get(HALF):
+        _keep_half(config, items, int(half))
     if hasattr(config, "workerinput"):  # a process of xdist; the scheduler keeps this order
         items.sort(key=_rank)
 
@@ -100,6 +107,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("REAL SERVERS WERE NOT TESTED", red=True, bold=True)
     for why, tests in left_out.most_common():
         terminalreporter.line(f"left out: {tests}, {why}", red=servers is None)
+
+
+def _keep_half(config: pytest.Config, items: list[pytest.Item], half: int) -> None:
+    files = sorted({item.path for item in items if item.get_closest_marker("long")})
+    others = {file for place, file in enumerate(files) if place % 2 != half}
+    dropped = [item for item in items if item.path in others and item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if item not in dropped]
+    if dropped:
+        config.stash[_left_out][f"their turn is when {HALF}={1 - half}"] += len(dropped)
 
 
 def _why_not_here(item: pytest.Item) -> str | None:
