@@ -11,7 +11,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadCodec, PayloadConverter
 
-from runtime.payload_keys import PayloadKeys
+from adapters.key_ring import KeyRing
 
 ENCRYPTED = b"binary/encrypted"
 KEY_ID = "encryption-key-id"
@@ -57,7 +57,7 @@ class EncryptingCodec(PayloadCodec):
     An error here fails the whole workflow task, which the server repeats until a worker with the key takes it.
     """
 
-    def __init__(self, keys: PayloadKeys | None) -> None:
+    def __init__(self, keys: KeyRing | None) -> None:
         self._keys = keys
         if keys is not None:
             # Imported here, because the command line and processes without keys would wait 50 ms for nothing.

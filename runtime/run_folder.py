@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.private_files import replace_file
+
 
 def ready_file_in(data_dir: Path) -> Path:
     """Where every running stack also writes its ready file, so that its data folder leads to its addresses."""
@@ -52,9 +54,4 @@ class RunFolder:
 
 def write_whole(file: Path, content: Mapping[str, Any]) -> None:
     """Replace the file atomically: a reader never sees half of it. Only our user may read it: it may hold secrets."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as output:  # noqa: PTH123 - a descriptor
-        output.write(json.dumps(content, indent=2) + "\n")
-    part.replace(file)
+    replace_file(file, json.dumps(content, indent=2) + "\n")

@@ -1,10 +1,9 @@
 """The keys with which card tokens and addresses are sealed, from the settings or, in development, the data folder."""
 
-import os
-from pathlib import Path
-
-from adapters.sealing import AesGcmSeal, new_key, parse_keys
+from adapters.key_ring import KeyRing, new_key
+from adapters.sealing import AesGcmSeal
 from runtime.errors import CannotRun
+from runtime.private_files import kept
 from runtime.settings import PREFIX, Settings
 from services.names import PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.sealing import Seals
@@ -30,26 +29,11 @@ def _seal(settings: Settings, name: str, owner: str) -> AesGcmSeal:
     variable = f"{PREFIX}{name}".upper()
     if configured is None and settings.environment == "production":
         raise CannotRun(f"{variable} is not set: orders are not accepted or handled without it, see docs/deploy.md")
-    text = configured.get_secret_value() if configured is not None else _of_development(settings.data_dir, name)
+    if configured is not None:
+        text = configured.get_secret_value()
+    else:
+        text = kept(settings.data_dir.absolute() / "keys" / name, lambda: new_key("development"))
     try:
-        return AesGcmSeal(owner, parse_keys(text), accept_unsealed=settings.accept_unsealed)
+        return AesGcmSeal(owner, KeyRing.parse(text), accept_unsealed=settings.accept_unsealed)
     except ValueError as invalid:
         raise CannotRun(f"{variable}: {invalid}") from None
-
-
-def _of_development(data_dir: Path, name: str) -> str:
-    """Return the key of this data folder; the first process that needs it makes it."""
-    file = data_dir.absolute() / "keys" / name
-    if not file.exists():
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = file.with_name(f".{name}.{os.getpid()}")
-        part.unlink(missing_ok=True)
-        with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as output:  # noqa: PTH123 - a descriptor
-            output.write(new_key("development"))
-        try:
-            file.hardlink_to(part)  # fails if another process was faster, and its key stays
-        except FileExistsError:
-            pass
-        finally:
-            part.unlink()
-    return file.read_text()

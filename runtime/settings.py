@@ -16,8 +16,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from adapters.key_ring import KeyRing
 from runtime.errors import CannotRun
-from runtime.payload_keys import PayloadKeys
 
 PREFIX = "TWINSAGA_"
 
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
     @classmethod
     def _payload_keys_are_keys(cls, keys: SecretStr | None) -> SecretStr | None:
         if keys is not None:
-            PayloadKeys.parse(keys.get_secret_value())
+            KeyRing.parse(keys.get_secret_value())
         return keys
 
     @field_validator("codec_token")
@@ -250,10 +250,10 @@ class Settings(BaseSettings):
         return self._redis_database(2)
 
     @property
-    def payload_keys(self) -> PayloadKeys | None:
+    def payload_keys(self) -> KeyRing | None:
         if self.temporal_payload_keys is None:
             return None
-        return PayloadKeys.parse(self.temporal_payload_keys.get_secret_value())
+        return KeyRing.parse(self.temporal_payload_keys.get_secret_value())
 
     def database_url(self, service: str) -> str:
         """`service` is one of DATABASES. SQLite files in the data folder where no URL is set."""

@@ -10,10 +10,10 @@ from google.protobuf import json_format
 from pydantic import SecretStr
 from temporalio.api.common.v1 import Payload, Payloads
 
+from adapters.key_ring import new_key
 from processes.codec_server import BODY_LIMIT, COOKIE, Access, codec_app
 from runtime.errors import CannotRun
 from runtime.payload_codec import EncryptingCodec
-from runtime.payload_keys import new_key
 from runtime.settings import Settings, load_settings
 from tests.support.payload_encryption import encrypting
 

@@ -8,9 +8,9 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
+from adapters.key_ring import KeyRing, new_key
 from runtime.errors import CannotRun
 from runtime.payload_codec import KEY_ID, EncryptingCodec, UnreadablePayload
-from runtime.payload_keys import PayloadKeys, new_key
 from runtime.settings import Settings, load_settings
 from runtime.temporal import data_converter
 from tests.support.payload_encryption import encrypting
@@ -20,7 +20,7 @@ CLEAR = Payload(metadata={"encoding": b"json/plain"}, data=b'"Ana Souza"')
 
 
 def codec(*keys: str) -> EncryptingCodec:
-    return EncryptingCodec(PayloadKeys.parse(",".join(keys)) if keys else None)
+    return EncryptingCodec(KeyRing.parse(",".join(keys)) if keys else None)
 
 
 def test_an_encrypted_payload_names_its_key_and_shows_nothing_else() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import select, table, text
 
-from adapters.sealing import AesGcmSeal, new_key, parse_keys
+from adapters.key_ring import KeyRing, new_key
+from adapters.sealing import AesGcmSeal
 from adapters.simulated_gateway import SimulatedGateway
 from domain.commands import (
     ChargePayment,
@@ -30,8 +31,8 @@ from services.sealing import BrokenSeal, NoKeyForSeal, Seals, opened_address, se
 from tests.support.examples import BOOK, PRICE, SettableClock, a_request, address, an_order
 
 OLD, NEW = new_key("2026-01"), new_key("2026-02")
-SEAL = AesGcmSeal("payment-service", parse_keys(OLD))
-BOTH = Seals(payment=SEAL, shipping=AesGcmSeal("shipping-service", parse_keys(NEW)))
+SEAL = AesGcmSeal("payment-service", KeyRing.parse(OLD))
+BOTH = Seals(payment=SEAL, shipping=AesGcmSeal("shipping-service", KeyRing.parse(NEW)))
 
 
 def sealed(order: Order) -> Order:
@@ -70,7 +71,7 @@ def test_what_is_not_sealed_is_refused(value: str) -> None:
 
 
 def test_what_an_earlier_version_accepted_is_opened_where_the_setting_says_so() -> None:
-    lenient = AesGcmSeal("payment-service", parse_keys(OLD), accept_unsealed=True)
+    lenient = AesGcmSeal("payment-service", KeyRing.parse(OLD), accept_unsealed=True)
 
     assert lenient.open("tok_visa", "p") == "tok_visa"
     with pytest.raises(BrokenSeal):
@@ -79,12 +80,12 @@ def test_what_an_earlier_version_accepted_is_opened_where_the_setting_says_so() 
 
 def test_an_old_key_opens_until_it_is_removed() -> None:
     closed = SEAL.close("tok_visa", "p")
-    rotated = AesGcmSeal("payment-service", parse_keys(f"{NEW},{OLD}"))
+    rotated = AesGcmSeal("payment-service", KeyRing.parse(f"{NEW},{OLD}"))
 
     assert rotated.open(closed, "p") == "tok_visa"
     assert rotated.close("tok_visa", "p").startswith("sealed.2026-02.")
     with pytest.raises(NoKeyForSeal, match="2026-01"):
-        AesGcmSeal("payment-service", parse_keys(NEW)).open(closed, "p")
+        AesGcmSeal("payment-service", KeyRing.parse(NEW)).open(closed, "p")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_an_old_key_opens_until_it_is_removed() -> None:
 )
 def test_a_wrong_key_is_named_without_its_value(text: str) -> None:
     with pytest.raises(ValueError, match="key") as wrong:
-        parse_keys(text)
+        KeyRing.parse(text)
     assert "secret" not in str(wrong.value)
 
 

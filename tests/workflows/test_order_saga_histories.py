@@ -10,7 +10,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from runtime.payload_keys import new_key
+from adapters.key_ring import new_key
 from runtime.settings import Settings
 from runtime.temporal import data_converter
 from tests import histories
