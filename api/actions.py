@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 from api.callers import Caller
 from api.dependencies import Dependencies
 from api.problems import ApiProblem
-from domain.errors import Fault
 from domain.ids import OrderId
 from services.access.actions import Action
 
@@ -21,7 +20,7 @@ log = structlog.get_logger()
 async def recorded(
     caller: Caller, services: Dependencies, action: str, *, order_id: OrderId | None = None, detail: str | None = None
 ) -> AsyncIterator[None]:
-    """Record the action, then do it in the block. Raises a Fault, and does nothing, if it cannot be recorded."""
+    """Record the action, then do it in the block, and record its error. What cannot be recorded is not done."""
     entry = Action(
         at=datetime.now(UTC),
         key_id=caller.key.key_id,
@@ -34,7 +33,7 @@ async def recorded(
     log.info("action", action=action, key_id=entry.key_id, order_id=order_id, detail=detail)
     try:
         yield
-    except (ApiProblem, Fault) as error:
+    except Exception as error:
         why = error.detail if isinstance(error, ApiProblem) else type(error).__name__
         await run_in_threadpool(services.actions.refused, number, why)
         raise

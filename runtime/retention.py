@@ -1,4 +1,4 @@
-"""Deletes old journal rows of finished orders, in all services' databases.
+"""Deletes old journal rows of finished orders, in all services' databases, and old records of what callers did.
 
 Orders, payments, reservations and shipments are kept: they are the books that the audit reads.
 """
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from adapters.clock import utc_now
+from adapters.sql.access import SqlActions
 from adapters.sql.database import Database
 from adapters.sql.retention import Retention
 from adapters.sql.tables import orders
@@ -40,6 +41,7 @@ def forget_before(databases: Databases, before: datetime) -> Mapping[str, int]:
     for database in databases.journals:
         retention = Retention(database, before)
         forgotten[database.service] = retention.forget_events(unfinished) + retention.forget_messages()
+    forgotten[databases.orders.service] += SqlActions(databases.orders).forget(before)
     return forgotten
 
 

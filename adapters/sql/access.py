@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, update
 
+from adapters.sql.chunks import CHUNK
 from adapters.sql.database import Database
 from adapters.sql.tables import actions, api_keys
 from domain.ids import OrderId
-from services.access.actions import Action
+from services.access.actions import SHOWN, Action
 from services.access.keys import ApiKey, Role
 from services.unit_of_work import Clock
 
@@ -57,9 +59,23 @@ class SqlActions:
         self._database.change(update(actions).where(actions.c.seq == number).values(error=error))
 
     def of_order(self, order_id: OrderId) -> Sequence[Action]:
-        wanted = select(actions).where(actions.c.order_id == order_id).order_by(actions.c.seq)
+        newest = select(actions).where(actions.c.order_id == order_id).order_by(actions.c.seq.desc()).limit(SHOWN)
         with self._database.reading() as connection:
-            return [_action(row) for row in connection.execute(wanted).mappings()]
+            return [_action(row) for row in reversed(connection.execute(newest).mappings().all())]
+
+    def forget(self, before: datetime) -> int:
+        """Delete the actions before that time, a few at a time. Return how many."""
+        forgotten = 0
+        while True:
+            # The numbers grow with time, so the search ends at the first action that is not old.
+            oldest = select(actions.c.seq, actions.c.at).order_by(actions.c.seq).limit(CHUNK)
+            with self._database.writing() as connection:
+                old = [row.seq for row in connection.execute(oldest) if row.at < before]
+                connection.execute(delete(actions).where(actions.c.seq.in_(old)))
+                connection.commit()
+            forgotten += len(old)
+            if len(old) < CHUNK:
+                return forgotten
 
 
 def _key(row: RowMapping) -> ApiKey:

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from domain.ids import OrderId
+
+SHOWN: Final = 100
+"""Actions of one order that an answer shows. A customer can repeat a refused one without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,5 +38,5 @@ class Actions(Protocol):
     def refused(self, number: int, error: str) -> None: ...
 
     def of_order(self, order_id: OrderId) -> Sequence[Action]:
-        """Return the actions on the order, the oldest first."""
+        """Return the newest SHOWN actions on the order, the oldest first."""
         ...

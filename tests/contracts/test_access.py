@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from adapters.sql.access import SqlActions, SqlApiKeys
 from domain.ids import CustomerId, OrderId
+from runtime.retention import forget_before
 from runtime.wiring import Databases
-from services.access.actions import Action
+from services.access.actions import SHOWN, Action
 from services.access.keys import NewKey, Role
 from tests.support.examples import SettableClock
 
@@ -71,3 +72,22 @@ def test_the_actions_on_an_order_are_listed_with_those_that_were_refused(
     actions.refused(numbers[2], "the order is already cancelled")
 
     assert list(actions.of_order(ORDER)) == [cancel, replace(cancel, error="the order is already cancelled")]
+
+
+@pytest.mark.usefixtures("keys")
+def test_an_order_shows_its_newest_actions_and_old_ones_are_forgotten(
+    databases: Databases, clock: SettableClock
+) -> None:
+    actions = SqlActions(databases.orders)
+    old = Action(at=clock(), key_id="0123456789ab", key_name="on call", action="cancel", order_id=ORDER)
+    for number in range(SHOWN + 1):
+        actions.begin(replace(old, detail=str(number)))
+    assert [each.detail for each in actions.of_order(ORDER)] == [str(number) for number in range(1, SHOWN + 1)]
+
+    clock.pass_time(timedelta(days=90))
+    new = replace(old, at=clock())
+    actions.begin(new)
+    forgotten = forget_before(databases, clock() - timedelta(days=1))
+
+    assert forgotten["order-service"] == SHOWN + 1
+    assert list(actions.of_order(ORDER)) == [new]
