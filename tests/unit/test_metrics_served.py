@@ -12,10 +12,13 @@ from runtime.settings import Settings
 from tests.support.ports import listens
 
 port = int(sys.argv[1])
+runs, begun = os.pipe()
 with metrics_served(Settings(metrics_port=port)):
     child = os.fork()
     if not child:
+        os.write(begun, b".")
         signal.pause()
+    os.read(runs, 1)
     assert listens(port)
 print("held" if listens(port) else "released")
 os.kill(child, signal.SIGKILL)
