@@ -35,7 +35,7 @@ class Caller:
         return self.key.customer_id if self.key.only_own_orders else None
 
     def scoped(self, scope: str) -> str:
-        """A scope for idempotency keys that a customer shares with nobody: no answer depends on another's keys."""
+        """A scope for idempotency keys that is the customer's own: no answer depends on another customer's keys."""
         return scope if self.customer_id is None else f"{scope}/{self.customer_id}"
 
 

@@ -42,7 +42,7 @@ SIGNED: Final[dict[str, Any]] = {"security": [{_SIGNATURE: []}]}
 """Only calls that the payment gateway has signed."""
 
 PUBLIC: Final[dict[str, Any]] = {"security": []}
-"""For everybody who reaches the port."""
+"""Open to every caller who reaches the port."""
 
 
 class GuardedRoute(APIRoute):

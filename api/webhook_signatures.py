@@ -1,6 +1,6 @@
 """Signatures of webhook calls, in Stripe's manner: `t=1760000000,v1=HEX`, an HMAC-SHA256 over `T.BODY`.
 
-The time is signed too, so that nobody can send an old call again with a new time. A call that is sent again within the
+The time is signed too, so an old call cannot be sent again with a new time. A call that is sent again within the
 tolerance is harmless: booking a payment is repeatable. https://docs.stripe.com/webhooks#verify-manually
 """
 

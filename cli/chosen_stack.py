@@ -82,7 +82,7 @@ def api_key_for(address: str, settings: "Settings") -> str | None:
         ready = json.loads(ready_file_in(settings.data_dir).read_text())
     except (OSError, ValueError):
         return None
-    # The key goes to no other address: it may be somebody else's server.
+    # The key goes to no other address: that may be the server of another user.
     return ready.get("api_key") if ready.get("api") == address.rstrip("/") else None
 
 

@@ -60,7 +60,7 @@ class OrderSummary(BaseModel):
 
 
 class ActionView(BaseModel):
-    """What somebody asked of the order: `by` is the name of the API key. `error`: why it was refused, if it was."""
+    """What a caller asked of the order: `by` is the name of the API key. `error`: why it was refused, if it was."""
 
     at: Instant
     by: str
