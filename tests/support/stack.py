@@ -3,6 +3,7 @@
 Its engines are the embedded ones, or, where TWINSAGA_TEST_SERVERS names them, real servers (see `given_servers`).
 """
 
+import gc
 import json
 import os
 import signal
@@ -133,6 +134,7 @@ def _running(folder: Path, options: Sequence[str], settings: Mapping[str, str]) 
         yield stack
         assert imported_from(user_folder) == []
     finally:
+        gc.collect()  # as in `running_valkey`
         if process.poll() is None:
             stack.stop()
 

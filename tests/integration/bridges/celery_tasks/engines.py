@@ -1,6 +1,7 @@
 """Temporal, Valkey and Celery workers as processes of the tests."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -90,7 +91,10 @@ def valkey(folder: Path, port: int, *, durable: bool = False) -> Iterator[str]:
     command += ["--appendonly", "yes", "--appendfsync", "always"] if durable else []
     with running(command, folder / f"valkey-{port}.log"):
         eventually(lambda: listens(port), "Valkey listens")
-        yield f"redis://127.0.0.1:{port}"
+        try:
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            gc.collect()  # as in `running_valkey`
 
 
 @contextmanager
