@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from runtime import parent_death
 
@@ -18,11 +18,38 @@ async def nothing() -> None:
     """The default of the restart hooks."""
 
 
+class Process(Protocol):
+    @property
+    def pid(self) -> int: ...
+
+    def terminate(self) -> None:
+        """Send SIGTERM. May raise ProcessLookupError: the process has ended."""
+        ...
+
+    async def wait(self) -> int:
+        """Return the exit code, or the negative number of the signal that killed the process."""
+        ...
+
+
+async def run_command(program: "Program", output: int) -> Process:
+    """Run the command, which begins with an absolute path. Call it on the main thread (see `parent_death`)."""
+    return await asyncio.create_subprocess_exec(
+        *parent_death.command_prefix(),
+        *program.command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=asyncio.subprocess.STDOUT,
+        env=program.environment,
+        start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops in order
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """A supervised program.
 
-    `command` begins with an absolute path. `answers` checks whether the program is ready; it never raises and returns
+    `launch` starts its command with the output going to a file descriptor, in a session of its own, and so that it dies
+    with this process. `answers` checks whether the program is ready; it never raises and returns
     within about a second. `before_start` runs before each start, `before_restart` and `after_restart` only around later
     starts. `after_restart` runs once the program answers; a CannotRun that it raises counts as the program's failure.
     While `is_held` is true, the program is not started and its exit does not count as a death.
@@ -36,10 +63,11 @@ class Program:
     before_restart: Callable[[], Awaitable[None]] = nothing
     after_restart: Callable[[], Awaitable[None]] = nothing
     is_held: Callable[[], bool] = lambda: False
+    launch: Callable[["Program", int], Awaitable[Process]] = run_command
 
 
 class Child:
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
 
     @classmethod
@@ -47,18 +75,9 @@ class Child:
         """Call it on the main thread (see `parent_death`). Closes `output`, a file descriptor."""
         program.before_start()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *parent_death.command_prefix(),
-                *program.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                env=program.environment,
-                start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops in order
-            )
+            return cls(await program.launch(program, output))
         finally:
             os.close(output)
-        return cls(process)
 
     @property
     def pid(self) -> int:

@@ -5,7 +5,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,12 +19,12 @@ from domain.errors import Fault
 from embedded.addresses import METRICS, address_of, all_ports_free, ready_content, refuse_taken_ports, with_free_ports
 from embedded.development_secrets import DevelopmentSecrets, development_secrets
 from embedded.engines import ENGINES
+from embedded.forks import Forks
 from embedded.payload_encryption import with_encryption
 from embedded.ports import PortReservations
 from embedded.program import Program
 from embedded.supervisor import Limits, ProgramFailed, Reporter, Supervisor
 from processes.registry import CODEC_SERVER, PROCESSES
-from runtime import parent_death
 from runtime.databases import migrate_databases
 from runtime.errors import CannotRun
 from runtime.readiness import file_exists
@@ -119,6 +119,7 @@ class EmbeddedStack:
         self._pids: dict[str, int] = {}
         self._secrets: DevelopmentSecrets | None = None
         self._run_folder = RunFolder(settings.data_dir / "run")
+        self._forks = Forks(modules_of(names), FEW_ARENAS)
         limits = Limits(
             start_deadline_seconds=settings.start_deadline_seconds,
             stop_deadline_seconds=settings.stop_deadline_seconds,
@@ -154,6 +155,7 @@ class EmbeddedStack:
                 task.cancel()
             await asyncio.gather(work, stopped, return_exceptions=True)
             await self._supervisor.stop()
+            await self._forks.close()
 
     async def _start_and_watch(self) -> None:
         self._reporter.starting(self._names)
@@ -162,6 +164,8 @@ class EmbeddedStack:
         engines = [engine(self._settings) for name, engine in ENGINES.items() if name in self._names]
         if processes:  # engines alone serve a project that is not ours
             engines = [self._refilled(engine, fill) if engine.name == "kafka" else engine for engine in engines]
+        if processes:
+            await self._forks.prepare()
         migrated = asyncio.to_thread(migrate_databases, self._settings) if processes else asyncio.sleep(0)
         await asyncio.gather(self._supervisor.start(engines), migrated, self._prepare_given_temporal())
         if processes:
@@ -197,7 +201,7 @@ class EmbeddedStack:
 
     def _changed(self, pids: dict[str, int]) -> None:
         self._pids = pids
-        self._run_folder.announce(pids)
+        self._run_folder.announce(pids, parent=self._forks.parent)
         if self._was_ready and not self._stopping:
             self._announce()
 
@@ -236,12 +240,18 @@ class EmbeddedStack:
         self._run_folder.release(name)
         return Program(
             name=name,
-            command=parent_death.python_module("cli", "serve", name),
+            command=("cli", "serve", name),
             environment=FEW_ARENAS | settings.as_environment(),
+            launch=self._forks.launch,
             answers=partial(file_exists, ready),
             before_start=partial(ready.unlink, missing_ok=True),
             is_held=partial(self._run_folder.holds, name),
         )
+
+
+def modules_of(names: Collection[str]) -> Sequence[str]:
+    """Return what the processes of these names import."""
+    return ["cli.main", "runtime.logs", *sorted({PROCESSES[name] for name in names if name in PROCESSES})]
 
 
 def fill_broker(settings: Settings, *, events_again: bool, restarted: bool = False) -> None:

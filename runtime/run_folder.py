@@ -4,7 +4,6 @@ They use files because neither has a connection to the other.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +21,17 @@ def ready_file_in(data_dir: Path) -> Path:
 class RunFolder:
     path: Path
 
-    def announce(self, pids: Mapping[str, int]) -> None:
-        """Called by the supervisor, which records its own process id beside those of its programs."""
-        write_whole(self._processes, {"supervisor": os.getpid(), "processes": dict(pids)})
+    def announce(self, pids: Mapping[str, int], *, parent: int) -> None:
+        """Called by the supervisor. `parent`: the process id of the parent of our processes."""
+        write_whole(self._processes, {"parent": parent, "processes": dict(pids)})
 
-    def pids(self, supervisor: int) -> Mapping[str, int]:
-        """Return process ids by name. Empty if another supervisor was the last to write here."""
+    def pids(self, parent: int) -> Mapping[str, int]:
+        """Return process ids by name. Empty if it was another supervisor that wrote here last."""
         try:
             content: dict[str, Any] = json.loads(self._processes.read_text())
         except FileNotFoundError:
             return {}
-        return content["processes"] if content["supervisor"] == supervisor else {}
+        return content["processes"] if content["parent"] == parent else {}
 
     def hold(self, name: str) -> None:
         """Keep the program stopped until it is released: its exit does not count as a death."""

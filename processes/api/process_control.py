@@ -1,7 +1,7 @@
 """Stops, starts and kills the other processes of the embedded stack, through the supervisor's run folder and signals.
 
 Outside the embedded stack there are no controls: only its supervisor passes a run folder to the API, and a process is
-signalled only if it and the API are both children of the supervisor that wrote the folder.
+signalled only if it and the API have the same parent, and the folder names that parent.
 """
 
 import os
@@ -85,7 +85,7 @@ class NeighbourControls:
         return "running" if runs else "starting"
 
     def _pids(self) -> Mapping[str, int]:
-        return self._run_folder.pids(supervisor=os.getppid())
+        return self._run_folder.pids(parent=os.getppid())
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         """Signal through a pidfd: the kernel may have given the process id to another process meanwhile."""

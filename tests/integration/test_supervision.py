@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaAdminClient
 
 from tests.support.folder_of_a_user import imported_from
-from tests.support.stack import TWINSAGA, Stack, running_stack, runs
+from tests.support.stack import TWINSAGA, Stack, parent_of, running_stack, runs
 from tests.support.waiting import eventually
 
 ENGINES = "temporal,kafka,redis"
@@ -84,6 +84,24 @@ def test_packages_of_the_current_folder_are_not_imported(services: Stack) -> Non
     eventually(lambda: set(services.ready["processes"]) == SERVICES, "all of them run")
     assert "order-service died" not in services.printed
     assert imported_from(services.user_folder) == []
+
+
+def test_processes_come_back_when_the_one_that_forks_them_is_killed(services: Stack) -> None:
+    before = services.ready["processes"]
+    ours = [name for name in before if name not in ENGINES.split(",")]
+    (parent,) = {parent_of(before[name]) for name in ours}
+
+    os.kill(parent, signal.SIGKILL)
+
+    def are_back() -> bool:
+        after = services.ready["processes"]
+        return all(after.get(name) not in {None, before[name]} for name in ours) and after.keys() == before.keys()
+
+    eventually(are_back, "other forks run", DEADLINE_S)
+    after = services.ready["processes"]
+    assert not any(runs(before[name]) for name in ours)
+    assert len({parent_of(after[name]) for name in ours} - {parent}) == 1
+    assert {name for name in after if after[name] == before[name]} == before.keys() - set(ours)
 
 
 def test_two_stacks_do_not_meet(engines: Stack, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from comparison.scenarios import SCENARIOS
 from estate.schedules import FORGET
 from tests.support.estate import Estate, length_s, make_video
 from tests.support.shop import Shop
-from tests.support.stack import Json, Stack
+from tests.support.stack import Json, Stack, parent_of
 from tests.support.waiting import eventually, soon
 
 CONFIRMED, CANCELLED = "Your order is confirmed", "Your order is cancelled"
@@ -269,10 +269,6 @@ def commands() -> Iterator[tuple[int, str]]:
             yield int(folder.name), (folder / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 async def test_a_temporal_schedule_has_old_records_deleted_by_a_celery_task(stack: Stack) -> None:

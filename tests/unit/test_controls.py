@@ -24,12 +24,6 @@ def stranger() -> Iterator[int]:
         process.kill()
 
 
-def announced_by(supervisor: int, folder: RunFolder, pids: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as as_if:
-        as_if.setattr(os, "getpid", lambda: supervisor)
-        folder.announce(pids)
-
-
 def test_there_are_no_controls_outside_the_embedded_stack(tmp_path: Path) -> None:
     assert controls_in(Settings(data_dir=tmp_path)) is None
 
@@ -40,11 +34,9 @@ def test_there_are_no_controls_in_production_even_with_a_run_folder(tmp_path: Pa
     assert controls_in(settings) is None
 
 
-def test_processes_of_another_supervisor_are_not_controlled(
-    tmp_path: Path, stranger: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_of_another_supervisor_are_not_controlled(tmp_path: Path, stranger: int) -> None:
     folder = RunFolder(tmp_path)
-    announced_by(os.getppid() + 1, folder, {"payment-service": stranger}, monkeypatch)
+    folder.announce({"payment-service": stranger}, parent=os.getppid() + 1)
     controls = NeighbourControls(folder)
 
     assert controls.neighbours() == []
@@ -52,11 +44,9 @@ def test_processes_of_another_supervisor_are_not_controlled(
         controls.kill("payment-service")
 
 
-def test_a_process_that_is_not_a_sibling_is_not_signalled(
-    tmp_path: Path, stranger: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_is_not_a_sibling_is_not_signalled(tmp_path: Path, stranger: int) -> None:
     folder = RunFolder(tmp_path)
-    announced_by(os.getppid(), folder, {"payment-service": stranger, "api": os.getpid()}, monkeypatch)
+    folder.announce({"payment-service": stranger, "api": os.getpid()}, parent=os.getppid())
     controls = NeighbourControls(folder)
 
     assert controls.neighbours() == [Neighbour("payment-service", "starting")]
