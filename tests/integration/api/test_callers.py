@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.callers import FRESH_S
 from api.webhook_signatures import HEADER, signature_of
+from domain.ids import OrderId
 from services.access.keys import ApiKey, NewKey, Role
 from tests.support.api_bodies import ORDER, PRODUCT
 from tests.support.api_rig import WEBHOOK_SECRET, Rig
@@ -108,6 +109,22 @@ async def test_what_was_asked_of_an_order_is_on_record_also_if_it_was_refused(ri
         ("on call", "redrive", "DeadLettersAway"),
     ]
     assert [each["at"] for each in shown["actions"]] == sorted(each["at"] for each in shown["actions"])
+
+
+class FailingSettlements:
+    async def announce(self, order_id: OrderId) -> None:
+        raise RuntimeError(f"a bug, with the name of Ana Souza, in {order_id}")
+
+
+async def test_an_action_that_ended_in_an_unexpected_error_is_on_record_with_its_class_alone(rig: Rig) -> None:
+    rig.dependencies = replace(rig.dependencies, settlements=FailingSettlements())
+    async with rig.client(raise_app_exceptions=False) as client:
+        order_id = (await client.post("/orders", json=ORDER)).json()["order_id"]
+        failed = await client.post(f"/orders/{order_id}/payment/settle")
+        [action] = (await client.get(f"/orders/{order_id}")).json()["actions"]
+
+    assert failed.status_code == 500
+    assert (action["by"], action["action"], action["error"]) == ("all roles", "settle payment", "RuntimeError")
 
 
 async def test_a_change_of_the_stock_is_on_record(rig: Rig) -> None:
