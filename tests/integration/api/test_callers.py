@@ -3,7 +3,9 @@
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from uuid import uuid4
 
 import httpx2 as httpx
 import pytest
@@ -14,6 +16,7 @@ from api.callers import FRESH_S
 from api.webhook_signatures import HEADER, signature_of
 from domain.ids import OrderId
 from services.access.keys import ApiKey, NewKey, Role
+from services.estate.records import Video, VideoEngine
 from tests.support.api_bodies import ORDER, PRODUCT
 from tests.support.api_rig import WEBHOOK_SECRET, Rig
 from tests.support.callers import WEBHOOK
@@ -125,6 +128,21 @@ async def test_an_action_that_ended_in_an_unexpected_error_is_on_record_with_its
 
     assert failed.status_code == 500
     assert (action["by"], action["action"], action["error"]) == ("all roles", "settle payment", "RuntimeError")
+
+
+async def test_who_cancelled_a_video_is_on_record(rig: Rig) -> None:
+    video = Video(
+        video_id=str(uuid4()), engine=VideoEngine.CELERY, fingerprint="f", size_before=1, created_at=datetime.now(UTC)
+    )
+    rig.dependencies.videos.take_in(video)
+    async with rig.client_with(rig.make_key(Role.OPERATOR, name="on call")) as client:
+        answers = [await client.post(f"/videos/{video.video_id}/cancel") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [202, 409]
+    with rig.access.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT key_name, action, detail, error FROM actions ORDER BY seq").all()
+    done = ("on call", "cancel video", video.video_id)
+    assert rows == [(*done, None), (*done, "the video is cancelled")]
 
 
 async def test_a_change_of_the_stock_is_on_record(rig: Rig) -> None:
