@@ -174,6 +174,21 @@ async def test_the_page_works_without_asking_for_a_key_on_this_machine_only(rig:
         assert key.text not in page.headers.get("set-cookie", "") + page.text
 
 
+async def test_the_cookie_of_this_machine_is_refused_from_elsewhere(rig: Rig) -> None:
+    with_page(rig)
+    async with rig.client_with(None) as browser:
+        cookie = (await browser.get("/")).headers["set-cookie"].partition(";")[0]
+    app = create_app(rig.dependencies, hosts=["localhost", "shop.test"])
+    for address, host, status in [
+        ("127.0.0.1", "localhost", 200),
+        ("192.0.2.1", "localhost", 401),
+        ("127.0.0.1", "shop.test", 401),
+    ]:
+        transport = httpx.ASGITransport(app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as other:
+            assert (await other.get("/orders", headers={"Cookie": cookie})).status_code == status, (address, host)
+
+
 async def test_the_cookie_is_for_our_page_alone(rig: Rig) -> None:
     with_page(rig)
     async with rig.client_with(None) as browser:
