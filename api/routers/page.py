@@ -17,6 +17,7 @@ from api.callers import Callers
 from api.dependencies import Injected
 from api.guarded_routes import PUBLIC, guarded_router
 from api.hosts import is_from_this_machine
+from api.languages import LANGUAGES, keep_choice, wording_for
 from api.security_headers import policy_with
 from choreography.routing import ROUTING, tag_of
 from domain.money import MINOR_UNIT_DIGITS
@@ -91,9 +92,7 @@ CHOICES = {
     "cards": CARDS,
     "styles": STYLES,
     "statuses": get_args(StatusName),
-    "steps": [
-        StepRow(name=step, words=step.replace("_", " ").capitalize(), compensation=step not in STEPS) for step in Step
-    ],
+    "steps": [StepRow(name=step, words=step.replace("_", " "), compensation=step not in STEPS) for step in Step],
     "reactions": _reactions(),
     "minor_unit_digits": MINOR_UNIT_DIGITS,
     "undeliverable": UNDELIVERABLE_POSTAL_CODE,
@@ -121,11 +120,16 @@ async def show_page(request: Request, services: Injected) -> HTMLResponse:
     workflows = {style: link for style, link in links.items() if link}
     controls = services.controls is not None and await is_from_this_machine(request.scope)
     links_out = {"workflows": workflows, "trace_ui": services.traces.ui}
-    shown: dict[str, Any] = {**CHOICES, **links_out, "controls": controls, "user": user}
+    shown: dict[str, Any] = {**CHOICES, **links_out, **_in_language(request), "controls": controls, "user": user}
     page = templates.TemplateResponse(request, "page.html", shown, headers=HEADERS)
+    keep_choice(request, page)
     if by_itself:
         callers.set_page_cookie(page)
     return page
+
+
+def _in_language(request: Request) -> dict[str, Any]:
+    return {"say": wording_for(request), "languages": LANGUAGES}
 
 
 def show_sign_in(
@@ -135,7 +139,10 @@ def show_sign_in(
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     sent = {**_SIGN_IN_HEADERS, **(headers or {})}
-    return templates.TemplateResponse(request, "sign-in.html", {"problem": problem}, status, headers=sent)
+    shown = {"problem": problem, **_in_language(request)}
+    page = templates.TemplateResponse(request, "sign-in.html", shown, status, headers=sent)
+    keep_choice(request, page)
+    return page
 
 
 class Assets(StaticFiles):

@@ -26,9 +26,8 @@ async def sign_in(request: Request) -> Response:
     try:
         caller = await callers.sign_in(request, _key_in(await request.body()))
     except Unauthorized:
-        return show_sign_in(
-            request, "This API key is not valid. It may be revoked or incomplete.", HTTPStatus.UNAUTHORIZED
-        )
+        why = "This API key is not valid. It may be revoked or incomplete."
+        return show_sign_in(request, why, HTTPStatus.UNAUTHORIZED)
     except TooManyRequests as refusal:
         why = "There were too many attempts from your address. Try again in a minute."
         return show_sign_in(request, why, HTTPStatus.TOO_MANY_REQUESTS, refusal.headers)
