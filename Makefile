@@ -37,7 +37,7 @@ lock: $(STAMP) ## resolve pyproject.toml into requirements.lock again
 	    --custom-compile-command 'make lock' --constraint requirements.lock --all-extras \
 	    --output-file examples/invoices/requirements.lock bridges/pyproject.toml
 
-docs: $(STAMP) ## generate docs/events, the pictures of the choreography, and the bridges' snippets and public surface
+docs: $(STAMP) ## generate docs/events, the pictures and tables of the sagas, and the bridges' snippets and public surface
 	$(BIN)/python -m event_catalog.generate
 	$(BIN)/python -m tests.support.snippets
 	$(BIN)/python -m tests.support.public_surface

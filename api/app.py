@@ -30,6 +30,7 @@ from api.routers import (
     page,
     placing,
     products,
+    sign_in,
     timelines,
     users,
     videos,
@@ -71,13 +72,28 @@ def create_app(
     )
     app.state.dependencies = dependencies
     app.state.callers = Callers(
-        dependencies.keys, RateLimit(dependencies.requests_per_minute), page_key=dependencies.page_key
+        dependencies.keys,
+        dependencies.sessions,
+        RateLimit(dependencies.requests_per_minute),
+        page_key=dependencies.page_key,
     )
     app.state.metrics = HttpMetrics()
     app.state.live_orders = timelines.live_orders(dependencies)
     app.state.stream_durations = Durations()
     app.state.upload_slots = UploadSlots()
-    resources = [products, placing, orders, timelines, interventions, dead_letters, users, operations, page, docs]
+    resources = [
+        products,
+        placing,
+        orders,
+        timelines,
+        interventions,
+        dead_letters,
+        users,
+        operations,
+        page,
+        sign_in,
+        docs,
+    ]
     if dependencies.controls is not None:
         resources.append(controls)
     routers = [resource.router for resource in resources]

@@ -82,6 +82,20 @@ class OrderControl(Protocol):
         ...
 
 
+class PageSessions(Protocol):
+    """The API keys of those who have signed in on the page. Every method raises a Fault when the sessions are away."""
+
+    async def begin(self, key: str) -> str:
+        """Return the token of a new session. It is random, and a cookie may contain it."""
+        ...
+
+    async def key_in(self, token: str) -> str | None:
+        """Return None if there is no such session, or it has ended."""
+        ...
+
+    async def end(self, token: str) -> None: ...
+
+
 class Settlements(Protocol):
     """Publishes payment settlements."""
 
@@ -238,6 +252,7 @@ class Dependencies:
     seals: Seals
     starter: SagaStarter
     in_flight: InFlightKeys
+    sessions: PageSessions
     accounts: Accounts
     videos: VideoShelf
     order_controls: Mapping[SagaStyle, OrderControl]

@@ -37,6 +37,8 @@ class Step(StrEnum):
 
 
 STEPS = (Step.CREATE_ORDER, Step.CHARGE_PAYMENT, Step.RESERVE_INVENTORY, Step.SCHEDULE_SHIPPING, Step.CONFIRM_ORDER)
+PIVOT = Step.SCHEDULE_SHIPPING
+"""Steps before it can be undone. After it the order only goes forward."""
 
 
 class Reason(StrEnum):

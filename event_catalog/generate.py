@@ -11,6 +11,7 @@ from pathlib import Path
 from choreography.picture import picture_of_the_choreography, table_of_the_policies
 from event_catalog.asyncapi import ORDER_REQUEST, asyncapi_document
 from event_catalog.compatibility import Schema, broken_contracts
+from event_catalog.saga_canvas import choreographed_canvas, orchestrated_canvas
 from event_catalog.schemas import DIALECT, event_schemas, simplified
 from runtime.errors import CannotRun
 from services.intake.order_body import OrderPairBody
@@ -20,8 +21,10 @@ EVENTS = Path("docs/events")
 _BLOCKS = {
     "choreography": lambda: f"```mermaid\n{picture_of_the_choreography()}```\n",
     "policies": table_of_the_policies,
+    "orchestrated-canvas": orchestrated_canvas,
+    "choreographed-canvas": choreographed_canvas,
 }
-_PAGES = (Path("docs/choreography.md"),)
+_PAGES = (Path("docs/choreography.md"), Path("docs/saga-canvas.md"))
 _WHAT_TO_DO = """
 Give a new field a default, keep the existing ones, or add an event of a new type. If the break is intended, delete the
 published schema first, so that the review shows it."""

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
         ShippingScheduled,
     )
     from domain.ids import OrderId, event_id_of
-    from domain.order import OrderOutcome, OrderRequest, OrderStatus, Reason, Step
+    from domain.order import PIVOT, OrderOutcome, OrderRequest, OrderStatus, Reason, Step
     from services.names import SAGA_OUTCOMES
     from twinsaga_bridges.handled_events import HandledEvents
     from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close
@@ -205,7 +205,7 @@ class OrderSaga:
             self._status.refused(step)
             return event
         self._status.done(step)
-        if step is not Step.SCHEDULE_SHIPPING:  # past the pivot a cancel comes too late
+        if step is not PIVOT:  # past it a cancel comes too late
             raise_if_cancelled()
         return event
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from os import PathLike, stat_result
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +17,7 @@ from api.callers import Callers
 from api.dependencies import Injected
 from api.guarded_routes import PUBLIC, guarded_router
 from api.hosts import is_from_this_machine
+from api.languages import LANGUAGES, keep_choice, wording_for
 from api.security_headers import policy_with
 from choreography.routing import ROUTING, tag_of
 from domain.money import MINOR_UNIT_DIGITS
@@ -31,7 +33,10 @@ STATIC = _FOLDER / "static"
 FROM_HERE = dict.fromkeys(("script_src", "style_src", "img_src", "connect_src"), "'self'")
 _REVALIDATED = {"Cache-Control": "no-cache"}
 """The browser asks again, and gets a 304 while the file is unchanged."""
-HEADERS = policy_with(**FROM_HERE) | _REVALIDATED
+_PERSONAL = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
+"""Without a referrer, browsers send forms with `Origin: null`; over plain HTTP nothing else says that they are ours."""
+HEADERS = policy_with(**FROM_HERE, form_action="'self'") | _PERSONAL
+_SIGN_IN_HEADERS = HEADERS | policy_with(style_src="'self'", img_src="'self'", form_action="'self'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +92,7 @@ CHOICES = {
     "cards": CARDS,
     "styles": STYLES,
     "statuses": get_args(StatusName),
-    "steps": [
-        StepRow(name=step, words=step.replace("_", " ").capitalize(), compensation=step not in STEPS) for step in Step
-    ],
+    "steps": [StepRow(name=step, words=step.replace("_", " "), compensation=step not in STEPS) for step in Step],
     "reactions": _reactions(),
     "minor_unit_digits": MINOR_UNIT_DIGITS,
     "undeliverable": UNDELIVERABLE_POSTAL_CODE,
@@ -108,13 +111,37 @@ templates = Jinja2Templates(
 
 @router.get("/", include_in_schema=False, openapi_extra=PUBLIC)
 async def show_page(request: Request, services: Injected) -> HTMLResponse:
+    callers: Callers = request.app.state.callers
+    by_itself = await callers.page_works_by_itself(request)
+    user = None if by_itself else await callers.signed_in(request)
+    if not by_itself and user is None:
+        return show_sign_in(request)
     links = {style: services.temporal_ui.of_order("ORDER", style) for style in SagaStyle}
     workflows = {style: link for style, link in links.items() if link}
     controls = services.controls is not None and await is_from_this_machine(request.scope)
-    shown: dict[str, Any] = {**CHOICES, "workflows": workflows, "trace_ui": services.traces.ui, "controls": controls}
+    links_out = {"workflows": workflows, "trace_ui": services.traces.ui}
+    shown: dict[str, Any] = {**CHOICES, **links_out, **_in_language(request), "controls": controls, "user": user}
     page = templates.TemplateResponse(request, "page.html", shown, headers=HEADERS)
-    callers: Callers = request.app.state.callers
-    await callers.open_page_session(request, page)
+    keep_choice(request, page)
+    if by_itself:
+        callers.set_page_cookie(page)
+    return page
+
+
+def _in_language(request: Request) -> dict[str, Any]:
+    return {"say": wording_for(request), "languages": LANGUAGES}
+
+
+def show_sign_in(
+    request: Request,
+    problem: str | None = None,
+    status: int = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    sent = {**_SIGN_IN_HEADERS, **(headers or {})}
+    shown = {"problem": problem, **_in_language(request)}
+    page = templates.TemplateResponse(request, "sign-in.html", shown, status, headers=sent)
+    keep_choice(request, page)
     return page
 
 

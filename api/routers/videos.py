@@ -6,8 +6,9 @@ from uuid import UUID, uuid4, uuid5
 from fastapi import BackgroundTasks, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from api.actions import recorded
 from api.dependencies import Dependencies, Injected
-from api.guarded_routes import guarded_router, only
+from api.guarded_routes import InjectedCaller, guarded_router, only
 from api.idempotency import IdempotencyKey, one_at_a_time
 from api.problems import FieldError, InvalidRequest, NotFound, NotPossibleNow, ReusedKey, documented, documented_write
 from api.schemas.estate import EngineName, VideoView
@@ -81,13 +82,21 @@ def show_video(video_id: str, services: Injected) -> VideoView:
 @router.post(
     "/{video_id}/cancel", status_code=202, responses=documented_write(404, 409, 503), openapi_extra=only(Role.OPERATOR)
 )
-def cancel_video(video_id: str, services: Injected, afterwards: BackgroundTasks) -> VideoView:
+async def cancel_video(
+    video_id: str, services: Injected, caller: InjectedCaller, afterwards: BackgroundTasks
+) -> VideoView:
     """Stop the job. The result so far is discarded."""
-    video = _found(video_id, services)
-    if not services.videos.cancel(video):
-        raise NotPossibleNow(f"the video is {_found(video_id, services).status}")
+    video = await run_in_threadpool(_found, video_id, services)
+    async with recorded(caller, services, "cancel video", detail=video_id):
+        cancelled = await run_in_threadpool(_cancelled, video, services)
     afterwards.add_task(services.videos.stop_job, video)
-    return _shown(_found(video_id, services), services)
+    return _shown(cancelled, services)
+
+
+def _cancelled(video: Video, services: Dependencies) -> Video:
+    if not services.videos.cancel(video):
+        raise NotPossibleNow(f"the video is {_found(video.video_id, services).status}")
+    return _found(video.video_id, services)
 
 
 async def _take_in(services: Dependencies, video: Video, upload: Path) -> Video:

@@ -1,5 +1,7 @@
 // Requests to the API. Every error becomes a Refusal, with a sentence for the user.
 
+import { say } from "./wording.js";
+
 const DEADLINE_MS = 20_000;
 
 export class Refusal extends Error {
@@ -20,12 +22,12 @@ export async function call(method, path, body, headers = {}) {
       signal: AbortSignal.timeout(DEADLINE_MS),
     });
   } catch {
-    throw new Refusal("The server does not answer. Try again.");
+    throw new Refusal(say("The server does not answer. Try again."));
   }
   const content = await answer.json().catch(() => null);
   if (answer.ok) return content;
   const fields = (content?.errors ?? []).map((each) => `${each.field}: ${each.message}`).join("; ");
-  throw new Refusal(fields || content?.detail || `The server answered ${answer.status}.`, answer.status);
+  throw new Refusal(fields || content?.detail || say("The server answered {status}.", { status: answer.status }), answer.status);
 }
 
 // Not crypto.randomUUID: browsers offer it only to pages over TLS or from localhost.

@@ -1,7 +1,7 @@
 // Lists dead letters and redrives them. The API reads a bounded number of them per request, so there are several rounds.
 
 import { call, pressed, Refusal } from "./calls.js";
-import { element, shortId } from "./wording.js";
+import { element, say, shortId } from "./wording.js";
 
 const SHOWN = 20;
 const ROUNDS = 50;
@@ -46,24 +46,24 @@ export function offerDeadLetters() {
   onPress(list, async () => {
     const { letters, more } = await firstLetters();
     all.disabled = !letters.length;
-    if (!letters.length) return [element("p", { class: "note" }, "There are no dead letters.")];
-    return [element("ul", {}, ...letters.map(row)), ...(more ? [element("p", { class: "note" }, "There are more dead letters.")] : [])];
+    if (!letters.length) return [element("p", { class: "note" }, say("There are no dead letters."))];
+    return [element("ul", {}, ...letters.map(row)), ...(more ? [element("p", { class: "note" }, say("There are more dead letters."))] : [])];
   });
   onPress(all, async () => {
     const { sent, more } = await redrive({ all: true });
-    const rest = more ? "Press again to redrive the rest." : "A message that still fails comes back.";
-    return [element("p", { class: "note" }, `Redriven: ${sent}. ${rest}`)];
+    const rest = more ? say("Press again to redrive the rest.") : say("A message that still fails comes back.");
+    return [element("p", { class: "note" }, `${say("Redriven")}: ${sent}. ${rest}`)];
   });
 }
 
 function row(letter) {
-  const subject = `${letter.type ?? "unknown type"} of order ${shortId(letter.order_id ?? "unknown")}`;
-  const reason = `given up by ${letter.group ?? "an unknown group"} after ${letter.attempts ?? "?"} attempts: ${letter.error ?? "?"}`;
-  return element("li", {}, `${subject}, ${reason}`);
+  const type = letter.type ?? "?", order = shortId(letter.order_id ?? "?"), group = letter.group ?? "?", attempts = letter.attempts ?? "?";
+  const text = say("{type} of order {order}, given up by {group} after {attempts} attempts", { type, order, group, attempts });
+  return element("li", {}, `${text}: ${letter.error ?? "?"}`);
 }
 
 export async function redriveLettersOf(orderId) {
   const { sent } = await redrive({ filter: { order_id: orderId } });
-  if (!sent) throw new Refusal("No dead letter of this order can be redriven.");
+  if (!sent) throw new Refusal(say("No dead letter of this order can be redriven."));
   return sent;
 }

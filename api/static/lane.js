@@ -4,7 +4,7 @@ import { call, pressed } from "./calls.js";
 import { redriveLettersOf } from "./dead-letters.js";
 import { diagram } from "./messages.js";
 import { drawSteps } from "./steps.js";
-import { announce, attentionText, between, capital, duration, element, money, UNDOING, words } from "./wording.js";
+import { announce, attentionText, between, capital, duration, element, money, say, UNDOING, words } from "./wording.js";
 
 const WORKFLOWS = JSON.parse(document.body.dataset.workflows);
 const TRACE_UI = document.body.dataset.traceUi;
@@ -58,9 +58,9 @@ export class Lane {
   }
 
   follow() {
-    this.connection("connecting …");
+    this.connection(say("connecting …"));
     this.source = new EventSource(`/orders/${this.id}/timeline?state=true`);
-    this.source.onopen = () => this.connection("live");
+    this.source.onopen = () => this.connection(say("live"));
     this.source.onmessage = (message) => this.addEvent(JSON.parse(message.data));
     this.source.addEventListener("order", (message) => this.showOrder(JSON.parse(message.data)));
     this.source.onerror = () => this.lost();
@@ -74,7 +74,7 @@ export class Lane {
 
   // The browser reconnects by itself and sends the id of the last event, unless the server's answer was not a stream.
   lost() {
-    this.connection("connection lost, reconnecting …", true);
+    this.connection(say("connection lost, reconnecting …"), true);
     if (this.source?.readyState !== EventSource.CLOSED) return;
     this.leave();
     const id = this.id;
@@ -114,8 +114,8 @@ export class Lane {
     this.offer();
     this.tick();
     if (order.status !== before && order.status !== "pending") {
-      const took = order.finished_at ? ` after ${duration(between(order.placed_at, order.finished_at))}` : "";
-      announce(`${capital(this.style)}: ${words(order.status)}${took}`);
+      const took = order.finished_at ? ` ${say("after")} ${duration(between(order.placed_at, order.finished_at))}` : "";
+      announce(`${capital(say(this.style))}: ${words(order.status)}${took}`);
     }
     if (this.over) this.settle();
     this.changed(this);
@@ -141,7 +141,8 @@ export class Lane {
     if (action === "settle") await call("POST", `${path}/payment/settle`);
     const redriven = action === "redrive" ? await redriveLettersOf(this.id) : 0;
     const results = {
-      cancel: "Cancellation requested", retry: "Retry requested", repair: "Repair requested", settle: "Payment settled", redrive: `Redriven: ${redriven}`,
+      cancel: say("Cancellation requested"), retry: say("Retry requested"), repair: say("Repair requested"),
+      settle: say("Payment settled"), redrive: `${say("Redriven")}: ${redriven}`,
     };
     this.part(".done").textContent = results[action];
   }
@@ -190,8 +191,8 @@ export class Lane {
   eventItem(event) {
     const cause = this.events.get(event.caused_by);
     const after = this.order ? ` +${duration(between(this.order.placed_at, event.at))}` : "";
-    const why = [cause && `caused by ${cause.type}`, event.data.reason && words(event.data.reason)].filter(Boolean);
-    const text = `${event.type} by ${event.service}${after}${why.length ? ` (${why.join("; ")})` : ""}`;
+    const why = [cause && say("caused by {event}", { event: cause.type }), event.data.reason && words(event.data.reason)].filter(Boolean);
+    const text = `${say("{event} by {service}", { event: event.type, service: event.service })}${after}${why.length ? ` (${why.join("; ")})` : ""}`;
     return element("li", UNDOING.has(event.type) ? { class: "back" } : {}, text);
   }
 

@@ -1,6 +1,6 @@
 // A sequence diagram of the messages of one order, drawn from its events.
 
-import { drawn, UNDOING, words } from "./wording.js";
+import { drawn, say, UNDOING, words } from "./wording.js";
 
 const REACTIONS = JSON.parse(document.body.dataset.reactions);
 const SERVICES = ["order-service", "payment-service", "inventory-service", "shipping-service"];
@@ -47,12 +47,12 @@ function commands(order, events) {
   );
   const pending = order.steps
     .filter((step) => step.status === "running" || step.status === "retrying")
-    .map((step) => ({ label: words(step.name), from: SAGA, to: SERVICES[OWNERS[step.name.split("_")[1]]], state: "waits" }));
+    .map((step) => ({ label: words(step.name), back: /^(cancel|release|refund)_/.test(step.name), from: SAGA, to: SERVICES[OWNERS[step.name.split("_")[1]]], state: "waits" }));
   return [...completed, ...(order.finished_at ? [] : pending)];
 }
 
 function line(row, at, y) {
-  const back = UNDOING.has(row.label) || /^(cancel|release|refund) /.test(row.label);
+  const back = row.back || UNDOING.has(row.label);
   const group = drawn("g", { class: `message ${row.state ?? ""} ${back ? "back" : ""}` });
   const [from, to] = [at(row.from), at(row.to)];
   if (row.ends) {
@@ -80,6 +80,6 @@ function label(text, middle, y) {
 
 function description(rows) {
   const waits = rows.filter((row) => row.state === "waits").map((row) => row.label);
-  const count = `${rows.length} ${rows.length === 1 ? "message" : "messages"}, in the list of events below`;
-  return waits.length ? `${count}. Not answered yet: ${waits.join(", ")}` : count;
+  const count = say("Messages: {count}; the list of events is below", { count: rows.length });
+  return waits.length ? `${count}. ${say("Not answered yet")}: ${waits.join(", ")}` : count;
 }

@@ -1,7 +1,7 @@
 // The audit, and in the embedded stack the list of processes.
 
 import { call, pressed, Refusal } from "./calls.js";
-import { element } from "./wording.js";
+import { capital, element, say } from "./wording.js";
 
 const SHOWN = 20;
 const REFRESH_MS = 1_000;
@@ -21,7 +21,7 @@ export function offerAudit() {
   const result = panel.querySelector(".result");
   const button = panel.querySelector("button");
   button.addEventListener("click", () => pressed(button, panel.querySelector(".problem"), async () => {
-    result.replaceChildren(note("Checking …"));
+    result.replaceChildren(note(say("Checking …")));
     try {
       result.replaceChildren(...verdict(await call("GET", "/audit")));
     } catch (refusal) {
@@ -32,11 +32,11 @@ export function offerAudit() {
 }
 
 function verdict(found) {
-  const badge = found.ok ? element("span", { class: "badge ok" }, "passed") : element("span", { class: "badge broken" }, "failed");
-  const counts = ` ${found.orders_checked} orders checked, ${found.orders_pending} of them pending.`;
-  const broken = found.broken.slice(0, SHOWN).map((each) => element("li", {}, `${each.order_id ?? "stock"}: ${each.invariant}: ${each.detail}`));
+  const badge = found.ok ? element("span", { class: "badge ok" }, say("passed")) : element("span", { class: "badge broken" }, say("failed"));
+  const counts = ` ${say("{checked} orders checked, {pending} of them pending.", { checked: found.orders_checked, pending: found.orders_pending })}`;
+  const broken = found.broken.slice(0, SHOWN).map((each) => element("li", {}, `${each.order_id ?? say("stock")}: ${each.invariant}: ${each.detail}`));
   const more = found.broken.length - broken.length;
-  if (more > 0) broken.push(element("li", {}, `and ${more} more`));
+  if (more > 0) broken.push(element("li", {}, say("and {more} more", { more })));
   return [element("p", {}, badge, counts), ...(broken.length ? [element("ul", {}, ...broken)] : [])];
 }
 
@@ -71,10 +71,10 @@ export function offerControls() {
   };
 
   const row = ({ name, state }) => {
-    const title = element("div", {}, element("strong", {}, name), " ", element("span", { class: `badge ${state}` }, state), note(DUTIES[name] ?? "", "hint"));
+    const title = element("div", {}, element("strong", {}, name), " ", element("span", { class: `badge ${state}` }, say(state)), note(say(DUTIES[name] ?? ""), "hint"));
     const actions = state === "stopped" ? ["start"] : state === "running" ? ["stop", "kill"] : [];
     const buttons = actions.map((action) => {
-      const label = action.charAt(0).toUpperCase() + action.slice(1);
+      const label = capital(say(action));
       const button = element("button", { type: "button", "aria-label": `${label} ${name}` }, label);
       button.addEventListener("click", () => pressed(button, problem, async () => {
         await call("POST", `/controls/${name}`, { action });

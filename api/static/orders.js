@@ -1,7 +1,7 @@
 // The list of orders: filtered and paged, newest first.
 
 import { call, Refusal } from "./calls.js";
-import { attentionText, element, moment, money, shortId, words } from "./wording.js";
+import { attentionText, element, moment, money, say, shortId, words } from "./wording.js";
 
 const PAGE = 10;
 const COLUMNS = ["Order", "Style", "Status", "Reason", "Attention", "Total", "Placed"];
@@ -41,7 +41,7 @@ export class OrderList {
       if (!(refusal instanceof Refusal)) throw refusal;
       if (asked !== this.asked) return;
       this.following = null;
-      this.place.replaceChildren(element("p", { class: "problem" }, `The orders could not be loaded. ${refusal.message}`));
+      this.place.replaceChildren(element("p", { class: "problem" }, `${say("The orders could not be loaded.")} ${refusal.message}`));
     }
     this.place.setAttribute("aria-busy", "false");
     this.newer.setAttribute("aria-disabled", this.cursors.length === 1);
@@ -56,21 +56,21 @@ export class OrderList {
   }
 
   table(orders) {
-    const head = element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name))));
-    const caption = element("caption", {}, `Page ${this.cursors.length}`);
+    const head = element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, say(name)))));
+    const caption = element("caption", {}, say("Page {number}", { number: this.cursors.length }));
     return element("table", {}, caption, head, element("tbody", {}, ...orders.map((order) => this.row(order))));
   }
 
   row(order) {
-    const watch = element("button", { class: "link", type: "button", "aria-label": `Watch order ${order.order_id}` }, shortId(order.order_id));
+    const watch = element("button", { class: "link", type: "button", "aria-label": say("Watch order {order}", { order: order.order_id }) }, shortId(order.order_id));
     watch.addEventListener("click", () => this.watch({ [order.style]: order.order_id }));
     const status = element("span", { class: `badge ${order.status}` }, words(order.status));
-    const cells = [watch, order.style, status, words(order.reason ?? ""), attentionText(order.attention), money(order.total), moment(order.placed_at)];
-    return element("tr", {}, ...cells.map((cell, at) => element("td", { "data-label": COLUMNS[at] }, ...(cell ? [cell] : []))));
+    const cells = [watch, say(order.style), status, words(order.reason ?? ""), attentionText(order.attention), money(order.total), moment(order.placed_at)];
+    return element("tr", {}, ...cells.map((cell, at) => element("td", { "data-label": say(COLUMNS[at]) }, ...(cell ? [cell] : []))));
   }
 }
 
 function nothing(asked) {
   const filtered = asked.has("style") || asked.has("status");
-  return element("p", { class: "note" }, filtered ? "No order matches the filters." : "No orders yet. Place the first one above.");
+  return element("p", { class: "note" }, filtered ? say("No order matches the filters.") : say("No orders yet. Place the first one above."));
 }

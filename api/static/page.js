@@ -5,7 +5,7 @@ import { OrderList } from "./orders.js";
 import { offerDeadLetters } from "./dead-letters.js";
 import { offerAudit, offerControls } from "./operations.js";
 import { offerPlacing } from "./placing.js";
-import { between, capital, duration, words } from "./wording.js";
+import { between, capital, duration, say, words } from "./wording.js";
 
 const lanes = [...document.querySelectorAll(".lane")].map((article) => new Lane(article, changed));
 const orders = new OrderList((ids) => { watch(ids); document.getElementById("watch").focus(); });
@@ -13,6 +13,9 @@ const orders = new OrderList((ids) => { watch(ids); document.getElementById("wat
 function watch(ids) {
   const address = new URLSearchParams(ids).toString();
   history.replaceState(null, "", address ? `?${address}` : location.pathname);
+  for (const link of document.querySelectorAll("[data-language]")) {
+    link.search = new URLSearchParams({ ...ids, language: link.dataset.language });
+  }
   document.getElementById("comparison").hidden = true;
   for (const lane of lanes) lane.watch(ids[lane.style] ?? null);
 }
@@ -35,7 +38,7 @@ function compare() {
   const ended = lanes.filter((lane) => lane.over);
   note.hidden = ended.length < lanes.length;
   const took = ended.map(({ style, order }) =>
-    `${style} ${words(order.status)} after ${duration(between(order.placed_at, order.finished_at))}`);
+    `${say(style)} ${words(order.status)} ${say("after")} ${duration(between(order.placed_at, order.finished_at))}`);
   note.textContent = capital(`${took.join(", ")}.`);
 }
 

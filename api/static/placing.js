@@ -23,7 +23,7 @@ async function place(fields) {
   await stock(fields.product.selectedOptions[0]);
   const style = fields.style.value;
   const order = {
-    customer_id: "page",
+    customer_id: document.body.dataset.customer ?? "page",
     lines: [{ sku: fields.product.value || fields.sku.value, quantity: fields.quantity.valueAsNumber }],
     payment: fields.payment.value === "pix" ? { method: "pix" } : { method: "card", token: fields.payment.value },
     shipping_address: {

@@ -1,6 +1,6 @@
 // The step rows of a lane: the status, the attempts, and the error of the last failed attempt.
 
-import { between, duration } from "./wording.js";
+import { between, duration, say, words } from "./wording.js";
 
 const MARKS = { pending: "·", running: "…", done: "✓", refused: "✗", waiting: "⧗", retrying: "↻", "left out": "–" };
 
@@ -19,8 +19,8 @@ export function drawSteps(article, steps, order = null) {
 }
 
 function how(step, state, order) {
-  if (state === "pending") return "not begun";
-  const attempts = step.attempts > 1 ? `, ${step.attempts} attempts` : "";
+  if (state === "pending") return say("not begun");
+  const attempts = step.attempts > 1 ? `, ${step.attempts} ${say("attempts")}` : "";
   const at = step.at ? ` +${duration(between(order.placed_at, step.at))}` : "";
-  return `${state}${attempts}${at}`;
+  return `${words(state)}${attempts}${at}`;
 }

@@ -14,7 +14,13 @@ function filled(made, attributes, children) {
   return made;
 }
 
-export const words = (name) => name.replaceAll("_", " ");
+const TEXTS = new Map(Object.entries(JSON.parse(document.body.dataset.texts)));
+const LANGUAGE = document.documentElement.lang;
+
+// The English text in the language of the page, with `{name}` replaced by the value of that name.
+export const say = (text, values = {}) => (TEXTS.get(text) ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
+export const words = (name) => say(name.replaceAll("_", " "));
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
@@ -27,22 +33,25 @@ export function money(total) {
   if (!total) return "";
   const digits = MINOR_UNIT_DIGITS[total.currency];
   const options = { style: "currency", currency: total.currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat("en", options).format(total.amount / 10 ** digits);
+  return new Intl.NumberFormat(LANGUAGE, options).format(total.amount / 10 ** digits);
 }
 
 export function duration(ms) {
   const seconds = Math.max(0, ms) / 1000;
-  if (seconds < 10) return `${seconds.toFixed(2)} s`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${decimal(seconds, seconds < 10 ? 2 : 1)} s`;
   return `${Math.floor(seconds / 60)} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
+}
+
+function decimal(number, digits) {
+  return number.toLocaleString(LANGUAGE, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 export const between = (from, to) => Date.parse(to) - Date.parse(from);
 
-export const moment = (at) => new Date(at).toLocaleTimeString("en-GB");
+export const moment = (at) => new Date(at).toLocaleTimeString(LANGUAGE, { hourCycle: "h23" });
 
 export const attentionText = (attention) =>
-  attention ? `${capital(words(attention.step))} fails since ${moment(attention.since)}: ${attention.error}` : "";
+  attention ? say("{step} fails since {time}", { step: capital(words(attention.step)), time: moment(attention.since) }) + `: ${attention.error}` : "";
 
 export const UNDOING = new Set([
   "order.cancellation_requested", "shipping.cancelled", "inventory.released", "payment.refunded", "order.cancelled",

@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
+from adapters.page_sessions import RedisPageSessions
 from adapters.sql.access import SqlActions, SqlApiKeys
 from adapters.sql.database import Database
 from adapters.sql.order_traces import continuing, trace_id_of
@@ -43,7 +44,7 @@ from twinsaga_bridges.workflow_into_kafka import EventProducer
 async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     """Nothing connects before its first use, so the API starts even if every other system is down."""
     databases = Databases.open(settings)
-    keys = RedisInFlightKeys(settings.own_redis_url)
+    keys, sessions = RedisInFlightKeys(settings.own_redis_url), RedisPageSessions(settings.own_redis_url)
     temporal = Temporal(partial(connect, settings))
     published = traced_services(services_over(databases, publish=True), SagaStyle.CHOREOGRAPHED)
     recorded = traced_services(services_over(databases, publish=False), SagaStyle.ORCHESTRATED)
@@ -63,6 +64,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
             seals=seals(settings),
             starter=TemporalStarter(temporal, partial(start_saga, settings=settings)),
             in_flight=keys,
+            sessions=sessions,
             accounts=EstateAccounts(estate=estate, task_outbox=task_outbox),
             videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
             order_controls={
@@ -100,6 +102,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
         stop.set()
         await asyncio.to_thread(events.close)
         await keys.close()
+        await sessions.close()
         databases.close()
         estate_database.close()
 

@@ -17,6 +17,8 @@ CHROMIUM = "TWINSAGA_TEST_CHROMIUM"
 DEADLINE_MS = 60_000
 REBOUND = "rebound.test"
 """A host name that the browser resolves to this machine."""
+SHOP = "shop.test"
+"""The same, and the API answers to it. Its pages have no key of their own."""
 TRACE_UI = "http://traces.test/trace/{trace_id}?view='timeline'&from=page"
 
 
@@ -36,7 +38,8 @@ def chromium() -> str:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Chromium refuses the requests of rebound pages itself since 2025; other browsers do not.
-        rebinding = [f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1", "--disable-features=LocalNetworkAccessChecks"]
+        rules = ",".join(f"MAP {name} 127.0.0.1" for name in (REBOUND, SHOP))
+        rebinding = [f"--host-resolver-rules={rules}", "--disable-features=LocalNetworkAccessChecks"]
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *rebinding])
         yield browser
         browser.close()
@@ -45,7 +48,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:  # noqa: ARG001 - without a browser the stack is not started
     needed = "temporal,kafka,redis,api,saga-worker,order-service,payment-service,inventory-service,shipping-service"
-    changed = {"parked_first_delay_seconds": "0.05", "parked_longest_delay_seconds": "0.2", "trace_ui": TRACE_UI}
+    parked = {"parked_first_delay_seconds": "0.05", "parked_longest_delay_seconds": "0.2"}
+    changed = parked | {"trace_ui": TRACE_UI, "api_hosts": SHOP}
     with collector() as (_, variables), pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, event
 from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.kafka.connection import KafkaConnection
+from adapters.page_sessions import RedisPageSessions
 from adapters.sql.access import SqlActions, SqlApiKeys
 from adapters.sql.database import Database, writes
 from adapters.sql.faults import ConcurrentChange
@@ -141,7 +142,7 @@ class Rig:
 
     @classmethod
     def on(cls, folder: Path, in_flight: RedisInFlightKeys, redis_url: str = "redis://127.0.0.1:6379") -> "Rig":
-        """`redis_url`: of Celery, without a database number."""
+        """`redis_url`: of Celery and of the page's sessions, without a database number."""
         settings = Settings(data_dir=folder, redis_url=SecretStr(redis_url))
         migrated_files(folder)
         databases = Databases.open(settings)
@@ -165,6 +166,7 @@ class Rig:
             shipping=published.shipping,
             starter=starter,
             in_flight=in_flight,
+            sessions=RedisPageSessions(settings.own_redis_url),
             accounts=EstateAccounts(estate=estate, task_outbox=task_outbox),
             videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
             order_controls={SagaStyle.CHOREOGRAPHED: control},

@@ -31,6 +31,14 @@ def test_no_secret_is_printed() -> None:
     assert settings.own_redis_url == "redis://:hunter2@127.0.0.1:6379/2"
 
 
+def test_while_the_secret_of_the_webhook_is_replaced_both_count() -> None:
+    new, old = "whsec_the_new_secret", "whsec_the_old_secret"
+
+    assert Settings(webhook_secret=SecretStr(new)).webhook_secrets == [new]
+    replaced = Settings(webhook_secret=SecretStr(new), webhook_previous_secret=SecretStr(old))
+    assert replaced.webhook_secrets == [new, old]
+
+
 def test_each_service_has_its_own_sqlite_file_by_default(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
 

@@ -3,16 +3,21 @@
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from uuid import uuid4
 
 import httpx2 as httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from api.app import create_app
 from api.callers import FRESH_S
 from api.webhook_signatures import HEADER, signature_of
+from domain.ids import OrderId
 from services.access.keys import ApiKey, NewKey, Role
+from services.estate.records import Video, VideoEngine
 from tests.support.api_bodies import ORDER, PRODUCT
 from tests.support.api_rig import WEBHOOK_SECRET, Rig
 from tests.support.callers import WEBHOOK
@@ -110,6 +115,38 @@ async def test_what_was_asked_of_an_order_is_on_record_also_if_it_was_refused(ri
     assert [each["at"] for each in shown["actions"]] == sorted(each["at"] for each in shown["actions"])
 
 
+class FailingSettlements:
+    async def announce(self, order_id: OrderId) -> None:
+        raise RuntimeError(f"a bug, with the name of Ana Souza, in {order_id}")
+
+
+async def test_an_action_that_ended_in_an_unexpected_error_is_on_record_with_its_class_alone(rig: Rig) -> None:
+    rig.dependencies = replace(rig.dependencies, settlements=FailingSettlements())
+    async with rig.client(raise_app_exceptions=False) as client:
+        order_id = (await client.post("/orders", json=ORDER)).json()["order_id"]
+        with structlog.testing.capture_logs():  # by default it draws a traceback, for half a minute
+            failed = await client.post(f"/orders/{order_id}/payment/settle")
+        [action] = (await client.get(f"/orders/{order_id}")).json()["actions"]
+
+    assert failed.status_code == 500
+    assert (action["by"], action["action"], action["error"]) == ("all roles", "settle payment", "RuntimeError")
+
+
+async def test_who_cancelled_a_video_is_on_record(rig: Rig) -> None:
+    video = Video(
+        video_id=str(uuid4()), engine=VideoEngine.CELERY, fingerprint="f", size_before=1, created_at=datetime.now(UTC)
+    )
+    rig.dependencies.videos.take_in(video)
+    async with rig.client_with(rig.make_key(Role.OPERATOR, name="on call")) as client:
+        answers = [await client.post(f"/videos/{video.video_id}/cancel") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [202, 409]
+    with rig.access.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT key_name, action, detail, error FROM actions ORDER BY seq").all()
+    done = ("on call", "cancel video", video.video_id)
+    assert rows == [(*done, None), (*done, "the video is cancelled")]
+
+
 async def test_a_change_of_the_stock_is_on_record(rig: Rig) -> None:
     async with rig.client_with(rig.make_key(Role.ADMIN, name="warehouse")) as client:
         (await client.put("/products/COFFEE", json=PRODUCT)).raise_for_status()
@@ -135,6 +172,21 @@ async def test_the_page_works_without_asking_for_a_key_on_this_machine_only(rig:
         assert (page.status_code, listed.status_code) == (200, 200 if works else 401), (address, host)
         assert ("set-cookie" in page.headers) == works
         assert key.text not in page.headers.get("set-cookie", "") + page.text
+
+
+async def test_the_cookie_of_this_machine_is_refused_from_elsewhere(rig: Rig) -> None:
+    with_page(rig)
+    async with rig.client_with(None) as browser:
+        cookie = (await browser.get("/")).headers["set-cookie"].partition(";")[0]
+    app = create_app(rig.dependencies, hosts=["localhost", "shop.test"])
+    for address, host, status in [
+        ("127.0.0.1", "localhost", 200),
+        ("192.0.2.1", "localhost", 401),
+        ("127.0.0.1", "shop.test", 401),
+    ]:
+        transport = httpx.ASGITransport(app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as other:
+            assert (await other.get("/orders", headers={"Cookie": cookie})).status_code == status, (address, host)
 
 
 async def test_the_cookie_is_for_our_page_alone(rig: Rig) -> None:

@@ -5,6 +5,7 @@ The routes and their roles are read from the document, so that a new route is te
 
 from collections.abc import Iterator
 from dataclasses import replace
+from inspect import getsource
 from typing import Any
 from uuid import uuid4
 
@@ -89,6 +90,19 @@ async def test_every_route_of_the_app_is_guarded(rig: Rig) -> None:
     unguarded = {getattr(route, "path", str(route)) for route in effective_routes(app) if not is_guarded(route)}
 
     assert unguarded == {"/openapi.json", "/static", "/docs/assets"}
+
+
+async def test_every_action_is_on_record(rig: Rig) -> None:
+    """What only adds something is on record as the thing that was added."""
+    adding = {"/orders", "/order-pairs", "/users", "/videos"}
+    without_key = {"/webhooks/payments", "/sign-in", "/sign-out"}
+    unrecorded = {
+        route.path
+        for route in effective_routes(create_app(rig.dependencies))
+        if is_guarded(route) and not route.methods <= {"GET"} and "recorded(" not in getsource(route.endpoint)
+    }
+
+    assert unrecorded == adding | without_key
 
 
 async def test_the_doors_are_closed_without_a_valid_key(
