@@ -14,12 +14,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from domain.order import OrderStatus, Pix, Reason, Step
+from sagas.status import SAGA_STATUS, SAGA_STEP
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import Saga, SagaShop, eventually
 from tests.support.temporal_servers import real_server
 from workflows.options import ORDER_DEADLINE
 from workflows.order_saga import OrderSaga
-from workflows.saga_status import SAGA_STATUS, SAGA_STEP
 
 SOON = timedelta(seconds=1)
 
