@@ -41,10 +41,6 @@ ORDER_DECIDES = "the-order-decides-before-the-undo"
 
 REFUSALS = (OrderCancelled, PaymentFailed, InventoryFailed, ShippingFailed)
 
-INTERRUPTIONS = Interruptions(
-    cancelled=Reason.CANCELLED_BY_CUSTOMER, timed_out=Reason.TIMED_OUT, deadline=ORDER_DEADLINE
-)
-
 E = TypeVar("E")
 
 
@@ -63,7 +59,7 @@ class OrderSaga:
         self._settlements = HandledEvents()
         self._attention = AttentionOfOperator(self._status, partial(steps.show_attention, request.order_id))
         self._compensations = Compensations(self._status, self._attention.wait)
-        self._decision = Decision(INTERRUPTIONS)
+        self._decision = Decision(interruptions())
         self._repairing = False
 
     @workflow.run
@@ -210,6 +206,10 @@ class OrderSaga:
         """A refusal has no effect, so its step needs no compensation."""
         self._compensations.forget(compensation)
         return reason
+
+
+def interruptions() -> Interruptions[Reason]:
+    return Interruptions(cancelled=Reason.CANCELLED_BY_CUSTOMER, timed_out=Reason.TIMED_OUT, deadline=ORDER_DEADLINE)
 
 
 def outcome_event(outcome: OrderOutcome) -> OutgoingEvent:
