@@ -22,8 +22,8 @@ from domain.order import OrderOutcome, OrderRequest, SagaStyle
 from runtime.errors import CannotRun
 from runtime.payload_codec import EncryptedFailureConverter, EncryptingCodec
 from runtime.settings import Settings
+from workflows.order_attributes import first_attributes, summary_of
 from workflows.order_saga import OrderSaga, workflow_id
-from workflows.saga_status import first_attributes, summary_of
 
 CONNECT_DEADLINE_S = 5.0
 RPC_DEADLINE = timedelta(seconds=5)

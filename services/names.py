@@ -29,5 +29,6 @@ DATABASES = (*DATABASE_OF.values(), GATEWAY, "estate")
 SAGA_OUTCOMES = "saga-outcomes"
 """The topic of the outcomes of orchestrated orders."""
 
-SEARCH_ATTRIBUTES = SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID = "SagaStyle", "SagaStatus", "SagaStep", "OrderId"
-"""Of every saga and witness on Temporal. All of them are keywords."""
+ORDER_ID = "OrderId"
+SEARCH_ATTRIBUTES = ("SagaStyle", "SagaStatus", "SagaStep", ORDER_ID)
+"""Of every saga and witness on Temporal, as `sagas/status.py` names them. All of them are keywords."""

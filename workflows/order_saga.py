@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.events import (
@@ -19,16 +19,18 @@ with workflow.unsafe.imports_passed_through():
         ShippingScheduled,
     )
     from domain.ids import OrderId, event_id_of
-    from domain.order import PIVOT, OrderOutcome, OrderRequest, OrderStatus, Reason, Step
+    from domain.order import PIVOT, STEPS, OrderOutcome, OrderRequest, OrderStatus, Reason, Step
+    from sagas.attention import AttentionOfOperator
+    from sagas.compensations import Compensation, Compensations, ran_before
+    from sagas.decision import Decision, Interruptions, shielded, take_step
+    from sagas.status import SagaStatus, StepProgress
     from services.names import SAGA_OUTCOMES
     from twinsaga_bridges.handled_events import HandledEvents
     from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close
     from workflows import steps
-    from workflows.attention import AttentionOfOperator
-    from workflows.compensations import Compensation, Compensations, Undoing
-    from workflows.interruptions import await_decision, raise_if_cancelled, shielded
+    from workflows.options import ORDER_DEADLINE, SLOW_AFTER
     from workflows.payment import PaymentOfOrder
-    from workflows.saga_status import SagaStatus, StepProgress
+    from workflows.steps import Undoing
 
 SOURCE = "/twinsaga/order-saga"
 PUBLISH_OUTCOME = "have_order_end_told"
@@ -52,13 +54,13 @@ class OrderSaga:
     @workflow.init
     def __init__(self, request: OrderRequest) -> None:
         self._order_id = request.order_id
-        self._status = SagaStatus()
+        self._status = SagaStatus(STEPS, SLOW_AFTER)
         self._payment = PaymentOfOrder(request.order_id)
         self._settlements = HandledEvents()
-        self._attention = AttentionOfOperator(request.order_id, self._status)
+        self._attention = AttentionOfOperator(self._status, partial(steps.show_attention, request.order_id))
         self._compensations = Compensations(self._status, self._attention.wait)
-        self._story: asyncio.Task[Reason | None] | None = None
-        self._cancel_asked = self._repairing = self._past_pivot = self._decided = False
+        self._decision = Decision(interruptions())
+        self._repairing = False
 
     @workflow.run
     async def run(self, request: OrderRequest) -> OrderOutcome:
@@ -66,16 +68,14 @@ class OrderSaga:
         self._compensations.register(Compensation(Step.CANCEL_ORDER, steps.cancel_order))
         if self._repairing or ran_before():
             self._register_every_compensation()
-        slow = asyncio.create_task(self._status.turn_slow())
-        self._story = asyncio.create_task(self._find_pivot() if self._repairing else self._fulfil(request))
-        if self._cancel_asked:
-            self._story.cancel()
-        why_undo = await shielded(self._finish(await await_decision(self._story, slow)))
+        story = self._find_pivot() if self._repairing else self._fulfil(request)
+        why_undo = await self._decision.reach(story, slow=self._status.turn_slow())
+        why_undo = await shielded(self._finish(why_undo))
         await shielded(workflow.wait_condition(workflow.all_handlers_finished))
         status = OrderStatus.CONFIRMED if why_undo is None else OrderStatus.CANCELLED
         outcome = OrderOutcome(order_id=self._order_id, status=status, reason=why_undo)
         publish_before_close(outcome_event(outcome), activity=PUBLISH_OUTCOME)
-        if why_undo is Reason.CANCELLED_BY_CUSTOMER and not self._cancel_asked:
+        if why_undo is Reason.CANCELLED_BY_CUSTOMER and not self._decision.cancel_asked:
             raise asyncio.CancelledError  # Temporal's own cancel, after which the workflow must end as cancelled
         return outcome
 
@@ -105,7 +105,7 @@ class OrderSaga:
             case ShippingFailed(reason=reason):
                 return self._nothing_to_undo(Step.CANCEL_SHIPPING, reason)
             case ShippingScheduled():
-                self._past_pivot = True
+                self._decision.pass_pivot()
                 return None
 
     async def _find_pivot(self) -> Reason | None:
@@ -115,7 +115,7 @@ class OrderSaga:
             case ShippingCancelled(reason=reason):
                 return self._nothing_to_undo(Step.CANCEL_SHIPPING, reason)
             case ShippingScheduled():
-                self._past_pivot = True
+                self._decision.pass_pivot()
                 return None
 
     async def _finish(self, why_undo: Reason | None) -> Reason | None:
@@ -125,8 +125,7 @@ class OrderSaga:
         """
         if why_undo is not None:
             why_undo = await self._begin_cancellation(why_undo)
-        self._past_pivot = why_undo is None
-        self._decided = True
+        self._decision.make(why_undo)
         if why_undo is None:
             why_undo = await self._confirm()
         if why_undo is not None:
@@ -163,16 +162,12 @@ class OrderSaga:
     @workflow.update
     async def cancel(self) -> None:
         """Undo the order. Repeatable. Answered once it is decided whether the cancel came in time."""
-        self._cancel_asked = True
-        if self._story is not None:
-            self._story.cancel()
-        await workflow.wait_condition(lambda: self._decided)
+        await self._decision.cancel()
         self._refuse_cancel_past_pivot()
 
     @cancel.validator
     def _refuse_cancel_past_pivot(self) -> None:
-        if self._past_pivot:
-            raise ApplicationError("shipping is scheduled, so the order can no longer be cancelled", type="TooLate")
+        self._decision.refuse_cancel_past_pivot("shipping is scheduled, so the order can no longer be cancelled")
 
     @workflow.update
     async def retry_compensation(self) -> None:
@@ -195,19 +190,11 @@ class OrderSaga:
         self._repairing = True
 
     @workflow.query
-    def progress(self) -> list[StepProgress]:
+    def progress(self) -> list[StepProgress[Step]]:
         return self._status.steps
 
     async def _step(self, step: Step, work: Awaitable[E]) -> E:
-        self._status.running(step)
-        event = await work
-        if isinstance(event, REFUSALS):
-            self._status.refused(step)
-            return event
-        self._status.done(step)
-        if step is not PIVOT:  # past it a cancel comes too late
-            raise_if_cancelled()
-        return event
+        return await take_step(self._status, step, work, refusals=REFUSALS, pivot=step is PIVOT)
 
     def _register_every_compensation(self) -> None:
         """An earlier run of this saga may have done any step."""
@@ -221,10 +208,8 @@ class OrderSaga:
         return reason
 
 
-def ran_before() -> bool:
-    """Whether this run is a reset of an earlier one."""
-    info = workflow.info()
-    return info.run_id != info.original_execution_run_id
+def interruptions() -> Interruptions[Reason]:
+    return Interruptions(cancelled=Reason.CANCELLED_BY_CUSTOMER, timed_out=Reason.TIMED_OUT, deadline=ORDER_DEADLINE)
 
 
 def outcome_event(outcome: OrderOutcome) -> OutgoingEvent:

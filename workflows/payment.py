@@ -6,8 +6,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.events import PaymentCompleted, PaymentFailed, PaymentPending, PaymentRefunded
     from domain.ids import OrderId
     from domain.order import Order, Reason
+    from sagas.decision import raise_if_cancelled
     from workflows import steps
-    from workflows.interruptions import raise_if_cancelled
 
 
 class PaymentOfOrder:

@@ -1,5 +1,7 @@
 """Steps and compensations as activity calls, each with its options."""
 
+from dataclasses import dataclass
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -9,10 +11,20 @@ with workflow.unsafe.imports_passed_through():
     from activities.shipping import ShippingActivities
     from domain import commands, events
     from domain.ids import OrderId
-    from domain.order import Order, OrderRequest, Reason
-    from workflows.compensations import Undoing
+    from domain.order import Order, OrderRequest, Reason, Step
+    from sagas.attention import FailedUndo
     from workflows.options import FORWARD, LOCAL_FORWARD, LOCAL_STEP, LOCAL_UNDO, STEP, UNDO
-    from workflows.saga_status import lines
+    from workflows.order_attributes import lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undoing:
+    """`order_undone`: the Order service refuses the confirmation from now on, so an earlier run cannot confirm."""
+
+    order_id: OrderId
+    reason: Reason
+    order_undone: bool
+    asked_by_operator: bool = False
 
 
 async def create_order(request: OrderRequest) -> events.OrderCreated | events.OrderCancelled:
@@ -138,7 +150,10 @@ async def cancel_order(undoing: Undoing) -> None:
     )
 
 
-async def show_attention(order_id: OrderId, failed: commands.FailedCompensation | None) -> None:
+async def show_attention(order_id: OrderId, failed: FailedUndo[Step, Undoing] | None) -> None:
+    shown = None
+    if failed is not None:
+        shown = commands.FailedCompensation(step=failed.step, error=failed.error, reason=failed.undoing.reason)
     await workflow.execute_local_activity_method(
-        OrderActivities.show_attention, commands.ShowAttention(order_id=order_id, failed=failed), **LOCAL_FORWARD
+        OrderActivities.show_attention, commands.ShowAttention(order_id=order_id, failed=shown), **LOCAL_FORWARD
     )

@@ -4,9 +4,9 @@ from adapters.kafka.dead_letters import dead_letter_in
 from adapters.kafka.message import IncomingMessage
 from adapters.kafka.origins import is_misplaced
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
+from sagas.witness import WitnessedEvent
 from twinsaga_bridges.kafka.dead_letter_topic import PREFIX
 from twinsaga_bridges.kafka_into_workflow import Decoder, IncomingEvent, KafkaRecord
-from workflows.choreography_witness import WitnessedEvent
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
 _OTHER = "dead letter"

@@ -22,6 +22,7 @@ from processes.kafka_bridge.attention import attention_letters, attention_to
 from processes.kafka_bridge.decoders import own_events, settlements
 from runtime.settings import Settings
 from runtime.wiring import Services
+from sagas.witness import WitnessedEvent
 from services.intake.order_body import place_order_command, read_order
 from services.orders.service import OrderService
 from services.orders.store import OrderRecord
@@ -37,9 +38,9 @@ from twinsaga_bridges.kafka_into_workflow import (
     plain_json,
     record_key,
 )
-from workflows.choreography_witness import WitnessedEvent, WitnessedOrder, witness_id
+from workflows.choreography_witness import WitnessedOrder, witness_id
+from workflows.order_attributes import first_attributes, summary_of
 from workflows.order_saga import workflow_id
-from workflows.saga_status import first_attributes, summary_of
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
 GROUP = "kafka-bridge"

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from domain.ids import Sku
 from domain.order import Card, PaymentMethod, Pix, Step
+from sagas.status import SAGA_STEP
 from tests.support.examples import BOOK
 from tests.support.saga_shop import IN_STOCK, Saga
 from workflows.order_saga import OrderSaga
-from workflows.saga_status import SAGA_STEP
 
 Act = Callable[[Saga], Awaitable[object]]
 

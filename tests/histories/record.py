@@ -14,12 +14,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from embedded.binaries import temporal_binary
+from sagas.status import SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 from tests.histories.orders import KEPT, KeptOrder, ended
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import SagaShop, open_shop
 from tests.support.service_databases import migrated_files
 from twinsaga_bridges.testing.kafka import RecordedEvents
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+from workflows.order_attributes import ORDER_ID
 
 FOLDER = Path(__file__).parent
 

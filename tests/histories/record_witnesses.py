@@ -17,10 +17,11 @@ from activities.cancellation_requests import CancellationRequestActivities
 from domain.ids import OrderId
 from domain.order import SagaStyle
 from embedded.binaries import temporal_binary
+from sagas.status import SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 from tests.histories.witnesses import SILENCE_S, WITNESSED, Received
 from tests.support.waiting import soon
 from workflows.choreography_witness import ChoreographyWitness, WitnessedOrder, witness_id
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, first_attributes
+from workflows.order_attributes import ORDER_ID, first_attributes
 
 FOLDER = Path(__file__).parent / "witness"
 QUEUE = "witnesses"

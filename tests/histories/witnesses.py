@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.order import OrderStatus
-from workflows.choreography_witness import STUCK, WitnessedEvent
+from sagas.status import STUCK
+from sagas.witness import WitnessedEvent
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
 SILENCE_S = 1.0

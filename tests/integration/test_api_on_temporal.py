@@ -28,13 +28,14 @@ from processes.saga_worker.sweep import SweepTimes, sweep
 from runtime.settings import Settings
 from runtime.temporal import connect, repair_saga, start_saga
 from runtime.wiring import open_services
+from sagas.status import SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 from services.intake.order_body import OrderPairBody
 from tests.support.api_bodies import PAIR
 from tests.support.saga_shop import eventually
 from tests.support.service_databases import migrated_files
 from twinsaga_bridges.backoff import Backoff
+from workflows.order_attributes import ORDER_ID
 from workflows.order_saga import workflow_id
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -9,6 +9,7 @@ from kafka import TopicPartition
 from temporalio.client import Client
 
 from domain.ids import OrderId
+from sagas.status import SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 from tests.spec.test_operators import assert_attention
 from tests.support.kafka_topics import await_committed, messages_of
 from tests.support.operators import retry, step_of, stuck_order
@@ -16,7 +17,7 @@ from tests.support.shop import Shop
 from tests.support.stack import TWINSAGA, Json, Stack
 from tests.support.waiting import eventually, soon
 from workflows.choreography_witness import witness_id
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+from workflows.order_attributes import ORDER_ID
 
 
 def test_a_stuck_order_is_shown_and_listed_and_finished_by_an_operator(shop: Shop, stack: Stack) -> None:

@@ -10,8 +10,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from sqlalchemy import text
-from temporalio.api.enums.v1 import EventType, IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey
@@ -26,14 +25,15 @@ from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
 from runtime.settings import Settings
 from runtime.temporal import start_saga
 from runtime.wiring import Databases, Services, audit_of, services_over
+from sagas.status import SAGA_STATUS, StepProgress
 from tests.histories.outcomes import outcomes_into
 from tests.support.at_steps import AtSteps
 from tests.support.examples import BOOK, LAMP, PRICE, a_request, address
 from tests.support.service_databases import Urls
+from tests.support.temporal_servers import create_search_attributes
 from twinsaga_bridges.testing.kafka import RecordedEvents
 from twinsaga_bridges.workflow_into_kafka import EventProducer
 from workflows.order_saga import OrderSaga
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, StepProgress
 
 DEADLINE_S = 60.0
 LONGEST_PAUSE_S = 0.1
@@ -71,11 +71,11 @@ class Saga:
         async with asyncio.timeout(DEADLINE_S):
             return await self.handle.result()
 
-    async def progress(self) -> dict[Step, StepProgress]:
+    async def progress(self) -> dict[Step, StepProgress[Step]]:
         return {step.step: step for step in await self.handle.query(OrderSaga.progress)}
 
-    async def await_progress(self, step: Step, wanted: str) -> StepProgress:
-        async def look() -> StepProgress | None:
+    async def await_progress(self, step: Step, wanted: str) -> StepProgress[Step]:
+        async def look() -> StepProgress[Step] | None:
             found = (await self.progress()).get(step)
             return found if found is not None and found.progress == wanted else None
 
@@ -205,14 +205,7 @@ async def open_shop(
     def clock() -> datetime:
         return asyncio.run_coroutine_threadsafe(environment.get_current_time(), loop).result(DEADLINE_S)
 
-    attributes = [SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID]
-    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    await environment.client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(
-            namespace=environment.client.namespace,
-            search_attributes={attribute.name: keyword for attribute in attributes},
-        )
-    )
+    await create_search_attributes(environment.client)
     services = services_over(Databases.open(urls), clock, publish=False, pix_expiry=pix_expiry)
     try:
         shop = SagaShop(environment, services, at_steps, clock)

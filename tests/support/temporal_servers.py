@@ -4,13 +4,17 @@ import sysconfig
 from datetime import timedelta
 from pathlib import Path
 
-from temporalio.client import Interceptor
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client, Interceptor
 from temporalio.testing import WorkflowEnvironment
 
 from embedded.binaries import temporal_binary
 from runtime.settings import Settings
 from runtime.temporal import data_converter
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+from sagas.status import SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+from services.names import SEARCH_ATTRIBUTES
+from workflows.order_attributes import ORDER_ID
 
 STARTUP_DEADLINE = timedelta(seconds=60)
 """The default, five seconds, is too short for a busy machine."""
@@ -31,4 +35,14 @@ async def real_server(
         search_attributes=[SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID],
         interceptors=interceptors,
         dev_server_startup_timeout=STARTUP_DEADLINE,
+    )
+
+
+async def create_search_attributes(client: Client) -> None:
+    """On the test server, which has none."""
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(
+            namespace=client.namespace, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword)
+        )
     )

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest_asyncio
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -18,19 +16,12 @@ from temporalio.worker import Worker
 from activities.cancellation_requests import CancellationRequestActivities
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle, Step
-from tests.support.temporal_servers import TEST_SERVER
+from sagas.status import SAGA_STATUS, SAGA_STEP, STUCK
+from sagas.witness import GIVES_UP_AFTER, OPERATOR_HAS, WitnessedEvent
+from tests.support.temporal_servers import TEST_SERVER, create_search_attributes
 from tests.support.waiting import soon
-from workflows.choreography_witness import (
-    GIVES_UP_AFTER,
-    OPERATOR_HAS,
-    STUCK,
-    ChoreographyWitness,
-    WitnessedEnd,
-    WitnessedEvent,
-    WitnessedOrder,
-    witness_id,
-)
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE, first_attributes
+from workflows.choreography_witness import ChoreographyWitness, WitnessedEnd, WitnessedOrder, witness_id
+from workflows.order_attributes import first_attributes
 from workflows.witnessed_steps import NEEDS_ATTENTION
 
 ORDER = OrderId("order-1")
@@ -98,14 +89,7 @@ async def _environment() -> AsyncIterator[WorkflowEnvironment]:
         test_server_existing_path=str(TEST_SERVER), data_converter=pydantic_data_converter
     )
     async with environment:
-        names = (SAGA_STYLE, SAGA_STATUS, SAGA_STEP, ORDER_ID)
-        keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-        await environment.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(
-                namespace=environment.client.namespace,
-                search_attributes={name.name: keyword for name in names},
-            )
-        )
+        await create_search_attributes(environment.client)
         yield environment
 
 

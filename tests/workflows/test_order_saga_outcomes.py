@@ -6,10 +6,11 @@ import pytest
 
 from domain.ids import Sku
 from domain.order import Card, OrderStatus, PaymentMethod, Pix, Reason, Step
+from sagas.status import SAGA_STATUS, SAGA_STEP, SAGA_STYLE
 from services.inventory.store import ReservationStatus
 from tests.support.examples import BOOK, FREE, LAMP
 from tests.support.saga_shop import IN_STOCK, SagaShop
-from workflows.saga_status import ORDER_ID, SAGA_STATUS, SAGA_STEP, SAGA_STYLE
+from workflows.order_attributes import ORDER_ID
 
 CREATED = ["order.requested", "order.created"]
 CHARGED = [*CREATED, "payment.completed"]

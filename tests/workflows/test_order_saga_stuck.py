@@ -7,10 +7,10 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from domain.order import OrderStatus, Reason, Step
+from sagas.status import SAGA_STEP
 from services.orders.store import OrderRecord
 from tests.support.saga_shop import Saga, SagaShop
 from workflows.order_saga import OrderSaga
-from workflows.saga_status import SAGA_STEP
 
 
 async def stuck_order(shop: SagaShop) -> Saga:

@@ -98,8 +98,8 @@ async def test_a_confirmed_order_that_is_run_again_after_its_deadline_stays_conf
         saga = await closed_shop.place()
         first = await saga.outcome()
     await reset(closed_shop, saga)
-    monkeypatch.setattr("workflows.interruptions.ORDER_DEADLINE", timedelta(0))
-    monkeypatch.setattr("workflows.saga_status.SLOW_AFTER", timedelta(0))
+    monkeypatch.setattr("workflows.options.ORDER_DEADLINE", timedelta(0))
+    monkeypatch.setattr("workflows.options.SLOW_AFTER", timedelta(0))
 
     async with closed_shop.worker(), closed_shop.at_steps.stopped_after("charge_payment"):
         assert await newest_run(closed_shop, saga).outcome() == first

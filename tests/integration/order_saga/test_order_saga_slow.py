@@ -14,12 +14,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from domain.order import OrderStatus, Pix, Reason, Step
+from sagas.status import SAGA_STATUS, SAGA_STEP
 from tests.support.at_steps import AtSteps
 from tests.support.saga_shop import Saga, SagaShop, eventually
 from tests.support.temporal_servers import real_server
 from workflows.options import ORDER_DEADLINE
 from workflows.order_saga import OrderSaga
-from workflows.saga_status import SAGA_STATUS, SAGA_STEP
 
 SOON = timedelta(seconds=1)
 
@@ -51,12 +51,12 @@ async def impossible() -> None:
 @pytest.fixture
 def never_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a busy machine does not make a saga slow."""
-    monkeypatch.setattr("workflows.saga_status.SLOW_AFTER", ORDER_DEADLINE)
+    monkeypatch.setattr("workflows.options.SLOW_AFTER", ORDER_DEADLINE)
 
 
 @pytest.fixture
 def slow_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflows.saga_status.SLOW_AFTER", SOON)
+    monkeypatch.setattr("workflows.options.SLOW_AFTER", SOON)
 
 
 @pytest.mark.usefixtures("never_slow")
@@ -176,7 +176,7 @@ async def test_a_worker_that_is_late_does_not_move_the_deadline_of_the_order(clo
 async def test_a_worker_that_comes_after_the_deadline_undoes_the_order(
     closed_shop: SagaShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.interruptions.ORDER_DEADLINE", SOON + timedelta(milliseconds=1))
+    monkeypatch.setattr("workflows.options.ORDER_DEADLINE", SOON + timedelta(milliseconds=1))
     saga = await turns_slow_without_worker(closed_shop)
 
     async with closed_shop.worker():
