@@ -9,8 +9,8 @@ from statistics import median
 
 from sqlalchemy import select
 
-from adapters.sql.journal_tables import event_log
 from bench.target import BenchTarget
+from messaging.sql.journal_tables import event_log
 from runtime.wiring import Databases
 
 BENCH = "bench"

@@ -7,17 +7,17 @@ from datetime import timedelta
 
 import structlog
 
-from adapters.kafka.cloudevents import type_header
-from adapters.kafka.decoding import Decoded, received_event
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.message_spans import handling
 from adapters.sql.estate import KEPT, Estate
-from adapters.sql.faults import DATABASE_AWAY
 from domain.errors import UnknownOrder
 from domain.events import OrderCancelled, OrderConfirmed
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle
 from estate.task_outbox import TaskOutbox
+from messaging.kafka.cloudevents import type_header
+from messaging.kafka.decoding import Decoded, received_event
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.message_spans import handling
+from messaging.sql.faults import DATABASE_AWAY
 from services.estate.mails import order_ended
 from services.estate.records import QueuedTask
 from services.names import SAGA_OUTCOMES

@@ -7,11 +7,11 @@ from typing import Any
 from celery import Celery, current_task
 from temporalio.service import RPCError
 
-from adapters import tracing
 from domain.errors import Fault
 from domain.order import SagaStyle
 from estate.task_context import TaskContexts
 from estate.video_workflows import DEADLINE_S, VideoWorkflows
+from messaging import tracing
 from runtime.errors import CannotRun
 from runtime.sealing import seals
 from runtime.temporal import start_saga

@@ -10,9 +10,9 @@ from celery import signals, states
 from celery.exceptions import Retry
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from adapters import tracing
-from adapters.kafka.dead_letters import order_id_of
 from domain.ids import OrderId
+from messaging import tracing
+from messaging.kafka.dead_letters import order_id_of
 from runtime.tracing import traces
 from services.estate.task_names import CLEAN_UP, HAND_OVER_TASKS
 

@@ -6,12 +6,12 @@ The receivers come from the routing of the choreography; the payloads from the s
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
-from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters, topic_of
 from choreography.picture import publisher_of
 from choreography.routing import ROUTING, tag_of
 from domain.events import Event, OrderCancelled, OrderConfirmed
 from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER, of_type
 from event_catalog.personal_data import OF_ORDER_REQUESTS, personal_data_in
+from messaging.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters, topic_of
 from processes.choreography.service import topics_read_by
 from runtime.kafka import ALL_TOPICS, INCOMING_TOPICS, OUTGOING_TOPICS
 

@@ -11,9 +11,9 @@ from typing import Final, get_args
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 from kafka.errors import KafkaError
 
-from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters, publisher_of, topic_of
 from choreography.routing import tag_of
 from domain.events import Event
+from messaging.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters, publisher_of, topic_of
 from processes import order_mails
 from processes.choreography.service import topics_read_by
 from processes.kafka_bridge import routes

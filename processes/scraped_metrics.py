@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from adapters.kafka.lag import GroupLag, Stalls
+from messaging.kafka.lag import GroupLag, Stalls
 
 FRESH_S = 1.0
 """Scrapes within this time get the last answer again, so that frequent scrapes do not load broker and database."""

@@ -10,9 +10,9 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from adapters.metrics import STEP_SECONDS
-from adapters.sql.inbox import AlreadyHandled, KeyIsParked
 from domain.events import InventoryFailed, OrderCancelled, PaymentFailed, ShippingFailed
 from domain.order import SagaStyle, Step
+from messaging.sql.inbox import AlreadyHandled, KeyIsParked
 from runtime.wiring import ConsumingService, Services
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService

@@ -2,9 +2,9 @@
 
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import KafkaConnection, missing_codecs
-from adapters.kafka.security import KafkaSecurity
-from adapters.kafka.topics import TOPICS, TopicShape, await_settled, dead_letters_of, ensure_topics
+from messaging.kafka.connection import KafkaConnection, missing_codecs
+from messaging.kafka.security import KafkaSecurity
+from messaging.kafka.topics import TOPICS, TopicShape, await_settled, dead_letters_of, ensure_topics
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 from services.names import SAGA_OUTCOMES

@@ -11,12 +11,12 @@ from sqlalchemy import select
 
 from adapters.clock import utc_now
 from adapters.sql.access import SqlActions
-from adapters.sql.database import Database
-from adapters.sql.retention import Retention
 from adapters.sql.tables import orders
 from domain.errors import Fault
 from domain.ids import OrderId
 from domain.order import OrderStatus
+from messaging.sql.database import Database
+from messaging.sql.retention import Retention
 from runtime.errors import CannotRun
 from runtime.republish import unsold_orders
 from runtime.settings import Settings

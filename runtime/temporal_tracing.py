@@ -16,10 +16,10 @@ from temporalio.contrib.opentelemetry import OpenTelemetryPlugin
 from temporalio.converter import PayloadConverter
 from temporalio.plugin import SimplePlugin
 
-from adapters import tracing
-from adapters.tracing import Span
 from domain.ids import OrderId
 from domain.order import SagaStyle, Step
+from messaging import tracing
+from messaging.tracing import Span
 from twinsaga_bridges.kafka.events import TRACER_HEADER
 from workflows import choreography_witness, order_saga
 

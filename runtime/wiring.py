@@ -9,18 +9,18 @@ from adapters.clock import utc_now
 from adapters.gateway_prefetch import GatewayPrefetch
 from adapters.metrics import count_finished
 from adapters.simulated_gateway import SimulatedGateway
-from adapters.sql.attempted import Attempts
 from adapters.sql.audit import AuditedDatabases, AuditReads
-from adapters.sql.batch import Batches
-from adapters.sql.database import Database
-from adapters.sql.inbox import Inbox
-from adapters.sql.outbox import Outbox
-from adapters.sql.parked import ParkedMessages
 from adapters.sql.stores.inventory import SqlInventoryStore
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import MessageContext, SqlUnits
+from messaging.sql.attempted import Attempts
+from messaging.sql.batch import Batches
+from messaging.sql.database import Database
+from messaging.sql.inbox import Inbox
+from messaging.sql.outbox import Outbox
+from messaging.sql.parked import ParkedMessages
+from messaging.sql.unit_of_work import MessageContext, SqlUnits
 from services.audit.invariants import Verdict, audit
 from services.inventory.service import InventoryService
 from services.names import DATABASE_OF, GATEWAY, INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE

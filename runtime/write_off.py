@@ -11,13 +11,13 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from adapters.clock import utc_now
-from adapters.sql.dialects import inserting
 from adapters.sql.tables import write_offs
 from domain.commands import CancelShipping, RefundPayment, ReleaseInventory, WithdrawShipping
 from domain.errors import UnknownOrder
 from domain.events import ShippingScheduled
 from domain.ids import OrderId
 from domain.order import Reason
+from messaging.sql.dialects import inserting
 from runtime.errors import CannotRun
 from runtime.wiring import Databases, Services, services_over
 from services.unit_of_work import Clock

@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, Text, case, cast, func, select, true, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 
-from adapters.sql.chunks import CHUNK, chunked
-from adapters.sql.database import Database
-from adapters.sql.journal_tables import event_log, waits_in_outbox
 from adapters.sql.stores.inventory import reservation, stock_item
 from adapters.sql.stores.orders import order_record
 from adapters.sql.stores.payments import payment
 from adapters.sql.stores.shipping import shipment
 from adapters.sql.tables import charges, orders, payments, reservations, settlement_waits, shipments, stock, write_offs
 from domain.ids import EventId, OrderId
+from messaging.sql.chunks import CHUNK, chunked
+from messaging.sql.database import Database
+from messaging.sql.journal_tables import event_log, waits_in_outbox
 from services.audit.books import Charge, Counted
 from services.inventory.store import Reservation, ReservationStatus, Stock
 from services.orders.store import OrderRecord

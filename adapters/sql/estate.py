@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
-from adapters.sql.database import Database
-from adapters.sql.dialects import inserting
 from adapters.sql.tables import task_outbox, users, videos
+from messaging.sql.database import Database
+from messaging.sql.dialects import inserting
 from services.estate.records import OPEN, QueuedTask, User, Video, VideoEngine, VideoStatus
 from services.unit_of_work import Clock
 

@@ -2,12 +2,12 @@
 
 from sqlalchemy import bindparam, select
 
-from adapters import tracing
-from adapters.sql.database import Database
-from adapters.sql.journal_tables import event_log
-from adapters.tracing import Span
 from domain.ids import OrderId
 from domain.order import SagaStyle
+from messaging import tracing
+from messaging.sql.database import Database
+from messaging.sql.journal_tables import event_log
+from messaging.tracing import Span
 
 SAMPLED = 0x01
 """Flag of W3C Trace Context: without it no process sends the spans of the trace."""

@@ -6,11 +6,11 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, select, union_all
 
 from adapters.sql.audit import AuditedDatabases
-from adapters.sql.chunks import CHUNK, chunked
-from adapters.sql.database import Database
-from adapters.sql.journal_tables import event_log
 from adapters.sql.tables import orders, write_offs
 from domain.ids import OrderId
+from messaging.sql.chunks import CHUNK, chunked
+from messaging.sql.database import Database
+from messaging.sql.journal_tables import event_log
 
 _EFFECTS = ("payment.pending", "payment.completed", "inventory.reserved", "shipping.scheduled")
 _REMEMBERED = 1_000

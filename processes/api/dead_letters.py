@@ -13,9 +13,9 @@ from math import inf
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letter_reader import DeadLetterReader, Place
-from adapters.kafka.dead_letters import DeadLettersAway
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.dead_letter_reader import DeadLetterReader, Place
+from messaging.kafka.dead_letters import DeadLettersAway
 from runtime.kafka import CONSUMED_TOPICS
 from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 from twinsaga_bridges.kafka.closing import close_producer

@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from adapters import tracing
 from domain import commands
 from domain.ids import OrderId
 from domain.order import SagaStyle
+from messaging import tracing
 from runtime.wiring import Services
 
 S = TypeVar("S")

@@ -11,7 +11,6 @@ from temporalio.client import Client
 from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.sql.access import SqlActions, SqlApiKeys
-from adapters.sql.database import Database
 from adapters.sql.order_traces import continuing, trace_id_of
 from api.dependencies import Dependencies, Probe, TemporalUi, Traces
 from domain.order import OrderRequest, SagaStyle
@@ -19,6 +18,7 @@ from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
 from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
+from messaging.sql.database import Database
 from processes import order_mails
 from processes.api.consumers import ConsumerWatch
 from processes.api.dead_letters import DeadLetterBox

@@ -6,9 +6,9 @@ from typing import Any
 from prometheus_client.core import GaugeMetricFamily
 
 from adapters.clock import utc_now
-from adapters.kafka.lag import GroupLag
-from adapters.sql.faults import DATABASE_AWAY
 from domain.order import OrderStatus, SagaStyle
+from messaging.kafka.lag import GroupLag
+from messaging.sql.faults import DATABASE_AWAY
 from processes.scraped_metrics import ScrapedMetrics, Source, consumer_source, service_gauge
 from runtime.wiring import ConsumingService
 from services.names import ORDER_SERVICE

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from adapters.kafka.lag import GroupLag
+from messaging.kafka.lag import GroupLag
 from processes.choreography.metrics import service_metrics
 from processes.choreography.service import ChoreographedService, ServiceTiming, topics_read_by
 from processes.step_metrics import measured_consumer

@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_args
 
-from adapters import tracing
 from adapters.clock import utc_now
 from adapters.codec import UndecodableEvent, decode_event
-from adapters.kafka.batch_delivery import BatchedDelivery
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
-from adapters.kafka.decoding import dead_letter_decoder, decode_settlement, event_decoder
-from adapters.kafka.delivery import Delivery
-from adapters.kafka.group_consumer import COMMIT_WITHIN_S, GroupMember
-from adapters.kafka.message import condemned
-from adapters.kafka.reactions import Reaction, Reactions
-from adapters.kafka.relay import Relay
-from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, topic_of
-from adapters.sql.unit_of_work import MessageContext
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION, OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
 from domain.commands import FailedCompensation, ShowAttention
 from domain.errors import UnknownOrder
 from domain.events import Event
 from domain.order import Reason, Step
+from messaging import tracing
+from messaging.kafka.batch_delivery import BatchedDelivery
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
+from messaging.kafka.decoding import dead_letter_decoder, decode_settlement, event_decoder
+from messaging.kafka.delivery import Delivery
+from messaging.kafka.group_consumer import COMMIT_WITHIN_S, GroupMember
+from messaging.kafka.message import condemned
+from messaging.kafka.reactions import Reaction, Reactions
+from messaging.kafka.relay import Relay
+from messaging.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, topic_of
+from messaging.sql.unit_of_work import MessageContext
 from processes.choreography.pix_expiry import PixExpiry
 from runtime.wiring import ConsumingService
 from services.names import ORDER_SERVICE, PAYMENT_SERVICE

@@ -1,9 +1,9 @@
 """Signals the witness that its order needs attention. Only the dead letter of a refund shows it; no event does."""
 
-from adapters.kafka.dead_letters import dead_letter_in
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.origins import is_misplaced
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
+from messaging.kafka.dead_letters import dead_letter_in
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.origins import is_misplaced
 from twinsaga_bridges.kafka.dead_letter_topic import PREFIX
 from twinsaga_bridges.kafka_into_workflow import Decoder, IncomingEvent, KafkaRecord
 from workflows.choreography_witness import WitnessedEvent

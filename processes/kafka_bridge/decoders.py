@@ -2,9 +2,9 @@
 
 import json
 
-from adapters.kafka.cloudevents import ReceivedEvent
-from adapters.kafka.decoding import read_own_event, read_settlement
-from adapters.kafka.message import IncomingMessage
+from messaging.kafka.cloudevents import ReceivedEvent
+from messaging.kafka.decoding import read_own_event, read_settlement
+from messaging.kafka.message import IncomingMessage
 from twinsaga_bridges.kafka_into_workflow import Decoder, IncomingEvent, KafkaRecord
 
 

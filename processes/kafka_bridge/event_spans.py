@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 from structlog.contextvars import bound_contextvars
 
-from adapters import tracing
-from adapters.kafka.message_spans import DEAD_LETTER
-from adapters.kafka.topics import TOPICS, is_dead_letters
 from domain.ids import OrderId, order_id_from_key
 from domain.order import SagaStyle
+from messaging import tracing
+from messaging.kafka.message_spans import DEAD_LETTER
+from messaging.kafka.topics import TOPICS, is_dead_letters
 from processes.kafka_bridge.routes import REQUESTED
 from twinsaga_bridges.kafka_into_workflow import IncomingEvent, Undeliverable, Unreadable, traceparent_of
 

@@ -11,13 +11,13 @@ from typing import get_args
 import structlog
 from pydantic import TypeAdapter
 
-from adapters.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, dead_letters_of
 from choreography.routing import ROUTING, tag_of
 from domain.commands import SettlePayment
 from domain.errors import KeyReused, UnknownOrder
 from domain.events import Event, PaymentSettled
 from domain.ids import OrderId, outside_id
 from domain.order import SagaStyle
+from messaging.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, dead_letters_of
 from processes.kafka_bridge.attention import attention_letters, attention_to
 from processes.kafka_bridge.decoders import own_events, settlements
 from runtime.settings import Settings

@@ -12,13 +12,13 @@ from temporalio.client import Client
 from temporalio.worker import Plugin, Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
-from adapters.kafka.lag import GroupLag
-from adapters.kafka.topics import SETTLEMENTS, TOPICS, is_dead_letters
 from adapters.metrics import count_dead_letter
 from domain.commands import RequestCancellation
 from domain.errors import Fault, UnknownOrder
 from domain.ids import OrderId
 from domain.order import Reason
+from messaging.kafka.lag import GroupLag
+from messaging.kafka.topics import SETTLEMENTS, TOPICS, is_dead_letters
 from processes.kafka_bridge.event_spans import delivering
 from processes.kafka_bridge.routes import GROUP, WITNESS_QUEUE, EstateRoutes, topics_read, witness_routes
 from processes.scraped_metrics import ScrapedMetrics, consumer_source

@@ -7,9 +7,7 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from adapters.simulated_gateway import SimulatedGateway
-from adapters.sql import journal_tables, tables
-from adapters.sql.database import Database
-from adapters.sql.outbox import Outbox
+from adapters.sql import tables
 from domain.commands import (
     ChargePayment,
     ConfirmOrder,
@@ -25,6 +23,9 @@ from domain.events import OrderCreated, PaymentFailed
 from domain.ids import OrderId, new_order_id
 from domain.money import Money
 from domain.order import Order, Reason, SagaStyle
+from messaging.sql import journal_tables
+from messaging.sql.database import Database
+from messaging.sql.outbox import Outbox
 from runtime.errors import CannotRun
 from runtime.republish import publish_unfinished_again
 from runtime.wiring import Databases, Services, audit_of

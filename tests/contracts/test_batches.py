@@ -4,14 +4,14 @@ from contextlib import suppress
 
 import pytest
 
-from adapters.sql.batch import Batch, Batches
-from adapters.sql.inbox import AlreadyHandled, Inbox, MessageId
-from adapters.sql.outbox import Outbox
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from domain.commands import ScheduleShipping
 from domain.ids import OrderId
 from domain.order import Order
+from messaging.sql.batch import Batch, Batches
+from messaging.sql.inbox import AlreadyHandled, Inbox, MessageId
+from messaging.sql.outbox import Outbox
+from messaging.sql.unit_of_work import MessageContext, SqlUnits
 from runtime.wiring import Databases
 from services.shipping.service import ShippingService
 from services.shipping.store import Shipment, ShipmentStatus

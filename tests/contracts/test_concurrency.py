@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from adapters.sql.inbox import AlreadyHandled, MessageId
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from domain.commands import ChargePayment, RefundPayment, ReserveInventory, ScheduleShipping, WithdrawShipping
 from domain.errors import Fault
 from domain.events import InventoryFailed, InventoryReserved, PaymentCompleted, ShippingCancelled, ShippingScheduled
 from domain.order import Reason
+from messaging.sql.inbox import AlreadyHandled, MessageId
+from messaging.sql.unit_of_work import MessageContext, SqlUnits
 from runtime.wiring import Databases, Services, audit_of
 from services.payments.store import PaymentStatus
 from services.shipping.service import ShippingService

@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import make_url
 
 from adapters.simulated_gateway import Book, SimulatedGateway
-from adapters.sql.database import Database
 from domain.errors import GatewayFault, ImpossibleState
 from domain.money import Money
 from domain.order import Reason
+from messaging.sql.database import Database
 from runtime.wiring import Databases
 from services.payments.gateway import AwaitingCustomer, Charged, Declined
 from tests.support.service_databases import Urls

@@ -11,19 +11,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection
 
-from adapters.kafka.batch_delivery import BatchedDelivery
-from adapters.kafka.cloudevents import source_of, to_message
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
-from adapters.kafka.decoding import dead_letter_decoder, event_decoder
-from adapters.kafka.delivery import OUTAGES, Delivery
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.reactions import Reactions
-from adapters.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, publisher_of, topic_of
-from adapters.sql.database import Database
-from adapters.sql.inbox import MessageId, message_id_of
-from adapters.sql.parked import ParkedMessage, ParkedMessages
-from adapters.sql.unit_of_work import MessageContext
 from domain.commands import ReserveInventory
 from domain.errors import GatewayFault
 from domain.events import (
@@ -37,6 +24,19 @@ from domain.events import (
 )
 from domain.ids import EventId, event_id_of
 from domain.order import Order, Reason
+from messaging.kafka.batch_delivery import BatchedDelivery
+from messaging.kafka.cloudevents import source_of, to_message
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
+from messaging.kafka.decoding import dead_letter_decoder, event_decoder
+from messaging.kafka.delivery import OUTAGES, Delivery
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.reactions import Reactions
+from messaging.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, publisher_of, topic_of
+from messaging.sql.database import Database
+from messaging.sql.inbox import MessageId, message_id_of
+from messaging.sql.parked import ParkedMessage, ParkedMessages
+from messaging.sql.unit_of_work import MessageContext
 from processes.choreography.service import ServiceTiming, delivery_of
 from processes.kafka_bridge.attention import attention_letters
 from runtime.wiring import ConsumingService, Services, audit_of, consuming_inventory, consuming_payments

@@ -10,13 +10,13 @@ from typing import Any, cast
 
 import pytest
 
-from adapters.kafka.delivery import Delivery
-from adapters.kafka.message import IncomingMessage, condemned
-from adapters.sql.database import Database
 from adapters.sql.estate import Estate
 from domain.ids import new_order_id
 from estate.order_mails import OrderMailDelivery, OrderMails
 from estate.task_outbox import TaskOutbox
+from messaging.kafka.delivery import Delivery
+from messaging.kafka.message import IncomingMessage, condemned
+from messaging.sql.database import Database
 from processes.choreography.service import ServiceTiming, delivery_of, topics_read_by
 from processes.order_mails import TOPICS
 from runtime import wiring

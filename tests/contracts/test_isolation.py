@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from adapters.kafka.cloudevents import to_message
-from adapters.kafka.message import IncomingMessage, condemned
-from adapters.sql.attempted import Attempts as AttemptsTable
-from adapters.sql.faults import DatabaseFault
 from domain.events import OrderConfirmed, RecordedEvent
 from domain.ids import EventId, OrderId, new_order_id
 from estate.order_mails import OrderMailDelivery, OrderMails
+from messaging.kafka.cloudevents import to_message
+from messaging.kafka.message import IncomingMessage, condemned
+from messaging.sql.attempted import Attempts as AttemptsTable
+from messaging.sql.faults import DatabaseFault
 from runtime.wiring import Databases
 from tests.support.examples import NOON
 from tests.support.faulty_databases import locked

@@ -10,16 +10,16 @@ from sqlalchemy import Connection, event, text
 
 from adapters.codec import encode_event, to_json
 from adapters.sql.audit import AuditReads
-from adapters.sql.database import Database
-from adapters.sql.inbox import Inbox, MessageId, status_of
-from adapters.sql.outbox import Outbox
-from adapters.sql.parked import ParkedMessages
-from adapters.sql.retention import Retention
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from domain.events import ShippingScheduled
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle
+from messaging.sql.database import Database
+from messaging.sql.inbox import Inbox, MessageId, status_of
+from messaging.sql.outbox import Outbox
+from messaging.sql.parked import ParkedMessages
+from messaging.sql.retention import Retention
 from runtime.retention import unfinished_before
 from runtime.wiring import Databases, services_over
 from services.orders.store import OrderFilter, UnfinishedOrders

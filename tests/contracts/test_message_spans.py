@@ -10,22 +10,22 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import Connection, select
 
-from adapters import tracing
-from adapters.kafka.cloudevents import source_of, to_message
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.delivery import Delivery
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import SETTLED, SETTLEMENTS, publisher_of, topic_of
 from adapters.open_telemetry import OtelTracer
-from adapters.sql.database import Database
-from adapters.sql.faults import ConcurrentChange
-from adapters.sql.journal_tables import event_log
-from adapters.sql.write_buffer import BufferedWriter
 from domain.commands import ChargePayment
 from domain.events import Event, InventoryFailed, OrderCreated, RecordedEvent
 from domain.ids import OrderId, event_id_of
 from domain.order import Order, Reason
+from messaging import tracing
+from messaging.kafka.cloudevents import source_of, to_message
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.dead_letters import DeadLetters
+from messaging.kafka.delivery import Delivery
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.topics import SETTLED, SETTLEMENTS, publisher_of, topic_of
+from messaging.sql.database import Database
+from messaging.sql.faults import ConcurrentChange
+from messaging.sql.journal_tables import event_log
+from messaging.sql.write_buffer import BufferedWriter
 from processes.choreography.pix_expiry import PixExpiry
 from processes.choreography.service import ServiceTiming, delivery_of
 from runtime.wiring import ConsumingService, Databases, consuming_payments, services_over

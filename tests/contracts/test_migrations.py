@@ -18,14 +18,15 @@ from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import Connection, create_engine, event, text
 
-from adapters.sql import inbox, journal_tables, migrations, outbox, tables
-from adapters.sql.database import Database
-from adapters.sql.inbox import MessageId
+from adapters.sql import migrations, tables
 from adapters.sql.migrations import migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from domain.ids import CustomerId, new_order_id
 from domain.order import OrderStatus, SagaStyle
+from messaging.sql import inbox, journal_tables, outbox
+from messaging.sql.database import Database
+from messaging.sql.inbox import MessageId
 from runtime.bootstrap import retry_until
 from runtime.databases import migrate_databases
 from runtime.errors import WrongVersion

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.sql.outbox import Outbox
 from domain.commands import CancelShipping, ScheduleShipping
 from domain.ids import OrderId
 from domain.order import Reason
+from messaging.sql.outbox import Outbox
 from runtime.wiring import Databases, Services
 from tests.support.examples import NOON, SettableClock, an_order
 

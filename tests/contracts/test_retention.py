@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
-from adapters.sql.inbox import Inbox, MessageId
-from adapters.sql.journal_tables import inbox, steps
-from adapters.sql.outbox import Outbox
 from domain.commands import PlaceOrder, ReserveInventory, ScheduleShipping
 from domain.ids import OrderId
 from domain.order import SagaStyle
+from messaging.sql.inbox import Inbox, MessageId
+from messaging.sql.journal_tables import inbox, steps
+from messaging.sql.outbox import Outbox
 from runtime.retention import forget_before
 from runtime.wiring import Databases, Services
 from tests.support.examples import BOOK, SettableClock, a_request, an_order

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import insert, update
 
-from adapters.sql import journal_tables, tables
-from adapters.sql.outbox import Outbox
+from adapters.sql import tables
 from adapters.sql.unknown_orders import UnknownOrders
 from domain.commands import (
     ChargePayment,
@@ -21,6 +20,8 @@ from domain.commands import (
 from domain.events import OrderCreated, PaymentFailed
 from domain.ids import OrderId
 from domain.order import Order, SagaStyle
+from messaging.sql import journal_tables
+from messaging.sql.outbox import Outbox
 from runtime.wiring import Databases, Services, audit_of, services_over
 from runtime.write_off import UNASKED_AT_MOST, UNASKED_WITHIN, undo_unknown_order
 from services.inventory.store import ReservationStatus

@@ -5,16 +5,16 @@ from contextlib import suppress
 
 import pytest
 
-from adapters.sql.faults import ConcurrentChange
-from adapters.sql.inbox import AlreadyHandled, Inbox, KeyIsParked, MessageId
-from adapters.sql.outbox import Outbox
-from adapters.sql.parked import ParkedMessages
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import MessageContext, SqlUnit, SqlUnits
 from domain.commands import CancelShipping, ScheduleShipping
 from domain.events import ShippingCancelled, ShippingFailed
 from domain.ids import OrderId, event_id_of, new_order_id
 from domain.order import Reason, Step
+from messaging.sql.faults import ConcurrentChange
+from messaging.sql.inbox import AlreadyHandled, Inbox, KeyIsParked, MessageId
+from messaging.sql.outbox import Outbox
+from messaging.sql.parked import ParkedMessages
+from messaging.sql.unit_of_work import MessageContext, SqlUnit, SqlUnits
 from runtime.wiring import Databases
 from services.shipping.service import ShippingService
 from services.shipping.store import Shipment, ShipmentStatus

@@ -9,13 +9,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-from adapters.kafka.cloudevents import to_message
-from adapters.kafka.topics import topic_of
 from choreography.picture import publisher_of
 from choreography.routing import tag_of
 from domain.events import Event, PaymentSettled, RecordedEvent
 from domain.ids import OrderId, event_id_of
 from domain.order import Reason
+from messaging.kafka.cloudevents import to_message
+from messaging.kafka.topics import topic_of
 from tests.support.examples import BOOK, LAMP, NOON, a_request, an_order
 
 V1 = Path(__file__).parent / "v1"

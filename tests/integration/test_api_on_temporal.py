@@ -14,7 +14,6 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from adapters.sql.outbox import Outbox
 from api.problems import EngineAway, NotPossibleNow
 from domain.commands import ChargePayment, CreateOrder, PlaceOrder
 from domain.events import OrderCreated
@@ -22,6 +21,7 @@ from domain.ids import OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import OrderRequest, OrderStatus, Pix, Reason, SagaStyle
 from embedded.binaries import temporal_binary
+from messaging.sql.outbox import Outbox
 from processes.api.order_control import OrchestratedControl
 from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.saga_worker.sweep import SweepTimes, sweep

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.kafka.topics import await_settled, topic_of
 from domain.ids import EventId
 from domain.order import Card, Pix, Reason
+from messaging.kafka.topics import await_settled, topic_of
 from services.orders.store import Stage
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import PLENTY, SKU, Choreography

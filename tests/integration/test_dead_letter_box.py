@@ -6,9 +6,9 @@ from contextlib import closing
 import pytest
 from kafka import KafkaProducer
 
-from adapters.kafka.cloudevents import LARGEST_VALUE
 from domain.ids import EventId
 from domain.order import Card, OrderStatus, Reason
+from messaging.kafka.cloudevents import LARGEST_VALUE
 from processes.api.dead_letters import DeadLetterBox
 from services.dead_letters import Bookmark, Letter, LetterFilter
 from services.orders.store import Stage

@@ -6,11 +6,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from adapters.kafka.cloudevents import to_message
 from domain.commands import RefundPayment
 from domain.events import InventoryFailed, OrderConfirmed, RecordedEvent, ShippingScheduled
 from domain.ids import EventId, OrderId
 from domain.order import Card, OrderStatus, Reason, Step
+from messaging.kafka.cloudevents import to_message
 from services.orders.store import Stage
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import Choreography, impatient

@@ -14,10 +14,10 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from adapters.kafka.lag import GroupLag
-from adapters.kafka.topics import TOPICS, is_dead_letters
 from domain.ids import order_id_from_key
 from domain.order import Card
+from messaging.kafka.lag import GroupLag
+from messaging.kafka.topics import TOPICS, is_dead_letters
 from processes import order_mails
 from processes.api.dead_letters import DeadLetterBox
 from processes.api.wiring import groups_of

@@ -14,9 +14,6 @@ from kafka import KafkaProducer
 from pydantic import SecretStr
 
 from adapters.clock import utc_now
-from adapters.kafka.cloudevents import to_message
-from adapters.kafka.topics import TopicShape, ensure_topics
-from adapters.sql.database import Database
 from adapters.sql.estate import KEPT, Estate
 from adapters.sql.migrations import migrate
 from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder
@@ -24,6 +21,9 @@ from domain.ids import CustomerId, OrderId
 from domain.order import OrderOutcome, OrderStatus, Reason, SagaStyle
 from estate.order_mails import LOOK_BACK, MissedOrderMails, OrderMails
 from estate.task_outbox import TaskOutbox
+from messaging.kafka.cloudevents import to_message
+from messaging.kafka.topics import TopicShape, ensure_topics
+from messaging.sql.database import Database
 from processes.order_mails import GROUP
 from runtime.settings import Settings
 from services.estate.mails import welcome
@@ -120,7 +120,7 @@ def processes(shop: Shop, tmp_path: Path) -> Iterator[ServiceProcesses]:
 
 KILLED_BY_A_RECORD = """
 import os, signal
-import adapters.kafka.cloudevents as events
+import messaging.kafka.cloudevents as events
 
 read = events.from_message
 

@@ -10,13 +10,13 @@ import pytest
 from kafka import KafkaProducer
 from kafka.producer.future import FutureRecordMetadata
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.relay import Relay
-from adapters.sql.database import Database
-from adapters.sql.faults import DatabaseAway
-from adapters.sql.outbox import Outbox
 from domain.commands import RequestCancellation
 from domain.order import Reason
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.relay import Relay
+from messaging.sql.database import Database
+from messaging.sql.faults import DatabaseAway
+from messaging.sql.outbox import Outbox
 from services.orders.store import Stage
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import Choreography

@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaAdminClient
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import TopicShape, ensure_topics
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.dead_letters import DeadLetters
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.topics import TopicShape, ensure_topics
 from processes.api.dead_letters import DeadLetterBox
 from services.dead_letters import LetterFilter
 from tests.support.real_servers import given_servers

@@ -8,10 +8,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.clock import utc_now
-from adapters.kafka.cloudevents import to_message
 from domain.events import Event, OrderCancellationRequested, OrderCreated, PaymentCompleted, RecordedEvent
 from domain.ids import EventId, OrderId, new_order_id
 from domain.order import Reason
+from messaging.kafka.cloudevents import to_message
 from tests.support.examples import an_order
 from tests.support.kafka_topics import Message, await_committed, messages_of, send_again
 from tests.support.operators import cancel, pending_pix

@@ -9,13 +9,13 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 
 from adapters.clock import utc_now
-from adapters.kafka.cloudevents import INSTALLATION, to_message
 from comparison.scenarios import SCENARIOS
 from domain.commands import PlaceOrder
 from domain.events import Event, OrderCreated, PaymentCompleted, RecordedEvent
 from domain.ids import OrderId, Sku, event_id_of, new_order_id
 from domain.money import Money
 from domain.order import Order, SagaStyle
+from messaging.kafka.cloudevents import INSTALLATION, to_message
 from runtime.wiring import Services, open_services
 from services.payments.store import PaymentStatus
 from tests.support.examples import a_request, an_order

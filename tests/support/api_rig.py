@@ -14,13 +14,8 @@ from sqlalchemy import Connection, event
 
 from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
-from adapters.kafka.connection import KafkaConnection
 from adapters.sql.access import SqlActions, SqlApiKeys
-from adapters.sql.database import Database, writes
-from adapters.sql.faults import ConcurrentChange
-from adapters.sql.outbox import Outbox
 from adapters.sql.stores.orders import SqlOrderStore
-from adapters.sql.unit_of_work import SqlUnits
 from api.app import create_app
 from api.dependencies import Dependencies, TemporalUi
 from api.problems import away
@@ -41,6 +36,11 @@ from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
 from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
+from messaging.kafka.connection import KafkaConnection
+from messaging.sql.database import Database, writes
+from messaging.sql.faults import ConcurrentChange
+from messaging.sql.outbox import Outbox
+from messaging.sql.unit_of_work import SqlUnits
 from processes.api.dead_letters import DeadLetterBox
 from processes.api.order_control import ChoreographedControl
 from processes.api.wiring import database_probes

@@ -10,18 +10,18 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.topics import publisher_of
-from adapters.sql.database import Database
-from adapters.sql.inbox import event_id_in
-from adapters.sql.journal_tables import event_log, inbox
-from adapters.sql.outbox import Outbox
-from adapters.sql.parked import ParkedMessages
 from domain.commands import PlaceOrder
 from domain.events import Event, RecordedEvent
 from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMethod, SagaStyle, ShippingAddress
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.topics import publisher_of
+from messaging.sql.database import Database
+from messaging.sql.inbox import event_id_in
+from messaging.sql.journal_tables import event_log, inbox
+from messaging.sql.outbox import Outbox
+from messaging.sql.parked import ParkedMessages
 from processes.choreography.service import ChoreographedService, ServiceTiming
 from runtime import wiring
 from services.names import (

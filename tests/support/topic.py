@@ -8,8 +8,8 @@ from unittest.mock import patch
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from adapters.kafka.cloudevents import to_message
 from domain.events import RecordedEvent
+from messaging.kafka.cloudevents import to_message
 from tests.support.waiting import eventually
 
 GARBLED = patch("kafka.record.default_records.lz4_encode", lambda _: b"no frame of LZ4")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from adapters.codec import UndecodableEvent
-from adapters.kafka.cloudevents import NotACloudEvent, to_message
-from adapters.kafka.topics import SETTLED, SETTLEMENTS, topic_of
 from domain.commands import ChargePayment, PlaceOrder
 from domain.errors import UnknownOrder
 from domain.events import Event, OrderCreated, PaymentCompleted, RecordedEvent
 from domain.ids import EventId, OrderId, new_order_id
 from domain.order import SagaStyle
+from messaging.kafka.cloudevents import NotACloudEvent, to_message
+from messaging.kafka.topics import SETTLED, SETTLEMENTS, topic_of
 from processes.kafka_bridge.decoders import own_events, settlements
 from processes.kafka_bridge.routes import EstateRoutes, witness_routes
 from processes.kafka_bridge.serve import CancellationByOrderService

@@ -6,8 +6,6 @@ from typing import get_args
 import pytest
 
 from adapters.codec import UndecodableEvent, UnknownEventType
-from adapters.kafka.cloudevents import LARGEST_VALUE, NotACloudEvent, from_message, to_message, type_header
-from adapters.kafka.topics import topic_of
 from choreography.routing import tag_of
 from domain.events import (
     Event,
@@ -32,6 +30,8 @@ from domain.events import (
 from domain.ids import CustomerId, EventId, OrderId, Sku
 from domain.money import Money
 from domain.order import Card, Order, OrderLine, OrderRequest, Pix, PricedLine, Reason, ShippingAddress
+from messaging.kafka.cloudevents import LARGEST_VALUE, NotACloudEvent, from_message, to_message, type_header
+from messaging.kafka.topics import topic_of
 from runtime.kafka import ALL_TOPICS
 
 ID = OrderId("0d3d8f7e-0000-4000-8000-000000000001")

@@ -10,10 +10,6 @@ from typing import Any, get_args
 
 import pytest
 
-from adapters.kafka.cloudevents import to_message
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import is_dead_letters
 from choreography.picture import picture_of_the_choreography, table_of_the_policies
 from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, tag_of
 from domain.events import Event, OrderConfirmed, RecordedEvent
@@ -22,6 +18,10 @@ from estate.order_mails import OUTCOME_TYPES
 from event_catalog.asyncapi import asyncapi_document
 from event_catalog.generate import EVENTS, ROOT, generated, published_schemas, write_documents
 from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER
+from messaging.kafka.cloudevents import to_message
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.topics import is_dead_letters
 from processes import order_mails as serve_order_mails
 from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun

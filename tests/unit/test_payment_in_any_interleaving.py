@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from adapters.simulated_gateway import Book, SimulatedGateway
 from adapters.sql.stores.payments import SqlPaymentStore
-from adapters.sql.unit_of_work import SqlUnits
 from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
 from domain.errors import GatewayFault
 from domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded
 from domain.money import Money
 from domain.order import Order, Reason
+from messaging.sql.unit_of_work import SqlUnits
 from runtime.wiring import Databases
 from services.payments.gateway import AwaitingCustomer, Charged, Declined
 from services.payments.service import PaymentService

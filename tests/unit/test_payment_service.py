@@ -5,11 +5,11 @@ import pytest
 from sqlalchemy import text
 
 from adapters.sql.stores.payments import SqlPaymentStore
-from adapters.sql.unit_of_work import SqlUnits
 from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
 from domain.errors import GatewayFault
 from domain.events import PaymentCompleted, PaymentFailed, PaymentPending, PaymentRefunded
 from domain.order import Order, Reason, Step
+from messaging.sql.unit_of_work import SqlUnits
 from runtime.wiring import Services, audit_of
 from services.payments.gateway import PaymentGateway
 from services.payments.service import PIX_EXPIRY, SETTLEMENT_WAITS, PaymentService

@@ -9,14 +9,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from adapters.codec import encode_event
-from adapters.kafka.cloudevents import from_message
-from adapters.kafka.decoding import read_settlement
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import SETTLEMENTS, topic_of
 from choreography.routing import tag_of
 from domain.events import Event, RecordedEvent
 from event_catalog.generate import published_schemas
 from event_catalog.headers import CLOUD_EVENT
+from messaging.kafka.cloudevents import from_message
+from messaging.kafka.decoding import read_settlement
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.topics import SETTLEMENTS, topic_of
 from tests.events.record import V1, a_message_of
 
 Json = Mapping[str, Any]

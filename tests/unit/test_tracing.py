@@ -22,7 +22,7 @@ from tests.support.ports import free_port
 
 PROGRAM = """
 import sys
-from adapters import tracing
+from messaging import tracing
 from runtime.tracing import traces
 with traces("payment-service"):
     with tracing.span("outer", attributes={tracing.ORDER_ID: "o-1", tracing.ATTEMPT: 2}):

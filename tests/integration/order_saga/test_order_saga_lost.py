@@ -13,11 +13,11 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from adapters.sql.outbox import Outbox
 from domain.commands import ChargePayment, CreateOrder, PlaceOrder, ReserveInventory, ScheduleShipping
 from domain.events import OrderCreated
 from domain.ids import CustomerId, OrderId
 from domain.order import OrderRequest, OrderStatus, Pix, Reason, SagaStyle, Step
+from messaging.sql.outbox import Outbox
 from runtime.settings import Settings
 from runtime.temporal import repair_saga, saga_status
 from runtime.wiring import audit_of, services_over

@@ -12,13 +12,13 @@ from typing import NewType
 
 from sqlalchemy import Connection, Executable, bindparam, exists, literal_column, or_, select, union_all
 
-from adapters.sql.batch import Batch
-from adapters.sql.database import Database
-from adapters.sql.dialects import inserting
-from adapters.sql.journal_tables import inbox, parked
 from adapters.sql.order_traces import trace_of
-from adapters.sql.write_buffer import ImmediateWriter, JournalRows
 from domain.ids import EventId, OrderId
+from messaging.sql.batch import Batch
+from messaging.sql.database import Database
+from messaging.sql.dialects import inserting
+from messaging.sql.journal_tables import inbox, parked
+from messaging.sql.write_buffer import ImmediateWriter, JournalRows
 from services.unit_of_work import Clock
 
 MessageId = NewType("MessageId", str)

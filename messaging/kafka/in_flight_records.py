@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from kafka.producer.future import FutureRecordMetadata
 
-from adapters.sql.outbox import OutboxRow
 from domain.ids import OrderId
+from messaging.sql.outbox import OutboxRow
 from twinsaga_bridges.kafka.connection import DELIVERY_TIMEOUT_S
 
 _MARK_WITHIN_S = 0.1

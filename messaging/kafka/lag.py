@@ -7,8 +7,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from kafka import TopicPartition
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.consumer_workarounds import end_offsets
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.consumer_workarounds import end_offsets
 
 STALLED_S = 60.0
 """A consumer that handles its messages commits at least this often, even if each of them takes long."""

@@ -9,15 +9,15 @@ from itertools import takewhile
 
 import structlog
 
-from adapters import tracing
 from adapters.gateway_prefetch import GatewayPrefetch
-from adapters.kafka.decoding import Decoded, Received
-from adapters.kafka.message_spans import handling, shared_commit
-from adapters.kafka.reactions import HANDLED_BEFORE, Reactions, run_reaction
-from adapters.sql.batch import Batch, Batches
-from adapters.sql.faults import DATABASE_AWAY, ConcurrentChange
-from adapters.sql.inbox import Inbox
-from adapters.tracing import Span
+from messaging import tracing
+from messaging.kafka.decoding import Decoded, Received
+from messaging.kafka.message_spans import handling, shared_commit
+from messaging.kafka.reactions import HANDLED_BEFORE, Reactions, run_reaction
+from messaging.sql.batch import Batch, Batches
+from messaging.sql.faults import DATABASE_AWAY, ConcurrentChange
+from messaging.sql.inbox import Inbox
+from messaging.tracing import Span
 
 _WORTH_A_BATCH = 2
 """A single message is handled sooner without one."""

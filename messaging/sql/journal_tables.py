@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Index, Integer, LargeBinary, MetaData, Table, Text
 
-from adapters.sql.dialects import NAMES, Instant, Sequence
+from messaging.sql.dialects import NAMES, Instant, Sequence
 
 JOURNAL: Final = MetaData(naming_convention=NAMES)
 

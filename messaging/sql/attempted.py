@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 from sqlalchemy import delete, select, tuple_
 
-from adapters.sql.database import Database
-from adapters.sql.dialects import inserting
-from adapters.sql.journal_tables import attempted
+from messaging.sql.database import Database
+from messaging.sql.dialects import inserting
+from messaging.sql.journal_tables import attempted
 from twinsaga_bridges.kafka.isolation import Attempt
 
 _PARTITION = tuple_(attempted.c.topic, attempted.c.partition)

@@ -6,20 +6,20 @@ from datetime import timedelta
 
 import structlog
 
-from adapters import tracing
-from adapters.kafka.batch_delivery import BatchedDelivery
-from adapters.kafka.dead_letters import DeadLetters, DeadLettersAway
-from adapters.kafka.decoding import Decoded, Received, decode
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.message_spans import DEAD_LETTER, handling
-from adapters.kafka.reactions import Reactions, run_reaction
-from adapters.kafka.topics import is_dead_letters
 from adapters.metrics import count_dead_letter
-from adapters.sql.chunks import chunked
-from adapters.sql.faults import DATABASE_AWAY
-from adapters.sql.inbox import Inbox, KeyIsParked
-from adapters.sql.parked import ParkedMessage, ParkedMessages
 from domain.errors import Fault
+from messaging import tracing
+from messaging.kafka.batch_delivery import BatchedDelivery
+from messaging.kafka.dead_letters import DeadLetters, DeadLettersAway
+from messaging.kafka.decoding import Decoded, Received, decode
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.message_spans import DEAD_LETTER, handling
+from messaging.kafka.reactions import Reactions, run_reaction
+from messaging.kafka.topics import is_dead_letters
+from messaging.sql.chunks import chunked
+from messaging.sql.faults import DATABASE_AWAY
+from messaging.sql.inbox import Inbox, KeyIsParked
+from messaging.sql.parked import ParkedMessage, ParkedMessages
 from services.unit_of_work import Clock
 
 OUTAGES = (*DATABASE_AWAY, DeadLettersAway)

@@ -11,13 +11,13 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from adapters.kafka.cloudevents import to_message
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.in_flight_records import InFlightRecords, NotPublished
-from adapters.kafka.message_spans import publishing
-from adapters.kafka.topics import topic_of
-from adapters.sql.faults import DATABASE_AWAY
-from adapters.sql.outbox import Outbox
+from messaging.kafka.cloudevents import to_message
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.in_flight_records import InFlightRecords, NotPublished
+from messaging.kafka.message_spans import publishing
+from messaging.kafka.topics import topic_of
+from messaging.sql.faults import DATABASE_AWAY
+from messaging.sql.outbox import Outbox
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.closing import close_producer
 

@@ -12,8 +12,8 @@ from typing import Any, Final, Self, cast
 from sqlalchemy import URL, Connection, Engine, UpdateBase, create_engine, event, exc, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from adapters.sql.commit_notifier import CommitNotifier, notifier_path
-from adapters.sql.faults import DatabaseAway, fault_of
+from messaging.sql.commit_notifier import CommitNotifier, notifier_path
+from messaging.sql.faults import DatabaseAway, fault_of
 
 WAIT_S: Final = 5.0
 """Longest wait for a pooled connection, a row lock or another writer."""

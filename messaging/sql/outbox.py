@@ -7,13 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, func, select, update
 
-from adapters.sql.chunks import chunked
-from adapters.sql.database import Database, wakes_relay
-from adapters.sql.journal import OUTBOX_CHANNEL, recorded_event
-from adapters.sql.journal_tables import event_log, waits_in_outbox
-from adapters.sql.outbox_watch import PostgresWatch, SqliteWatch
 from domain.events import RecordedEvent
 from domain.ids import OrderId
+from messaging.sql.chunks import chunked
+from messaging.sql.database import Database, wakes_relay
+from messaging.sql.journal import OUTBOX_CHANNEL, recorded_event
+from messaging.sql.journal_tables import event_log, waits_in_outbox
+from messaging.sql.outbox_watch import PostgresWatch, SqliteWatch
 
 _PUBLISHED = update(event_log).where(event_log.c.seq.in_(bindparam("seqs", expanding=True))).values(waits=False)
 _UNPUBLISHED = select(event_log).where(waits_in_outbox).order_by(event_log.c.seq).limit(bindparam("at_most"))

@@ -5,16 +5,16 @@ from contextlib import contextmanager, nullcontext
 
 from structlog.contextvars import bound_contextvars
 
-from adapters import tracing
-from adapters.kafka.cloudevents import traceparent_in
-from adapters.kafka.dead_letters import order_id_of
-from adapters.kafka.decoding import Decoded
-from adapters.kafka.topics import SETTLEMENTS
-from adapters.sql.outbox import OutboxRow
-from adapters.sql.unit_of_work import COMMITTED
-from adapters.tracing import ATTEMPT, ORDER_ID, STYLE, Span
 from domain.ids import OrderId
 from domain.order import SagaStyle
+from messaging import tracing
+from messaging.kafka.cloudevents import traceparent_in
+from messaging.kafka.dead_letters import order_id_of
+from messaging.kafka.decoding import Decoded
+from messaging.kafka.topics import SETTLEMENTS
+from messaging.sql.outbox import OutboxRow
+from messaging.sql.unit_of_work import COMMITTED
+from messaging.tracing import ATTEMPT, ORDER_ID, STYLE, Span
 
 DEAD_LETTER = "dead letter"
 

@@ -2,8 +2,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from adapters.kafka.connection import Headers
-from adapters.sql.parked import ParkedMessage
+from messaging.kafka.connection import Headers
+from messaging.sql.parked import ParkedMessage
 from twinsaga_bridges.kafka.records import KafkaRecord
 from twinsaga_bridges.kafka.undecodable import record_of
 

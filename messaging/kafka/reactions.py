@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters import tracing
-from adapters.kafka.decoding import Decoder, Received
-from adapters.sql.batch import Batch
-from adapters.sql.inbox import AlreadyHandled, Inbox
-from adapters.sql.unit_of_work import MessageContext
+from messaging import tracing
+from messaging.kafka.decoding import Decoder, Received
+from messaging.sql.batch import Batch
+from messaging.sql.inbox import AlreadyHandled, Inbox
+from messaging.sql.unit_of_work import MessageContext
 from twinsaga_bridges.backoff import Backoff
 
 HANDLED_BEFORE = "handled before"

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from adapters.sql.database import Database
-from adapters.sql.write_buffer import BufferedWriter, ImmediateWriter, JournalRows
+from messaging.sql.database import Database
+from messaging.sql.write_buffer import BufferedWriter, ImmediateWriter, JournalRows
 
 _SAVEPOINT = "unit"
 """One name is enough: savepoints are never nested."""

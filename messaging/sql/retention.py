@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, select
 
-from adapters.sql.chunks import CHUNK, chunked
-from adapters.sql.database import Database
-from adapters.sql.journal_tables import event_log, inbox, steps
 from domain.ids import OrderId
+from messaging.sql.chunks import CHUNK, chunked
+from messaging.sql.database import Database
+from messaging.sql.journal_tables import event_log, inbox, steps
 
 _OLD_MESSAGES = (
     select(inbox.c.message_id)

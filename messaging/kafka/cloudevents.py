@@ -16,9 +16,9 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from adapters.codec import decode_event, encode_event
-from adapters.kafka.connection import Headers
 from domain.events import RecordedEvent
 from domain.ids import EventId, NotAnId, outside_id
+from messaging.kafka.connection import Headers
 
 INSTALLATION = "ce_installation"
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time")

@@ -6,8 +6,8 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, codec
 
-from adapters.kafka.consumer_workarounds import RestingConsumer
-from adapters.kafka.security import NO_SECURITY, KafkaSecurity
+from messaging.kafka.consumer_workarounds import RestingConsumer
+from messaging.kafka.security import NO_SECURITY, KafkaSecurity
 from twinsaga_bridges.kafka import connection as bridges
 from twinsaga_bridges.kafka.undecodable import pass_undecodable
 

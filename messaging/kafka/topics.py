@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kafka.admin import NewTopic
 from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 
-from adapters.kafka.connection import KafkaConnection
+from messaging.kafka.connection import KafkaConnection
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 
 TOPICS = ("orders", "payments", "inventory", "shipping")

@@ -9,14 +9,14 @@ from typing import Generic, Self, TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from adapters import tracing
-from adapters.sql import journal
-from adapters.sql.batch import Batch, OpenTransaction, single_unit
-from adapters.sql.database import Database
-from adapters.sql.inbox import AlreadyHandled, KeyIsParked, MessageId, event_id_in, put_into_inbox, status_of
 from domain.events import Event, RecordedEvent
 from domain.ids import OrderId, event_id_of
 from domain.order import SagaStyle, Step
+from messaging import tracing
+from messaging.sql import journal
+from messaging.sql.batch import Batch, OpenTransaction, single_unit
+from messaging.sql.database import Database
+from messaging.sql.inbox import AlreadyHandled, KeyIsParked, MessageId, event_id_in, put_into_inbox, status_of
 from services.unit_of_work import Clock, StepRecord, StepStatus
 
 S = TypeVar("S")

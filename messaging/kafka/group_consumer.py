@@ -18,9 +18,9 @@ import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.delivery import OUTAGES
-from adapters.kafka.message import IncomingMessage, MessageHandler
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.delivery import OUTAGES
+from messaging.kafka.message import IncomingMessage, MessageHandler
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.isolation import Isolation
 from twinsaga_bridges.kafka.undecodable import error_of

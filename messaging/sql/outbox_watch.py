@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
-from adapters.sql.commit_notifier import CommitListener, notifier_path
-from adapters.sql.database import Database
-from adapters.sql.faults import DatabaseAway
-from adapters.sql.journal import OUTBOX_CHANNEL
+from messaging.sql.commit_notifier import CommitListener, notifier_path
+from messaging.sql.database import Database
+from messaging.sql.faults import DatabaseAway
+from messaging.sql.journal import OUTBOX_CHANNEL
 
 if TYPE_CHECKING:  # on SQLite the driver of PostgreSQL is never loaded
     import psycopg

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import Headers, KafkaConnection
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import dead_letters_of
 from domain.errors import Fault
 from domain.ids import OrderId
+from messaging.kafka.connection import Headers, KafkaConnection
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.topics import dead_letters_of
 from twinsaga_bridges.kafka.dead_letter_topic import PREFIX, DeadLetterTopic
 
 DEAD_LETTER: Final = "dead_letter"

@@ -4,11 +4,11 @@ A restored backup, or the relay of another environment that was given this broke
 orders that do not exist here. The broker's access control decides who may write at all.
 """
 
-from adapters.kafka.cloudevents import INSTALLATION, NotACloudEvent, source_of
-from adapters.kafka.connection import Headers
-from adapters.kafka.dead_letters import story_of
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import SETTLED, publisher_of, topic_of
+from messaging.kafka.cloudevents import INSTALLATION, NotACloudEvent, source_of
+from messaging.kafka.connection import Headers
+from messaging.kafka.dead_letters import story_of
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.topics import SETTLED, publisher_of, topic_of
 
 WITNESS_ASKED = "order.cancellation_requested"
 WITNESS = source_of("witness")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Executable
 
-from adapters.sql.faults import ConcurrentChange
+from messaging.sql.faults import ConcurrentChange
 
 Row = Mapping[str, Any]
 

@@ -7,13 +7,13 @@ from functools import cache
 from sqlalchemy import Connection, Executable, RowMapping, bindparam, case, func, or_, select
 
 from adapters.codec import decode_event, encode_event
-from adapters.sql.database import wakes_relay
-from adapters.sql.dialects import inserting
-from adapters.sql.journal_tables import event_log, steps
-from adapters.sql.write_buffer import JournalRows
 from domain.events import RecordedEvent
 from domain.ids import OrderId
 from domain.order import Step
+from messaging.sql.database import wakes_relay
+from messaging.sql.dialects import inserting
+from messaging.sql.journal_tables import event_log, steps
+from messaging.sql.write_buffer import JournalRows
 from services.unit_of_work import StepRecord, StepStatus
 
 OUTBOX_CHANNEL = "outbox"

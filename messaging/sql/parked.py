@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import RowMapping, bindparam, delete, exists, func, or_, select, tuple_, update
 
-from adapters.sql.database import Database
-from adapters.sql.dialects import inserting
-from adapters.sql.inbox import MessageId
-from adapters.sql.journal_tables import parked
+from messaging.sql.database import Database
+from messaging.sql.dialects import inserting
+from messaging.sql.inbox import MessageId
+from messaging.sql.journal_tables import parked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from adapters.codec import UndecodableEvent
-from adapters.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_message, traceparent_in, type_header
-from adapters.kafka.dead_letters import DeadLetter, dead_letter_in, order_id_of
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.origins import is_misplaced, refuse_misplaced
-from adapters.kafka.topics import SETTLED
-from adapters.sql.inbox import MessageId, message_id_of
 from domain.events import Event
+from messaging.kafka.cloudevents import NotACloudEvent, ReceivedEvent, from_message, traceparent_in, type_header
+from messaging.kafka.dead_letters import DeadLetter, dead_letter_in, order_id_of
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.origins import is_misplaced, refuse_misplaced
+from messaging.kafka.topics import SETTLED
+from messaging.sql.inbox import MessageId, message_id_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
