@@ -6,7 +6,7 @@ from datetime import datetime
 from statistics import quantiles
 
 from comparison.stack import ENGINE_DATABASE, SERVICE_DATABASES, Reading
-from messaging.kafka.topics import TOPICS
+from services.vocabulary import TOPICS
 
 EFFECTS = frozenset({"payment.completed", "inventory.reserved", "shipping.scheduled"})
 UNDOS = frozenset({"payment.refunded", "inventory.released", "shipping.cancelled"})

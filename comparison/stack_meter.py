@@ -18,8 +18,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from comparison.child_processes import process_ids
 from comparison.stack import ENGINE_DATABASE, SERVICE_DATABASES, Reading
 from domain.ids import OrderId
-from messaging.kafka.topics import TOPICS
 from services.names import GATEWAY
+from services.vocabulary import TOPICS
 from workflows.order_saga import workflow_id
 
 T = TypeVar("T")

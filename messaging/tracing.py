@@ -1,4 +1,4 @@
-"""Spans of what is done for an order, for any tracer.
+"""Spans of what is done for one key, for any tracer.
 
 Traces are off until `trace_with` is called. Until then each call here costs less than a microsecond, and OpenTelemetry,
 whose import takes a tenth of a second, is not imported.
@@ -9,11 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self
 
-from domain.ids import OrderId
-from domain.order import SagaStyle
-
-ORDER_ID: Final = "order.id"
 STYLE: Final = "saga.style"
+CHOREOGRAPHED: Final = "choreographed"
+"""The style of whatever is done by messages: in an orchestrated saga there are only commands."""
+
 STEP: Final = "saga.step"
 ATTEMPT: Final = "saga.attempt"
 ERROR_TYPE: Final = "error.type"
@@ -86,18 +85,14 @@ def span(
     An exception that leaves its block marks it as failed, by its class: the text may quote a customer's data.
 
     Args:
-        name: the same for every order.
+        name: the same for every key.
         kind: of OpenTelemetry.
         parent: traceparent of a span in another process.
-        link: traceparent of a trace that caused this span without being the order's.
+        link: traceparent of a trace that caused this span without being the key's.
         attributes: never a name, an address or a token.
     """
     tracer = _Traces.tracer
     return OFF if tracer is None else tracer.span(name, kind, parent, link, attributes or {})
-
-
-def order_attributes(order_id: OrderId, style: SagaStyle) -> dict[str, str | int]:
-    return {ORDER_ID: order_id, STYLE: style.value}
 
 
 def current() -> Span:

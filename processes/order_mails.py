@@ -9,7 +9,7 @@ from estate.task_outbox import TaskOutbox
 from messaging.kafka.group_consumer import GroupMember
 from messaging.kafka.lag import GroupLag
 from messaging.kafka.message import condemned
-from processes.scraped_metrics import ScrapedMetrics, consumer_source
+from messaging.kafka.scraped_metrics import ScrapedMetrics, consumer_source
 from runtime.kafka import kafka_connection
 from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready

@@ -7,7 +7,7 @@ import structlog
 
 from adapters.clock import utc_now
 from adapters.sql.access import SqlApiKeys
-from domain.errors import Fault
+from messaging.errors import Fault
 from messaging.sql.database import Database
 from runtime.errors import CannotRun
 from runtime.settings import PREFIX, Settings

@@ -18,9 +18,9 @@ from domain.events import ShippingScheduled
 from domain.ids import OrderId
 from domain.order import Reason
 from messaging.sql.dialects import inserting
+from messaging.unit_of_work import Clock
 from runtime.errors import CannotRun
 from runtime.wiring import Databases, Services, services_over
-from services.unit_of_work import Clock
 
 _REASON = Reason.TIMED_OUT
 _UNASKED = "undone by the sweep: the Order service has no such order"

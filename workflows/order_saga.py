@@ -18,9 +18,10 @@ with workflow.unsafe.imports_passed_through():
         ShippingFailed,
         ShippingScheduled,
     )
-    from domain.ids import OrderId, event_id_of
+    from domain.ids import OrderId
     from domain.order import OrderOutcome, OrderRequest, OrderStatus, Reason, Step
     from services.names import SAGA_OUTCOMES
+    from services.vocabulary import event_id_of
     from twinsaga_bridges.handled_events import HandledEvents
     from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close
     from workflows import steps

@@ -11,9 +11,9 @@ from adapters.sql.tables import actions, api_keys
 from domain.ids import OrderId
 from messaging.sql.chunks import CHUNK
 from messaging.sql.database import Database
+from messaging.unit_of_work import Clock
 from services.access.actions import SHOWN, Action
 from services.access.keys import ApiKey, Role
-from services.unit_of_work import Clock
 
 
 class SqlApiKeys:

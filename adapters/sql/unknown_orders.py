@@ -16,7 +16,7 @@ _EFFECTS = ("payment.pending", "payment.completed", "inventory.reserved", "shipp
 _REMEMBERED = 1_000
 
 _EVENTS = (
-    select(event_log.c.seq, event_log.c.order_id, event_log.c.type, event_log.c.at)
+    select(event_log.c.seq, event_log.c.key, event_log.c.type, event_log.c.at)
     .where(event_log.c.seq > bindparam("after"))
     .order_by(event_log.c.seq)
     .limit(CHUNK)
@@ -62,7 +62,7 @@ class UnknownOrders:
             rows = connection.execute(_EVENTS, {"after": after}).all()
         settled = [row.seq for row in rows if row.at < settled_before]
         self._read_up_to[log.service] = settled[-1] if settled else after
-        return {OrderId(row.order_id) for row in rows if row.type in _EFFECTS}
+        return {OrderId(row.key) for row in rows if row.type in _EFFECTS}
 
     def _known(self, order_ids: set[OrderId]) -> set[OrderId]:
         known: set[OrderId] = set()

@@ -1,6 +1,6 @@
 """Handles messages of one poll in one transaction, as long as nothing is wrong with any of them.
 
-A commit, synced to disk, costs more than the work of one message. Poison, faults and parked orders are left to
+A commit, synced to disk, costs more than the work of one message. Poison, faults and parked keys are left to
 `Delivery`, which handles one message at a time.
 """
 
@@ -9,12 +9,12 @@ from itertools import takewhile
 
 import structlog
 
-from adapters.gateway_prefetch import GatewayPrefetch
 from messaging import tracing
 from messaging.kafka.decoding import Decoded, Received
 from messaging.kafka.message_spans import handling, shared_commit
 from messaging.kafka.reactions import HANDLED_BEFORE, Reactions, run_reaction
 from messaging.sql.batch import Batch, Batches
+from messaging.sql.consuming import Prefetch
 from messaging.sql.faults import DATABASE_AWAY, ConcurrentChange
 from messaging.sql.inbox import Inbox
 from messaging.tracing import Span
@@ -24,11 +24,9 @@ _WORTH_A_BATCH = 2
 
 
 class BatchedDelivery:
-    """`batches`: None handles every message alone. `prefetch`: None if the reactions call no gateway."""
+    """`batches`: None handles every message alone. `prefetch`: None if the reactions call nothing outside."""
 
-    def __init__(
-        self, reactions: Reactions, inbox: Inbox, batches: Batches | None, prefetch: GatewayPrefetch | None
-    ) -> None:
+    def __init__(self, reactions: Reactions, inbox: Inbox, batches: Batches | None, prefetch: Prefetch | None) -> None:
         self._reactions = reactions
         self._inbox = inbox
         self._batches = batches
@@ -68,7 +66,7 @@ class BatchedDelivery:
     def _ready(self, messages: Sequence[Decoded]) -> list[Received | None]:
         """Return what can share a transaction, up to the first message that cannot. None: nothing is left to do."""
         ready = [message.received for message in takewhile(lambda each: each.error is None, messages)]
-        keys = [(each.message_id, each.event.order_id) for each in ready if each is not None]
+        keys = [(each.message_id, each.key) for each in ready if each is not None]
         if not keys:
             return ready
         self._log.debug("handling together", messages=len(keys))
@@ -80,12 +78,12 @@ class BatchedDelivery:
                 break
             if status is not None and status.handled:
                 ready[place] = None
-                with handling(messages[place], self._inbox.trace_of):
+                with handling(messages[place], self._reactions.vocabulary, self._inbox.trace_of):
                     tracing.event(HANDLED_BEFORE)
         return self._prefetched(ready)
 
     def _prefetched(self, ready: list[Received | None]) -> list[Received | None]:
-        """Call the gateway now, for all messages at once: a transaction must not wait for it."""
+        """Call what is outside now, for all messages at once: a transaction must not wait for it."""
         if self._prefetch is None:
             return ready
         places = [place for place, received in enumerate(ready) if received is not None]
@@ -96,12 +94,14 @@ class BatchedDelivery:
         """Return False if the reaction failed; its own changes are then undone."""
         reaction = self._reactions.on[received.event.type]
         try:
-            with handling(message, self._inbox.trace_of, sharing=spans):
+            with handling(message, self._reactions.vocabulary, self._inbox.trace_of, sharing=spans):
                 run_reaction(reaction, received, self._inbox, within=batch)
         except DATABASE_AWAY:
             raise
         except Exception as error:  # noqa: BLE001 - handled again alone, where faults are parked and errors buried
             spans.pop().end(error)  # undone, unlike those before it
-            self._log.info("not handled together", error=repr(error), order_id=received.event.order_id)
+            self._log.info(
+                "not handled together", error=repr(error), **{self._reactions.vocabulary.key_in_logs: received.key}
+            )
             return False
         return True

@@ -1,4 +1,4 @@
-"""Events as CloudEvents 1.0 in Kafka's binary mode: attributes in headers, data in the value, order id as key.
+"""Events as CloudEvents 1.0 in Kafka's binary mode: attributes in headers, data in the value, correlation key as key.
 
 The raw headers are checked before the library reads them, because it makes up missing attributes: with a new id, a
 duplicate would pass as a new event.
@@ -7,7 +7,7 @@ duplicate would pass as a new event.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
@@ -15,15 +15,15 @@ from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from adapters.codec import decode_event, encode_event
-from domain.events import RecordedEvent
-from domain.ids import EventId, NotAnId, outside_id
+from messaging.events import E, E_co, RecordedEvent, WrittenEvent
+from messaging.ids import EventId, NotAnId, outside_id
 from messaging.kafka.connection import Headers
+from messaging.vocabulary import Vocabulary
 
 INSTALLATION = "ce_installation"
 REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion", "ce_time")
 LARGEST_VALUE = 256 * 1024
-"""Bytes. The largest order that the API accepts is far smaller."""
+"""Bytes. The largest event is far smaller."""
 
 _SOURCE = "/twinsaga/"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -37,7 +37,7 @@ class NotACloudEvent(ValueError):
 
 
 class _RawData(JSONFormat):
-    """Leaves the value to `decode_event`: the library would return anything for a value that is not JSON."""
+    """Leaves the value to the vocabulary: the library would return anything for a value that is not JSON."""
 
     def read_data(self, body: bytes, datacontenttype: str | None) -> bytes:  # noqa: ARG002 - the base class's
         return body
@@ -51,10 +51,11 @@ class OutgoingMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedEvent:
+class ReceivedEvent(Generic[E_co]):
     """`source` and the event's id identify it, as CloudEvents says."""
 
-    recorded: RecordedEvent
+    recorded: RecordedEvent[E_co]
+    key: str
     source: str
     traceparent: str | None
 
@@ -63,46 +64,48 @@ def source_of(publisher: str) -> str:
     return f"{_SOURCE}{publisher}"
 
 
-def to_message(recorded: RecordedEvent, traceparent: str | None, installation: str = "") -> OutgoingMessage:
+def to_message(event: WrittenEvent, traceparent: str | None, installation: str = "") -> OutgoingMessage:
     """`installation`: see `refuse_misplaced`."""
-    order_id = recorded.event.order_id
     attributes: dict[str, Any] = {
-        "id": recorded.event_id,
-        "source": source_of(recorded.service),
-        "type": recorded.event.type,
+        "id": event.event_id,
+        "source": source_of(event.service),
+        "type": event.type,
         "specversion": "1.0",
-        "time": recorded.at,
-        "subject": order_id,
+        "time": event.at,
+        "subject": event.key,
         "datacontenttype": "application/json",
-        "partitionkey": order_id,
+        "partitionkey": event.key,
     }
-    if recorded.caused_by is not None:
-        attributes["causationid"] = recorded.caused_by
+    if event.caused_by is not None:
+        attributes["causationid"] = event.caused_by
     if installation:
         attributes["installation"] = installation
     if traceparent is not None:
         attributes["traceparent"] = traceparent
-    message = to_binary(CloudEvent(attributes, encode_event(recorded.event)), JSONFormat())
-    return OutgoingMessage(key=order_id.encode(), value=message.value, headers=list(message.headers.items()))
+    message = to_binary(CloudEvent(attributes, event.data.encode()), JSONFormat())
+    return OutgoingMessage(key=event.key.encode(), value=message.value, headers=list(message.headers.items()))
 
 
-def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> ReceivedEvent:
+def from_message(
+    vocabulary: Vocabulary[E], key: bytes | None, value: bytes | None, headers: Headers
+) -> ReceivedEvent[E]:
     """Raises NotACloudEvent (key, attributes, size), UndecodableEvent (the value), UnknownEventType (not ours)."""
     cloud_event = _read(key, value, dict(headers))
     data = cloud_event.get_data()
     if _NUL.search(value or b""):
         raise NotACloudEvent("a text contains NUL, which PostgreSQL cannot store")
-    event = decode_event(data if isinstance(data, bytes) else b"")
+    event = vocabulary.decode(data if isinstance(data, bytes) else b"")
+    correlation_key = vocabulary.key_of(event)
     if event.type != cloud_event.get_type():
         raise NotACloudEvent(f"the header says {cloud_event.get_type()}, the data {event.type}")
-    if key != event.order_id.encode():
-        raise NotACloudEvent(f"the key is not the id of the order, {event.order_id}")
+    if key != correlation_key.encode():
+        raise NotACloudEvent(f"the key is not the id of the {vocabulary.entity}, {correlation_key}")
     causation, traceparent = cloud_event.get_extension("causationid"), cloud_event.get_extension("traceparent")
     at = cloud_event.get_time()
     if at is None:
         raise NotACloudEvent("no time")
     try:
-        outside_id(event.order_id, "order_id")
+        outside_id(correlation_key, vocabulary.key_in_logs)
         event_id = outside_id(cloud_event.get_id(), "ce_id")
         source = outside_id(cloud_event.get_source(), "ce_source")
         caused_by = EventId(outside_id(causation, "ce_causationid")) if causation else None
@@ -117,7 +120,7 @@ def from_message(key: bytes | None, value: bytes | None, headers: Headers) -> Re
         at=at,
         caused_by=caused_by,
     )
-    return ReceivedEvent(recorded=recorded, source=source, traceparent=_trace(traceparent))
+    return ReceivedEvent(recorded=recorded, key=correlation_key, source=source, traceparent=_trace(traceparent))
 
 
 def traceparent_in(headers: Headers) -> str | None:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Self
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from messaging.dead_letters import Letter
 from messaging.kafka.connection import KafkaConnection
 from messaging.kafka.consumer_workarounds import end_offsets
 from messaging.kafka.dead_letters import DeadLettersAway, story_of
 from messaging.kafka.topics import dead_letters_of
-from services.dead_letters import Letter
 from twinsaga_bridges.kafka.dead_letter_topic import PREFIX
 from twinsaga_bridges.kafka.undecodable import error_of
 

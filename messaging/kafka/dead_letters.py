@@ -5,12 +5,11 @@ Headers with the prefix `dead_letter_` add where the message was, which group ga
 
 from dataclasses import dataclass
 from typing import Final, Literal
-from uuid import UUID
 
 from kafka.errors import KafkaError
 
-from domain.errors import Fault
-from domain.ids import OrderId
+from messaging.errors import Fault
+from messaging.ids import correlation_key
 from messaging.kafka.connection import Headers, KafkaConnection
 from messaging.kafka.message import IncomingMessage
 from messaging.kafka.topics import dead_letters_of
@@ -27,7 +26,7 @@ class DeadLettersAway(Fault):
 class DeadLetter:
     """`group` gave it up after `attempts`. `error`: class and text of its last error; `value`: the message's."""
 
-    order_id: OrderId
+    key: str
     event_type: str
     group: str
     attempts: str
@@ -37,12 +36,12 @@ class DeadLetter:
 
 
 def dead_letter_in(message: IncomingMessage) -> DeadLetter | None:
-    """Read a message of a `.dlq` topic. None if it belongs to no order or lacks our headers."""
-    order_id, story = order_id_of(message.key), story_of(message.headers)
-    if order_id is None or not story.keys() >= {"group", "attempts", "error", "message"}:
+    """Read a message of a `.dlq` topic. None if its key is not a correlation key, or if it lacks our headers."""
+    key, story = correlation_key(message.key), story_of(message.headers)
+    if key is None or not story.keys() >= {"group", "attempts", "error", "message"}:
         return None
     return DeadLetter(
-        order_id=order_id,
+        key=key,
         event_type=dict(message.headers).get("ce_type", b"message").decode(errors="replace"),
         group=story["group"],
         attempts=story["attempts"],
@@ -56,14 +55,6 @@ def story_of(headers: Headers) -> dict[str, str]:
     return {
         name.removeprefix(PREFIX): value.decode(errors="replace") for name, value in headers if name.startswith(PREFIX)
     }
-
-
-def order_id_of(key: bytes | None) -> OrderId | None:
-    """None if the message's key is not an order id."""
-    try:
-        return OrderId(str(UUID((key or b"").decode())))
-    except ValueError:
-        return None
 
 
 class DeadLetters:

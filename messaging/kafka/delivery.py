@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import structlog
 
-from adapters.metrics import count_dead_letter
-from domain.errors import Fault
 from messaging import tracing
+from messaging.errors import Fault
 from messaging.kafka.batch_delivery import BatchedDelivery
 from messaging.kafka.dead_letters import DeadLetters, DeadLettersAway
 from messaging.kafka.decoding import Decoded, Received, decode
@@ -16,11 +15,12 @@ from messaging.kafka.message import IncomingMessage
 from messaging.kafka.message_spans import DEAD_LETTER, handling
 from messaging.kafka.reactions import Reactions, run_reaction
 from messaging.kafka.topics import is_dead_letters
+from messaging.metrics import count_dead_letter
 from messaging.sql.chunks import chunked
 from messaging.sql.faults import DATABASE_AWAY
 from messaging.sql.inbox import Inbox, KeyIsParked
 from messaging.sql.parked import ParkedMessage, ParkedMessages
-from services.unit_of_work import Clock
+from messaging.unit_of_work import Clock
 
 OUTAGES = (*DATABASE_AWAY, DeadLettersAway)
 """While one of these lasts no message can be handled: the same message must come again."""
@@ -70,7 +70,7 @@ class Delivery:
                     yield from chunk[place : place + together]
                     place += together
                     if place < len(chunk):
-                        with handling(decoded[place], self._inbox.trace_of):
+                        with handling(decoded[place], self._reactions.vocabulary, self._inbox.trace_of):
                             self._handle_alone(decoded[place])
                         yield chunk[place]
                         place += 1
@@ -83,7 +83,7 @@ class Delivery:
         due = self._parked.due(self._clock(), _DUE_AT_ONCE, partitions, longest=longest)
         for parked in due:
             decoded = decode(IncomingMessage.from_parked(parked), self._reactions.decoders)
-            with handling(decoded, self._inbox.trace_of, attempt=parked.attempts + 1):
+            with handling(decoded, self._reactions.vocabulary, self._inbox.trace_of, attempt=parked.attempts + 1):
                 self._retry(parked, decoded)
         self._look_at = time.monotonic() + (_LOOK_SOON_S if due or self._parked.count() else _LOOK_EVERY_S)
 
@@ -114,7 +114,7 @@ class Delivery:
             run_reaction(reaction, received, self._inbox, check_inbox=True)
         except KeyIsParked:
             tracing.event("parked behind an earlier message")
-            self._park(message, received, attempts=0, error="waits behind an earlier message of its order")
+            self._park(message, received, attempts=0, error="waits behind an earlier message of its key")
         except OUTAGES:
             raise
         except Fault as fault:
@@ -127,7 +127,7 @@ class Delivery:
         self._parked.park(
             ParkedMessage(
                 message_id=received.message_id,
-                key=received.event.order_id,
+                key=received.key,
                 topic=message.topic,
                 partition=message.partition,
                 offset=message.offset,

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 
 from kafka.producer.future import FutureRecordMetadata
 
-from domain.ids import OrderId
 from messaging.sql.outbox import OutboxRow
 from twinsaga_bridges.kafka.connection import DELIVERY_TIMEOUT_S
 
@@ -36,15 +35,15 @@ class InFlightRecords:
         return bool(self._acknowledged) and time.monotonic() >= self._mark_at
 
     def sendable(self, rows: Iterable[OutboxRow]) -> list[OutboxRow]:
-        """Return the first row of each order without a record in flight.
+        """Return the first row of each key without a record in flight.
 
-        An order's next event waits for the acknowledgement of the one before it, so that no failure can swap them.
+        The next event of a key waits for the acknowledgement of the one before it, so that no failure can swap them.
         """
-        first: dict[OrderId, OutboxRow] = {}
+        first: dict[str, OutboxRow] = {}
         for row in rows:
-            first.setdefault(row.recorded.event.order_id, row)
+            first.setdefault(row.event.key, row)
         for row, _, _ in self._unacknowledged.values():
-            first.pop(row.recorded.event.order_id, None)
+            first.pop(row.event.key, None)
         return list(first.values())
 
     def add(self, row: OutboxRow, future: FutureRecordMetadata) -> None:
@@ -60,7 +59,7 @@ class InFlightRecords:
                 self._acknowledged.append(seq)
                 del self._unacknowledged[seq]
             elif time.monotonic() > deadline:
-                raise NotPublished(f"event {row.recorded.event_id} has no acknowledgement")
+                raise NotPublished(f"event {row.event.event_id} has no acknowledgement")
 
     def take_acknowledged(self) -> Sequence[int]:
         """Return the rows to mark. They no longer count as in flight: if marking fails they are sent again."""

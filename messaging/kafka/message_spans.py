@@ -2,43 +2,43 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from structlog.contextvars import bound_contextvars
 
-from domain.ids import OrderId
-from domain.order import SagaStyle
 from messaging import tracing
+from messaging.ids import correlation_key
 from messaging.kafka.cloudevents import traceparent_in
-from messaging.kafka.dead_letters import order_id_of
 from messaging.kafka.decoding import Decoded
-from messaging.kafka.topics import SETTLEMENTS
 from messaging.sql.outbox import OutboxRow
 from messaging.sql.unit_of_work import COMMITTED
-from messaging.tracing import ATTEMPT, ORDER_ID, STYLE, Span
+from messaging.tracing import ATTEMPT, CHOREOGRAPHED, STYLE, Span
+from messaging.vocabulary import Vocabulary
 
 DEAD_LETTER = "dead letter"
 
-TraceOf = Callable[[OrderId], str | None]
-"""Returns a traceparent of the order, as this service knows it."""
+TraceOf = Callable[[str], str | None]
+"""Returns a traceparent of the key, as this service knows it."""
 
 
 @contextmanager
 def handling(
     decoded: Decoded,
+    vocabulary: Vocabulary[Any],
     trace_of: TraceOf,
     *,
     attempt: int = 1,
     sharing: list[Span] | None = None,
-    style: SagaStyle = SagaStyle.CHOREOGRAPHED,
+    style: str = CHOREOGRAPHED,
 ) -> Iterator[None]:
-    """Handle a message within the block: its span is current, and each log line names its order.
+    """Handle a message within the block: its span is current, and each log line names its key.
 
     `sharing`: gets the span of a message that shares a commit, which then ends it.
     """
     received, message = decoded.received, decoded.message
-    order_id = order_id_of(message.key) if received is None else received.event.order_id
-    span = _span_of(decoded, order_id, trace_of, attempt, style)
-    with nullcontext() if order_id is None else bound_contextvars(order_id=order_id):
+    key = correlation_key(message.key) if received is None else received.key
+    span = _span_of(decoded, vocabulary, key, trace_of, {ATTEMPT: attempt, STYLE: style})
+    with nullcontext() if key is None else bound_contextvars(**{vocabulary.key_in_logs: key}):
         if sharing is None:
             with span:
                 yield
@@ -65,28 +65,28 @@ def shared_commit() -> Iterator[list[Span]]:
             span.end(failure)
 
 
-def _span_of(decoded: Decoded, order_id: OrderId | None, trace_of: TraceOf, attempt: int, style: SagaStyle) -> Span:
+def _span_of(
+    decoded: Decoded, vocabulary: Vocabulary[Any], key: str | None, trace_of: TraceOf, attributes: dict[str, str | int]
+) -> Span:
     if not tracing.are_on():
         return tracing.OFF
     received, topic = decoded.received, decoded.message.topic
-    attributes: dict[str, str | int] = {ATTEMPT: attempt}
-    if topic != SETTLEMENTS:  # these are for orders of either style: `SqlUnit.record` knows more
-        attributes[STYLE] = style.value
-    if order_id is not None:
-        attributes[ORDER_ID] = order_id
-    # A message from outside has a trace of its own. The order's trace goes on, and names that one as its cause.
+    if topic in vocabulary.from_outside.values():
+        del attributes[STYLE]  # these are for sagas of either style: `SqlUnit.record` knows more
+    if key is not None:
+        attributes[vocabulary.key_in_spans] = key
+    # A message from outside has a trace of its own. The key's trace goes on, and names that one as its cause.
     parent = traceparent_in(decoded.message.headers) if received is None else received.traceparent
-    if parent is None and order_id is not None:
-        parent = trace_of(order_id)
+    if parent is None and key is not None:
+        parent = trace_of(key)
     name = f"process {topic if received is None else received.event.type}"
     link = None if received is None else received.linked
     return tracing.span(name, "consumer", parent=parent, link=link, attributes=attributes)
 
 
-def publishing(row: OutboxRow) -> Span:
+def publishing(row: OutboxRow, vocabulary: Vocabulary[Any]) -> Span:
     """Begin the span of a publication. It continues the trace of the commit, which may be hours old."""
     if not tracing.are_on():
         return tracing.OFF
-    event = row.recorded.event
-    attributes = tracing.order_attributes(event.order_id, SagaStyle.CHOREOGRAPHED)
-    return tracing.span(f"publish {event.type}", "producer", parent=row.traceparent, attributes=attributes)
+    attributes = {vocabulary.key_in_spans: row.event.key, STYLE: CHOREOGRAPHED}
+    return tracing.span(f"publish {row.event.type}", "producer", parent=row.traceparent, attributes=attributes)

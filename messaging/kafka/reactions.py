@@ -9,6 +9,7 @@ from messaging.kafka.decoding import Decoder, Received
 from messaging.sql.batch import Batch
 from messaging.sql.inbox import AlreadyHandled, Inbox
 from messaging.sql.unit_of_work import MessageContext
+from messaging.vocabulary import Vocabulary
 from twinsaga_bridges.backoff import Backoff
 
 HANDLED_BEFORE = "handled before"
@@ -24,6 +25,7 @@ class Reactions:
     `out_of_attempts` replaces the reaction in `on` after `attempts` faults.
     """
 
+    vocabulary: Vocabulary[Any]
     decoders: Mapping[str, Decoder]
     on: Mapping[str, Reaction]
     out_of_attempts: Mapping[str, Reaction]
@@ -54,13 +56,13 @@ def run_reaction(
     message was handled before, or must wait; without it the caller has looked.
 
     Raises whatever the reaction raises, and with `check_inbox` KeyIsParked for a message behind a parked one of its
-    order.
+    key.
     """
     context = MessageContext(
         message_id=received.message_id,
         traceparent=received.traceparent,
         within=within,
-        check_inbox_for=received.event.order_id if check_inbox else None,
+        check_inbox_for=received.key if check_inbox else None,
     )
     try:
         reaction(context, received.event)

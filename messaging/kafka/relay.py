@@ -6,6 +6,7 @@ while earlier ones wait for their acknowledgement.
 
 import threading
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from kafka import KafkaProducer
@@ -15,9 +16,9 @@ from messaging.kafka.cloudevents import to_message
 from messaging.kafka.connection import KafkaConnection
 from messaging.kafka.in_flight_records import InFlightRecords, NotPublished
 from messaging.kafka.message_spans import publishing
-from messaging.kafka.topics import topic_of
 from messaging.sql.faults import DATABASE_AWAY
 from messaging.sql.outbox import Outbox
+from messaging.vocabulary import Vocabulary
 from twinsaga_bridges.backoff import Backoff
 from twinsaga_bridges.kafka.closing import close_producer
 
@@ -31,10 +32,13 @@ _OUTAGE_BACKOFF = Backoff(first_s=0.1, longest_s=2.0)
 
 
 class Relay:
-    def __init__(self, outbox: Outbox, connection: KafkaConnection, installation: str = "") -> None:
+    def __init__(
+        self, outbox: Outbox, connection: KafkaConnection, vocabulary: Vocabulary[Any], installation: str = ""
+    ) -> None:
         """`installation` names it in every event: see `refuse_misplaced`."""
         self._outbox = outbox
         self._connection = connection
+        self._vocabulary = vocabulary
         self._installation = installation
         self._active = False
         self._published = threading.Condition()
@@ -44,7 +48,7 @@ class Relay:
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set.
 
-        Only the relay that holds the database's lock is active, since several would reorder the events of one order.
+        Only the relay that holds the database's lock is active, since several would reorder the events of one key.
         """
         delays = _OUTAGE_BACKOFF.jittered()
         while not stop.is_set():
@@ -60,7 +64,7 @@ class Relay:
     def give_way(self) -> None:
         """Wait until the events that this process has recorded so far are sent, for at most 4 ms.
 
-        The consumer thread calls this before it polls. Both threads need the interpreter, and orders wait for this one.
+        The consumer thread calls this before it polls. Both threads need the interpreter, and sagas wait for this one.
         """
         recordings = self._outbox.recordings
         with self._published:
@@ -93,9 +97,9 @@ class Relay:
         # Read before the query: its rows may lack an event that is recorded meanwhile, which must not count as sent.
         recordings, last = self._outbox.recordings, None
         for row in sent.sendable(self._outbox.unpublished(_ROWS_PER_QUERY, sent.seqs)):
-            span = publishing(row)
-            message = to_message(row.recorded, span.traceparent or row.traceparent, self._installation)
-            topic = topic_of(row.recorded.event.type)
+            span = publishing(row, self._vocabulary)
+            message = to_message(row.event, span.traceparent or row.traceparent, self._installation)
+            topic = self._vocabulary.topic_of(row.event.type)
             last = producer.send(topic, value=message.value, key=message.key, headers=message.headers)
             last.add_both(span.end)
             sent.add(row, last)

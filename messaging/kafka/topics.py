@@ -1,7 +1,7 @@
-"""The topics: one for the events of each service, keyed by order id, and one for the dead letters of each topic."""
+"""Topics: one for the events of each service, keyed by correlation key, and one for the dead letters of each topic."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -9,35 +9,8 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 
 from messaging.kafka.connection import KafkaConnection
-from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 
-TOPICS = ("orders", "payments", "inventory", "shipping")
-_TOPIC_OF = {"order": "orders", "payment": "payments", "inventory": "inventory", "shipping": "shipping"}
-_PUBLISHER_OF = {
-    "order": ORDER_SERVICE,
-    "payment": PAYMENT_SERVICE,
-    "inventory": INVENTORY_SERVICE,
-    "shipping": SHIPPING_SERVICE,
-}
 _DEAD_LETTERS = ".dlq"
-
-SETTLEMENTS = "payment-settlements"
-"""The payment gateway's topic, for both styles."""
-
-SETTLED = "payment.settled"
-"""The only event type in it."""
-
-
-def topic_of(event_type: str) -> str:
-    """`event_type` is a tag such as `payment.completed`: its first word names the service."""
-    if event_type == SETTLED:
-        return SETTLEMENTS
-    return _TOPIC_OF[event_type.partition(".")[0]]
-
-
-def publisher_of(event_type: str) -> str | None:
-    """Return the service that publishes events of this type; None if none of ours does."""
-    return None if event_type == SETTLED else _PUBLISHER_OF.get(event_type.partition(".")[0])
 
 
 def dead_letters_of(topic: str) -> str:
@@ -73,8 +46,10 @@ def ensure_topics(connection: KafkaConnection, shape: TopicShape, deadline_s: fl
         admin.close()
 
 
-def await_settled(connection: KafkaConnection, deadline_s: float, *, quiet_s: float = 1.0) -> None:
-    """Return once no topic was created for `quiet_s`. Raises KafkaError: not within `deadline_s`, or no answer.
+def await_settled(
+    connection: KafkaConnection, deadline_s: float, topics: Sequence[str], *, quiet_s: float = 1.0
+) -> None:
+    """Return once none was created for `quiet_s`. Raises KafkaError: not within `deadline_s`, or no answer.
 
     Tansu creates a topic at any client's metadata request. After a restart several clients do so at once: a topic is
     created more than once, and the last one replaces the others together with their acknowledged records. So publish
@@ -87,7 +62,7 @@ def await_settled(connection: KafkaConnection, deadline_s: float, *, quiet_s: fl
         while time.monotonic() - since < quiet_s:
             if time.monotonic() > end:
                 raise KafkaTimeoutError(f"topics were still being created after {deadline_s} s")
-            found = {topic["name"]: topic["topic_id"] for topic in admin.describe_topics(list(TOPICS))}
+            found = {topic["name"]: topic["topic_id"] for topic in admin.describe_topics(list(topics))}
             if found != seen:
                 seen, since = found, time.monotonic()
             time.sleep(quiet_s / 10)

@@ -5,7 +5,7 @@ import sqlite3
 from sqlalchemy import exc
 from sqlalchemy.engine import ExceptionContext
 
-from domain.errors import Fault
+from messaging.errors import Fault
 
 
 class DatabaseFault(Fault):

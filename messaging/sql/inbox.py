@@ -12,14 +12,14 @@ from typing import NewType
 
 from sqlalchemy import Connection, Executable, bindparam, exists, literal_column, or_, select, union_all
 
-from adapters.sql.order_traces import trace_of
-from domain.ids import EventId, OrderId
+from messaging.ids import EventId
 from messaging.sql.batch import Batch
 from messaging.sql.database import Database
 from messaging.sql.dialects import inserting
 from messaging.sql.journal_tables import inbox, parked
+from messaging.sql.traces import trace_of
 from messaging.sql.write_buffer import ImmediateWriter, JournalRows
-from services.unit_of_work import Clock
+from messaging.unit_of_work import Clock
 
 MessageId = NewType("MessageId", str)
 """Source and id of an event, separated by a space, or the place of a dead letter."""
@@ -85,9 +85,9 @@ class Inbox:
             for either, (_, key) in zip(ids, messages, strict=True)
         ]
 
-    def trace_of(self, order_id: OrderId) -> str | None:
-        """Return the traceparent of the order's first event in the same database; None while traces are off."""
-        return trace_of(self._database, order_id)
+    def trace_of(self, key: str) -> str | None:
+        """Return the traceparent of the first event of the key in the same database; None while traces are off."""
+        return trace_of(self._database, key)
 
     def mark(self, message_id: MessageId, within: Batch | None = None) -> None:
         """Mark a message as handled whose handling recorded no event. Repeatable."""

@@ -13,7 +13,7 @@ event_log = Table(
     JOURNAL,
     Column("seq", Sequence, primary_key=True, autoincrement=True),
     Column("event_id", Text, nullable=False, unique=True),
-    Column("order_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("event", Text, nullable=False),
     Column("at", Instant, nullable=False),
@@ -25,13 +25,13 @@ event_log = Table(
     sqlite_autoincrement=True,
 )
 waits_in_outbox: Final[ColumnElement[bool]] = event_log.c.waits.is_(True)
-Index("ix_event_log_order_id_seq", event_log.c.order_id, event_log.c.seq)
+Index("ix_event_log_key_seq", event_log.c.key, event_log.c.seq)
 Index("ix_event_log_outbox", event_log.c.seq, sqlite_where=waits_in_outbox, postgresql_where=waits_in_outbox)
 
 steps = Table(
     "steps",
     JOURNAL,
-    Column("order_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
     Column("step", Text, primary_key=True),
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False),

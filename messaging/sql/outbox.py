@@ -7,11 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, func, select, update
 
-from domain.events import RecordedEvent
-from domain.ids import OrderId
+from messaging.events import WrittenEvent
 from messaging.sql.chunks import chunked
 from messaging.sql.database import Database, wakes_relay
-from messaging.sql.journal import OUTBOX_CHANNEL, recorded_event
+from messaging.sql.journal import OUTBOX_CHANNEL, written_event
 from messaging.sql.journal_tables import event_log, waits_in_outbox
 from messaging.sql.outbox_watch import PostgresWatch, SqliteWatch
 
@@ -22,7 +21,7 @@ _UNPUBLISHED = select(event_log).where(waits_in_outbox).order_by(event_log.c.seq
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:
     seq: int
-    recorded: RecordedEvent
+    event: WrittenEvent
     traceparent: str | None
 
 
@@ -38,9 +37,7 @@ class Outbox:
         with self._database.reading() as connection:
             rows = connection.execute(_UNPUBLISHED, {"at_most": limit}).mappings().all()
         return [
-            OutboxRow(
-                seq=row["seq"], recorded=recorded_event(row, self._database.service), traceparent=row["traceparent"]
-            )
+            OutboxRow(seq=row["seq"], event=written_event(row, self._database.service), traceparent=row["traceparent"])
             for row in rows
             if row["seq"] not in without
         ]
@@ -62,13 +59,13 @@ class Outbox:
         with self._database.reading() as connection:
             return connection.execute(oldest).scalar()
 
-    def publish_again(self, order_ids: Iterable[OrderId]) -> int:
-        """Put all published events of these orders back into the outbox. Return how many."""
+    def publish_again(self, keys: Iterable[str]) -> int:
+        """Put all published events of these keys back into the outbox. Return how many."""
         again = 0
-        for some in chunked(order_ids):
+        for some in chunked(keys):
             with self._database.writing() as connection:
                 statement = update(event_log).values(waits=True)
-                statement = statement.where(event_log.c.order_id.in_(some), event_log.c.publish, ~event_log.c.waits)
+                statement = statement.where(event_log.c.key.in_(some), event_log.c.publish, ~event_log.c.waits)
                 again += connection.execute(statement).rowcount
                 if self._database.is_postgres:
                     connection.execute(select(func.pg_notify(OUTBOX_CHANNEL, "")))

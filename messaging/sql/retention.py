@@ -5,7 +5,6 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, select
 
-from domain.ids import OrderId
 from messaging.sql.chunks import CHUNK, chunked
 from messaging.sql.database import Database
 from messaging.sql.journal_tables import event_log, inbox, steps
@@ -17,7 +16,7 @@ _OLD_MESSAGES = (
     .limit(bindparam("at_most"))
 )
 _EVENTS_AFTER = (
-    select(event_log.c.seq, event_log.c.order_id, event_log.c.at, event_log.c.waits)
+    select(event_log.c.seq, event_log.c.key, event_log.c.at, event_log.c.waits)
     .where(event_log.c.seq > bindparam("after"))
     .order_by(event_log.c.seq)
     .limit(bindparam("at_most"))
@@ -45,27 +44,27 @@ class Retention:
             if len(old) < CHUNK:
                 return forgotten
 
-    def forget_events(self, of_unfinished: Collection[OrderId]) -> int:
-        """Delete the published events and the steps of all orders except `of_unfinished`. Return how many events."""
+    def forget_events(self, of_unfinished: Collection[str]) -> int:
+        """Delete the published events and the steps of all keys except `of_unfinished`. Return how many events."""
         # The numbers grow with time, so the scan ends at the first event that is not old.
         forgotten, after = 0, -1
         while True:
             with self._database.reading() as connection:
                 rows = connection.execute(_EVENTS_AFTER, {"after": after, "at_most": CHUNK}).all()
             old = [row for row in rows if row.at < self._before and not row.waits]
-            finished = [row for row in old if row.order_id not in of_unfinished]
-            self._forget([row.seq for row in finished], {row.order_id for row in finished})
+            finished = [row for row in old if row.key not in of_unfinished]
+            self._forget([row.seq for row in finished], {row.key for row in finished})
             forgotten += len(finished)
             if len(rows) < CHUNK or rows[-1].at >= self._before:
                 return forgotten
             after = rows[-1].seq
 
-    def _forget(self, seqs: list[int], order_ids: set[OrderId]) -> None:
+    def _forget(self, seqs: list[int], keys: set[str]) -> None:
         if not seqs:
             return
         with self._database.writing() as connection:
             connection.execute(delete(event_log).where(event_log.c.seq.in_(seqs)))
-            for some in chunked(order_ids):
-                # Only old steps: an order can have newer attempts than its old events show.
-                connection.execute(delete(steps).where(steps.c.order_id.in_(some), steps.c.at < self._before))
+            for some in chunked(keys):
+                # Only old steps: a key can have newer attempts than its old events show.
+                connection.execute(delete(steps).where(steps.c.key.in_(some), steps.c.at < self._before))
             connection.commit()

@@ -9,15 +9,14 @@ from typing import Generic, Self, TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from domain.events import Event, RecordedEvent
-from domain.ids import OrderId, event_id_of
-from domain.order import SagaStyle, Step
 from messaging import tracing
+from messaging.events import E, RecordedEvent
 from messaging.sql import journal
 from messaging.sql.batch import Batch, OpenTransaction, single_unit
 from messaging.sql.database import Database
 from messaging.sql.inbox import AlreadyHandled, KeyIsParked, MessageId, event_id_in, put_into_inbox, status_of
-from services.unit_of_work import Clock, StepRecord, StepStatus
+from messaging.unit_of_work import Clock, StepRecord, StepStatus
+from messaging.vocabulary import Vocabulary
 
 S = TypeVar("S")
 
@@ -43,13 +42,14 @@ class MessageContext:
 
 
 @dataclass(frozen=True, slots=True)
-class SqlUnits(Generic[S]):
+class SqlUnits(Generic[S, E]):
     """`publish`: events go into the outbox; otherwise they are only in the event log, for the timeline.
 
     `committed` is called with the store of each unit after its commit; within a batch, after its part of it.
     """
 
     database: Database
+    vocabulary: Vocabulary[E]
     store: Callable[[Connection], S]
     clock: Clock
     _: KW_ONLY
@@ -57,7 +57,7 @@ class SqlUnits(Generic[S]):
     message: MessageContext | None = None
     committed: Callable[[S], None] = lambda _: None
 
-    def for_message(self, message: MessageContext | None) -> "SqlUnits[S]":
+    def for_message(self, message: MessageContext | None) -> "SqlUnits[S, E]":
         """Bind to one message: a commit that records an event also writes the message's inbox row.
 
         Such a commit raises AlreadyHandled if the row exists. A commit without an event writes no inbox row: the caller
@@ -66,17 +66,17 @@ class SqlUnits(Generic[S]):
         """
         return replace(self, message=message)
 
-    def begin(self) -> "SqlUnit[S]":
+    def begin(self) -> "SqlUnit[S, E]":
         batch = self.message and self.message.within
         return SqlUnit(self, batch.savepoint() if batch else single_unit(self.database.writing()))
 
-    def look(self) -> "SqlUnit[S]":
+    def look(self) -> "SqlUnit[S, E]":
         batch = self.message and self.message.within
         return SqlUnit(self, batch.look() if batch else single_unit(self.database.reading()))
 
 
-class SqlUnit(Generic[S]):
-    def __init__(self, units: SqlUnits[S], transaction: AbstractContextManager[OpenTransaction]) -> None:
+class SqlUnit(Generic[S, E]):
+    def __init__(self, units: SqlUnits[S, E], transaction: AbstractContextManager[OpenTransaction]) -> None:
         self._units = units
         self._transaction = transaction
         self._message = units.message
@@ -114,32 +114,34 @@ class SqlUnit(Generic[S]):
             raise AlreadyHandled(f"message {message.message_id} was handled before")
         message.check_inbox_for = None
 
-    def record(self, event: Event) -> None:
-        units, message = self._units, self._message
+    def record(self, event: E) -> None:
+        units, message, vocabulary = self._units, self._message, self._units.vocabulary
+        key = vocabulary.key_of(event)
         recorded = RecordedEvent(
-            event_id=event_id_of(event.order_id, event.type),
+            event_id=vocabulary.event_id(key, event.type),
             event=event,
             service=units.database.service,
             at=units.clock(),
             caused_by=event_id_in(message.message_id) if message else None,
         )
         trace = tracing.traceparent() or (message.traceparent if message else None)
-        journal.record_event(self._connection, self._journal, recorded, trace, publish=units.publish)
+        journal.record_event(self._connection, self._journal, vocabulary.write(recorded), trace, publish=units.publish)
         self._recorded = True
         if message is not None:  # only the choreography reacts to messages
-            tracing.note({tracing.STYLE: SagaStyle.CHOREOGRAPHED.value})
-        log.debug("event recorded", order_id=event.order_id, type=event.type)
+            tracing.note({tracing.STYLE: tracing.CHOREOGRAPHED})
+        log.debug("event recorded", type=event.type, **{vocabulary.key_in_logs: key})
 
-    def tried(self, order_id: OrderId, step: Step, status: StepStatus, *, error: str | None = None) -> None:
-        tried = StepRecord(step=step, status=status, attempts=1, last_error=error, at=self._units.clock())
-        tracing.note({tracing.STEP: step.value})
-        journal.count_attempt(self._connection.dialect.name, self._journal, tried, order_id)
+    def tried(self, key: str, step: str, status: StepStatus, *, error: str | None = None) -> None:
+        tried = StepRecord(step=str(step), status=status, attempts=1, last_error=error, at=self._units.clock())
+        tracing.note({tracing.STEP: tried.step})
+        journal.count_attempt(self._connection.dialect.name, self._journal, tried, key)
 
-    def steps_of(self, order_id: OrderId) -> Sequence[StepRecord]:
-        return journal.steps_of(self._connection, order_id)
+    def steps_of(self, key: str) -> Sequence[StepRecord]:
+        return journal.steps_of(self._connection, key)
 
-    def events_of(self, order_id: OrderId) -> Sequence[RecordedEvent]:
-        return journal.events_of(self._connection, order_id, self._units.database.service)
+    def events_of(self, key: str) -> Sequence[RecordedEvent[E]]:
+        written = journal.events_of(self._connection, key, self._units.database.service)
+        return list(map(self._units.vocabulary.read, written))
 
     def commit(self) -> None:
         if self._message is not None and self._recorded:

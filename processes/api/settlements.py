@@ -8,7 +8,7 @@ from kafka.errors import KafkaError
 from api.problems import away
 from domain.ids import OrderId
 from messaging import tracing
-from messaging.kafka.topics import SETTLED, SETTLEMENTS
+from services.vocabulary import SETTLED, SETTLEMENTS
 from twinsaga_bridges.workflow_into_kafka import EventProducer, OutgoingEvent
 
 SOURCE = "/twinsaga/gateway"

@@ -283,10 +283,10 @@ def test_only_unfinished_choreographed_orders_are_published_again(services: Serv
 
     again = publish_unfinished_again(databases)
 
-    waiting = [row.recorded.event for database in databases.journals for row in Outbox(database).unpublished(100)]
+    waiting = [row.event for database in databases.journals for row in Outbox(database).unpublished(100)]
     assert len(waiting) == again
-    assert {event.order_id for event in waiting} == {under_way.order_id, unsold.order_id, undone.order_id}
-    assert done not in {event.order_id for event in waiting}
+    assert {event.key for event in waiting} == {under_way.order_id, unsold.order_id, undone.order_id}
+    assert done not in {event.key for event in waiting}
     assert {"order.requested", "order.created", "payment.completed", "inventory.reserved", "order.confirmed"} <= {
         event.type for event in waiting
     }

@@ -161,8 +161,8 @@ async def test_the_sweep_publishes_the_events_of_silent_choreographed_orders_aga
     for outbox in outboxes:
         outbox.mark_published([row.seq for row in outbox.unpublished(10)])
 
-    async def published_again() -> set[OrderId] | None:
-        return {row.recorded.event.order_id for outbox in outboxes for row in outbox.unpublished(10)} or None
+    async def published_again() -> set[str] | None:
+        return {row.event.key for outbox in outboxes for row in outbox.unpublished(10)} or None
 
     sweeping = asyncio.create_task(sweep(server, services, settings, times))
     again = await eventually(published_again, "an event waits for the relay again")

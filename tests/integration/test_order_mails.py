@@ -30,6 +30,7 @@ from services.estate.mails import welcome
 from services.estate.records import User
 from services.names import SAGA_OUTCOMES
 from services.orders.store import PENDING_DEADLINE
+from services.vocabulary import ORDER_EVENTS
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import SKU, Choreography
 from tests.support.examples import a_request
@@ -191,7 +192,7 @@ def test_a_record_that_kills_the_process_is_skipped_after_three_deaths_and_the_n
     with closing(KafkaProducer(bootstrap_servers=broker.bootstrap)) as producer:
 
         def send(key: bytes, order_id: OrderId) -> None:
-            event = to_message(shop.choreography.recorded(order_id)[-1], None)
+            event = to_message(ORDER_EVENTS.write(shop.choreography.recorded(order_id)[-1]), None)
             producer.send("orders", event.value, key, list(event.headers), partition=0).get(timeout=20)
 
         send(b"killer", of_no_account)

@@ -10,7 +10,6 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from adapters.open_telemetry import OtelTracer
-from adapters.sql.order_traces import trace_id_of
 from api.dependencies import Traces
 from domain.commands import (
     ChargePayment,
@@ -25,6 +24,7 @@ from domain.events import OrderCreated
 from domain.ids import OrderId
 from domain.order import Order, Reason
 from messaging import tracing
+from messaging.sql.traces import trace_id_of
 from tests.support.api_bodies import ORDER, PRODUCT, Json, changed
 from tests.support.api_rig import Rig
 

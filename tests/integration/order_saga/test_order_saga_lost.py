@@ -207,7 +207,7 @@ async def test_while_temporal_is_away_the_events_of_a_silent_order_are_published
 
     async def published_again() -> bool:
         waiting = await asyncio.to_thread(outbox.unpublished, 10)
-        return silent in {row.recorded.event.order_id for row in waiting}
+        return silent in {row.event.key for row in waiting}
 
     async with swept(client, closed_shop.services):
         await eventually(published_again, "the event waits in the outbox again")

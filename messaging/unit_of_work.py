@@ -7,9 +7,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-from domain.events import Event, RecordedEvent
-from domain.ids import OrderId
-from domain.order import Step
+from messaging.events import E, RecordedEvent
 
 S_co = TypeVar("S_co", covariant=True)
 
@@ -29,16 +27,16 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """The state of one step of an order. `attempts` counts all attempts; `at` is the time of the last one."""
+    """The state of one step for one key. `attempts` counts all attempts; `at` is the time of the last one."""
 
-    step: Step
+    step: str
     status: StepStatus
     attempts: int
     last_error: str | None
     at: datetime
 
 
-class UnitOfWork(Protocol[S_co]):
+class UnitOfWork(Protocol[S_co, E]):
     """One transaction. Leaving the block without `commit()` undoes all of it.
 
     State and event share it, so that neither exists without the other: a lost event would stop the choreography, and
@@ -54,28 +52,28 @@ class UnitOfWork(Protocol[S_co]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def record(self, event: Event) -> None:
-        """Write the event to the event log. Repeatable: the event id is derived from the order and the event type."""
+    def record(self, event: E) -> None:
+        """Write the event to the event log. Repeatable: the event id is derived from the key and the event type."""
         ...
 
-    def tried(self, order_id: OrderId, step: Step, status: StepStatus, *, error: str | None = None) -> None:
+    def tried(self, key: str, step: str, status: StepStatus, *, error: str | None = None) -> None:
         """Count one more attempt of the step. The error of an attempt is kept until another error replaces it."""
         ...
 
-    def steps_of(self, order_id: OrderId) -> Sequence[StepRecord]: ...
+    def steps_of(self, key: str) -> Sequence[StepRecord]: ...
 
-    def events_of(self, order_id: OrderId) -> Sequence[RecordedEvent]: ...
+    def events_of(self, key: str) -> Sequence[RecordedEvent[E]]: ...
 
     def commit(self) -> None: ...
 
 
-class UnitsOfWork(Protocol[S_co]):
+class UnitsOfWork(Protocol[S_co, E]):
     """Opens transactions on one service's database."""
 
-    def begin(self) -> UnitOfWork[S_co]:
-        """Open a unit that may write. It locks the rows that it finds, so units on the same order run one by one."""
+    def begin(self) -> UnitOfWork[S_co, E]:
+        """Open a unit that may write. It locks the rows that it finds, so units on the same key run one by one."""
         ...
 
-    def look(self) -> UnitOfWork[S_co]:
+    def look(self) -> UnitOfWork[S_co, E]:
         """Open a unit that only reads. It blocks no writer, and no writer blocks it."""
         ...

@@ -1,9 +1,10 @@
-"""The dead letters of the choreography, as an operator reads, filters and redrives them."""
+"""Dead letters, as an operator reads, filters and redrives them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+
+from messaging.ids import correlation_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,9 @@ class Letter:
         return dict(self.headers).get("ce_type", b"").decode(errors="replace")
 
     @property
-    def order_id(self) -> str | None:
-        """None if the key is not an order id."""
-        try:
-            return str(UUID((self.key or b"").decode()))
-        except ValueError:
-            return None
+    def correlation_key(self) -> str | None:
+        """None if the message's key is not a UUID."""
+        return correlation_key(self.key)
 
     @property
     def whole(self) -> bool:
@@ -45,15 +43,15 @@ class LetterFilter:
 
     topic: str | None = None
     group: str | None = None
-    order_id: str | None = None
+    correlation_key: str | None = None
 
     def matches(self, letter: Letter) -> bool:
-        # The raw key too: an operator can then look for a message whose key is not an order id.
-        keys = {None, letter.order_id, (letter.key or b"").decode(errors="replace")}
+        # The raw key too: an operator can then look for a message whose key is not a UUID.
+        keys = {None, letter.correlation_key, (letter.key or b"").decode(errors="replace")}
         return (
             self.topic in {None, letter.story.get("topic")}
             and self.group in {None, letter.story.get("group")}
-            and self.order_id in keys
+            and self.correlation_key in keys
         )
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from kafka import TopicPartition
@@ -12,6 +13,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from messaging.kafka.lag import GroupLag, Stalls
+from messaging.sql.consuming import ConsumingService
+from messaging.unit_of_work import Clock
 
 FRESH_S = 1.0
 """Scrapes within this time get the last answer again, so that frequent scrapes do not load broker and database."""
@@ -78,6 +81,16 @@ def consumer_source(service: str, lag: GroupLag) -> Source:
         return waiting, stalled
 
     return Source("kafka", (KafkaError,), measure)
+
+
+def waiting_in(consuming: ConsumingService[Any], clock: Clock) -> Sequence[GaugeMetricFamily]:
+    """What waits in the database of a service. Raises DatabaseFault."""
+    parked = service_gauge("twinsaga_parked_messages", "Messages that wait for their next attempt")
+    age = service_gauge("twinsaga_outbox_age_seconds", "Age of the oldest unpublished event, 0 if all are published")
+    oldest = consuming.outbox.oldest_waiting_at()
+    parked.add_metric([consuming.name], consuming.parked.count())
+    age.add_metric([consuming.name], max(0.0, (clock() - oldest).total_seconds()) if oldest is not None else 0.0)
+    return parked, age
 
 
 def service_gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:

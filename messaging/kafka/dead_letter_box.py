@@ -1,4 +1,4 @@
-"""Reads the dead letters of the choreography and sends them to their topics again.
+"""Reads dead letters and sends them to their topics again.
 
 A letter goes back with its own key, value and headers to the topic that it came from. Its event id is unchanged, so
 every consumer that handled the event drops it: redriving twice has one effect.
@@ -13,11 +13,10 @@ from math import inf
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from messaging.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 from messaging.kafka.connection import KafkaConnection
 from messaging.kafka.dead_letter_reader import DeadLetterReader, Place
 from messaging.kafka.dead_letters import DeadLettersAway
-from runtime.kafka import CONSUMED_TOPICS
-from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 from twinsaga_bridges.kafka.closing import close_producer
 from twinsaga_bridges.kafka.connection import DELIVERY_TIMEOUT_S
 from twinsaga_bridges.kafka.dead_letter_topic import REFUSED
@@ -29,9 +28,7 @@ READ_AT_MOST = 10_000
 class DeadLetterBox:
     """Every method blocks, and raises DeadLettersAway when the broker does not answer."""
 
-    def __init__(
-        self, connection: KafkaConnection, topics: Sequence[str] = CONSUMED_TOPICS, *, read_at_most: int = READ_AT_MOST
-    ) -> None:
+    def __init__(self, connection: KafkaConnection, topics: Sequence[str], *, read_at_most: int = READ_AT_MOST) -> None:
         self._connection = connection
         self._letters = DeadLetterReader(connection, topics)
         self._topics = frozenset(topics)
