@@ -37,9 +37,9 @@ class Vocabulary(Generic[E]):
 
     Args:
         union: the union of the event classes.
-        entity: what the events are about, such as `order`. Logs call the key `order_id`, and spans `order.id`.
+        entity: what the events are about, such as `trip`. Logs call the key `trip_id`, and spans `trip.id`.
         key_of: returns the correlation key of an event, a UUID. Messages of one key are handled in their order.
-        publishers: by the first word of an event's type, such as `payment` for `payment.completed`.
+        publishers: by the first word of an event's type, such as `flight` for `flight.booked`.
         from_outside: types of events that no service of the saga publishes, with their topics.
         formerly_by: types that another publisher sent too, in an earlier version, with that publisher.
         namespace: event ids are derived in it, so it must never change.
@@ -132,7 +132,7 @@ class Vocabulary(Generic[E]):
 
 
 def tag_of(event: type[Event]) -> str:
-    """The type that events of this class have on the wire, such as `order.created`."""
+    """The type that events of this class have on the wire, such as `flight.booked`."""
     return next(str(field.default) for field in fields(event) if field.name == "type")  # type: ignore[arg-type]  # a dataclass
 
 
@@ -141,6 +141,6 @@ def _first_word(event_type: str) -> str:
 
 
 def _without_input(error: ValidationError) -> str:
-    """Name the error and its place, without the input, which contains names, addresses and card tokens."""
+    """Name the error and its place, without the input, which may contain personal data."""
     problems = error.errors(include_url=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'event'}: {problem['msg']}" for problem in problems)

@@ -11,7 +11,7 @@ from twinsaga_bridges.kafka.connection import RejoiningConsumer
 
 _FETCH_EVERY_S = 0.1
 _BUSY_S = 1.0
-"""A consumer does not rest within this time after a record: more events of the same order may follow."""
+"""A consumer does not rest within this time after a record: more events of the same key may follow."""
 
 _REST_GROWS = 0.05
 _END_POLL_MS = 50

@@ -1,6 +1,7 @@
 """One service of the choreography: what the order saga adds to a choreographed service."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,7 +34,9 @@ def choreographed_service(
     sweep_every_s: float = 1.0,
 ) -> ChoreographedService:
     """`sweep_every_s`: seconds between sweeps for expired payments."""
-    expiry = PixExpiry(consuming.service_for, sweep_every_s, consuming.inbox.trace_of)
+    beside: list[Callable[[threading.Event], None]] = []
+    if consuming.name == PAYMENT_SERVICE:
+        beside = [PixExpiry(consuming.service_for, sweep_every_s, consuming.inbox.trace_of).run]
     return ChoreographedService(
         consuming,
         policies_of(consuming.name),
@@ -41,7 +44,7 @@ def choreographed_service(
         timing,
         clock,
         installation=installation,
-        beside=[expiry.run] if consuming.name == PAYMENT_SERVICE else [],
+        beside=beside,
     )
 
 
