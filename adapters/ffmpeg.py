@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 from typing import IO, Final
 
 from adapters.limited_process import Limits
-from domain.errors import Fault
+from messaging.errors import Fault
 
 MAX_PIXELS: Final = 4096 * 2304
 """Of one picture. A small file can contain a picture that takes gigabytes when it is decoded."""

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
-from domain.errors import GatewayFault
 from domain.events import OrderCreated
 from domain.money import Money
 from domain.order import Order
-from services.payments.gateway import AwaitingCustomer, Charged, Declined, PaymentGateway
+from services.payments.gateway import AwaitingCustomer, Charged, Declined, GatewayFault, PaymentGateway
 from services.payments.transitions import charge_key
 
 _MAX_CALLS: Final = 16

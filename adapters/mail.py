@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Final
 
-from domain.errors import Fault
+from messaging.errors import Fault
 
 DEADLINE_S: Final = 10.0
 """For the connection, and for each reply of the server."""

@@ -3,7 +3,7 @@
 A label has few values, all from our code: never an order id, a name, an address or anything else from outside.
 """
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
 from services.orders.store import OrderRecord
 
@@ -19,9 +19,6 @@ SAGA_SECONDS = Histogram(
     ["style", "outcome"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0),
 )
-DEAD_LETTERS = Counter(
-    "twinsaga_dead_letters", "Messages given up, by the class of the last error", ["service", "topic", "error"]
-)
 
 
 def count_finished(record: OrderRecord) -> None:
@@ -29,7 +26,3 @@ def count_finished(record: OrderRecord) -> None:
     if record.finished_at is not None:
         seconds = (record.finished_at - record.placed_at).total_seconds()
         SAGA_SECONDS.labels(record.style.value, record.status.value).observe(seconds)
-
-
-def count_dead_letter(service: str, topic: str, error: BaseException) -> None:
-    DEAD_LETTERS.labels(service, topic, type(error).__name__).inc()

@@ -1,4 +1,4 @@
-"""The spans of `adapters.tracing` as spans of OpenTelemetry."""
+"""The spans of `messaging.tracing` as spans of OpenTelemetry."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 
-from adapters.tracing import ERROR_TYPE, Attributes, Kind, Span
+from messaging.tracing import ERROR_TYPE, Attributes, Kind, Span
 
 _KINDS: dict[Kind, SpanKind] = {
     "internal": SpanKind.INTERNAL,

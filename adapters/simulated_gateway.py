@@ -11,13 +11,13 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from adapters.sql.database import Database
-from adapters.sql.faults import DatabaseFault
 from adapters.sql.tables import charges
-from domain.errors import GatewayFault, ImpossibleState
+from domain.errors import ImpossibleState
 from domain.money import Money
 from domain.order import Reason
-from services.payments.gateway import AwaitingCustomer, Charged, Declined
+from messaging.sql.database import Database
+from messaging.sql.faults import DatabaseFault
+from services.payments.gateway import AwaitingCustomer, Charged, Declined, GatewayFault
 
 _REFUSALS: Final = {"tok_chargeDeclined": Reason.PAYMENT_DECLINED, "tok_insufficientFunds": Reason.INSUFFICIENT_FUNDS}
 _CHARGED: Final = frozenset(

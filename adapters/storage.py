@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from domain.errors import Fault
+from messaging.errors import Fault
 
 
 class StorageFault(Fault):

@@ -20,8 +20,8 @@ from api.dependencies import PageSessions
 from api.hosts import is_from_this_machine
 from api.problems import Forbidden, TooManyRequests, Unauthorized
 from api.rate_limit import RateLimit
-from domain.errors import Fault
 from domain.ids import CustomerId
+from messaging.errors import Fault
 from services.access.keys import ApiKey, ApiKeys, Role, key_id_of
 
 FRESH_S: Final = 0.5

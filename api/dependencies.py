@@ -9,10 +9,10 @@ from fastapi import Depends, Request
 
 from domain.ids import OrderId
 from domain.order import OrderRequest, SagaStyle, Step
+from messaging.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 from services.access.actions import Actions
 from services.access.keys import ApiKeys
 from services.audit.invariants import Verdict
-from services.dead_letters import Bookmark, Letter, LetterFilter, LetterPage, Redriven
 from services.estate.records import User, Video
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService

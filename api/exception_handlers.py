@@ -23,7 +23,8 @@ from api.problems import (
     away,
     problem_response,
 )
-from domain.errors import Fault, KeyReused, UnknownOrder, UnknownProduct
+from domain.errors import KeyReused, UnknownOrder, UnknownProduct
+from messaging.errors import Fault
 
 log = structlog.get_logger()
 

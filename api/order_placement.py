@@ -9,8 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from api.dependencies import Dependencies
 from api.problems import away
 from domain.commands import PlaceOrder
-from domain.errors import Fault, KeyReused, UnknownOrder
+from domain.errors import KeyReused, UnknownOrder
 from domain.order import SagaStyle
+from messaging.errors import Fault
 
 log = structlog.get_logger()
 

@@ -18,12 +18,12 @@ from api.schemas.products import MoneyView
 from api.timelines import timeline_of
 from domain.ids import OrderId
 from domain.order import STEPS, Step
+from messaging.unit_of_work import StepRecord
 from services.inventory.store import Reservation
 from services.journal import Journal
 from services.orders.store import Attention, OrderRecord
 from services.payments.store import Payment
 from services.shipping.store import Shipment
-from services.unit_of_work import StepRecord
 
 
 def journals_of(order_id: OrderId, services: Dependencies) -> Sequence[Journal]:
@@ -97,7 +97,7 @@ def summary_of(record: OrderRecord) -> OrderSummary:
 
 
 def _steps(records: Iterable[StepRecord]) -> Iterable[StepView]:
-    known: Mapping[Step, StepRecord] = {record.step: record for record in records}
+    known: Mapping[str, StepRecord] = {record.step: record for record in records}
     for step in Step:
         record = known.get(step)
         if record is not None:

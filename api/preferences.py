@@ -11,8 +11,8 @@ from fastapi import Depends, Header, Request
 from api.live_orders import LiveOrder, LiveOrders
 from api.problems import EngineAway
 from api.schemas.order_views import OrderView
-from domain.errors import Fault
 from domain.ids import OrderId
+from messaging.errors import Fault
 
 LONGEST_WAIT_S = 30
 DISCONNECT_CHECK_S = 0.5

@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 from pydantic.main import IncEx
 
 from api.schemas.order_views import Timeline, TimelineEvent
-from domain.events import Event, RecordedEvent
-from domain.ids import EventId
+from domain.events import Event
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
 
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
 _SEALED: dict[str, IncEx | bool] = {"payment": {"token"}, "shipping_address": True}
@@ -21,21 +22,21 @@ _LEFT_OUT: dict[str, IncEx | bool] = {"type": True, "order": _SEALED, "request":
 """The type is a field of its own. The card token and the address are for one service each, also sealed."""
 
 
-def timeline_of(recorded: Iterable[RecordedEvent]) -> Timeline:
+def timeline_of(recorded: Iterable[RecordedEvent[Event]]) -> Timeline:
     return Timeline(events=[_shown(event) for event in in_causal_order(tuple(recorded))])
 
 
-def in_causal_order(recorded: Sequence[RecordedEvent]) -> list[RecordedEvent]:
+def in_causal_order(recorded: Sequence[RecordedEvent[Event]]) -> list[RecordedEvent[Event]]:
     """Sort the events topologically. A cause that is in none of the logs is ignored."""
     known = {event.event_id for event in recorded}
-    effects: dict[EventId, list[RecordedEvent]] = defaultdict(list)
-    ready: list[tuple[Any, str, RecordedEvent]] = []
+    effects: dict[EventId, list[RecordedEvent[Event]]] = defaultdict(list)
+    ready: list[tuple[Any, str, RecordedEvent[Event]]] = []
     for event in recorded:
         if event.caused_by in known and event.caused_by is not None:
             effects[event.caused_by].append(event)
         else:
             heappush(ready, (event.at, event.event_id, event))
-    ordered: list[RecordedEvent] = []
+    ordered: list[RecordedEvent[Event]] = []
     while ready:
         _, _, event = heappop(ready)
         ordered.append(event)
@@ -44,7 +45,7 @@ def in_causal_order(recorded: Sequence[RecordedEvent]) -> list[RecordedEvent]:
     return ordered
 
 
-def _shown(recorded: RecordedEvent) -> TimelineEvent:
+def _shown(recorded: RecordedEvent[Event]) -> TimelineEvent:
     data = cast("dict[str, Any]", _EVENTS.dump_python(recorded.event, mode="json", exclude=_LEFT_OUT))
     return TimelineEvent(
         event_id=recorded.event_id,

@@ -13,12 +13,12 @@ from uuid import uuid4
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from adapters.kafka.topics import ensure_topics
 from bench.breakdown import Breakdown
 from bench.closed_loop import BLOCK_DEADLINE_S, BenchmarkFailed
 from bench.kafka_hop import HOPS, chain_topic, first_record, stamps
 from bench.paired_runs import Values
 from bench.target import BenchTarget, running
+from messaging.kafka.topics import ensure_topics
 from runtime.kafka import kafka_connection, topic_shape
 
 WARM_UP_RECORDS = 5

@@ -9,8 +9,8 @@ from statistics import median
 
 from sqlalchemy import select
 
-from adapters.sql.journal_tables import event_log
 from bench.target import BenchTarget
+from messaging.sql.journal_tables import event_log
 from runtime.wiring import Databases
 
 BENCH = "bench"
@@ -54,7 +54,7 @@ def step_latencies(databases: Databases, placed: Mapping[str, datetime]) -> dict
     `placed`: the order ids, and when each order was placed.
     """
     events: dict[str, list[tuple[datetime, str]]] = {order_id: [] for order_id in placed}
-    query = select(event_log.c.order_id, event_log.c.at, event_log.c.type).where(event_log.c.order_id.in_(placed))
+    query = select(event_log.c.key, event_log.c.at, event_log.c.type).where(event_log.c.key.in_(placed))
     for database in databases.journals:
         with database.reading() as connection:
             for order_id, at, event_type in connection.execute(query):

@@ -16,7 +16,7 @@ from pathlib import Path
 LOCK_TIMEOUT_S = 5.0
 _FINISHED_SINCE = """
     SELECT seq, orders.order_id, status, reason, placed_at, finished_at
-    FROM event_log JOIN orders ON orders.order_id = event_log.order_id
+    FROM event_log JOIN orders ON orders.order_id = event_log.key
     WHERE seq > ? AND type IN ('order.confirmed', 'order.cancelled')
     ORDER BY seq
 """

@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from adapters.sql.tables import charges
-from domain.ids import EventId, OrderId, event_id_of, new_order_id
+from domain.ids import OrderId, new_order_id
+from messaging.ids import EventId
 from services.names import DATABASE_OF, GATEWAY
+from services.vocabulary import event_id_of
 
 _JOURNALS = tuple(DATABASE_OF.values())
 _DATABASES = (*_JOURNALS, GATEWAY)
 _TABLES = ("orders", "payments", "reservations", "shipments", charges.name, "event_log", "steps", "inbox")
-_KEY_COLUMN = {charges.name: "account", "inbox": "message_id"}
+_KEY_COLUMN = {charges.name: "account", "event_log": "key", "steps": "key", "inbox": "message_id"}
 """The column by which a table finds an order, where that is not `order_id`."""
 
 _SEQUENCE = "seq"
@@ -75,7 +77,7 @@ def copy_orders(folder: Path, models: Sequence[OrderId], orders: int, stop: thre
     for name in _JOURNALS:
         with closing(_open(folder, name)) as connection:
             for model in types:
-                query = "SELECT event_id, type FROM event_log WHERE order_id = ?"
+                query = "SELECT event_id, type FROM event_log WHERE key = ?"
                 types[model] |= dict(connection.execute(query, [model]))
     for name in _DATABASES:
         with closing(_open(folder, name)) as connection:

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from temporalio.client import Client
 
-from adapters.kafka.topics import ensure_topics
 from bench.baseline_workflow import RPC_TIMEOUT
 from bench.closed_loop import BLOCK_DEADLINE_S, repeated
 from bench.paired_runs import Values
 from comparison.child_processes import ChildProcess
+from messaging.kafka.topics import ensure_topics
 from runtime.kafka import kafka_connection, topic_shape
 from runtime.settings import Settings
 

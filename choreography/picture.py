@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import get_args
 
-from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, Policy, tag_of
+from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, Policy
 from domain.events import Event, PaymentSettled
+from messaging.vocabulary import tag_of
 from services.names import GATEWAY, SERVICES
 
 

@@ -4,7 +4,6 @@ There is no coordinator. An order continues because each policy's service record
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from choreography.when_charge_runs_out_of_attempts_abort_payment import when_charge_runs_out_of_attempts_abort_payment
@@ -43,6 +42,7 @@ from domain.events import (
     ShippingFailed,
     ShippingScheduled,
 )
+from messaging.vocabulary import tag_of
 from services.inventory.service import InventoryService
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.orders.service import OrderService
@@ -89,11 +89,6 @@ OUT_OF_ATTEMPTS: Mapping[str, Mapping[type[Event], Policy]] = {
 
 WITHOUT_POLICY: frozenset[type[Event]] = frozenset({PaymentPending, OrderConfirmed, OrderCancelled})
 """A pending payment waits for its customer; a confirmed or cancelled order is finished."""
-
-
-def tag_of(event: type[Event]) -> str:
-    """The type that events of this class have on the wire, such as `order.created`."""
-    return next(str(field.default) for field in fields(event) if field.name == "type")
 
 
 GIVEN_UP_NEEDS_ATTENTION: Mapping[str, frozenset[str]] = {

@@ -42,7 +42,7 @@ def chosen_settings(data: Path | None, ready_file: Path | None) -> "Settings":
 @contextmanager
 def chosen_databases(data: Path | None, ready_file: Path | None) -> "Iterator[Databases]":
     """Print which databases are opened. Raises CannotRun: one of them does not answer, or is no database of ours."""
-    from domain.errors import Fault
+    from messaging.errors import Fault
     from runtime.errors import CannotRun
     from runtime.wiring import Databases
 

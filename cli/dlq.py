@@ -10,8 +10,8 @@ import typer
 from cli.chosen_stack import Data, ReadyFile, chosen_settings
 
 if TYPE_CHECKING:
-    from processes.api.dead_letters import DeadLetterBox
-    from services.dead_letters import LetterFilter, Redriven
+    from messaging.dead_letters import LetterFilter, Redriven
+    from messaging.kafka.dead_letter_box import DeadLetterBox
 
 T = TypeVar("T")
 dead_letters = typer.Typer(no_args_is_help=True, help="List the dead letters of the choreography, and redrive them.")
@@ -46,7 +46,7 @@ def list_letters(
     for letter in page.letters:
         story = letter.story
         table.add_row(
-            *(letter.place, letter.event_type, letter.order_id or ""),
+            *(letter.place, letter.event_type, letter.correlation_key or ""),
             *(story.get("group", ""), story.get("attempts", ""), story.get("error", "")),
         )
     Console(highlight=False).print(table)
@@ -68,7 +68,7 @@ def show_letter(
 
     with _box(data, ready_file) as box:
         letter = _found(box.find(place), place)
-    shown = {"place": letter.place, "type": letter.event_type, "order_id": letter.order_id, **letter.story}
+    shown = {"place": letter.place, "type": letter.event_type, "order_id": letter.correlation_key, **letter.story}
     Console(highlight=False).print_json(data=shown)
 
 
@@ -117,10 +117,10 @@ def _all(box: "DeadLetterBox", wanted: "LetterFilter") -> "Iterator[Redriven]":
 @contextmanager
 def _box(data: Path | None, ready_file: Path | None) -> "Iterator[DeadLetterBox]":
     """Print which broker is used. Raises CannotRun when it does not answer."""
-    from domain.errors import Fault
-    from processes.api.dead_letters import DeadLetterBox
+    from messaging.errors import Fault
+    from messaging.kafka.dead_letter_box import DeadLetterBox
     from runtime.errors import CannotRun
-    from runtime.kafka import kafka_connection
+    from runtime.kafka import CONSUMED_TOPICS, kafka_connection
     from runtime.run_folder import ready_file_in
 
     settings = chosen_settings(data, ready_file)
@@ -128,15 +128,15 @@ def _box(data: Path | None, ready_file: Path | None) -> "Iterator[DeadLetterBox]
         raise CannotRun(f"no stack runs in {data}, so the address of its broker is unknown")
     typer.echo(f"broker: {settings.kafka_bootstrap}", err=True)
     try:
-        yield DeadLetterBox(kafka_connection(settings))
+        yield DeadLetterBox(kafka_connection(settings), CONSUMED_TOPICS)
     except Fault as away:
         raise CannotRun(str(away)) from away
 
 
 def _filter(topic: str | None, group: str | None, order: str | None) -> "LetterFilter":
-    from services.dead_letters import LetterFilter
+    from messaging.dead_letters import LetterFilter
 
-    return LetterFilter(topic=topic, group=group, order_id=order)
+    return LetterFilter(topic=topic, group=group, correlation_key=order)
 
 
 def _found(found: T | None, place: str) -> T:

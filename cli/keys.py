@@ -42,7 +42,8 @@ def make(
 
     Example: [bold]twinsaga keys make on-call --role operator --role admin[/bold]
     """
-    from domain.ids import CustomerId, NotAnId, outside_id
+    from domain.ids import CustomerId
+    from messaging.ids import NotAnId, outside_id
     from services.access.keys import NewKey
 
     try:
@@ -97,7 +98,7 @@ def revoke(
 @contextmanager
 def _opened(data: Path | None, ready_file: Path | None) -> "Iterator[ApiKeys]":
     """Print which database is opened. Raises CannotRun: it does not answer, or does not exist."""
-    from domain.errors import Fault
+    from messaging.errors import Fault
     from runtime.api_keys import open_api_keys
     from runtime.errors import CannotRun
 

@@ -22,8 +22,9 @@ def write_off(
 
     Example: [bold]twinsaga write-off 6f1c0d52-... --note "placed on staging, ticket 481"[/bold]
     """
-    from domain.errors import Fault, ImpossibleState
+    from domain.errors import ImpossibleState
     from domain.ids import OrderId
+    from messaging.errors import Fault
     from runtime.errors import CannotRun
     from runtime.write_off import write_off
 

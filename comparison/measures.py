@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import quantiles
 
-from adapters.kafka.topics import TOPICS
 from comparison.stack import ENGINE_DATABASE, SERVICE_DATABASES, Reading
+from services.vocabulary import TOPICS
 
 EFFECTS = frozenset({"payment.completed", "inventory.reserved", "shipping.scheduled"})
 UNDOS = frozenset({"payment.refunded", "inventory.released", "shipping.cancelled"})

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 from temporalio.client import Client
 
-from adapters.sql.outbox import Outbox
 from comparison.child_processes import process_ids
 from comparison.stack_meter import is_running
 from domain.ids import OrderId
 from domain.order import SagaStyle
+from messaging.sql.outbox import Outbox
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 from runtime.temporal import start_saga

@@ -15,11 +15,11 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from adapters.kafka.topics import TOPICS
 from comparison.child_processes import process_ids
 from comparison.stack import ENGINE_DATABASE, SERVICE_DATABASES, Reading
 from domain.ids import OrderId
 from services.names import GATEWAY
+from services.vocabulary import TOPICS
 from workflows.order_saga import workflow_id
 
 T = TypeVar("T")

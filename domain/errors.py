@@ -1,17 +1,6 @@
-"""One class per fault. A fault is retried. A refusal (a business no) is an event and never raised."""
+"""One class per error. A refusal (a business no) is an event and never raised."""
 
 from domain.ids import OrderId, Sku
-
-
-class Fault(Exception):
-    """A dependency did not answer. A retry may help."""
-
-
-class GatewayFault(Fault):
-    """The payment gateway gave no usable answer. The call may have had its effect."""
-
-    def __init__(self, operation: str, detail: str) -> None:
-        super().__init__(f"payment gateway: {operation}: {detail}")
 
 
 class ImpossibleState(Exception):

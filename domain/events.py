@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from domain.ids import EventId, OrderId
+from domain.ids import OrderId
 from domain.order import Order, OrderRequest, Reason
 
 
@@ -148,14 +148,3 @@ Event = (
     | ShippingFailed
     | ShippingCancelled
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedEvent:
-    """An event in a service's event log. `at` is the time of recording, `caused_by` the event that led to it."""
-
-    event_id: EventId
-    event: Event
-    service: str
-    at: datetime
-    caused_by: EventId | None

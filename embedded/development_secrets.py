@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.clock import utc_now
-from domain.errors import Fault
+from messaging.errors import Fault
 from runtime.api_keys import open_api_keys
 from runtime.errors import CannotRun
 from runtime.run_folder import write_whole

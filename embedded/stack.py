@@ -15,7 +15,6 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from domain.errors import Fault
 from embedded.addresses import METRICS, address_of, all_ports_free, ready_content, refuse_taken_ports, with_free_ports
 from embedded.development_secrets import DevelopmentSecrets, development_secrets
 from embedded.engines import ENGINES
@@ -24,6 +23,7 @@ from embedded.payload_encryption import with_encryption
 from embedded.ports import PortReservations
 from embedded.program import Program
 from embedded.supervisor import Limits, ProgramFailed, Reporter, Supervisor
+from messaging.errors import Fault
 from processes.registry import CODEC_SERVER, PROCESSES
 from runtime.databases import migrate_databases
 from runtime.errors import CannotRun

@@ -1,6 +1,6 @@
 from adapters.clock import utc_now
-from adapters.sql.database import Database
 from adapters.sql.estate import Estate
+from messaging.sql.database import Database
 from runtime.settings import Settings
 
 

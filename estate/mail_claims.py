@@ -6,7 +6,7 @@ from datetime import timedelta
 from redis import Redis
 from redis.exceptions import RedisError
 
-from domain.errors import Fault
+from messaging.errors import Fault
 
 HELD = timedelta(minutes=2)
 """Longer than a mail server may take. The claim of a worker that died is free after this time."""

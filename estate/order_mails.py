@@ -7,23 +7,24 @@ from datetime import timedelta
 
 import structlog
 
-from adapters.kafka.cloudevents import type_header
-from adapters.kafka.decoding import Decoded, received_event
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.message_spans import handling
 from adapters.sql.estate import KEPT, Estate
-from adapters.sql.faults import DATABASE_AWAY
 from domain.errors import UnknownOrder
 from domain.events import OrderCancelled, OrderConfirmed
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle
 from estate.task_outbox import TaskOutbox
+from messaging.kafka.cloudevents import type_header
+from messaging.kafka.decoding import Decoded, received_event
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.message_spans import handling
+from messaging.sql.faults import DATABASE_AWAY
+from messaging.unit_of_work import Clock
 from services.estate.mails import order_ended
 from services.estate.records import QueuedTask
 from services.names import SAGA_OUTCOMES
 from services.orders.service import OrderService
 from services.orders.store import PENDING_DEADLINE, OrderFilter, OrderRecord
-from services.unit_of_work import Clock
+from services.vocabulary import ORDER_EVENTS
 from twinsaga_bridges.backoff import Backoff
 
 log = structlog.get_logger(__name__)
@@ -130,9 +131,9 @@ class OrderMailDelivery:
             return
         style = SagaStyle.ORCHESTRATED if message.topic == SAGA_OUTCOMES else SagaStyle.CHOREOGRAPHED
         try:
-            received = received_event(message)
+            received = received_event(ORDER_EVENTS, message)
             if isinstance(received.event, OrderConfirmed | OrderCancelled):
-                with handling(Decoded(message, received), _no_trace, style=style):
+                with handling(Decoded(message, received), ORDER_EVENTS, _no_trace, style=style.value):
                     self._mails.order_ended(received.event.order_id)
         except DATABASE_AWAY:
             raise
@@ -140,5 +141,5 @@ class OrderMailDelivery:
             log.warning("skipped a message", topic=message.topic, offset=message.offset, error=repr(poison))
 
 
-def _no_trace(_order_id: OrderId) -> None:
+def _no_trace(_order_id: str) -> None:
     """An event without a trace has none in the estate's database either."""

@@ -7,11 +7,12 @@ from typing import Any
 from celery import Celery, current_task
 from temporalio.service import RPCError
 
-from adapters import tracing
-from domain.errors import Fault
+from adapters.order_spans import order_attributes
 from domain.order import SagaStyle
 from estate.task_context import TaskContexts
 from estate.video_workflows import DEADLINE_S, VideoWorkflows
+from messaging import tracing
+from messaging.errors import Fault
 from runtime.errors import CannotRun
 from runtime.sealing import seals
 from runtime.temporal import start_saga
@@ -36,7 +37,7 @@ def add_place_order(app: Celery, contexts: TaskContexts, workflows: VideoWorkflo
         body, sealing = read_order(order), seals(context.settings)
         command = place_order_command(body, SagaStyle.ORCHESTRATED, sealing, scope="celery", key=task_id)
         request, settings = command.request, context.settings
-        tracing.note(tracing.order_attributes(request.order_id, SagaStyle.ORCHESTRATED))
+        tracing.note(order_attributes(request.order_id, SagaStyle.ORCHESTRATED))
         context.services.orders.place(command)
         # The order is committed before its saga starts: the bridge below, or the sweep, starts a saga that is missing.
         with suppress(*TEMPORAL_AWAY):

@@ -10,9 +10,10 @@ from celery import signals, states
 from celery.exceptions import Retry
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from adapters import tracing
-from adapters.kafka.dead_letters import order_id_of
+from adapters.order_spans import ORDER_ID
 from domain.ids import OrderId
+from messaging import tracing
+from messaging.ids import correlation_key
 from runtime.tracing import traces
 from services.estate.task_names import CLEAN_UP, HAND_OVER_TASKS
 
@@ -66,7 +67,7 @@ class TaskSpans:
             return
         attributes: dict[str, str | int] = {tracing.ATTEMPT: task.request.retries + 1}
         if order_id is not None:
-            attributes[tracing.ORDER_ID] = order_id
+            attributes[ORDER_ID] = order_id
         self._span = tracing.span(f"run {task.name}", "consumer", parent=_trace_in(headers), attributes=attributes)
         self._task.enter_context(self._span.current())
 
@@ -85,4 +86,5 @@ def _trace_in(headers: dict[str, Any]) -> str | None:
 
 def _order_in(headers: dict[str, Any]) -> OrderId | None:
     found = headers.get(ORDER)
-    return order_id_of(found.encode(errors="replace")) if isinstance(found, str) else None
+    order_id = correlation_key(found.encode(errors="replace")) if isinstance(found, str) else None
+    return OrderId(order_id) if order_id is not None else None

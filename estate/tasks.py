@@ -9,9 +9,9 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from adapters.clock import utc_now
 from adapters.ffmpeg import NotAVideo
-from domain.errors import Fault
 from estate.process_video import VideoCancelled, VideoElsewhere, VideoGivenUp, parsed_id
 from estate.task_context import TaskContext, TaskContexts
+from messaging.errors import Fault
 from runtime.retention import forget_before
 from runtime.settings import Settings
 from services.estate.mails import SEND_EMAIL

@@ -6,14 +6,16 @@ The receivers come from the routing of the choreography; the payloads from the s
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
-from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters, topic_of
 from choreography.picture import publisher_of
-from choreography.routing import ROUTING, tag_of
+from choreography.routing import ROUTING
 from domain.events import Event, OrderCancelled, OrderConfirmed
 from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER, of_type
 from event_catalog.personal_data import OF_ORDER_REQUESTS, personal_data_in
+from messaging.kafka.topics import dead_letters_of, is_dead_letters
+from messaging.vocabulary import tag_of
 from processes.choreography.service import topics_read_by
 from runtime.kafka import ALL_TOPICS, INCOMING_TOPICS, OUTGOING_TOPICS
+from services.vocabulary import ORDER_EVENTS, SETTLEMENTS, TOPICS
 
 DIALECT = "application/schema+json;version=draft-2020-12"
 API, BRIDGE, ORDER_MAILS, SAGA_WORKER = "api", "kafka-bridge", "order-mails", "saga-worker"
@@ -23,7 +25,7 @@ Json = Mapping[str, Any]
 
 _TAGS = sorted(tag_of(event) for event in get_args(Event))
 _ENDS = [tag_of(OrderCancelled), tag_of(OrderConfirmed)]
-_PUBLISHERS = {topic_of(tag_of(event)): publisher_of(event) for event in get_args(Event)}
+_PUBLISHERS = {ORDER_EVENTS.topic_of(tag_of(event)): publisher_of(event) for event in get_args(Event)}
 _DESCRIPTIONS = {
     "order-requests": "Orders of a producer without CloudEvents, keyed by request id: a repetition is ignored.",
     SETTLEMENTS: "The payment gateway reports that a customer has paid.",
@@ -61,7 +63,7 @@ def _names_in(topic: str) -> Sequence[str]:
     if is_dead_letters(topic):
         return [DEAD_LETTER_NAME]
     others = {"order-requests": [ORDER_REQUEST], "saga-outcomes": _ENDS}
-    return others.get(topic) or [tag for tag in _TAGS if topic_of(tag) == topic]
+    return others.get(topic) or [tag for tag in _TAGS if ORDER_EVENTS.topic_of(tag) == topic]
 
 
 def _description_of(topic: str) -> str:

@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
-from choreography.routing import tag_of
 from domain.events import Event, PaymentSettled
+from messaging.vocabulary import tag_of
 
 Schema = Mapping[str, Any]
 

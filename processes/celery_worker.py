@@ -23,7 +23,7 @@ from estate.task_spans import TaskSpans
 from estate.tasks import add_tasks
 from estate.video_workflows import VideoWorkflows
 from estate.worker_consumer import consumer_class
-from processes.scraped_metrics import ScrapedMetrics, Source
+from messaging.kafka.scraped_metrics import ScrapedMetrics, Source
 from runtime import parent_death
 from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready

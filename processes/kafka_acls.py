@@ -11,9 +11,9 @@ from typing import Final, get_args
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 from kafka.errors import KafkaError
 
-from adapters.kafka.topics import SETTLEMENTS, TOPICS, dead_letters_of, is_dead_letters, publisher_of, topic_of
-from choreography.routing import tag_of
 from domain.events import Event
+from messaging.kafka.topics import dead_letters_of, is_dead_letters
+from messaging.vocabulary import tag_of
 from processes import order_mails
 from processes.choreography.service import topics_read_by
 from processes.kafka_bridge import routes
@@ -21,6 +21,7 @@ from runtime.errors import CannotRun
 from runtime.kafka import ALL_TOPICS, CONSUMED_TOPICS, OUTGOING_TOPICS, kafka_connection
 from runtime.settings import Settings
 from services.names import SERVICES
+from services.vocabulary import ORDER_EVENTS, SETTLEMENTS, TOPICS
 
 DEADLINE_S: Final = 15.0
 
@@ -72,7 +73,11 @@ def accesses(settings: Settings) -> Sequence[Access]:
 
 def _of_service(name: str) -> Access:
     reads = topics_read_by(name)
-    own = {topic_of(tag_of(event)) for event in get_args(Event) if publisher_of(tag_of(event)) == name}
+    own = {
+        ORDER_EVENTS.topic_of(tag_of(event))
+        for event in get_args(Event)
+        if ORDER_EVENTS.publisher_of(tag_of(event)) == name
+    }
     letters = {dead_letters_of(topic) for topic in reads if not is_dead_letters(topic)}
     return Access(user=name, reads=reads, writes=sorted(own | letters), group=name)
 

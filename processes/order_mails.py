@@ -3,13 +3,13 @@
 import threading
 
 from adapters.clock import utc_now
-from adapters.kafka.group_consumer import GroupMember
-from adapters.kafka.lag import GroupLag
-from adapters.kafka.message import condemned
 from estate.database import open_estate
 from estate.order_mails import MissedOrderMails, OrderMailDelivery, OrderMails
 from estate.task_outbox import TaskOutbox
-from processes.scraped_metrics import ScrapedMetrics, consumer_source
+from messaging.kafka.group_consumer import GroupMember
+from messaging.kafka.lag import GroupLag
+from messaging.kafka.message import condemned
+from messaging.kafka.scraped_metrics import ScrapedMetrics, consumer_source
 from runtime.kafka import kafka_connection
 from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready

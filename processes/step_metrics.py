@@ -10,10 +10,11 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from adapters.metrics import STEP_SECONDS
-from adapters.sql.inbox import AlreadyHandled, KeyIsParked
 from domain.events import InventoryFailed, OrderCancelled, PaymentFailed, ShippingFailed
 from domain.order import SagaStyle, Step
-from runtime.wiring import ConsumingService, Services
+from messaging.sql.consuming import ConsumingService
+from messaging.sql.inbox import AlreadyHandled, KeyIsParked
+from runtime.wiring import Services
 from services.inventory.service import InventoryService
 from services.orders.service import OrderService
 from services.payments.service import PaymentService

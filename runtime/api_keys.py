@@ -7,8 +7,8 @@ import structlog
 
 from adapters.clock import utc_now
 from adapters.sql.access import SqlApiKeys
-from adapters.sql.database import Database
-from domain.errors import Fault
+from messaging.errors import Fault
+from messaging.sql.database import Database
 from runtime.errors import CannotRun
 from runtime.settings import PREFIX, Settings
 from services.access.keys import ApiKeys

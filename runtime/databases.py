@@ -1,7 +1,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from domain.errors import Fault
+from messaging.errors import Fault
 from runtime.errors import CannotRun, WrongVersion
 from runtime.settings import Settings
 from services.names import DATABASES

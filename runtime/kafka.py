@@ -2,12 +2,13 @@
 
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import KafkaConnection, missing_codecs
-from adapters.kafka.security import KafkaSecurity
-from adapters.kafka.topics import TOPICS, TopicShape, await_settled, dead_letters_of, ensure_topics
+from messaging.kafka.connection import KafkaConnection, missing_codecs
+from messaging.kafka.security import KafkaSecurity
+from messaging.kafka.topics import TopicShape, await_settled, dead_letters_of, ensure_topics
 from runtime.errors import CannotRun
 from runtime.settings import Settings
 from services.names import SAGA_OUTCOMES
+from services.vocabulary import TOPICS
 
 INCOMING_TOPICS = ("order-requests", "payment-settlements")
 OUTGOING_TOPICS = (SAGA_OUTCOMES,)
@@ -56,6 +57,6 @@ def create_topics(settings: Settings) -> None:
 def await_settled_topics(settings: Settings) -> None:
     """Wait until metadata requests of clients no longer recreate topics. Raises CannotRun as `create_topics` does."""
     try:
-        await_settled(kafka_connection(settings), DEADLINE_S)
+        await_settled(kafka_connection(settings), DEADLINE_S, TOPICS)
     except KafkaError as fault:
         raise CannotRun(f"the topics at {settings.kafka_bootstrap} do not settle: {fault!r}") from fault

@@ -7,7 +7,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from adapters import tracing
+from messaging import tracing
 from runtime.settings import Settings
 
 SECRET_WORDS = ("authorization", "cookie", "password", "secret", "token", "api_key", "database_url", "redis_url")

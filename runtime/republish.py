@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select
 
-from adapters.sql.database import Database
-from adapters.sql.outbox import Outbox
 from adapters.sql.tables import orders, reservations, reserved_not_sold
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle
+from messaging.sql.database import Database
+from messaging.sql.outbox import Outbox
 from runtime.wiring import Databases
 
 

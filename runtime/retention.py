@@ -11,17 +11,17 @@ from sqlalchemy import select
 
 from adapters.clock import utc_now
 from adapters.sql.access import SqlActions
-from adapters.sql.database import Database
-from adapters.sql.retention import Retention
 from adapters.sql.tables import orders
-from domain.errors import Fault
 from domain.ids import OrderId
 from domain.order import OrderStatus
+from messaging.errors import Fault
+from messaging.sql.database import Database
+from messaging.sql.retention import Retention
+from messaging.unit_of_work import Clock
 from runtime.errors import CannotRun
 from runtime.republish import unsold_orders
 from runtime.settings import Settings
 from runtime.wiring import Databases
-from services.unit_of_work import Clock
 
 
 def forget_what_is_old(settings: Settings, clock: Clock = utc_now) -> Mapping[str, int]:

@@ -16,9 +16,9 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Plugin, UnsandboxedWorkflowRunner
 
-from adapters import tracing
 from domain.ids import OrderId
 from domain.order import OrderOutcome, OrderRequest, SagaStyle
+from messaging import tracing
 from runtime.errors import CannotRun
 from runtime.payload_codec import EncryptedFailureConverter, EncryptingCodec
 from runtime.settings import Settings

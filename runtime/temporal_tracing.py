@@ -16,10 +16,11 @@ from temporalio.contrib.opentelemetry import OpenTelemetryPlugin
 from temporalio.converter import PayloadConverter
 from temporalio.plugin import SimplePlugin
 
-from adapters import tracing
-from adapters.tracing import Span
+from adapters.order_spans import order_attributes
 from domain.ids import OrderId
 from domain.order import SagaStyle, Step
+from messaging import tracing
+from messaging.tracing import Span
 from twinsaga_bridges.kafka.events import TRACER_HEADER
 from workflows import choreography_witness, order_saga
 
@@ -138,7 +139,7 @@ class TaskInterceptor(worker.Interceptor):
 def _about(workflow_id: str) -> dict[str, str | int]:
     for prefix, style in _STYLES.items():
         if workflow_id.startswith(prefix):
-            return tracing.order_attributes(OrderId(workflow_id.removeprefix(prefix)), style)
+            return order_attributes(OrderId(workflow_id.removeprefix(prefix)), style)
     return {}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from adapters import tracing
+from messaging import tracing
 from runtime.settings import Exporter, trace_exporters
 
 if TYPE_CHECKING:

@@ -1,26 +1,23 @@
 """Connects the four services to their databases. Connections open at first use."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 from adapters.clock import utc_now
 from adapters.gateway_prefetch import GatewayPrefetch
 from adapters.metrics import count_finished
 from adapters.simulated_gateway import SimulatedGateway
-from adapters.sql.attempted import Attempts
 from adapters.sql.audit import AuditedDatabases, AuditReads
-from adapters.sql.batch import Batches
-from adapters.sql.database import Database
-from adapters.sql.inbox import Inbox
-from adapters.sql.outbox import Outbox
-from adapters.sql.parked import ParkedMessages
 from adapters.sql.stores.inventory import SqlInventoryStore
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import MessageContext, SqlUnits
+from domain.events import Event
+from messaging.sql.consuming import ConsumingService, consuming
+from messaging.sql.database import Database
+from messaging.sql.unit_of_work import MessageContext, SqlUnits
+from messaging.unit_of_work import Clock
 from services.audit.invariants import Verdict, audit
 from services.inventory.service import InventoryService
 from services.names import DATABASE_OF, GATEWAY, INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
@@ -28,9 +25,7 @@ from services.orders.service import OrderService
 from services.payments.service import PaymentService
 from services.sealing import UNSEALED, Seal, Seals
 from services.shipping.service import ShippingService
-from services.unit_of_work import Clock
-
-T = TypeVar("T")
+from services.vocabulary import ORDER_EVENTS
 
 
 class DatabaseUrls(Protocol):
@@ -82,13 +77,15 @@ def services_over(
     `seals`: for processes that charge and ship.
     """
     gateway = SimulatedGateway(databases.gateway)
-    payments = SqlUnits(databases.payments, SqlPaymentStore, clock, publish=publish)
+    payments = SqlUnits(databases.payments, ORDER_EVENTS, SqlPaymentStore, clock, publish=publish)
     return Services(
         orders=OrderService(_order_units(databases.orders, clock, publish=publish), clock),
         payments=PaymentService(payments, gateway, clock, pix_expiry=pix_expiry, seal=seals.payment),
-        inventory=InventoryService(SqlUnits(databases.inventory, SqlInventoryStore, clock, publish=publish)),
+        inventory=InventoryService(
+            SqlUnits(databases.inventory, ORDER_EVENTS, SqlInventoryStore, clock, publish=publish)
+        ),
         shipping=ShippingService(
-            SqlUnits(databases.shipping, SqlShippingStore, clock, publish=publish), seals.shipping
+            SqlUnits(databases.shipping, ORDER_EVENTS, SqlShippingStore, clock, publish=publish), seals.shipping
         ),
         gateway=gateway,
         databases=databases,
@@ -101,28 +98,10 @@ def open_services(
     return services_over(Databases.open(settings), publish=publish, pix_expiry=pix_expiry, seals=seals)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumingService(Generic[T]):
-    """A service with what its consumer and its relay need. `service_for` binds it to one message and its inbox row.
-
-    `batches`: None if messages are handled one by one. `prefetch` calls the gateway before a batch.
-    """
-
-    name: str
-    service_for: Callable[[MessageContext | None], T]
-    inbox: Inbox
-    parked: ParkedMessages
-    attempts: Attempts
-    outbox: Outbox
-    batches: Batches | None
-    prefetch: GatewayPrefetch | None
-    close: Callable[[], None]
-
-
 def consuming_orders(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[OrderService]:
     database = _database_of(ORDER_SERVICE, settings)
     units = _order_units(database, clock, publish=True)
-    return _consuming(database, clock, lambda message: OrderService(units.for_message(message), clock))
+    return consuming(database, ORDER_EVENTS, clock, lambda message: OrderService(units.for_message(message), clock))
 
 
 def consuming_payments(
@@ -134,7 +113,7 @@ def consuming_payments(
 ) -> ConsumingService[PaymentService]:
     database = _database_of(PAYMENT_SERVICE, settings)
     books = Database.open(settings.database_url(GATEWAY), service=GATEWAY)
-    units = SqlUnits(database, SqlPaymentStore, clock, publish=True)
+    units = SqlUnits(database, ORDER_EVENTS, SqlPaymentStore, clock, publish=True)
     simulated = SimulatedGateway(books)
     gateway = GatewayPrefetch(simulated, PaymentService(units, simulated, clock, seal=seal).ask)
 
@@ -145,31 +124,31 @@ def consuming_payments(
                 pass  # opening it checks the inbox: a message that must not be handled must not reach the gateway
         return PaymentService(bound, gateway, clock, pix_expiry=pix_expiry, seal=seal)
 
-    return replace(_consuming(database, clock, payments_for, gateway.close, books.close), prefetch=gateway)
+    return replace(consuming(database, ORDER_EVENTS, clock, payments_for, gateway.close, books.close), prefetch=gateway)
 
 
 def consuming_inventory(settings: DatabaseUrls, clock: Clock = utc_now) -> ConsumingService[InventoryService]:
     database = _database_of(INVENTORY_SERVICE, settings)
-    units = SqlUnits(database, SqlInventoryStore, clock, publish=True)
-    consuming = _consuming(database, clock, lambda message: InventoryService(units.for_message(message)))
+    units = SqlUnits(database, ORDER_EVENTS, SqlInventoryStore, clock, publish=True)
+    inventory = consuming(database, ORDER_EVENTS, clock, lambda message: InventoryService(units.for_message(message)))
     # Orders share stock rows. A batch locks them in the order of its messages, so two batches could deadlock.
-    return replace(consuming, batches=None) if database.is_postgres else consuming
+    return replace(inventory, batches=None) if database.is_postgres else inventory
 
 
 def consuming_shipping(
     settings: DatabaseUrls, clock: Clock = utc_now, *, seal: Seal = UNSEALED.shipping
 ) -> ConsumingService[ShippingService]:
     database = _database_of(SHIPPING_SERVICE, settings)
-    units = SqlUnits(database, SqlShippingStore, clock, publish=True)
-    return _consuming(database, clock, lambda message: ShippingService(units.for_message(message), seal))
+    units = SqlUnits(database, ORDER_EVENTS, SqlShippingStore, clock, publish=True)
+    return consuming(database, ORDER_EVENTS, clock, lambda message: ShippingService(units.for_message(message), seal))
 
 
 def audit_of(databases: Databases, clock: Clock = utc_now) -> Verdict:
     return audit(AuditReads(databases), clock)
 
 
-def _order_units(database: Database, clock: Clock, *, publish: bool) -> SqlUnits[SqlOrderStore]:
-    return SqlUnits(database, SqlOrderStore, clock, publish=publish, committed=_count_if_finished)
+def _order_units(database: Database, clock: Clock, *, publish: bool) -> SqlUnits[SqlOrderStore, Event]:
+    return SqlUnits(database, ORDER_EVENTS, SqlOrderStore, clock, publish=publish, committed=_count_if_finished)
 
 
 def _count_if_finished(store: SqlOrderStore) -> None:
@@ -179,25 +158,3 @@ def _count_if_finished(store: SqlOrderStore) -> None:
 
 def _database_of(service: str, settings: DatabaseUrls) -> Database:
     return Database.open(settings.database_url(DATABASE_OF[service]), service=service)
-
-
-def _consuming(
-    database: Database, clock: Clock, service_for: Callable[[MessageContext | None], T], *others: Callable[[], None]
-) -> ConsumingService[T]:
-    outbox = Outbox(database)
-
-    def close() -> None:
-        for close_one in (outbox.close, *others, database.close):
-            close_one()
-
-    return ConsumingService(
-        name=database.service,
-        service_for=service_for,
-        inbox=Inbox(database, clock),
-        parked=ParkedMessages(database),
-        attempts=Attempts(database),
-        outbox=outbox,
-        batches=Batches(database),
-        prefetch=None,
-        close=close,
-    )

@@ -11,16 +11,16 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from adapters.clock import utc_now
-from adapters.sql.dialects import inserting
 from adapters.sql.tables import write_offs
 from domain.commands import CancelShipping, RefundPayment, ReleaseInventory, WithdrawShipping
 from domain.errors import UnknownOrder
 from domain.events import ShippingScheduled
 from domain.ids import OrderId
 from domain.order import Reason
+from messaging.sql.dialects import inserting
+from messaging.unit_of_work import Clock
 from runtime.errors import CannotRun
 from runtime.wiring import Databases, Services, services_over
-from services.unit_of_work import Clock
 
 _REASON = Reason.TIMED_OUT
 _UNASKED = "undone by the sweep: the Order service has no such order"

@@ -6,9 +6,10 @@ Commands, events and records carry them sealed. A seal belongs to one place of o
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
-from domain.errors import Fault, ImpossibleState
+from domain.errors import ImpossibleState
 from domain.ids import OrderId
 from domain.order import Card, Order, OrderRequest, ShippingAddress
+from messaging.errors import Fault
 
 
 class NoKeyForSeal(Fault):

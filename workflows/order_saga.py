@@ -18,13 +18,14 @@ with workflow.unsafe.imports_passed_through():
         ShippingFailed,
         ShippingScheduled,
     )
-    from domain.ids import OrderId, event_id_of
+    from domain.ids import OrderId
     from domain.order import PIVOT, STEPS, OrderOutcome, OrderRequest, OrderStatus, Reason, Step
     from sagas.attention import AttentionOfOperator
     from sagas.compensations import Compensation, Compensations, ran_before
     from sagas.decision import Decision, Interruptions, shielded, take_step
     from sagas.status import SagaStatus, StepProgress
     from services.names import SAGA_OUTCOMES
+    from services.vocabulary import event_id_of
     from twinsaga_bridges.handled_events import HandledEvents
     from twinsaga_bridges.kafka.outgoing import OutgoingEvent, publish_before_close
     from workflows import steps

@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import RowMapping, delete, insert, select, update
 
-from adapters.sql.chunks import CHUNK
-from adapters.sql.database import Database
 from adapters.sql.tables import actions, api_keys
 from domain.ids import OrderId
+from messaging.sql.chunks import CHUNK
+from messaging.sql.database import Database
+from messaging.unit_of_work import Clock
 from services.access.actions import SHOWN, Action
 from services.access.keys import ApiKey, Role
-from services.unit_of_work import Clock
 
 
 class SqlApiKeys:

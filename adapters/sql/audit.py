@@ -9,15 +9,16 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, Text, case, cast, func, select, true, union_all
 from sqlalchemy.dialects.postgresql import JSONB
 
-from adapters.sql.chunks import CHUNK, chunked
-from adapters.sql.database import Database
-from adapters.sql.journal_tables import event_log, waits_in_outbox
 from adapters.sql.stores.inventory import reservation, stock_item
 from adapters.sql.stores.orders import order_record
 from adapters.sql.stores.payments import payment
 from adapters.sql.stores.shipping import shipment
 from adapters.sql.tables import charges, orders, payments, reservations, settlement_waits, shipments, stock, write_offs
-from domain.ids import EventId, OrderId
+from domain.ids import OrderId
+from messaging.ids import EventId
+from messaging.sql.chunks import CHUNK, chunked
+from messaging.sql.database import Database
+from messaging.sql.journal_tables import event_log, waits_in_outbox
 from services.audit.books import Charge, Counted
 from services.inventory.store import Reservation, ReservationStatus, Stock
 from services.orders.store import OrderRecord
@@ -89,22 +90,22 @@ class AuditReads:
             yield stock_item(row), Counted(reserved=row["counted_reserved"], sold=row["counted_sold"])
 
     def outbox_waiting(self, before: datetime) -> Iterator[tuple[str, OrderId]]:
-        waiting = select(event_log.c.order_id).where(waits_in_outbox, event_log.c.at < before)
+        waiting = select(event_log.c.key).where(waits_in_outbox, event_log.c.at < before)
         for database in self._databases.journals:
             for row in _streamed(database, waiting.order_by(event_log.c.seq)):
-                yield database.service, OrderId(row["order_id"])
+                yield database.service, OrderId(row["key"])
 
     def handled_twice(self) -> Iterator[tuple[str, OrderId, EventId]]:
         twice = (
-            select(event_log.c.order_id, event_log.c.caused_by)
+            select(event_log.c.key, event_log.c.caused_by)
             .where(event_log.c.caused_by.is_not(None))
             # Also by order: events of several sources may have one id.
-            .group_by(event_log.c.order_id, event_log.c.caused_by)
+            .group_by(event_log.c.key, event_log.c.caused_by)
             .having(func.count() > 1)
         )
         for database in self._databases.journals:
             for row in _streamed(database, twice):
-                yield database.service, OrderId(row["order_id"]), EventId(row["caused_by"])
+                yield database.service, OrderId(row["key"]), EventId(row["caused_by"])
 
     def _known(self, order_ids: Sequence[str]) -> set[str]:
         known = (select(column).where(column.in_(order_ids)) for column in (orders.c.order_id, write_offs.c.order_id))

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
-from adapters.sql.database import Database
-from adapters.sql.dialects import inserting
 from adapters.sql.tables import task_outbox, users, videos
+from messaging.sql.database import Database
+from messaging.sql.dialects import inserting
+from messaging.unit_of_work import Clock
 from services.estate.records import OPEN, QueuedTask, User, Video, VideoEngine, VideoStatus
-from services.unit_of_work import Clock
 
 SENT_BY_WRITER = timedelta(seconds=3)
 """The sweep leaves a new task this long to the process that wrote it, which sends it right after the commit."""

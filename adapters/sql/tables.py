@@ -16,7 +16,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-from adapters.sql.dialects import NAMES, Instant, Sequence
+from messaging.sql.dialects import NAMES, Instant, Sequence
 
 ORDERS: Final = MetaData(naming_convention=NAMES)
 PAYMENTS: Final = MetaData(naming_convention=NAMES)

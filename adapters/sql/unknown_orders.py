@@ -6,17 +6,17 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, select, union_all
 
 from adapters.sql.audit import AuditedDatabases
-from adapters.sql.chunks import CHUNK, chunked
-from adapters.sql.database import Database
-from adapters.sql.journal_tables import event_log
 from adapters.sql.tables import orders, write_offs
 from domain.ids import OrderId
+from messaging.sql.chunks import CHUNK, chunked
+from messaging.sql.database import Database
+from messaging.sql.journal_tables import event_log
 
 _EFFECTS = ("payment.pending", "payment.completed", "inventory.reserved", "shipping.scheduled")
 _REMEMBERED = 1_000
 
 _EVENTS = (
-    select(event_log.c.seq, event_log.c.order_id, event_log.c.type, event_log.c.at)
+    select(event_log.c.seq, event_log.c.key, event_log.c.type, event_log.c.at)
     .where(event_log.c.seq > bindparam("after"))
     .order_by(event_log.c.seq)
     .limit(CHUNK)
@@ -62,7 +62,7 @@ class UnknownOrders:
             rows = connection.execute(_EVENTS, {"after": after}).all()
         settled = [row.seq for row in rows if row.at < settled_before]
         self._read_up_to[log.service] = settled[-1] if settled else after
-        return {OrderId(row.order_id) for row in rows if row.type in _EFFECTS}
+        return {OrderId(row.key) for row in rows if row.type in _EFFECTS}
 
     def _known(self, order_ids: set[OrderId]) -> set[OrderId]:
         known: set[OrderId] = set()

@@ -12,8 +12,8 @@ from api.guarded_routes import InjectedCaller, guarded_router, only
 from api.problems import CannotGoBack, NotFound, documented, documented_write
 from api.schemas.dead_letters import LetterList, LetterView, RedriveBody, RedrivenView, bookmark_of, cursor_of
 from domain.ids import OrderId
+from messaging.dead_letters import LetterFilter
 from services.access.keys import Role
-from services.dead_letters import LetterFilter
 from services.intake.fields import Text
 
 router = guarded_router(prefix="/dead-letters", tags=["dead letters"])
@@ -34,7 +34,7 @@ def list_dead_letters(  # noqa: PLR0913 - one argument a query parameter
     limit: Annotated[int, Query(ge=1, le=200)] = PAGE,
 ) -> LetterList:
     """List dead letters, the oldest of each partition first. A page can be short although another one follows."""
-    wanted = LetterFilter(topic=topic, group=group, order_id=order_id)
+    wanted = LetterFilter(topic=topic, group=group, correlation_key=order_id)
     page = services.dead_letters.page(wanted, limit, bookmark_of(cursor))
     following = cursor_of(page.following)
     link_next_page(request, response, following)
@@ -69,7 +69,7 @@ async def redrive_dead_letters(body: RedriveBody, services: Injected, caller: In
     dead letter.
     """
     wanted = body.filter.wanted() if body.filter else LetterFilter()
-    order_id = OrderId(wanted.order_id) if wanted.order_id else None
+    order_id = OrderId(wanted.correlation_key) if wanted.correlation_key else None
     async with recorded(caller, services, "redrive", order_id=order_id, detail=body.place):
         return await run_in_threadpool(_redrive, body, wanted, services)
 

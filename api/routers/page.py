@@ -19,9 +19,10 @@ from api.guarded_routes import PUBLIC, guarded_router
 from api.hosts import is_from_this_machine
 from api.languages import LANGUAGES, keep_choice, wording_for
 from api.security_headers import policy_with
-from choreography.routing import ROUTING, tag_of
+from choreography.routing import ROUTING
 from domain.money import MINOR_UNIT_DIGITS
 from domain.order import STEPS, SagaStyle, Step
+from messaging.vocabulary import tag_of
 from services.intake.fields import CardToken, StatusName
 from services.shipping.service import UNDELIVERABLE_POSTAL_CODE
 

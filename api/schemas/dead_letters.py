@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from api.cursors import decode_cursor, encode_cursor
-from services.dead_letters import Bookmark, Letter, LetterFilter, Redriven
+from messaging.dead_letters import Bookmark, Letter, LetterFilter, Redriven
 from services.intake.fields import Body, Instant, Text
 
 PLACE = r"^[A-Za-z0-9._-]{1,249}/[0-9]{1,9}/[0-9]{1,18}$"
@@ -61,7 +61,7 @@ class LetterView(BaseModel):
             place=letter.place,
             buried_at=letter.buried_at,
             type=letter.event_type or None,
-            order_id=letter.order_id,
+            order_id=letter.correlation_key,
             topic=story.get("topic"),
             partition=_number(story.get("partition")),
             offset=_number(story.get("offset")),
@@ -93,7 +93,7 @@ class WantedBody(Body):
         return self
 
     def wanted(self) -> LetterFilter:
-        return LetterFilter(topic=self.topic, group=self.group, order_id=self.order_id)
+        return LetterFilter(topic=self.topic, group=self.group, correlation_key=self.order_id)
 
 
 class RedriveBody(Body):

@@ -8,8 +8,8 @@ import structlog
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.lag import STALLED_S, GroupLag, Stalls
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.lag import STALLED_S, GroupLag, Stalls
 
 LOOK_EVERY_S = 20.0
 

@@ -18,12 +18,12 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.sql.order_traces import continuing
-from adapters.tracing import Span
 from api.dependencies import StepAttempt
 from api.problems import NotPossibleNow, away
 from domain.commands import RefundPayment, RequestCancellation
 from domain.ids import OrderId
 from domain.order import OrderOutcome, OrderRequest, Reason, SagaStyle, Step
+from messaging.tracing import Span
 from processes.api.saga_progress import attempts_in
 from processes.api.saga_starter import AWAY, Temporal
 from runtime.payload_codec import UnreadablePayload

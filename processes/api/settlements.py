@@ -5,10 +5,10 @@ from uuid import uuid4
 
 from kafka.errors import KafkaError
 
-from adapters import tracing
-from adapters.kafka.topics import SETTLED, SETTLEMENTS
 from api.problems import away
 from domain.ids import OrderId
+from messaging import tracing
+from services.vocabulary import SETTLED, SETTLEMENTS
 from twinsaga_bridges.workflow_into_kafka import EventProducer, OutgoingEvent
 
 SOURCE = "/twinsaga/gateway"

@@ -5,10 +5,11 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from adapters import tracing
+from adapters.order_spans import order_attributes
 from domain import commands
 from domain.ids import OrderId
 from domain.order import SagaStyle
+from messaging import tracing
 from runtime.wiring import Services
 
 S = TypeVar("S")
@@ -49,7 +50,7 @@ class _Traced:
             order_id = order_of(arguments[0]) if arguments else None
             if order_id is None:
                 return method(*arguments, **options)
-            with tracing.span(method.__qualname__, attributes=tracing.order_attributes(order_id, self._style)):
+            with tracing.span(method.__qualname__, attributes=order_attributes(order_id, self._style)):
                 return method(*arguments, **options)
 
         return call

@@ -12,17 +12,18 @@ from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
 from adapters.page_sessions import RedisPageSessions
 from adapters.sql.access import SqlActions, SqlApiKeys
-from adapters.sql.database import Database
-from adapters.sql.order_traces import continuing, trace_id_of
+from adapters.sql.order_traces import continuing
 from api.dependencies import Dependencies, Probe, TemporalUi, Traces
 from domain.order import OrderRequest, SagaStyle
 from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
 from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
+from messaging.kafka.dead_letter_box import DeadLetterBox
+from messaging.sql.database import Database
+from messaging.sql.traces import trace_id_of
 from processes import order_mails
 from processes.api.consumers import ConsumerWatch
-from processes.api.dead_letters import DeadLetterBox
 from processes.api.order_control import ChoreographedControl, OrchestratedControl
 from processes.api.process_control import controls_in
 from processes.api.saga_starter import Temporal, TemporalStarter
@@ -30,7 +31,7 @@ from processes.api.settlements import SettlementsByKafka
 from processes.api.traced_services import traced_services
 from processes.choreography.service import topics_read_by
 from processes.kafka_bridge import routes
-from runtime.kafka import kafka_connection, kafka_security
+from runtime.kafka import CONSUMED_TOPICS, kafka_connection, kafka_security
 from runtime.readiness import ask_kafka
 from runtime.sealing import seals
 from runtime.settings import Settings
@@ -74,7 +75,7 @@ async def real_dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
                 SagaStyle.CHOREOGRAPHED: ChoreographedControl(services=published),
             },
             settlements=SettlementsByKafka(events),
-            dead_letters=DeadLetterBox(kafka_connection(settings)),
+            dead_letters=DeadLetterBox(kafka_connection(settings), CONSUMED_TOPICS),
             probes=[
                 *database_probes(databases),
                 database_probe("estate", estate_database),

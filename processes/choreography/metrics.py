@@ -6,21 +6,21 @@ from typing import Any
 from prometheus_client.core import GaugeMetricFamily
 
 from adapters.clock import utc_now
-from adapters.kafka.lag import GroupLag
-from adapters.sql.faults import DATABASE_AWAY
 from domain.order import OrderStatus, SagaStyle
-from processes.scraped_metrics import ScrapedMetrics, Source, consumer_source, service_gauge
-from runtime.wiring import ConsumingService
+from messaging.kafka.lag import GroupLag
+from messaging.kafka.scraped_metrics import ScrapedMetrics, Source, consumer_source, waiting_in
+from messaging.sql.consuming import ConsumingService
+from messaging.sql.faults import DATABASE_AWAY
+from messaging.unit_of_work import Clock
 from services.names import ORDER_SERVICE
 from services.orders.service import OrderService
-from services.unit_of_work import Clock
 
 UNFINISHED = (OrderStatus.PENDING, OrderStatus.NEEDS_ATTENTION)
 
 
 def service_metrics(consuming: ConsumingService[Any], lag: GroupLag, clock: Clock = utc_now) -> ScrapedMetrics:
     def measure() -> Sequence[GaugeMetricFamily]:
-        waiting = _waiting(consuming, clock)
+        waiting = waiting_in(consuming, clock)
         if consuming.name != ORDER_SERVICE:
             return waiting
         return [*waiting, *_unfinished(consuming.service_for(None), clock)]
@@ -28,15 +28,6 @@ def service_metrics(consuming: ConsumingService[Any], lag: GroupLag, clock: Cloc
     return ScrapedMetrics(
         consuming.name, [Source("database", DATABASE_AWAY, measure), consumer_source(consuming.name, lag)]
     )
-
-
-def _waiting(consuming: ConsumingService[Any], clock: Clock) -> Sequence[GaugeMetricFamily]:
-    parked = service_gauge("twinsaga_parked_messages", "Messages that wait for their next attempt")
-    age = service_gauge("twinsaga_outbox_age_seconds", "Age of the oldest unpublished event, 0 if all are published")
-    oldest = consuming.outbox.oldest_waiting_at()
-    parked.add_metric([consuming.name], consuming.parked.count())
-    age.add_metric([consuming.name], max(0.0, (clock() - oldest).total_seconds()) if oldest is not None else 0.0)
-    return parked, age
 
 
 def _unfinished(orders: OrderService, clock: Clock) -> Sequence[GaugeMetricFamily]:

@@ -9,15 +9,16 @@ from contextlib import suppress
 
 import structlog
 
-from adapters import tracing
-from adapters.sql.faults import DATABASE_AWAY
-from adapters.sql.inbox import AlreadyHandled, MessageId
-from adapters.sql.unit_of_work import MessageContext
 from domain.commands import AbortPayment
-from domain.errors import GatewayFault
 from domain.events import PaymentPending
-from domain.ids import EventId, OrderId
+from domain.ids import OrderId
 from domain.order import Reason
+from messaging import tracing
+from messaging.ids import EventId
+from messaging.sql.faults import DATABASE_AWAY
+from messaging.sql.inbox import AlreadyHandled, MessageId
+from messaging.sql.unit_of_work import MessageContext
+from services.payments.gateway import GatewayFault
 from services.payments.service import PaymentService
 
 _SWEEP_LIMIT = 1_000

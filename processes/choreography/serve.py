@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from adapters.kafka.lag import GroupLag
+from messaging.kafka.choreographed_service import ServiceTiming
+from messaging.kafka.lag import GroupLag
+from messaging.sql.consuming import ConsumingService
 from processes.choreography.metrics import service_metrics
-from processes.choreography.service import ChoreographedService, ServiceTiming, topics_read_by
+from processes.choreography.service import choreographed_service, topics_read_by
 from processes.step_metrics import measured_consumer
 from runtime.kafka import kafka_connection
 from runtime.metrics import metrics_served
@@ -17,13 +19,7 @@ from runtime.sealing import payment_seal, shipping_seal
 from runtime.settings import Settings
 from runtime.stopping import stop_event
 from runtime.tracing import traces
-from runtime.wiring import (
-    ConsumingService,
-    consuming_inventory,
-    consuming_orders,
-    consuming_payments,
-    consuming_shipping,
-)
+from runtime.wiring import consuming_inventory, consuming_orders, consuming_payments, consuming_shipping
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.payments.service import PaymentService
 from services.shipping.service import ShippingService
@@ -66,11 +62,16 @@ def _serve(settings: Settings, name: str, stop: threading.Event) -> None:
     timing = ServiceTiming(
         attempts=settings.parked_attempts,
         backoff=Backoff(first_s=settings.parked_first_delay_seconds, longest_s=settings.parked_longest_delay_seconds),
-        sweep_every_s=settings.expiry_sweep_seconds,
     )
     threading.Thread(target=_announce, args=(settings, joined), daemon=True).start()
     metrics = service_metrics(consuming, GroupLag(connection, name, topics_read_by(name)))
-    service = ChoreographedService(measured_consumer(consuming), connection, timing, installation=settings.installation)
+    service = choreographed_service(
+        measured_consumer(consuming),
+        connection,
+        timing,
+        installation=settings.installation,
+        sweep_every_s=settings.expiry_sweep_seconds,
+    )
     try:
         with metrics_served(settings, metrics):
             service.run(stop, joined)

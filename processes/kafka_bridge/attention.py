@@ -1,10 +1,11 @@
 """Signals the witness that its order needs attention. Only the dead letter of a refund shows it; no event does."""
 
-from adapters.kafka.dead_letters import dead_letter_in
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.origins import is_misplaced
 from choreography.routing import GIVEN_UP_NEEDS_ATTENTION
+from messaging.kafka.dead_letters import dead_letter_in
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.origins import is_misplaced
 from sagas.witness import WitnessedEvent
+from services.vocabulary import ORDER_EVENTS
 from twinsaga_bridges.kafka.dead_letter_topic import PREFIX
 from twinsaga_bridges.kafka_into_workflow import Decoder, IncomingEvent, KafkaRecord
 from workflows.witnessed_steps import NEEDS_ATTENTION
@@ -18,13 +19,13 @@ def attention_letters(installation: str) -> Decoder:
 
     def read(record: KafkaRecord) -> IncomingEvent:
         message = IncomingMessage.from_bridge(record)
-        letter = None if is_misplaced(message, installation) else dead_letter_in(message)
+        letter = None if is_misplaced(ORDER_EVENTS, message, installation) else dead_letter_in(message)
         if letter is None or letter.event_type not in GIVEN_UP_NEEDS_ATTENTION.get(letter.group, ()):
             return IncomingEvent(id=_place(record), type=_OTHER, key="", data=None, record=record)
         error = record.header(f"{PREFIX}error")
         says = f"{letter.group} gave up on `{letter.event_type}` after {letter.attempts} attempts ({error})"
-        data = {"order_id": letter.order_id, "says": says}
-        return IncomingEvent(id=_place(record), type=NEEDS_ATTENTION, key=letter.order_id, data=data, record=record)
+        data = {"order_id": letter.key, "says": says}
+        return IncomingEvent(id=_place(record), type=NEEDS_ATTENTION, key=letter.key, data=data, record=record)
 
     return read
 

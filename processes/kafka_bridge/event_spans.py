@@ -5,12 +5,14 @@ from contextlib import contextmanager
 
 from structlog.contextvars import bound_contextvars
 
-from adapters import tracing
-from adapters.kafka.message_spans import DEAD_LETTER
-from adapters.kafka.topics import TOPICS, is_dead_letters
+from adapters.order_spans import ORDER_ID
 from domain.ids import OrderId, order_id_from_key
 from domain.order import SagaStyle
+from messaging import tracing
+from messaging.kafka.message_spans import DEAD_LETTER
+from messaging.kafka.topics import is_dead_letters
 from processes.kafka_bridge.routes import REQUESTED
+from services.vocabulary import TOPICS
 from twinsaga_bridges.kafka_into_workflow import IncomingEvent, Undeliverable, Unreadable, traceparent_of
 
 
@@ -28,7 +30,7 @@ def delivering(event: IncomingEvent) -> Iterator[str | None]:
         with bound_contextvars(order_id=order_id, **trace):
             yield traceparent
         return
-    attributes: dict[str, str | int] = {tracing.ORDER_ID: order_id}
+    attributes: dict[str, str | int] = {ORDER_ID: order_id}
     if topic == REQUESTED:
         attributes[tracing.STYLE] = SagaStyle.ORCHESTRATED.value
     span = tracing.span(f"process {event.type}", "consumer", parent=traceparent, attributes=attributes)

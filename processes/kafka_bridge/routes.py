@@ -11,13 +11,15 @@ from typing import get_args
 import structlog
 from pydantic import TypeAdapter
 
-from adapters.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, dead_letters_of
-from choreography.routing import ROUTING, tag_of
+from choreography.routing import ROUTING
 from domain.commands import SettlePayment
 from domain.errors import KeyReused, UnknownOrder
 from domain.events import Event, PaymentSettled
-from domain.ids import OrderId, outside_id
+from domain.ids import OrderId
 from domain.order import SagaStyle
+from messaging.ids import outside_id
+from messaging.kafka.topics import dead_letters_of
+from messaging.vocabulary import tag_of
 from processes.kafka_bridge.attention import attention_letters, attention_to
 from processes.kafka_bridge.decoders import own_events, settlements
 from runtime.settings import Settings
@@ -27,6 +29,7 @@ from services.intake.order_body import place_order_command, read_order
 from services.orders.service import OrderService
 from services.orders.store import OrderRecord
 from services.sealing import Seals
+from services.vocabulary import SETTLED, SETTLEMENTS, TOPICS
 from twinsaga_bridges.kafka_into_workflow import (
     Choose,
     Decoder,

@@ -12,16 +12,17 @@ from temporalio.client import Client
 from temporalio.worker import Plugin, Worker
 
 from activities.cancellation_requests import CancellationRequestActivities
-from adapters.kafka.lag import GroupLag
-from adapters.kafka.topics import SETTLEMENTS, TOPICS, is_dead_letters
-from adapters.metrics import count_dead_letter
 from domain.commands import RequestCancellation
-from domain.errors import Fault, UnknownOrder
+from domain.errors import UnknownOrder
 from domain.ids import OrderId
 from domain.order import Reason
+from messaging.errors import Fault
+from messaging.kafka.lag import GroupLag
+from messaging.kafka.scraped_metrics import ScrapedMetrics, consumer_source
+from messaging.kafka.topics import is_dead_letters
+from messaging.metrics import count_dead_letter
 from processes.kafka_bridge.event_spans import delivering
 from processes.kafka_bridge.routes import GROUP, WITNESS_QUEUE, EstateRoutes, topics_read, witness_routes
-from processes.scraped_metrics import ScrapedMetrics, consumer_source
 from runtime.kafka import kafka_connection
 from runtime.metrics import metrics_served
 from runtime.readiness import announce_ready
@@ -33,6 +34,7 @@ from runtime.temporal_metrics import TemporalMetrics
 from runtime.tracing import traces
 from runtime.wiring import Databases, services_over
 from services.orders.service import OrderService
+from services.vocabulary import SETTLEMENTS, TOPICS
 from twinsaga_bridges.kafka_into_workflow import (
     AttemptsFolder,
     DeadLetterTopic,

@@ -23,9 +23,9 @@ from adapters.clock import utc_now
 from adapters.sql.order_traces import continuing
 from adapters.sql.unknown_orders import UnknownOrders
 from domain.commands import CancelOrder, ReportLostSaga, SellInventory
-from domain.errors import Fault
 from domain.ids import OrderId
 from domain.order import Reason, SagaStyle, Step
+from messaging.errors import Fault
 from processes.saga_worker.order_walk import OrderWalk
 from runtime.republish import publish_again
 from runtime.settings import Settings

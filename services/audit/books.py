@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from domain.ids import EventId, OrderId
+from domain.ids import OrderId
+from messaging.ids import EventId
 from services.inventory.store import Reservation, Stock
 from services.orders.store import OrderRecord
 from services.payments.store import Payment

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from domain.ids import OrderId
 from domain.order import Order
+from messaging.unit_of_work import Clock
 from services.audit.books import Books, Charge
 from services.inventory.store import Reservation, ReservationStatus
 from services.orders.store import PENDING_DEADLINE, OrderRecord, Remedy, Stage
 from services.payments.store import Payment, PaymentStatus
 from services.shipping.store import Shipment, ShipmentStatus
-from services.unit_of_work import Clock
 
 SALE_GRACE = timedelta(minutes=1)
 """The sale follows the pivot by a message of its own. Later, Inventory has lost that message or does not work."""

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 from domain.commands import ReleaseInventory, ReserveInventory, SellInventory
 from domain.errors import ImpossibleState
-from domain.events import InventoryFailed, InventoryReleased, InventoryReserved
+from domain.events import Event, InventoryFailed, InventoryReleased, InventoryReserved
 from domain.ids import OrderId, Sku
 from domain.order import Order, PricedLine, Reason, Step
+from messaging.unit_of_work import StepStatus, UnitsOfWork
 from services.inventory.store import InventoryStore, Reservation, ReservationStatus, Stock
 from services.journal import Journal, read_journal
-from services.unit_of_work import StepStatus, UnitsOfWork
 
 
 class InventoryService:
-    def __init__(self, units: UnitsOfWork[InventoryStore]) -> None:
+    def __init__(self, units: UnitsOfWork[InventoryStore, Event]) -> None:
         self._units = units
 
     def reserve(self, command: ReserveInventory) -> InventoryReserved | InventoryFailed:

@@ -14,6 +14,7 @@ from domain.commands import (
 )
 from domain.errors import KeyReused, UnknownOrder
 from domain.events import (
+    Event,
     OrderCancellationRequested,
     OrderCancelled,
     OrderConfirmed,
@@ -23,6 +24,7 @@ from domain.events import (
 from domain.ids import OrderId, Sku
 from domain.money import Money
 from domain.order import Order, OrderRequest, PricedLine, Reason, Step
+from messaging.unit_of_work import Clock, StepStatus, UnitOfWork, UnitsOfWork
 from services.journal import Journal, read_journal
 from services.orders.store import (
     PENDING_DEADLINE,
@@ -35,11 +37,10 @@ from services.orders.store import (
     UnfinishedCount,
     UnfinishedOrders,
 )
-from services.unit_of_work import Clock, StepStatus, UnitOfWork, UnitsOfWork
 
 
 class OrderService:
-    def __init__(self, units: UnitsOfWork[OrderStore], clock: Clock) -> None:
+    def __init__(self, units: UnitsOfWork[OrderStore, Event], clock: Clock) -> None:
         self._units = units
         self._clock = clock
 
@@ -208,7 +209,7 @@ class OrderService:
         with self._units.look() as unit:
             return unit.store.count_unfinished(overdue_before=self._clock() - PENDING_DEADLINE)
 
-    def _cancel(self, unit: UnitOfWork[OrderStore], record: OrderRecord, reason: Reason) -> OrderCancelled:
+    def _cancel(self, unit: UnitOfWork[OrderStore, Event], record: OrderRecord, reason: Reason) -> OrderCancelled:
         event = OrderCancelled(order_id=record.request.order_id, reason=reason)
         unit.store.save(
             replace(record, stage=Stage.CANCELLED, reason=reason, attention=None, finished_at=self._clock())
@@ -217,7 +218,7 @@ class OrderService:
         return event
 
 
-def _existing(unit: UnitOfWork[OrderStore], order_id: OrderId) -> OrderRecord:
+def _existing(unit: UnitOfWork[OrderStore, Event], order_id: OrderId) -> OrderRecord:
     record = unit.store.find(order_id)
     if record is None:
         raise UnknownOrder(order_id)

@@ -5,6 +5,14 @@ from typing import Protocol
 
 from domain.money import Money
 from domain.order import Reason
+from messaging.errors import Fault
+
+
+class GatewayFault(Fault):
+    """The payment gateway gave no usable answer. The call may have had its effect."""
+
+    def __init__(self, operation: str, detail: str) -> None:
+        super().__init__(f"payment gateway: {operation}: {detail}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

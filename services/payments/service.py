@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
-from domain.errors import GatewayFault
-from domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded
+from domain.events import Event, PaymentCompleted, PaymentFailed, PaymentRefunded
 from domain.ids import OrderId
 from domain.order import Card, Order, Reason, Step
+from messaging.unit_of_work import Clock, StepStatus, UnitsOfWork
 from services.journal import Journal, read_journal
-from services.payments.gateway import AwaitingCustomer, Charged, Declined, PaymentGateway
+from services.payments.gateway import AwaitingCustomer, Charged, Declined, GatewayFault, PaymentGateway
 from services.payments.store import Payment, PaymentStatus, PaymentStore
 from services.payments.transitions import (
     Charge,
@@ -26,7 +26,6 @@ from services.payments.transitions import (
     with_refund,
 )
 from services.sealing import UNSEALED, Seal, opened_token
-from services.unit_of_work import Clock, StepStatus, UnitsOfWork
 
 PIX_EXPIRY = timedelta(minutes=30)
 FREE = Charged(charge_id="free")
@@ -39,7 +38,7 @@ SETTLEMENT_WAITS = timedelta(days=1)
 class PaymentService:
     def __init__(
         self,
-        units: UnitsOfWork[PaymentStore],
+        units: UnitsOfWork[PaymentStore, Event],
         gateway: PaymentGateway,
         clock: Clock,
         *,

@@ -6,9 +6,9 @@ from domain.errors import ImpossibleState
 from domain.events import PaymentCompleted, PaymentFailed, PaymentPending
 from domain.ids import OrderId
 from domain.order import Reason, Step
+from messaging.unit_of_work import StepStatus
 from services.payments.store import Payment, PaymentStatus
 from services.sealing import without_token
-from services.unit_of_work import StepStatus
 
 Charge = PaymentCompleted | PaymentPending | PaymentFailed
 

@@ -4,19 +4,19 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from domain.commands import CancelShipping, ScheduleShipping, WithdrawShipping
-from domain.events import ShippingCancelled, ShippingFailed, ShippingScheduled
+from domain.events import Event, ShippingCancelled, ShippingFailed, ShippingScheduled
 from domain.ids import OrderId
 from domain.order import Reason, Step
+from messaging.unit_of_work import StepStatus, UnitOfWork, UnitsOfWork
 from services.journal import Journal, read_journal
 from services.sealing import UNSEALED, Seal, opened_address
 from services.shipping.store import Shipment, ShipmentStatus, ShippingStore
-from services.unit_of_work import StepStatus, UnitOfWork, UnitsOfWork
 
 UNDELIVERABLE_POSTAL_CODE = "00000"
 
 
 class ShippingService:
-    def __init__(self, units: UnitsOfWork[ShippingStore], seal: Seal = UNSEALED.shipping) -> None:
+    def __init__(self, units: UnitsOfWork[ShippingStore, Event], seal: Seal = UNSEALED.shipping) -> None:
         """`seal` opens addresses."""
         self._units = units
         self._seal = seal
@@ -70,7 +70,7 @@ class ShippingService:
 
 
 def _cancel(
-    unit: UnitOfWork[ShippingStore], found: Shipment | None, order_id: OrderId, reason: Reason
+    unit: UnitOfWork[ShippingStore, Event], found: Shipment | None, order_id: OrderId, reason: Reason
 ) -> ShippingCancelled:
     reason = (found and found.reason) or reason
     event = ShippingCancelled(order_id=order_id, reason=reason)

@@ -7,9 +7,7 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from adapters.simulated_gateway import SimulatedGateway
-from adapters.sql import journal_tables, tables
-from adapters.sql.database import Database
-from adapters.sql.outbox import Outbox
+from adapters.sql import tables
 from domain.commands import (
     ChargePayment,
     ConfirmOrder,
@@ -25,6 +23,9 @@ from domain.events import OrderCreated, PaymentFailed
 from domain.ids import OrderId, new_order_id
 from domain.money import Money
 from domain.order import Order, Reason, SagaStyle
+from messaging.sql import journal_tables
+from messaging.sql.database import Database
+from messaging.sql.outbox import Outbox
 from runtime.errors import CannotRun
 from runtime.republish import publish_unfinished_again
 from runtime.wiring import Databases, Services, audit_of
@@ -285,10 +286,10 @@ def test_only_unfinished_choreographed_orders_are_published_again(services: Serv
 
     again = publish_unfinished_again(databases)
 
-    waiting = [row.recorded.event for database in databases.journals for row in Outbox(database).unpublished(100)]
+    waiting = [row.event for database in databases.journals for row in Outbox(database).unpublished(100)]
     assert len(waiting) == again
-    assert {event.order_id for event in waiting} == {under_way.order_id, unsold.order_id, undone.order_id}
-    assert done not in {event.order_id for event in waiting}
+    assert {event.key for event in waiting} == {under_way.order_id, unsold.order_id, undone.order_id}
+    assert done not in {event.key for event in waiting}
     assert {"order.requested", "order.created", "payment.completed", "inventory.reserved", "order.confirmed"} <= {
         event.type for event in waiting
     }

@@ -4,17 +4,19 @@ from contextlib import suppress
 
 import pytest
 
-from adapters.sql.batch import Batch, Batches
-from adapters.sql.inbox import AlreadyHandled, Inbox, MessageId
-from adapters.sql.outbox import Outbox
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from domain.commands import ScheduleShipping
+from domain.events import Event
 from domain.ids import OrderId
 from domain.order import Order
+from messaging.sql.batch import Batch, Batches
+from messaging.sql.inbox import AlreadyHandled, Inbox, MessageId
+from messaging.sql.outbox import Outbox
+from messaging.sql.unit_of_work import MessageContext, SqlUnits
 from runtime.wiring import Databases
 from services.shipping.service import ShippingService
 from services.shipping.store import Shipment, ShipmentStatus
+from services.vocabulary import ORDER_EVENTS
 from tests.support.examples import SettableClock, an_order
 
 
@@ -23,22 +25,22 @@ def message(number: int) -> MessageId:
 
 
 @pytest.fixture
-def units(databases: Databases, clock: SettableClock) -> SqlUnits[SqlShippingStore]:
-    return SqlUnits(databases.shipping, SqlShippingStore, clock, publish=True)
+def units(databases: Databases, clock: SettableClock) -> SqlUnits[SqlShippingStore, Event]:
+    return SqlUnits(databases.shipping, ORDER_EVENTS, SqlShippingStore, clock, publish=True)
 
 
-def schedule(units: SqlUnits[SqlShippingStore], order: Order, number: int, batch: Batch) -> None:
+def schedule(units: SqlUnits[SqlShippingStore, Event], order: Order, number: int, batch: Batch) -> None:
     context = MessageContext(message(number), within=batch)
     ShippingService(units.for_message(context)).schedule(ScheduleShipping(order=order))
 
 
-def scheduled(units: SqlUnits[SqlShippingStore], order_id: OrderId) -> bool:
+def scheduled(units: SqlUnits[SqlShippingStore, Event], order_id: OrderId) -> bool:
     with units.look() as unit:
         return unit.store.find(order_id) is not None
 
 
 def test_a_batch_is_invisible_until_its_end_and_then_visible_as_a_whole(
-    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+    units: SqlUnits[SqlShippingStore, Event], databases: Databases, clock: SettableClock
 ) -> None:
     orders = [an_order() for _ in range(3)]
 
@@ -56,7 +58,7 @@ def test_a_batch_is_invisible_until_its_end_and_then_visible_as_a_whole(
 
 
 def test_a_batch_that_raises_is_rolled_back(
-    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+    units: SqlUnits[SqlShippingStore, Event], databases: Databases, clock: SettableClock
 ) -> None:
     order = an_order()
 
@@ -70,7 +72,7 @@ def test_a_batch_that_raises_is_rolled_back(
 
 
 def test_only_the_uncommitted_unit_of_a_batch_is_undone(
-    units: SqlUnits[SqlShippingStore], databases: Databases
+    units: SqlUnits[SqlShippingStore, Event], databases: Databases
 ) -> None:
     kept, undone = an_order(), an_order()
 
@@ -84,7 +86,7 @@ def test_only_the_uncommitted_unit_of_a_batch_is_undone(
 
 
 def test_a_message_that_is_twice_in_a_batch_has_one_effect(
-    units: SqlUnits[SqlShippingStore], databases: Databases
+    units: SqlUnits[SqlShippingStore, Event], databases: Databases
 ) -> None:
     first, second = an_order(), an_order()
 

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text
 
-from adapters.sql.database import Database
-from adapters.sql.faults import ConcurrentChange
 from adapters.sql.tables import stock
 from domain.ids import Sku
+from messaging.sql.database import Database
+from messaging.sql.faults import ConcurrentChange
 from runtime.wiring import Databases, Services
 from tests.support.examples import BOOK, LAMP
 

@@ -6,16 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from adapters.sql.inbox import AlreadyHandled, MessageId
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import MessageContext, SqlUnits
 from domain.commands import ChargePayment, RefundPayment, ReserveInventory, ScheduleShipping, WithdrawShipping
-from domain.errors import Fault
 from domain.events import InventoryFailed, InventoryReserved, PaymentCompleted, ShippingCancelled, ShippingScheduled
 from domain.order import Reason
+from messaging.errors import Fault
+from messaging.sql.inbox import AlreadyHandled, MessageId
+from messaging.sql.unit_of_work import MessageContext, SqlUnits
 from runtime.wiring import Databases, Services, audit_of
 from services.payments.store import PaymentStatus
 from services.shipping.service import ShippingService
+from services.vocabulary import ORDER_EVENTS
 from tests.support.examples import BOOK, LAMP, SettableClock, an_order
 
 T = TypeVar("T")
@@ -130,7 +131,7 @@ def test_concurrent_scheduling_and_withdrawing_have_one_winner(services: Service
 def test_a_message_that_two_members_handle_concurrently_has_one_effect(
     databases: Databases, clock: SettableClock
 ) -> None:
-    units = SqlUnits(databases.shipping, SqlShippingStore, clock, publish=True)
+    units = SqlUnits(databases.shipping, ORDER_EVENTS, SqlShippingStore, clock, publish=True)
     bound = ShippingService(units.for_message(MessageContext(MessageId("m-1"))))
     orders = [an_order() for _ in range(THREADS)]
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete
 
-from adapters.sql.database import Database
 from adapters.sql.estate import KEPT, SENT_BY_WRITER, Estate
 from adapters.sql.tables import ESTATE
+from messaging.sql.database import Database
 from services.estate.mails import order_ended, welcome
 from services.estate.records import QueuedTask, User, Video, VideoEngine, VideoStatus
 from tests.support.examples import NOON, SettableClock

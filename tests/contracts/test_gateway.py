@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import make_url
 
 from adapters.simulated_gateway import Book, SimulatedGateway
-from adapters.sql.database import Database
-from domain.errors import GatewayFault, ImpossibleState
+from domain.errors import ImpossibleState
 from domain.money import Money
 from domain.order import Reason
+from messaging.sql.database import Database
 from runtime.wiring import Databases
-from services.payments.gateway import AwaitingCustomer, Charged, Declined
+from services.payments.gateway import AwaitingCustomer, Charged, Declined, GatewayFault
 from tests.support.service_databases import Urls
 
 PRICE = Money(amount=2_500, currency="BRL")

@@ -11,37 +11,32 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection
 
-from adapters.kafka.batch_delivery import BatchedDelivery
-from adapters.kafka.cloudevents import source_of, to_message
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
-from adapters.kafka.decoding import dead_letter_decoder, event_decoder
-from adapters.kafka.delivery import OUTAGES, Delivery
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.reactions import Reactions
-from adapters.kafka.topics import SETTLED, SETTLEMENTS, TOPICS, publisher_of, topic_of
-from adapters.sql.database import Database
-from adapters.sql.inbox import MessageId, message_id_of
-from adapters.sql.parked import ParkedMessage, ParkedMessages
-from adapters.sql.unit_of_work import MessageContext
 from domain.commands import ReserveInventory
-from domain.errors import GatewayFault
-from domain.events import (
-    Event,
-    InventoryFailed,
-    OrderConfirmed,
-    OrderCreated,
-    PaymentSettled,
-    RecordedEvent,
-    ShippingScheduled,
-)
-from domain.ids import EventId, event_id_of
+from domain.events import Event, InventoryFailed, OrderConfirmed, OrderCreated, PaymentSettled, ShippingScheduled
 from domain.order import Order, Reason
-from processes.choreography.service import ServiceTiming, delivery_of
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
+from messaging.kafka.batch_delivery import BatchedDelivery
+from messaging.kafka.choreographed_service import ServiceTiming, delivery_of
+from messaging.kafka.cloudevents import source_of, to_message
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.dead_letters import DEAD_LETTER, DeadLetter, DeadLetters
+from messaging.kafka.decoding import dead_letter_decoder, event_decoder
+from messaging.kafka.delivery import OUTAGES, Delivery
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.reactions import Reactions
+from messaging.sql.consuming import ConsumingService
+from messaging.sql.database import Database
+from messaging.sql.inbox import MessageId, message_id_of
+from messaging.sql.parked import ParkedMessage, ParkedMessages
+from messaging.sql.unit_of_work import MessageContext
+from processes.choreography.service import policies_of
 from processes.kafka_bridge.attention import attention_letters
-from runtime.wiring import ConsumingService, Services, audit_of, consuming_inventory, consuming_payments
+from runtime.wiring import Services, audit_of, consuming_inventory, consuming_payments
+from services.payments.gateway import GatewayFault
 from services.payments.service import PaymentService
 from services.payments.store import PaymentStatus
+from services.vocabulary import ORDER_EVENTS, SETTLED, SETTLEMENTS, TOPICS, event_id_of
 from tests.support.examples import BOOK, NOON, SettableClock, an_order
 from tests.support.faulty_databases import locked
 from tests.support.service_databases import Urls
@@ -91,7 +86,7 @@ def buried() -> Buried:
 
 @pytest.fixture
 def delivery(payments: ConsumingService[PaymentService], buried: Buried, clock: SettableClock) -> Delivery:
-    return delivery_of(payments, buried, TIMING, clock)
+    return delivery_of(payments, policies_of(payments.name), buried, TIMING, clock)
 
 
 def messages(*events: Event) -> list[IncomingMessage]:
@@ -103,18 +98,17 @@ def identity(event: Event) -> MessageId:
 
 
 def publisher(event: Event) -> str:
-    name = publisher_of(event.type)
+    name = ORDER_EVENTS.publisher_of(event.type)
     assert name is not None
     return name
 
 
 def _message(offset: int, event: Event) -> IncomingMessage:
     event_id = event_id_of(event.order_id, event.type)
-    sent = to_message(
-        RecordedEvent(event_id=event_id, event=event, service=publisher(event), at=NOON, caused_by=None), None
-    )
+    recorded = RecordedEvent(event_id=event_id, event=event, service=publisher(event), at=NOON, caused_by=None)
+    sent = to_message(ORDER_EVENTS.write(recorded), None)
     return IncomingMessage(
-        topic=topic_of(event.type),
+        topic=ORDER_EVENTS.topic_of(event.type),
         partition=0,
         offset=offset,
         timestamp_ms=0,
@@ -249,7 +243,12 @@ def test_an_impossible_event_is_buried_and_the_others_pass(
     batch = messages(sold[0], sold[3], sold[1], sold[2])
     consuming = consuming_inventory(urls, clock)
     try:
-        assert offsets(delivery_of(consuming, buried, TIMING, clock).handle(batch)) == [0, 1, 2, 3]
+        assert offsets(delivery_of(consuming, policies_of(consuming.name), buried, TIMING, clock).handle(batch)) == [
+            0,
+            1,
+            2,
+            3,
+        ]
         handled = [consuming.inbox.handled(identity(each)) for each in sold]
     finally:
         consuming.close()
@@ -442,7 +441,10 @@ def test_a_message_whose_fault_quotes_it_is_parked_and_one_that_cannot_be_parked
         raise GatewayFault("charge", f"\x00 \ud800 {event.order_id}")
 
     reactions = Reactions(
-        decoders={"orders": event_decoder((), installation="")}, on={"order.created": fail}, out_of_attempts={}
+        vocabulary=ORDER_EVENTS,
+        decoders={"orders": event_decoder(ORDER_EVENTS, (), installation="")},
+        on={"order.created": fail},
+        out_of_attempts={},
     )
     batched = BatchedDelivery(reactions, payments.inbox, payments.batches, payments.prefetch)
     with closing(Database.open(urls.database_url("payments"), service="payment-service")) as database:
@@ -516,7 +518,7 @@ def test_a_settlement_in_a_topic_of_the_services_is_buried(
     order = an_order(pix=True)
     settled = PaymentSettled(order_id=order.order_id)
     recorded = RecordedEvent(event_id=EventId("s-1"), event=settled, service="gateway", at=NOON, caused_by=None)
-    sent = to_message(recorded, None)
+    sent = to_message(ORDER_EVENTS.write(recorded), None)
     message = replace(settlement(0, sent.value), topic=topic, key=sent.key, headers=tuple(sent.headers))
 
     assert [*delivery.handle([message])] == [message]
@@ -635,7 +637,7 @@ def test_settlements_that_overtake_their_orders_are_booked_by_the_charges(
     list(delivery.handle(messages(*created(*orders))))
 
     assert statuses(payments, orders) == [PaymentStatus.CAPTURED] * len(orders)
-    published = [row.recorded.event.type for row in payments.outbox.unpublished(10)]
+    published = [row.event.type for row in payments.outbox.unpublished(10)]
     assert published == ["payment.completed"] * len(orders)
     assert buried.messages == []
 
@@ -651,7 +653,12 @@ def test_a_dead_letter_that_cannot_be_handled_stays_where_it_is(
         failed.append(event)
         raise ValueError("cannot be stored")
 
-    reactions = Reactions(decoders={letter.topic: dead_letter_decoder("")}, on={DEAD_LETTER: fail}, out_of_attempts={})
+    reactions = Reactions(
+        vocabulary=ORDER_EVENTS,
+        decoders={letter.topic: dead_letter_decoder(ORDER_EVENTS, "")},
+        on={DEAD_LETTER: fail},
+        out_of_attempts={},
+    )
     batched = BatchedDelivery(reactions, payments.inbox, payments.batches, payments.prefetch)
     delivery = Delivery(reactions, payments.inbox, payments.parked, buried, batched, clock)
 
@@ -681,7 +688,7 @@ def test_the_dead_letter_of_a_misplaced_event_says_nothing_about_its_order(
     story = story_of_letter(message, ValueError("no"), 1)
     letter = replace(message, topic=f"{message.topic}.dlq", headers=(*message.headers, *story))
 
-    assert (dead_letter_decoder("")(letter) is not None) == concerns
+    assert (dead_letter_decoder(ORDER_EVENTS, "")(letter) is not None) == concerns
     record = KafkaRecord(
         **{field.name: getattr(letter, field.name) for field in fields(letter) if field.name != "error"}
     )

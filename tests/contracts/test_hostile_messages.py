@@ -10,14 +10,16 @@ from typing import Any, cast
 
 import pytest
 
-from adapters.kafka.delivery import Delivery
-from adapters.kafka.message import IncomingMessage, condemned
-from adapters.sql.database import Database
 from adapters.sql.estate import Estate
 from domain.ids import new_order_id
 from estate.order_mails import OrderMailDelivery, OrderMails
 from estate.task_outbox import TaskOutbox
-from processes.choreography.service import ServiceTiming, delivery_of, topics_read_by
+from messaging.kafka.choreographed_service import ServiceTiming, delivery_of
+from messaging.kafka.delivery import Delivery
+from messaging.kafka.message import IncomingMessage, condemned
+from messaging.sql.consuming import ConsumingService
+from messaging.sql.database import Database
+from processes.choreography.service import policies_of, topics_read_by
 from processes.order_mails import TOPICS
 from runtime import wiring
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
@@ -31,7 +33,7 @@ from twinsaga_bridges.kafka.isolation import Isolation
 
 RECORDS = 2_000
 POLL = 100
-OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
+OPENERS: Mapping[str, Callable[..., ConsumingService[Any]]] = {
     ORDER_SERVICE: wiring.consuming_orders,
     PAYMENT_SERVICE: wiring.consuming_payments,
     INVENTORY_SERVICE: wiring.consuming_inventory,
@@ -49,7 +51,7 @@ def seed() -> int:
 
 
 @pytest.fixture(params=OPENERS)
-def service(request: pytest.FixtureRequest, urls: Urls, clock: SettableClock) -> Iterator[wiring.ConsumingService[Any]]:
+def service(request: pytest.FixtureRequest, urls: Urls, clock: SettableClock) -> Iterator[ConsumingService[Any]]:
     consuming = OPENERS[request.param](urls, clock)
     yield consuming
     consuming.close()
@@ -85,10 +87,13 @@ def test_the_order_mails_skip_what_they_cannot_read(urls: Urls, clock: SettableC
 
 
 def test_every_hostile_message_is_handled_ignored_or_buried_and_the_next_order_is_paid(
-    service: wiring.ConsumingService[Any], clock: SettableClock, seed: int
+    service: ConsumingService[Any], clock: SettableClock, seed: int
 ) -> None:
     buried = Buried()
-    delivery, isolation = delivery_of(service, buried, TIMING, clock), Isolation(service.attempts, condemned)
+    delivery, isolation = (
+        delivery_of(service, policies_of(service.name), buried, TIMING, clock),
+        Isolation(service.attempts, condemned),
+    )
     read = topics_read_by(service.name)
     sent = [received(at, each) for at, each in enumerate(hostile_records(seed, RECORDS)) if each.topic in read]
     assert len(sent) > RECORDS / 20

@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.sql.inbox import Inbox, InboxStatus, MessageId, status_of
-from adapters.sql.parked import ParkedMessage, ParkedMessages
+from messaging.sql.inbox import Inbox, InboxStatus, MessageId, status_of
+from messaging.sql.parked import ParkedMessage, ParkedMessages
 from runtime.wiring import Databases
 from tests.support.examples import NOON, SettableClock, a_message
 

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
-from adapters.kafka.cloudevents import to_message
-from adapters.kafka.message import IncomingMessage, condemned
-from adapters.sql.attempted import Attempts as AttemptsTable
-from adapters.sql.faults import DatabaseFault
-from domain.events import OrderConfirmed, RecordedEvent
-from domain.ids import EventId, OrderId, new_order_id
+from domain.events import OrderConfirmed
+from domain.ids import OrderId, new_order_id
 from estate.order_mails import OrderMailDelivery, OrderMails
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
+from messaging.kafka.cloudevents import to_message
+from messaging.kafka.message import IncomingMessage, condemned
+from messaging.sql.attempted import Attempts as AttemptsTable
+from messaging.sql.faults import DatabaseFault
 from runtime.wiring import Databases
+from services.vocabulary import ORDER_EVENTS
 from tests.support.examples import NOON
 from tests.support.faulty_databases import locked
 from tests.support.service_databases import Urls
@@ -133,7 +136,7 @@ def test_a_message_that_was_condemned_is_no_mail() -> None:
     event = RecordedEvent(
         event_id=EventId("e"), event=OrderConfirmed(order_id=new_order_id()), service="order", at=NOON, caused_by=None
     )
-    sent = to_message(event, None)
+    sent = to_message(ORDER_EVENTS.write(event), None)
     outcome = replace(message("orders", 0, 1), key=sent.key, value=sent.value, headers=tuple(sent.headers))
     delivery = OrderMailDelivery(NoMails(orders=nothing, estate=nothing, task_outbox=nothing))
 

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from adapters.sql.database import Database
-from adapters.sql.faults import DatabaseAway
-from adapters.sql.outbox import Outbox
+from messaging.sql.database import Database
+from messaging.sql.faults import DatabaseAway
+from messaging.sql.outbox import Outbox
 from runtime.wiring import Databases
 
 only_sqlite = pytest.mark.parametrize("opened", ["sqlite"], indirect=True)

@@ -8,21 +8,22 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, event, text
 
-from adapters.codec import encode_event, to_json
+from adapters.codec import to_json
 from adapters.sql.audit import AuditReads
-from adapters.sql.database import Database
-from adapters.sql.inbox import Inbox, MessageId, status_of
-from adapters.sql.outbox import Outbox
-from adapters.sql.parked import ParkedMessages
-from adapters.sql.retention import Retention
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
 from domain.events import ShippingScheduled
 from domain.ids import OrderId
 from domain.order import OrderStatus, SagaStyle
+from messaging.sql.database import Database
+from messaging.sql.inbox import Inbox, MessageId, status_of
+from messaging.sql.outbox import Outbox
+from messaging.sql.parked import ParkedMessages
+from messaging.sql.retention import Retention
 from runtime.retention import unfinished_before
 from runtime.wiring import Databases, services_over
 from services.orders.store import OrderFilter, UnfinishedOrders
+from services.vocabulary import ORDER_EVENTS
 from tests.support.examples import NOON, a_request
 from tests.support.real_servers import postgres_url
 from tests.support.service_databases import postgres_databases
@@ -47,7 +48,7 @@ _FILL: Final = {
                CASE n % 1000 WHEN 0 THEN {_AT} END {_EACH}""",
     "reservations": f"""INSERT INTO reservations (order_id, status)
         SELECT {_ID}, CASE n % 1000 WHEN 0 THEN 'reserved' ELSE 'sold' END {_EACH}""",
-    "event_log": f"""INSERT INTO event_log (event_id, order_id, type, event, at, publish, waits)
+    "event_log": f"""INSERT INTO event_log (event_id, key, type, event, at, publish, waits)
         SELECT 'e' || n, {_ID}, 'shipping.scheduled', :event, {_AT}, true, n % 2000 = 0 {_EACH}""",
     "steps": f"INSERT INTO steps SELECT {_ID}, 'schedule_shipping', 'done', 1, NULL, {_AT} {_EACH}",
     "inbox": f"INSERT INTO inbox SELECT 'm' || n, {_AT} {_EACH}",
@@ -57,7 +58,7 @@ _FILL: Final = {
 }
 _PARAMETERS: Final = {
     "orders": {"request": to_json(a_request())},
-    "event_log": {"event": encode_event(ShippingScheduled(order_id=AN_ORDER, tracking_number="T")).decode()},
+    "event_log": {"event": ORDER_EVENTS.encode(ShippingScheduled(order_id=AN_ORDER, tracking_number="T")).decode()},
 }
 
 

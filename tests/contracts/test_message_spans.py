@@ -10,26 +10,29 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import Connection, select
 
-from adapters import tracing
-from adapters.kafka.cloudevents import source_of, to_message
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.delivery import Delivery
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import SETTLED, SETTLEMENTS, publisher_of, topic_of
 from adapters.open_telemetry import OtelTracer
-from adapters.sql.database import Database
-from adapters.sql.faults import ConcurrentChange
-from adapters.sql.journal_tables import event_log
-from adapters.sql.write_buffer import BufferedWriter
 from domain.commands import ChargePayment
-from domain.events import Event, InventoryFailed, OrderCreated, RecordedEvent
-from domain.ids import OrderId, event_id_of
+from domain.events import Event, InventoryFailed, OrderCreated
+from domain.ids import OrderId
 from domain.order import Order, Reason
+from messaging import tracing
+from messaging.events import RecordedEvent
+from messaging.kafka.choreographed_service import ServiceTiming, delivery_of
+from messaging.kafka.cloudevents import source_of, to_message
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.dead_letters import DeadLetters
+from messaging.kafka.delivery import Delivery
+from messaging.kafka.message import IncomingMessage
+from messaging.sql.consuming import ConsumingService
+from messaging.sql.database import Database
+from messaging.sql.faults import ConcurrentChange
+from messaging.sql.journal_tables import event_log
+from messaging.sql.write_buffer import BufferedWriter
 from processes.choreography.pix_expiry import PixExpiry
-from processes.choreography.service import ServiceTiming, delivery_of
-from runtime.wiring import ConsumingService, Databases, consuming_payments, services_over
+from processes.choreography.service import policies_of
+from runtime.wiring import Databases, consuming_payments, services_over
 from services.payments.service import PIX_EXPIRY, PaymentService
+from services.vocabulary import ORDER_EVENTS, SETTLED, SETTLEMENTS, event_id_of
 from tests.support.examples import NOON, SettableClock, an_order
 from tests.support.service_databases import Urls
 from twinsaga_bridges.backoff import Backoff
@@ -63,7 +66,7 @@ class Buried(DeadLetters):
 
 @pytest.fixture
 def delivery(payments: ConsumingService[PaymentService], clock: SettableClock) -> Delivery:
-    return delivery_of(payments, Buried(), TIMING, clock)
+    return delivery_of(payments, policies_of(payments.name), Buried(), TIMING, clock)
 
 
 def trace(number: int) -> str:
@@ -75,13 +78,13 @@ def created(order: Order, traceparent: str | None) -> IncomingMessage:
 
 
 def message(event: Event, traceparent: str | None) -> IncomingMessage:
-    publisher = publisher_of(event.type)
+    publisher = ORDER_EVENTS.publisher_of(event.type)
     assert publisher is not None
     recorded = RecordedEvent(
         event_id=event_id_of(event.order_id, event.type), event=event, service=publisher, at=NOON, caused_by=None
     )
-    sent = to_message(recorded, traceparent)
-    return incoming(topic_of(event.type), sent.key, sent.value, sent.headers)
+    sent = to_message(ORDER_EVENTS.write(recorded), traceparent)
+    return incoming(ORDER_EVENTS.topic_of(event.type), sent.key, sent.value, sent.headers)
 
 
 def incoming(topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> IncomingMessage:
@@ -120,9 +123,7 @@ def traces_in_log(database: Database, order_id: OrderId) -> list[str]:
     with database.reading() as connection:
         return [
             traceparent.split("-")[1]
-            for (traceparent,) in connection.execute(
-                select(event_log.c.traceparent).where(event_log.c.order_id == order_id)
-            )
+            for (traceparent,) in connection.execute(select(event_log.c.traceparent).where(event_log.c.key == order_id))
         ]
 
 

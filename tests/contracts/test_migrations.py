@@ -11,21 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, bindparam, create_engine, event, text
 
-from adapters.sql import inbox, journal_tables, migrations, outbox, tables
-from adapters.sql.database import Database
-from adapters.sql.inbox import MessageId
+from adapters.sql import migrations, tables
 from adapters.sql.migrations import migrate, newest_revision, revisions_of
 from adapters.sql.stores.orders import SqlOrderStore
 from adapters.sql.stores.payments import SqlPaymentStore
+from adapters.sql.stores.shipping import SqlShippingStore
+from domain.events import ShippingScheduled
 from domain.ids import CustomerId, new_order_id
-from domain.order import OrderStatus, SagaStyle
+from domain.order import OrderStatus, SagaStyle, Step
+from messaging.sql import inbox, journal_tables, outbox
+from messaging.sql.database import Database
+from messaging.sql.dialects import Instant
+from messaging.sql.inbox import MessageId
+from messaging.sql.unit_of_work import SqlUnits
 from runtime.bootstrap import retry_until
 from runtime.databases import migrate_databases
 from runtime.errors import WrongVersion
@@ -33,6 +39,9 @@ from runtime.settings import Settings
 from runtime.wiring import Databases
 from services.names import DATABASES
 from services.orders.store import OrderFilter, UnfinishedOrders
+from services.shipping.service import ShippingService
+from services.vocabulary import ORDER_EVENTS, event_id_of
+from tests.support.boat_rental import urls_of
 from tests.support.examples import NOON
 from tests.support.service_databases import Urls, migrated_files, sqlite_urls
 
@@ -46,6 +55,14 @@ METADATA = {
 }
 
 
+def alembic_config(service: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("version_locations", str(revisions_of(service)))
+    config.set_main_option("path_separator", "newline")
+    return config
+
+
 @pytest.mark.parametrize("service", DATABASES)
 def test_the_migrated_tables_are_those_of_the_code(urls: Urls, service: str) -> None:
     database = Database.open(urls.database_url(service), service=service)
@@ -57,14 +74,45 @@ def test_the_migrated_tables_are_those_of_the_code(urls: Urls, service: str) -> 
     assert differences == []
 
 
+_AT = bindparam("at", type_=Instant())
+_INSERT_EVENT = text(
+    "INSERT INTO event_log (event_id, order_id, type, event, at, publish, waits)"
+    " VALUES (:id, :key, :type, :event, :at, :yes, :yes)"
+).bindparams(_AT)
+_INSERT_STEP = text(
+    "INSERT INTO steps (order_id, step, status, attempts, at) VALUES (:key, 'schedule_shipping', 'done', 2, :at)"
+).bindparams(_AT)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+def test_events_and_steps_of_an_earlier_version_keep_their_key(backend: str, tmp_path: Path) -> None:
+    order_id = new_order_id()
+    event = ShippingScheduled(order_id=order_id, tracking_number="T-1")
+    logged = {"id": event_id_of(order_id, event.type), "event": ORDER_EVENTS.encode(event).decode()}
+    with urls_of(backend, tmp_path, "shipping") as urls:
+        url = urls["shipping"]
+        with closing(Database.open(url, service="shipping-service")) as database, database.writing() as connection:
+            config = alembic_config("shipping")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0002")
+            values = {"key": order_id, "type": event.type, "at": NOON, "yes": True, **logged}
+            connection.execute(_INSERT_EVENT, values)
+            connection.execute(_INSERT_STEP, values)
+            connection.commit()
+
+        migrate(url, "shipping")
+
+        with closing(Database.open(url, service="shipping-service")) as database:
+            units = SqlUnits(database, ORDER_EVENTS, SqlShippingStore, lambda: NOON, publish=True)
+            journal = ShippingService(units).journal(order_id)
+            assert [recorded.event for recorded in journal.events] == [event]
+            assert [(step.step, step.attempts) for step in journal.steps] == [(Step.SCHEDULE_SHIPPING, 2)]
+            assert [row.event.key for row in outbox.Outbox(database).unpublished(5)] == [order_id]
+
+
 @pytest.mark.parametrize("service", DATABASES)
 def test_the_file_names_and_alembic_agree_on_the_newest_revision(service: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.set_main_option("version_locations", str(revisions_of(service)))
-    config.set_main_option("path_separator", "newline")
-
-    assert ScriptDirectory.from_config(config).get_heads() == [newest_revision(service)]
+    assert ScriptDirectory.from_config(alembic_config(service)).get_heads() == [newest_revision(service)]
 
 
 def test_processes_that_migrate_at_the_same_time_migrate_once(tmp_path: Path) -> None:

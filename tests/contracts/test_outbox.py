@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.sql.outbox import Outbox
 from domain.commands import CancelShipping, ScheduleShipping
 from domain.ids import OrderId
 from domain.order import Reason
+from messaging.sql.outbox import Outbox
 from runtime.wiring import Databases, Services
 from tests.support.examples import NOON, SettableClock, an_order
 
@@ -31,8 +31,8 @@ def cancel(services: Services, order_id: OrderId) -> None:
     services.shipping.cancel(CancelShipping(order_id=order_id, reason=Reason.TIMED_OUT))
 
 
-def waiting(outbox: Outbox, limit: int = 10) -> list[tuple[OrderId, str]]:
-    return [(row.recorded.event.order_id, row.recorded.event.type) for row in outbox.unpublished(limit)]
+def waiting(outbox: Outbox, limit: int = 10) -> list[tuple[str, str]]:
+    return [(row.event.key, row.event.type) for row in outbox.unpublished(limit)]
 
 
 def test_the_longest_waiting_event_comes_first(services: Services, outbox: Outbox, clock: SettableClock) -> None:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from adapters.sql.outbox import Outbox
+from messaging.sql.outbox import Outbox
 from runtime.wiring import Databases
 from tests.support.service_databases import Urls
 from tests.support.waiting import eventually
@@ -11,8 +11,8 @@ from tests.support.waiting import eventually
 TAKEOVER_S = 5.0
 _ACTIVE = """
 import sys
-from adapters.sql.database import Database
-from adapters.sql.outbox import Outbox
+from messaging.sql.database import Database
+from messaging.sql.outbox import Outbox
 
 outbox = Outbox(Database.open(sys.argv[1], service="shipping-service"))
 with outbox.relay_lock() as active:

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
-from adapters.sql.inbox import Inbox, MessageId
-from adapters.sql.journal_tables import inbox, steps
-from adapters.sql.outbox import Outbox
 from domain.commands import PlaceOrder, ReserveInventory, ScheduleShipping
 from domain.ids import OrderId
 from domain.order import SagaStyle
+from messaging.sql.inbox import Inbox, MessageId
+from messaging.sql.journal_tables import inbox, steps
+from messaging.sql.outbox import Outbox
 from runtime.retention import forget_before
 from runtime.wiring import Databases, Services
 from tests.support.examples import BOOK, SettableClock, a_request, an_order
@@ -50,7 +50,7 @@ def test_old_events_and_steps_are_deleted_and_the_order_is_kept(
         ["shipping.scheduled"],
     )
     with databases.shipping.reading() as connection:
-        assert connection.execute(select(steps.c.order_id).distinct()).scalars().all() == [new.order_id]
+        assert connection.execute(select(steps.c.key).distinct()).scalars().all() == [new.order_id]
     assert services.shipping.find(old.order_id) is not None
     assert forget(databases, clock)["shipping-service"] == 0
 

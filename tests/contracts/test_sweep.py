@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import insert, update
 
-from adapters.sql import journal_tables, tables
-from adapters.sql.outbox import Outbox
+from adapters.sql import tables
 from adapters.sql.unknown_orders import UnknownOrders
 from domain.commands import (
     ChargePayment,
@@ -21,6 +20,8 @@ from domain.commands import (
 from domain.events import OrderCreated, PaymentFailed
 from domain.ids import OrderId
 from domain.order import Order, SagaStyle
+from messaging.sql import journal_tables
+from messaging.sql.outbox import Outbox
 from runtime.wiring import Databases, Services, audit_of, services_over
 from runtime.write_off import UNASKED_AT_MOST, UNASKED_WITHIN, undo_unknown_order
 from services.inventory.store import ReservationStatus
@@ -63,7 +64,7 @@ def publish(databases: Databases) -> None:
 
 def waiting(databases: Databases, order_id: str) -> Sequence[str]:
     rows = [row for database in databases.journals for row in Outbox(database).unpublished(100)]
-    return [row.recorded.event.type for row in rows if row.recorded.event.order_id == order_id]
+    return [row.event.type for row in rows if row.event.key == order_id]
 
 
 async def test_an_order_whose_records_cannot_be_read_costs_no_other_silent_order(
@@ -74,7 +75,7 @@ async def test_an_order_whose_records_cannot_be_read_costs_no_other_silent_order
     publish(databases)
     events = journal_tables.event_log
     with databases.orders.writing() as connection:
-        connection.execute(update(events).where(events.c.order_id == "1-bad").values(event="{"))
+        connection.execute(update(events).where(events.c.key == "1-bad").values(event="{"))
         connection.commit()
 
     async with swept(await unused_temporal(), services):
@@ -185,7 +186,7 @@ def test_an_event_that_commits_late_is_still_looked_at(databases: Databases, clo
     events = journal_tables.event_log
     for database in databases.journals:
         with database.writing() as connection:  # one transaction is not committed yet
-            connection.execute(update(events).where(events.c.order_id == early).values(order_id="not-committed"))
+            connection.execute(update(events).where(events.c.key == early).values(key="not-committed"))
             connection.execute(update(events).values(type="payment.failed"))
             connection.commit()
     seconds = timedelta(seconds=1)
@@ -193,7 +194,7 @@ def test_an_event_that_commits_late_is_still_looked_at(databases: Databases, clo
     unknown.look(since=clock.now - seconds, settled_before=clock.now)
     before = unknown.after(None, 10)
     with databases.payments.writing() as connection:
-        connection.execute(update(events).values(type="payment.completed", order_id=early))
+        connection.execute(update(events).values(type="payment.completed", key=early))
         connection.commit()
     unknown.look(since=clock.now - seconds, settled_before=clock.now)
     found = unknown.after(None, 10)

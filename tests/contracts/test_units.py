@@ -5,29 +5,33 @@ from contextlib import suppress
 
 import pytest
 
-from adapters.sql.faults import ConcurrentChange
-from adapters.sql.inbox import AlreadyHandled, Inbox, KeyIsParked, MessageId
-from adapters.sql.outbox import Outbox
-from adapters.sql.parked import ParkedMessages
 from adapters.sql.stores.shipping import SqlShippingStore
-from adapters.sql.unit_of_work import MessageContext, SqlUnit, SqlUnits
 from domain.commands import CancelShipping, ScheduleShipping
-from domain.events import ShippingCancelled, ShippingFailed
-from domain.ids import OrderId, event_id_of, new_order_id
+from domain.events import Event, ShippingCancelled, ShippingFailed
+from domain.ids import OrderId, new_order_id
 from domain.order import Reason, Step
+from messaging.sql.faults import ConcurrentChange
+from messaging.sql.inbox import AlreadyHandled, Inbox, KeyIsParked, MessageId
+from messaging.sql.outbox import Outbox
+from messaging.sql.parked import ParkedMessages
+from messaging.sql.unit_of_work import MessageContext, SqlUnit, SqlUnits
+from messaging.unit_of_work import StepStatus
 from runtime.wiring import Databases
 from services.shipping.service import ShippingService
 from services.shipping.store import Shipment, ShipmentStatus
-from services.unit_of_work import StepStatus
+from services.vocabulary import ORDER_EVENTS, event_id_of
 from tests.support.examples import NOON, SettableClock, a_message, an_order
 
 MESSAGE = MessageId("/twinsaga/order-service b1a6f0b4-0000-4000-8000-000000000001")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+Units = SqlUnits[SqlShippingStore, Event]
+
+
 @pytest.fixture
-def units(databases: Databases, clock: SettableClock) -> SqlUnits[SqlShippingStore]:
-    return SqlUnits(databases.shipping, SqlShippingStore, clock, publish=True)
+def units(databases: Databases, clock: SettableClock) -> Units:
+    return SqlUnits(databases.shipping, ORDER_EVENTS, SqlShippingStore, clock, publish=True)
 
 
 def failed(order_id: OrderId) -> ShippingFailed:
@@ -38,9 +42,7 @@ def cancelled_shipment(order_id: OrderId) -> Shipment:
     return Shipment(order_id=order_id, status=ShipmentStatus.CANCELLED, reason=Reason.TIMED_OUT)
 
 
-def test_a_unit_left_without_commit_changes_nothing(
-    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
-) -> None:
+def test_a_unit_left_without_commit_changes_nothing(units: Units, databases: Databases, clock: SettableClock) -> None:
     order_id = new_order_id()
     bound = units.for_message(MessageContext(MESSAGE))
 
@@ -58,7 +60,7 @@ def test_a_unit_left_without_commit_changes_nothing(
     assert Outbox(databases.shipping).waiting() == 0
 
 
-def test_a_commit_keeps_state_step_and_event_together(units: SqlUnits[SqlShippingStore]) -> None:
+def test_a_commit_keeps_state_step_and_event_together(units: Units) -> None:
     order_id = new_order_id()
 
     with units.begin() as unit:
@@ -82,7 +84,7 @@ def test_a_commit_keeps_state_step_and_event_together(units: SqlUnits[SqlShippin
     )
 
 
-def test_an_event_is_recorded_once(units: SqlUnits[SqlShippingStore]) -> None:
+def test_an_event_is_recorded_once(units: Units) -> None:
     order_id = new_order_id()
     for _ in range(2):
         with units.begin() as unit:
@@ -94,7 +96,7 @@ def test_an_event_is_recorded_once(units: SqlUnits[SqlShippingStore]) -> None:
 
 
 def test_a_handled_message_is_in_the_inbox_and_named_as_the_cause(
-    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+    units: Units, databases: Databases, clock: SettableClock
 ) -> None:
     shipping = ShippingService(units.for_message(MessageContext(MESSAGE, TRACE)))
     order = an_order()
@@ -109,7 +111,7 @@ def test_a_handled_message_is_in_the_inbox_and_named_as_the_cause(
 
 
 def test_a_message_that_another_member_has_handled_has_no_second_effect(
-    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+    units: Units, databases: Databases, clock: SettableClock
 ) -> None:
     Inbox(databases.shipping, clock).mark(MESSAGE)
     shipping = ShippingService(units.for_message(MessageContext(MESSAGE)))
@@ -124,10 +126,10 @@ def test_a_message_that_another_member_has_handled_has_no_second_effect(
 
 @pytest.mark.parametrize("open_unit", [SqlUnits.begin, SqlUnits.look], ids=["begin", "look"])
 def test_the_first_unit_rejects_a_message_that_was_handled_or_has_to_wait(
-    units: SqlUnits[SqlShippingStore],
+    units: Units,
     databases: Databases,
     clock: SettableClock,
-    open_unit: Callable[[SqlUnits[SqlShippingStore]], SqlUnit[SqlShippingStore]],
+    open_unit: Callable[[Units], SqlUnit[SqlShippingStore, Event]],
 ) -> None:
     inbox, parked = Inbox(databases.shipping, clock), ParkedMessages(databases.shipping)
     first = MessageContext(MessageId("m-9"), check_inbox_for="order-9")
@@ -151,7 +153,7 @@ def test_the_first_unit_rejects_a_message_that_was_handled_or_has_to_wait(
 
 
 def test_a_commit_without_an_event_leaves_the_inbox_alone(
-    units: SqlUnits[SqlShippingStore], databases: Databases, clock: SettableClock
+    units: Units, databases: Databases, clock: SettableClock
 ) -> None:
     with units.for_message(MessageContext(MESSAGE)).begin() as unit:
         unit.tried(new_order_id(), Step.SCHEDULE_SHIPPING, StepStatus.RETRYING, error="no carrier answers")
@@ -160,7 +162,7 @@ def test_a_commit_without_an_event_leaves_the_inbox_alone(
     assert not Inbox(databases.shipping, clock).handled(MESSAGE)
 
 
-def test_attempts_add_up_and_the_last_error_is_kept(units: SqlUnits[SqlShippingStore]) -> None:
+def test_attempts_add_up_and_the_last_error_is_kept(units: Units) -> None:
     order_id = new_order_id()
     tries = [(StepStatus.RETRYING, "first"), (StepStatus.RETRYING, "second"), (StepStatus.DONE, None)]
     for status, error in tries:
@@ -173,7 +175,9 @@ def test_attempts_add_up_and_the_last_error_is_kept(units: SqlUnits[SqlShippingS
     assert (step.status, step.attempts, step.last_error) == (StepStatus.DONE, 3, "second")
 
 
-def test_the_late_failure_of_an_overtaken_attempt_does_not_reopen_the_step(units: SqlUnits[SqlShippingStore]) -> None:
+def test_the_late_failure_of_an_overtaken_attempt_does_not_reopen_the_step(
+    units: Units,
+) -> None:
     order_id = new_order_id()
     for status in (StepStatus.DONE, StepStatus.RETRYING):
         with units.begin() as unit:
@@ -185,7 +189,7 @@ def test_the_late_failure_of_an_overtaken_attempt_does_not_reopen_the_step(units
     assert (step.status, step.attempts) == (StepStatus.DONE, 2)
 
 
-def test_steps_and_events_come_in_the_order_of_the_saga(units: SqlUnits[SqlShippingStore]) -> None:
+def test_steps_and_events_come_in_the_order_of_the_saga(units: Units) -> None:
     order = an_order(postal_code="00000")
     shipping = ShippingService(units)
     shipping.schedule(ScheduleShipping(order=order))
@@ -200,7 +204,7 @@ def test_steps_and_events_come_in_the_order_of_the_saga(units: SqlUnits[SqlShipp
 def test_an_event_that_is_not_published_is_recorded_but_not_in_the_outbox(
     databases: Databases, clock: SettableClock
 ) -> None:
-    shipping = ShippingService(SqlUnits(databases.shipping, SqlShippingStore, clock, publish=False))
+    shipping = ShippingService(SqlUnits(databases.shipping, ORDER_EVENTS, SqlShippingStore, clock, publish=False))
     order = an_order()
 
     shipping.schedule(ScheduleShipping(order=order))
@@ -209,7 +213,7 @@ def test_an_event_that_is_not_published_is_recorded_but_not_in_the_outbox(
     assert Outbox(databases.shipping).unpublished(10) == []
 
 
-def test_a_row_of_a_concurrent_transaction_is_never_overwritten(units: SqlUnits[SqlShippingStore]) -> None:
+def test_a_row_of_a_concurrent_transaction_is_never_overwritten(units: Units) -> None:
     # As on PostgreSQL, where two transactions can both find no row and both write one.
     order_id = new_order_id()
     with units.begin() as unit:

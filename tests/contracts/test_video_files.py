@@ -12,10 +12,10 @@ import pytest
 
 from adapters.clock import utc_now
 from adapters.ffmpeg import Ffmpeg
-from adapters.sql.database import Database
 from adapters.sql.estate import Estate
 from adapters.storage import Storage, StorageFault
 from estate.process_video import ORPHANED_AFTER, VideoGivenUp, VideoWork, parsed_id
+from messaging.sql.database import Database
 from services.estate.records import QueuedTask, Video, VideoEngine, VideoStatus
 from tests.support.examples import NOON
 from tests.support.service_databases import Urls

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 from kafka import KafkaConsumer
 
-from adapters.kafka.topics import TopicShape, ensure_topics
+from messaging.kafka.topics import TopicShape, ensure_topics
 from tests.course.the_text import OrderSaga, consume, consumer_of, create_order, producer_of
 from tests.support.broker import Broker
 from tests.support.waiting import eventually

@@ -9,13 +9,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-from adapters.kafka.cloudevents import to_message
-from adapters.kafka.topics import topic_of
 from choreography.picture import publisher_of
-from choreography.routing import tag_of
-from domain.events import Event, PaymentSettled, RecordedEvent
-from domain.ids import OrderId, event_id_of
+from domain.events import Event, PaymentSettled
+from domain.ids import OrderId
 from domain.order import Reason
+from messaging.events import RecordedEvent
+from messaging.kafka.cloudevents import to_message
+from messaging.vocabulary import tag_of
+from services.vocabulary import ORDER_EVENTS, event_id_of
 from tests.support.examples import BOOK, LAMP, NOON, a_request, an_order
 
 V1 = Path(__file__).parent / "v1"
@@ -41,12 +42,12 @@ def a_message_of(event_type: type[Event]) -> Mapping[str, Any]:
         at=NOON,
         caused_by=event_id_of(ORDER_ID, "order.requested"),
     )
-    message = to_message(recorded, TRACE)
+    message = to_message(ORDER_EVENTS.write(recorded), TRACE)
     value = json.loads(message.value)
     if event_type is PaymentSettled:
         value.pop("type")  # the gateway does not write our tag
     return {
-        "topic": topic_of(event.type),
+        "topic": ORDER_EVENTS.topic_of(event.type),
         "key": message.key.decode(),
         "headers": {name: value.decode() for name, value in message.headers},
         "value": value,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.kafka.topics import TopicShape, ensure_topics
+from messaging.kafka.topics import TopicShape, ensure_topics
 from runtime.kafka import ALL_TOPICS
 from tests.support.broker import Broker, GivenBroker
 from tests.support.choreography_in_threads import Choreography

@@ -14,7 +14,6 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from adapters.sql.outbox import Outbox
 from api.problems import EngineAway, NotPossibleNow
 from domain.commands import ChargePayment, CreateOrder, PlaceOrder
 from domain.events import OrderCreated
@@ -22,6 +21,7 @@ from domain.ids import OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import OrderRequest, OrderStatus, Pix, Reason, SagaStyle
 from embedded.binaries import temporal_binary
+from messaging.sql.outbox import Outbox
 from processes.api.order_control import OrchestratedControl
 from processes.api.saga_starter import Temporal, TemporalStarter
 from processes.saga_worker.sweep import SweepTimes, sweep
@@ -162,8 +162,8 @@ async def test_the_sweep_publishes_the_events_of_silent_choreographed_orders_aga
     for outbox in outboxes:
         outbox.mark_published([row.seq for row in outbox.unpublished(10)])
 
-    async def published_again() -> set[OrderId] | None:
-        return {row.recorded.event.order_id for outbox in outboxes for row in outbox.unpublished(10)} or None
+    async def published_again() -> set[str] | None:
+        return {row.event.key for outbox in outboxes for row in outbox.unpublished(10)} or None
 
     sweeping = asyncio.create_task(sweep(server, services, settings, times))
     again = await eventually(published_again, "an event waits for the relay again")

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.kafka.topics import await_settled, topic_of
-from domain.ids import EventId
 from domain.order import Card, Pix, Reason
+from messaging.ids import EventId
+from messaging.kafka.topics import await_settled
 from services.orders.store import Stage
+from services.vocabulary import ORDER_EVENTS, TOPICS
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import PLENTY, SKU, Choreography
 from tests.support.examples import FREE
@@ -99,7 +100,7 @@ def test_events_repeated_after_the_end_change_nothing(choreography: Choreography
 
     for recorded in before:
         for _ in range(2):
-            broker.topic(topic_of(recorded.event.type)).put_event(recorded)
+            broker.topic(ORDER_EVENTS.topic_of(recorded.event.type)).put_event(recorded)
     choreography.await_end(choreography.place())  # its events are behind the repeated ones in each topic
 
     assert choreography.recorded(order_id) == before
@@ -145,7 +146,7 @@ def test_a_broker_that_lost_its_messages_gets_them_again_from_the_event_logs(
     broker.stop()
     placed_meanwhile = choreography.place()
     broker.start()
-    await_settled(broker.connection, 20)
+    await_settled(broker.connection, 20, TOPICS)
     choreography.publish_again([finished_later, lost, placed_meanwhile])
     choreography.start("payment-service")
 

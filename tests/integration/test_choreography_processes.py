@@ -40,7 +40,7 @@ sys.meta_path.insert(0, NoTemporal())
 DEADLY = """
 import os
 
-import adapters.kafka.cloudevents as cloudevents
+import messaging.kafka.cloudevents as cloudevents
 
 read = cloudevents.from_message
 

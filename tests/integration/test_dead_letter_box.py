@@ -6,11 +6,12 @@ from contextlib import closing
 import pytest
 from kafka import KafkaProducer
 
-from adapters.kafka.cloudevents import LARGEST_VALUE
-from domain.ids import EventId
 from domain.order import Card, OrderStatus, Reason
-from processes.api.dead_letters import DeadLetterBox
-from services.dead_letters import Bookmark, Letter, LetterFilter
+from messaging.dead_letters import Bookmark, Letter, LetterFilter
+from messaging.ids import EventId
+from messaging.kafka.cloudevents import LARGEST_VALUE
+from messaging.kafka.dead_letter_box import DeadLetterBox
+from runtime.kafka import CONSUMED_TOPICS
 from services.orders.store import Stage
 from services.payments.transitions import charge_key
 from tests.support.broker import Broker
@@ -25,7 +26,7 @@ LARGER_THAN_ANY_TOPIC_TAKES = 5 * 1024 * 1024
 
 @pytest.fixture
 def box(broker: Broker) -> DeadLetterBox:
-    return DeadLetterBox(broker.connection)
+    return DeadLetterBox(broker.connection, CONSUMED_TOPICS)
 
 
 def letters_in(box: DeadLetterBox, wanted: LetterFilter = ALL) -> Sequence[Letter]:
@@ -40,12 +41,12 @@ def test_a_refund_that_is_redriven_twice_after_the_gateway_recovered_cancels_its
     order_id = choreography.place(Card(token="tok_refundFails"), postal_code="00000")
     choreography.await_status(order_id, OrderStatus.NEEDS_ATTENTION)
     (letter,) = letters_in(box)
-    assert (letter.order_id, letter.event_type) == (order_id, "inventory.released")
+    assert (letter.correlation_key, letter.event_type) == (order_id, "inventory.released")
     assert letter.story["group"] == "payment-service"
     assert letter.story["attempts"] == "2"
 
     choreography.services.gateway.refund(charge_key(order_id), asked_by_operator=True)
-    redriven = [box.redrive_one(letter.place), box.redrive(LetterFilter(order_id=order_id))]
+    redriven = [box.redrive_one(letter.place), box.redrive(LetterFilter(correlation_key=order_id))]
     assert [each and each.sent for each in redriven] == [1, 1]
 
     end = choreography.await_end(order_id)
@@ -89,7 +90,7 @@ def test_a_letter_without_its_value_or_of_an_unknown_topic_is_not_redriven(broke
 
 
 def test_following_the_bookmark_redrives_more_letters_than_one_call_takes(broker: Broker) -> None:
-    box = DeadLetterBox(broker.connection, read_at_most=3)
+    box = DeadLetterBox(broker.connection, CONSUMED_TOPICS, read_at_most=3)
     for number in range(8):
         broker.topic("orders.dlq").put(b"{}", f"key-{number}".encode(), FROM_ORDERS)
 
@@ -104,7 +105,7 @@ def test_following_the_bookmark_redrives_more_letters_than_one_call_takes(broker
 
 
 def test_letters_that_fail_again_during_a_redrive_are_not_redriven_endlessly(broker: Broker) -> None:
-    box = DeadLetterBox(broker.connection, read_at_most=2)
+    box = DeadLetterBox(broker.connection, CONSUMED_TOPICS, read_at_most=2)
     for _ in range(4):
         broker.topic("orders.dlq").put(b"poison", b"one-key", FROM_ORDERS)
 

@@ -6,12 +6,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from adapters.kafka.cloudevents import to_message
 from domain.commands import RefundPayment
-from domain.events import InventoryFailed, OrderConfirmed, RecordedEvent, ShippingScheduled
-from domain.ids import EventId, OrderId
+from domain.events import InventoryFailed, OrderConfirmed, ShippingScheduled
+from domain.ids import OrderId
 from domain.order import Card, OrderStatus, Reason, Step
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
+from messaging.kafka.cloudevents import to_message
 from services.orders.store import Stage
+from services.vocabulary import ORDER_EVENTS
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import Choreography, impatient
 from tests.support.waiting import eventually
@@ -30,7 +33,7 @@ def _headers(**changed: bytes | None) -> list[tuple[str, bytes]]:
     recorded = RecordedEvent(
         event_id=EventId("e"), event=event, service="order-service", at=datetime.now(UTC), caused_by=None
     )
-    headers = dict(to_message(recorded, None).headers) | {"ce_type": b"order.created"}
+    headers = dict(to_message(ORDER_EVENTS.write(recorded), None).headers) | {"ce_type": b"order.created"}
     return [(name, value) for name, value in (headers | changed).items() if value is not None]
 
 

@@ -14,22 +14,24 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from adapters.kafka.lag import GroupLag
-from adapters.kafka.topics import TOPICS, is_dead_letters
 from domain.ids import order_id_from_key
 from domain.order import Card
+from messaging.dead_letters import Letter, LetterFilter
+from messaging.kafka.dead_letter_box import DeadLetterBox
+from messaging.kafka.lag import GroupLag
+from messaging.kafka.topics import is_dead_letters
 from processes import order_mails
-from processes.api.dead_letters import DeadLetterBox
 from processes.api.wiring import groups_of
 from processes.kafka_bridge import serve as bridge
 from processes.kafka_bridge.routes import GROUP, REQUESTED
 from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
+from runtime.kafka import CONSUMED_TOPICS
 from runtime.sealing import seals
 from runtime.settings import Settings
 from runtime.wiring import services_over
-from services.dead_letters import Letter, LetterFilter
 from services.names import SERVICES
 from services.orders.store import Stage
+from services.vocabulary import TOPICS
 from tests.histories.outcomes import outcomes_into
 from tests.support.api_bodies import PAIR, changed
 from tests.support.broker import Broker
@@ -114,7 +116,7 @@ def await_read(broker: Broker) -> None:
 
 
 def letters(broker: Broker) -> list[Letter]:
-    box = DeadLetterBox(broker.connection, read_at_most=1_000_000)
+    box = DeadLetterBox(broker.connection, CONSUMED_TOPICS, read_at_most=1_000_000)
     return list(box.page(LetterFilter(), 1_000_000).letters)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import KafkaConnection
+from messaging.kafka.connection import KafkaConnection
 from tests.support.ports import free_port
 
 

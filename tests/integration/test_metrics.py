@@ -7,10 +7,10 @@ import pytest
 from kafka import TopicPartition
 from sqlalchemy import text
 
-from adapters.kafka.lag import STALLED_S, GroupLag
-from adapters.sql.database import Database
 from domain.commands import RefundPayment
 from domain.order import Card, Reason
+from messaging.kafka.lag import STALLED_S, GroupLag
+from messaging.sql.database import Database
 from processes.api.consumers import ConsumerWatch, PartitionStalled
 from processes.choreography.metrics import service_metrics
 from processes.choreography.service import topics_read_by

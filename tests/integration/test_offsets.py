@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.kafka.lag import GroupLag
 from domain.order import OrderStatus
+from messaging.kafka.lag import GroupLag
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import Choreography
 from tests.support.waiting import eventually

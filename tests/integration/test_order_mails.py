@@ -14,9 +14,6 @@ from kafka import KafkaProducer
 from pydantic import SecretStr
 
 from adapters.clock import utc_now
-from adapters.kafka.cloudevents import to_message
-from adapters.kafka.topics import TopicShape, ensure_topics
-from adapters.sql.database import Database
 from adapters.sql.estate import KEPT, Estate
 from adapters.sql.migrations import migrate
 from domain.commands import CancelOrder, ConfirmOrder, CreateOrder, PlaceOrder
@@ -24,12 +21,16 @@ from domain.ids import CustomerId, OrderId
 from domain.order import OrderOutcome, OrderStatus, Reason, SagaStyle
 from estate.order_mails import LOOK_BACK, MissedOrderMails, OrderMails
 from estate.task_outbox import TaskOutbox
+from messaging.kafka.cloudevents import to_message
+from messaging.kafka.topics import TopicShape, ensure_topics
+from messaging.sql.database import Database
 from processes.order_mails import GROUP
 from runtime.settings import Settings
 from services.estate.mails import welcome
 from services.estate.records import User
 from services.names import SAGA_OUTCOMES
 from services.orders.store import PENDING_DEADLINE
+from services.vocabulary import ORDER_EVENTS
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import SKU, Choreography
 from tests.support.examples import a_request
@@ -120,7 +121,7 @@ def processes(shop: Shop, tmp_path: Path) -> Iterator[ServiceProcesses]:
 
 KILLED_BY_A_RECORD = """
 import os, signal
-import adapters.kafka.cloudevents as events
+import messaging.kafka.cloudevents as events
 
 read = events.from_message
 
@@ -191,7 +192,7 @@ def test_a_record_that_kills_the_process_is_skipped_after_three_deaths_and_the_n
     with closing(KafkaProducer(bootstrap_servers=broker.bootstrap)) as producer:
 
         def send(key: bytes, order_id: OrderId) -> None:
-            event = to_message(shop.choreography.recorded(order_id)[-1], None)
+            event = to_message(ORDER_EVENTS.write(shop.choreography.recorded(order_id)[-1]), None)
             producer.send("orders", event.value, key, list(event.headers), partition=0).get(timeout=20)
 
         send(b"killer", of_no_account)

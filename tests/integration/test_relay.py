@@ -10,14 +10,15 @@ import pytest
 from kafka import KafkaProducer
 from kafka.producer.future import FutureRecordMetadata
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.relay import Relay
-from adapters.sql.database import Database
-from adapters.sql.faults import DatabaseAway
-from adapters.sql.outbox import Outbox
 from domain.commands import RequestCancellation
 from domain.order import Reason
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.relay import Relay
+from messaging.sql.database import Database
+from messaging.sql.faults import DatabaseAway
+from messaging.sql.outbox import Outbox
 from services.orders.store import Stage
+from services.vocabulary import ORDER_EVENTS
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import Choreography
 from tests.support.waiting import eventually
@@ -55,7 +56,7 @@ def test_an_event_that_is_sent_and_not_marked_is_sent_again_and_handled_once(
 ) -> None:
     order_id = choreography.place()
     outbox = ForgetfulOutbox(choreography.databases.orders)
-    with running(Relay(outbox, broker.connection)):
+    with running(Relay(outbox, broker.connection, ORDER_EVENTS)):
         twice = broker.topic("orders").await_messages(2)
         eventually(lambda: not outbox.waiting(), "it is marked")
     outbox.close()
@@ -69,8 +70,8 @@ def test_an_event_that_is_sent_and_not_marked_is_sent_again_and_handled_once(
 
 def test_of_two_relays_one_is_active_and_the_other_takes_over(choreography: Choreography, broker: Broker) -> None:
     active, standby = Outbox(choreography.databases.orders), Outbox(choreography.databases.orders)
-    with running(Relay(standby, broker.connection)):
-        with running(Relay(active, broker.connection)):
+    with running(Relay(standby, broker.connection, ORDER_EVENTS)):
+        with running(Relay(active, broker.connection, ORDER_EVENTS)):
             choreography.place()
             broker.topic("orders").await_messages(1)
         choreography.place()
@@ -86,7 +87,7 @@ def test_events_of_one_order_stay_in_order_while_the_broker_restarts(
 ) -> None:
     outbox = Outbox(choreography.databases.orders)
     broker.stop()
-    with running(Relay(outbox, broker.connection)):
+    with running(Relay(outbox, broker.connection, ORDER_EVENTS)):
         orders = [choreography.place() for _ in range(20)]
         for order_id in orders:
             choreography.services.orders.request_cancellation(
@@ -146,7 +147,7 @@ def test_during_a_missing_acknowledgement_only_the_next_event_of_that_order_wait
 ) -> None:
     outbox, connection = Outbox(choreography.databases.orders), SlowlyAnswering(bootstrap=broker.bootstrap)
     topic = broker.topic("orders")
-    with running(Relay(outbox, connection)):
+    with running(Relay(outbox, connection, ORDER_EVENTS)):
         first = choreography.place()
         topic.await_messages(1)
         choreography.services.orders.request_cancellation(

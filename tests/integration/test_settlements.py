@@ -5,15 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.kafka.topics import SETTLEMENTS, dead_letters_of
 from domain.commands import ChargePayment
 from domain.ids import OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Pix, Reason
+from messaging.kafka.topics import dead_letters_of
 from runtime.wiring import services_over
 from services.orders.store import Stage
 from services.payments.service import SETTLEMENT_WAITS
 from services.payments.store import PaymentStatus
+from services.vocabulary import SETTLEMENTS
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import SKU, Choreography
 from tests.support.examples import an_order

@@ -8,8 +8,8 @@ import httpx2 as httpx
 import pytest
 from kafka.errors import KafkaError
 
-from adapters.kafka.topics import TopicShape, ensure_topics
 from comparison.scenarios import SCENARIOS
+from messaging.kafka.topics import TopicShape, ensure_topics
 from runtime.kafka import kafka_connection
 from runtime.settings import Settings
 from tests.real.secured_broker import LIBS, MECHANISMS, SecuredBroker, secured_broker

@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaAdminClient
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.dead_letters import DeadLetters
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import TopicShape, ensure_topics
-from processes.api.dead_letters import DeadLetterBox
-from services.dead_letters import LetterFilter
+from messaging.dead_letters import LetterFilter
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.dead_letter_box import DeadLetterBox
+from messaging.kafka.dead_letters import DeadLetters
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.topics import TopicShape, ensure_topics
 from tests.support.real_servers import given_servers
 from twinsaga_bridges.workflow_into_kafka import EventProducer, OutgoingEvent, Unsendable
 

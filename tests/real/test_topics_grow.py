@@ -4,8 +4,8 @@ from contextlib import closing
 
 from kafka.admin import NewPartitions
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.topics import TopicShape, ensure_topics
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.topics import TopicShape, ensure_topics
 from tests.support.real_servers import SHORTEST_SESSION_MS, given_servers
 from tests.support.waiting import eventually
 

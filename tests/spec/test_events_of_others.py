@@ -8,10 +8,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.clock import utc_now
-from adapters.kafka.cloudevents import to_message
-from domain.events import Event, OrderCancellationRequested, OrderCreated, PaymentCompleted, RecordedEvent
-from domain.ids import EventId, OrderId, new_order_id
+from domain.events import Event, OrderCancellationRequested, OrderCreated, PaymentCompleted
+from domain.ids import OrderId, new_order_id
 from domain.order import Reason
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
+from messaging.kafka.cloudevents import to_message
+from services.vocabulary import ORDER_EVENTS
 from tests.support.examples import an_order
 from tests.support.kafka_topics import Message, await_committed, messages_of, send_again
 from tests.support.operators import cancel, pending_pix
@@ -28,7 +31,7 @@ def published(stack: Stack, event: Event, service: str, topic: str) -> None:
     recorded = RecordedEvent(
         event_id=EventId(f"{event.type}-1"), event=event, service=service, at=utc_now(), caused_by=None
     )
-    sent = to_message(recorded, None, "staging")
+    sent = to_message(ORDER_EVENTS.write(recorded), None, "staging")
     message = Message(topic=topic, partition=0, offset=0, key=sent.key, value=sent.value, headers=sent.headers)
     again(stack, message)
 
@@ -80,7 +83,7 @@ def test_a_payment_that_the_payment_service_did_not_publish_there_reserves_nothi
         at=utc_now(),
         caused_by=None,
     )
-    forged = to_message(recorded, None, dict(created.headers)["ce_installation"].decode())
+    forged = to_message(ORDER_EVENTS.write(recorded), None, dict(created.headers)["ce_installation"].decode())
     topic = "shipping" if moved else "payments"
 
     again(stack, replace(created, topic=topic, value=forged.value, headers=forged.headers))

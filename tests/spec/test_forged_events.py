@@ -9,15 +9,17 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 
 from adapters.clock import utc_now
-from adapters.kafka.cloudevents import INSTALLATION, to_message
 from comparison.scenarios import SCENARIOS
 from domain.commands import PlaceOrder
-from domain.events import Event, OrderCreated, PaymentCompleted, RecordedEvent
-from domain.ids import OrderId, Sku, event_id_of, new_order_id
+from domain.events import Event, OrderCreated, PaymentCompleted
+from domain.ids import OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Order, SagaStyle
+from messaging.events import RecordedEvent
+from messaging.kafka.cloudevents import INSTALLATION, to_message
 from runtime.wiring import Services, open_services
 from services.payments.store import PaymentStatus
+from services.vocabulary import ORDER_EVENTS, event_id_of
 from tests.support.examples import a_request, an_order
 from tests.support.kafka_topics import Message, messages_of, send_again
 from tests.support.operators import pay, pending_pix
@@ -45,7 +47,7 @@ def forge(stack: Stack, shop: Shop, event: Event, service: str, topic: str) -> N
     recorded = RecordedEvent(
         event_id=event_id_of(event.order_id, event.type), event=event, service=service, at=utc_now(), caused_by=None
     )
-    sent = to_message(recorded, None, installation_of(stack, shop))
+    sent = to_message(ORDER_EVENTS.write(recorded), None, installation_of(stack, shop))
     send_again(
         stack.ready["kafka"],
         [Message(topic=topic, partition=0, offset=0, key=sent.key, value=sent.value, headers=sent.headers)],

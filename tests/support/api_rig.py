@@ -14,14 +14,9 @@ from sqlalchemy import Connection, event
 
 from adapters.clock import utc_now
 from adapters.in_flight_keys import RedisInFlightKeys
-from adapters.kafka.connection import KafkaConnection
 from adapters.page_sessions import RedisPageSessions
 from adapters.sql.access import SqlActions, SqlApiKeys
-from adapters.sql.database import Database, writes
-from adapters.sql.faults import ConcurrentChange
-from adapters.sql.outbox import Outbox
 from adapters.sql.stores.orders import SqlOrderStore
-from adapters.sql.unit_of_work import SqlUnits
 from api.app import create_app
 from api.dependencies import Dependencies, TemporalUi
 from api.problems import away
@@ -42,14 +37,21 @@ from estate.api_ports import EstateAccounts, EstateVideos
 from estate.database import open_estate
 from estate.task_outbox import TaskOutbox
 from estate.video_workflows import VideoWorkflows
-from processes.api.dead_letters import DeadLetterBox
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.dead_letter_box import DeadLetterBox
+from messaging.sql.database import Database, writes
+from messaging.sql.faults import ConcurrentChange
+from messaging.sql.outbox import Outbox
+from messaging.sql.unit_of_work import SqlUnits
 from processes.api.order_control import ChoreographedControl
 from processes.api.wiring import database_probes
+from runtime.kafka import CONSUMED_TOPICS
 from runtime.settings import Settings
 from runtime.wiring import Databases, Services, audit_of, services_over
 from services.access.keys import NewKey, Role
 from services.orders.service import OrderService
 from services.sealing import UNSEALED
+from services.vocabulary import ORDER_EVENTS
 from tests.support.callers import KnownCaller
 from tests.support.service_databases import migrated_files
 
@@ -171,7 +173,7 @@ class Rig:
             videos=EstateVideos(settings=settings, estate=estate, task_outbox=task_outbox, workflows=workflows),
             order_controls={SagaStyle.CHOREOGRAPHED: control},
             settlements=settlements,
-            dead_letters=DeadLetterBox(KafkaConnection(bootstrap=NOWHERE)),
+            dead_letters=DeadLetterBox(KafkaConnection(bootstrap=NOWHERE), CONSUMED_TOPICS),
             probes=database_probes(databases)[:1],
             audit=partial(audit_of, databases),
             temporal_ui=TemporalUi(address="http://temporal.test", namespace="default"),
@@ -213,7 +215,7 @@ class Rig:
             rows = outbox.unpublished(100)
         finally:
             outbox.close()
-        return [(row.recorded.event.order_id, row.recorded.event.type) for row in rows]
+        return [(row.event.key, row.event.type) for row in rows]
 
     @contextmanager
     def transactions(self) -> Iterator[list[str]]:
@@ -237,7 +239,7 @@ class Rig:
 
     def collide(self) -> None:
         """Let the next choreographed order collide with the same one, placed a moment earlier by another process."""
-        units = SqlUnits(self.databases.orders, SqlOrderStore, utc_now, publish=True)
+        units = SqlUnits(self.databases.orders, ORDER_EVENTS, SqlOrderStore, utc_now, publish=True)
         colliding = dict(self.dependencies.orders) | {SagaStyle.CHOREOGRAPHED: _Colliding(units, utc_now)}
         self.dependencies = replace(self.dependencies, orders=colliding)
 

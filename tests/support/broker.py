@@ -8,7 +8,7 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from adapters.kafka.connection import KafkaConnection
+from messaging.kafka.connection import KafkaConnection
 from tests.support.ports import free_port
 from tests.support.real_servers import SHORTEST_SESSION_MS, GivenServers
 from tests.support.topic import Topic

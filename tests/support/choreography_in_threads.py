@@ -10,19 +10,22 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.topics import publisher_of
-from adapters.sql.database import Database
-from adapters.sql.inbox import event_id_in
-from adapters.sql.journal_tables import event_log, inbox
-from adapters.sql.outbox import Outbox
-from adapters.sql.parked import ParkedMessages
 from domain.commands import PlaceOrder
-from domain.events import Event, RecordedEvent
-from domain.ids import CustomerId, EventId, OrderId, Sku, new_order_id
+from domain.events import Event
+from domain.ids import CustomerId, OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Card, OrderLine, OrderRequest, OrderStatus, PaymentMethod, SagaStyle, ShippingAddress
-from processes.choreography.service import ChoreographedService, ServiceTiming
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
+from messaging.kafka.choreographed_service import ServiceTiming
+from messaging.kafka.connection import KafkaConnection
+from messaging.sql.consuming import ConsumingService
+from messaging.sql.database import Database
+from messaging.sql.inbox import event_id_in
+from messaging.sql.journal_tables import event_log, inbox
+from messaging.sql.outbox import Outbox
+from messaging.sql.parked import ParkedMessages
+from processes.choreography.service import choreographed_service
 from runtime import wiring
 from services.names import (
     DATABASE_OF,
@@ -33,6 +36,7 @@ from services.names import (
     SHIPPING_SERVICE,
 )
 from services.orders.store import OrderRecord, Stage
+from services.vocabulary import ORDER_EVENTS
 from tests.support.service_databases import Urls, empty, migrated_files
 from tests.support.waiting import eventually
 from twinsaga_bridges.backoff import Backoff
@@ -41,7 +45,7 @@ STOP_DEADLINE_S = 30.0
 PLENTY = 100_000
 PARTS = (*DATABASE_OF.values(), GATEWAY)
 SKU = Sku("TEAPOT")
-OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
+OPENERS: Mapping[str, Callable[..., ConsumingService[Any]]] = {
     ORDER_SERVICE: wiring.consuming_orders,
     PAYMENT_SERVICE: wiring.consuming_payments,
     INVENTORY_SERVICE: wiring.consuming_inventory,
@@ -50,7 +54,7 @@ OPENERS: Mapping[str, Callable[..., wiring.ConsumingService[Any]]] = {
 
 
 def impatient(*, attempts: int) -> ServiceTiming:
-    return ServiceTiming(backoff=Backoff(first_s=0.05, longest_s=0.2), attempts=attempts, sweep_every_s=0.05)
+    return ServiceTiming(backoff=Backoff(first_s=0.05, longest_s=0.2), attempts=attempts)
 
 
 @dataclass(slots=True)
@@ -79,7 +83,7 @@ class Joined(threading.Event):
 class Member:
     """One running member of one service's group, with connections of its own."""
 
-    consuming: wiring.ConsumingService[Any]
+    consuming: ConsumingService[Any]
     stop: threading.Event
     joined: Joined
     thread: threading.Thread
@@ -178,7 +182,7 @@ class Choreography:
     def timeline(self, order_id: OrderId) -> Sequence[str]:
         return [recorded.event.type for recorded in self.recorded(order_id)]
 
-    def recorded(self, order_id: OrderId) -> Sequence[RecordedEvent]:
+    def recorded(self, order_id: OrderId) -> Sequence[RecordedEvent[Event]]:
         services = self.services
         journals = [
             service.journal(order_id)
@@ -230,9 +234,9 @@ class Choreography:
     def database_of(self, name: str) -> Database:
         return next(database for database in self.databases.journals if database.service == name)
 
-    def made_up(self, event: Event, event_id: str) -> RecordedEvent:
+    def made_up(self, event: Event, event_id: str) -> RecordedEvent[Event]:
         """An event that no service recorded, as its service would publish it."""
-        service = publisher_of(event.type)
+        service = ORDER_EVENTS.publisher_of(event.type)
         assert service is not None
         return RecordedEvent(event_id=EventId(event_id), event=event, service=service, at=self.clock(), caused_by=None)
 
@@ -249,7 +253,7 @@ class Choreography:
     def _start(self, name: str) -> None:
         consuming = OPENERS[name](self, self.clock)
         stop, joined = threading.Event(), Joined()
-        service = ChoreographedService(consuming, self.connection, self.patience, self.clock)
+        service = choreographed_service(consuming, self.connection, self.patience, self.clock, sweep_every_s=0.05)
         thread = threading.Thread(target=service.run, args=(stop, joined), name=name)
         thread.start()
         member = Member(consuming, stop, joined, thread)

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from adapters.sql.inbox import MessageId
-from adapters.sql.parked import ParkedMessage
 from domain.ids import CustomerId, OrderId, Sku, new_order_id
 from domain.money import Money
 from domain.order import Card, Order, OrderLine, OrderRequest, PaymentMethod, Pix, PricedLine, ShippingAddress
+from messaging.sql.inbox import MessageId
+from messaging.sql.parked import ParkedMessage
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 BOOK = Sku("BOOK")

@@ -17,10 +17,10 @@ from temporalio.common import SearchAttributeKey
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Plugin, WorkerDeploymentConfig
 
-from adapters.sql.database import Database
 from domain.commands import PlaceOrder
 from domain.ids import OrderId, Sku
 from domain.order import Card, OrderOutcome, OrderStatus, PaymentMethod, SagaStyle, Step
+from messaging.sql.database import Database
 from processes.saga_worker.serve import ACTIVITIES_AT_ONCE, saga_worker
 from runtime.settings import Settings
 from runtime.temporal import start_saga

@@ -12,9 +12,9 @@ from uuid import uuid4
 
 from sqlalchemy import MetaData, NullPool, create_engine, delete, make_url, text
 
-from adapters.sql.journal_tables import JOURNAL
 from adapters.sql.migrations import migrate
 from adapters.sql.tables import GATEWAY, INVENTORY, ORDERS, PAYMENTS, SHIPPING
+from messaging.sql.journal_tables import JOURNAL
 from runtime.wiring import Databases
 from services.names import DATABASES
 

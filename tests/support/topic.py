@@ -8,8 +8,10 @@ from unittest.mock import patch
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from adapters.kafka.cloudevents import to_message
-from domain.events import RecordedEvent
+from domain.events import Event
+from messaging.events import RecordedEvent
+from messaging.kafka.cloudevents import to_message
+from services.vocabulary import ORDER_EVENTS
 from tests.support.waiting import eventually
 
 GARBLED = patch("kafka.record.default_records.lz4_encode", lambda _: b"no frame of LZ4")
@@ -39,8 +41,8 @@ class Topic:
         offsets = [each.get(timeout=10).offset for each in sent]
         assert offsets == list(range(offsets[0], offsets[0] + records))
 
-    def put_event(self, recorded: RecordedEvent) -> None:
-        message = to_message(recorded, None)
+    def put_event(self, recorded: RecordedEvent[Event]) -> None:
+        message = to_message(ORDER_EVENTS.write(recorded), None)
         self.put(message.value, message.key, message.headers)
 
     def await_messages(self, count: int) -> list[ConsumerRecord]:

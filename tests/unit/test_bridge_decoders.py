@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from domain.ids import NotAnId
+from messaging.ids import NotAnId
 from processes.kafka_bridge.routes import REQUESTED, EstateRoutes, topics_read
 from runtime.settings import Settings
 from runtime.wiring import Services

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.codec import UndecodableEvent
-from adapters.kafka.cloudevents import NotACloudEvent, to_message
-from adapters.kafka.topics import SETTLED, SETTLEMENTS, topic_of
 from domain.commands import ChargePayment, PlaceOrder
 from domain.errors import UnknownOrder
-from domain.events import Event, OrderCreated, PaymentCompleted, RecordedEvent
-from domain.ids import EventId, OrderId, new_order_id
+from domain.events import Event, OrderCreated, PaymentCompleted
+from domain.ids import OrderId, new_order_id
 from domain.order import SagaStyle
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
+from messaging.kafka.cloudevents import NotACloudEvent, to_message
+from messaging.vocabulary import UndecodableEvent
 from processes.kafka_bridge.decoders import own_events, settlements
 from processes.kafka_bridge.routes import EstateRoutes, witness_routes
 from processes.kafka_bridge.serve import CancellationByOrderService
@@ -22,6 +23,7 @@ from runtime.settings import Settings
 from runtime.wiring import Services, services_over
 from services.payments.store import PaymentStatus
 from services.sealing import UNSEALED
+from services.vocabulary import ORDER_EVENTS, SETTLED, SETTLEMENTS
 from tests.support.examples import NOON, SettableClock, a_request, an_order
 from twinsaga_bridges.kafka_into_workflow import (
     Choose,
@@ -46,9 +48,9 @@ def placed(services: Services, style: SagaStyle) -> OrderId:
 
 def record_of(event: Event, service: str, *, topic: str | None = None, installation: str = "") -> KafkaRecord:
     recorded = RecordedEvent(event_id=EventId("e-1"), event=event, service=service, at=NOON, caused_by=None)
-    message = to_message(recorded, None, installation)
+    message = to_message(ORDER_EVENTS.write(recorded), None, installation)
     return KafkaRecord(
-        topic=topic or topic_of(event.type),
+        topic=topic or ORDER_EVENTS.topic_of(event.type),
         partition=0,
         offset=0,
         timestamp_ms=0,

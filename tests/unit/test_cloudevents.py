@@ -5,10 +5,6 @@ from typing import get_args
 
 import pytest
 
-from adapters.codec import UndecodableEvent, UnknownEventType
-from adapters.kafka.cloudevents import LARGEST_VALUE, NotACloudEvent, from_message, to_message, type_header
-from adapters.kafka.topics import topic_of
-from choreography.routing import tag_of
 from domain.events import (
     Event,
     InventoryFailed,
@@ -24,15 +20,19 @@ from domain.events import (
     PaymentPending,
     PaymentRefunded,
     PaymentSettled,
-    RecordedEvent,
     ShippingCancelled,
     ShippingFailed,
     ShippingScheduled,
 )
-from domain.ids import CustomerId, EventId, OrderId, Sku
+from domain.ids import CustomerId, OrderId, Sku
 from domain.money import Money
 from domain.order import Card, Order, OrderLine, OrderRequest, Pix, PricedLine, Reason, ShippingAddress
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
+from messaging.kafka.cloudevents import LARGEST_VALUE, NotACloudEvent, from_message, to_message, type_header
+from messaging.vocabulary import UndecodableEvent, UnknownEventType, tag_of
 from runtime.kafka import ALL_TOPICS
+from services.vocabulary import ORDER_EVENTS
 
 ID = OrderId("0d3d8f7e-0000-4000-8000-000000000001")
 AT = datetime(2030, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
@@ -74,7 +74,7 @@ EVENTS: list[Event] = [
 ]
 
 
-def recorded(event: Event, caused_by: EventId | None = None) -> RecordedEvent:
+def recorded(event: Event, caused_by: EventId | None = None) -> RecordedEvent[Event]:
     return RecordedEvent(event_id=EventId("e-1"), event=event, service="order-service", at=AT, caused_by=caused_by)
 
 
@@ -83,13 +83,13 @@ def test_an_event_arrives_as_it_was_sent(event: Event) -> None:
     sent = recorded(event, caused_by=EventId("e-0"))
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-    message = to_message(sent, trace)
-    received = from_message(message.key, message.value, message.headers)
+    message = to_message(ORDER_EVENTS.write(sent), trace)
+    received = from_message(ORDER_EVENTS, message.key, message.value, message.headers)
 
     assert received.recorded == sent
     assert received.traceparent == trace
     assert type_header(message.headers) == event.type
-    assert topic_of(event.type) in ALL_TOPICS
+    assert ORDER_EVENTS.topic_of(event.type) in ALL_TOPICS
 
 
 def test_every_event_type_is_among_the_examples() -> None:
@@ -98,7 +98,7 @@ def test_every_event_type_is_among_the_examples() -> None:
 
 
 def test_an_event_travels_as_a_cloud_event_in_binary_mode_keyed_by_its_order() -> None:
-    message = to_message(recorded(OrderConfirmed(order_id=ID), caused_by=EventId("e-0")), None)
+    message = to_message(ORDER_EVENTS.write(recorded(OrderConfirmed(order_id=ID), caused_by=EventId("e-0"))), None)
 
     assert message.key == ID.encode()
     assert dict(message.headers) == {
@@ -116,10 +116,12 @@ def test_an_event_travels_as_a_cloud_event_in_binary_mode_keyed_by_its_order() -
 
 @pytest.mark.parametrize("missing", ["ce_id", "ce_type", "ce_source", "ce_specversion", "ce_time"])
 def test_a_missing_attribute_is_never_made_up(missing: str) -> None:
-    message = to_message(recorded(OrderConfirmed(order_id=ID)), None)
+    message = to_message(ORDER_EVENTS.write(recorded(OrderConfirmed(order_id=ID))), None)
 
     with pytest.raises(NotACloudEvent, match=missing):
-        from_message(message.key, message.value, [header for header in message.headers if header[0] != missing])
+        from_message(
+            ORDER_EVENTS, message.key, message.value, [header for header in message.headers if header[0] != missing]
+        )
 
 
 @pytest.mark.parametrize(
@@ -127,10 +129,10 @@ def test_a_missing_attribute_is_never_made_up(missing: str) -> None:
     [("ce_specversion", b"0.3"), ("ce_time", b"yesterday"), ("ce_source", b"\xff"), ("ce_type", b"order.cancelled")],
 )
 def test_a_wrong_attribute_is_refused(name: str, value: bytes) -> None:
-    message = to_message(recorded(OrderConfirmed(order_id=ID)), None)
+    message = to_message(ORDER_EVENTS.write(recorded(OrderConfirmed(order_id=ID))), None)
 
     with pytest.raises(NotACloudEvent):
-        from_message(message.key, message.value, list((dict(message.headers) | {name: value}).items()))
+        from_message(ORDER_EVENTS, message.key, message.value, list((dict(message.headers) | {name: value}).items()))
 
 
 @pytest.mark.parametrize(
@@ -145,22 +147,22 @@ def test_a_wrong_attribute_is_refused(name: str, value: bytes) -> None:
     ],
 )
 def test_a_value_that_is_not_an_event_is_refused(value: bytes | None, error: type[Exception]) -> None:
-    message = to_message(recorded(OrderConfirmed(order_id=ID)), None)
+    message = to_message(ORDER_EVENTS.write(recorded(OrderConfirmed(order_id=ID))), None)
 
     with pytest.raises(error):
-        from_message(message.key, value, message.headers)
+        from_message(ORDER_EVENTS, message.key, value, message.headers)
 
 
 @pytest.mark.parametrize("key", [None, b"another order"])
 def test_a_key_that_is_not_the_order_is_refused(key: bytes | None) -> None:
-    message = to_message(recorded(OrderConfirmed(order_id=ID)), None)
+    message = to_message(ORDER_EVENTS.write(recorded(OrderConfirmed(order_id=ID))), None)
 
     with pytest.raises(NotACloudEvent):
-        from_message(key, message.value, message.headers)
+        from_message(ORDER_EVENTS, key, message.value, message.headers)
 
 
 def test_fields_of_a_later_version_are_ignored() -> None:
-    message = to_message(recorded(OrderConfirmed(order_id=ID)), None)
+    message = to_message(ORDER_EVENTS.write(recorded(OrderConfirmed(order_id=ID))), None)
     value = message.value[:-1] + b',"new_field":1}'
 
-    assert from_message(message.key, value, message.headers).recorded.event == OrderConfirmed(order_id=ID)
+    assert from_message(ORDER_EVENTS, message.key, value, message.headers).recorded.event == OrderConfirmed(order_id=ID)

@@ -3,7 +3,7 @@ from typing import get_args
 
 import pytest
 
-from adapters.codec import UndecodableEvent, UnknownEventType, decode_event, encode_event, from_json, to_json
+from adapters.codec import from_json, to_json
 from domain.events import (
     Event,
     InventoryFailed,
@@ -11,6 +11,8 @@ from domain.events import (
     OrderRequested,
 )
 from domain.order import Order, OrderRequest, Reason
+from messaging.vocabulary import UndecodableEvent, UnknownEventType
+from services.vocabulary import ORDER_EVENTS
 from tests.support.examples import BOOK, LAMP, NOON, a_request, an_order
 
 ORDER = an_order((BOOK, 2), (LAMP, 1))
@@ -30,8 +32,8 @@ def test_every_event_survives_encoding_and_decoding(kind: type[Event]) -> None:
     make: Callable[..., Event] = kind
     event = make(**{name: FIELDS[name] for name in kind.__dataclass_fields__ if name != "type"})
 
-    assert decode_event(encode_event(event)) == event
-    assert type(decode_event(encode_event(event))) is kind
+    assert ORDER_EVENTS.decode(ORDER_EVENTS.encode(event)) == event
+    assert type(ORDER_EVENTS.decode(ORDER_EVENTS.encode(event))) is kind
 
 
 def test_orders_and_requests_keep_their_payment_method() -> None:
@@ -43,10 +45,10 @@ def test_orders_and_requests_keep_their_payment_method() -> None:
 
 def test_two_events_with_the_same_fields_are_distinguished_by_their_type() -> None:
     event = InventoryFailed(order_id=ORDER.order_id, reason=Reason.OUT_OF_STOCK)
-    as_another = encode_event(event).replace(b"inventory.failed", b"shipping.failed")
+    as_another = ORDER_EVENTS.encode(event).replace(b"inventory.failed", b"shipping.failed")
 
-    assert decode_event(encode_event(event)) == event
-    assert decode_event(as_another).type == "shipping.failed"
+    assert ORDER_EVENTS.decode(ORDER_EVENTS.encode(event)) == event
+    assert ORDER_EVENTS.decode(as_another).type == "shipping.failed"
 
 
 @pytest.mark.parametrize(
@@ -65,28 +67,28 @@ def test_two_events_with_the_same_fields_are_distinguished_by_their_type() -> No
 )
 def test_a_value_that_is_not_an_event_is_undecodable(value: bytes) -> None:
     with pytest.raises(UndecodableEvent) as caught:
-        decode_event(value)
+        ORDER_EVENTS.decode(value)
     assert not isinstance(caught.value, UnknownEventType)
 
 
 def test_an_unknown_type_has_an_error_of_its_own() -> None:
     with pytest.raises(UnknownEventType):
-        decode_event(b'{"type": "order.lost", "order_id": "o-1"}')
+        ORDER_EVENTS.decode(b'{"type": "order.lost", "order_id": "o-1"}')
 
 
 def test_impossible_money_is_undecodable() -> None:
     created = OrderCreated(order_id=ORDER.order_id, order=ORDER)
     for wrong in ((b'"amount":1250', b'"amount":-1'), (b'"BRL"', b'"XXX"')):
         with pytest.raises(UndecodableEvent):
-            decode_event(encode_event(created).replace(*wrong))
+            ORDER_EVENTS.decode(ORDER_EVENTS.encode(created).replace(*wrong))
 
 
 def test_an_error_does_not_contain_the_input() -> None:
     request = a_request(order_id=ORDER.order_id)
-    value = encode_event(OrderRequested(order_id=ORDER.order_id, request=request))
+    value = ORDER_EVENTS.encode(OrderRequested(order_id=ORDER.order_id, request=request))
 
     with pytest.raises(UndecodableEvent) as caught:
-        decode_event(value.replace(b'"quantity":2', b'"quantity":"Ana Souza"'))
+        ORDER_EVENTS.decode(value.replace(b'"quantity":2', b'"quantity":"Ana Souza"'))
 
     assert "Ana Souza" not in str(caught.value)
     assert "quantity" in str(caught.value)

@@ -3,7 +3,7 @@
 import pytest
 from kafka import codec
 
-from adapters.kafka.connection import missing_codecs
+from messaging.kafka.connection import missing_codecs
 from runtime.errors import CannotRun
 from runtime.kafka import kafka_connection
 from runtime.settings import Settings

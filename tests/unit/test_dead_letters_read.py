@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from kafka.consumer.fetcher import ConsumerRecord
 
-from adapters.kafka.dead_letter_reader import _letter
 from api.schemas.dead_letters import LetterView
+from messaging.kafka.dead_letter_reader import _letter
 from twinsaga_bridges.kafka.undecodable import UndecodableBatch, UndecodableRecord
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)

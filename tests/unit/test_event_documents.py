@@ -10,22 +10,26 @@ from typing import Any, get_args
 
 import pytest
 
-from adapters.kafka.cloudevents import to_message
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import is_dead_letters
 from choreography.picture import picture_of_the_choreography, table_of_the_policies
-from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, tag_of
-from domain.events import Event, OrderConfirmed, RecordedEvent
-from domain.ids import EventId, OrderId
+from choreography.routing import OUT_OF_ATTEMPTS, ROUTING
+from domain.events import Event, OrderConfirmed
+from domain.ids import OrderId
 from estate.order_mails import OUTCOME_TYPES
 from event_catalog.asyncapi import asyncapi_document
 from event_catalog.generate import EVENTS, ROOT, generated, published_schemas, write_documents
 from event_catalog.headers import CLOUD_EVENT, DEAD_LETTER
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
+from messaging.kafka.cloudevents import to_message
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.topics import is_dead_letters
+from messaging.vocabulary import tag_of
 from processes import order_mails as serve_order_mails
 from processes.choreography.service import topics_read_by
 from runtime.errors import CannotRun
 from runtime.kafka import ALL_TOPICS
+from services.vocabulary import ORDER_EVENTS
 from twinsaga_bridges.kafka.dead_letter_topic import DeadLetterTopic
 from twinsaga_bridges.kafka.outgoing import OutgoingEvent
 from twinsaga_bridges.kafka.producer import _binary
@@ -88,8 +92,11 @@ def test_the_documented_headers_are_those_of_an_event() -> None:
     whole = RecordedEvent(event_id=EventId("e-1"), event=event, service="s", at=at, caused_by=EventId("e-0"))
     sparse = RecordedEvent(event_id=EventId("e-1"), event=event, service="s", at=at, caused_by=None)
 
-    assert dict(to_message(whole, "00-1-1-01", "eu-1").headers).keys() == CLOUD_EVENT["properties"].keys()
-    assert dict(to_message(sparse, None).headers).keys() >= set(CLOUD_EVENT["required"])
+    assert (
+        dict(to_message(ORDER_EVENTS.write(whole), "00-1-1-01", "eu-1").headers).keys()
+        == CLOUD_EVENT["properties"].keys()
+    )
+    assert dict(to_message(ORDER_EVENTS.write(sparse), None).headers).keys() >= set(CLOUD_EVENT["required"])
 
 
 def test_the_headers_of_a_bridge_are_documented() -> None:

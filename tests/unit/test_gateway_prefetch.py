@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from adapters.gateway_prefetch import GatewayPrefetch
-from domain.errors import GatewayFault
 from domain.events import InventoryFailed, OrderCreated
 from domain.money import Money
 from domain.order import Card, Order, Reason
-from services.payments.gateway import AwaitingCustomer, Charged, Declined
+from services.payments.gateway import AwaitingCustomer, Charged, Declined, GatewayFault
 from services.payments.transitions import charge_key
 from tests.support.examples import an_order
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.security import KafkaSecurity
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.security import KafkaSecurity
 from runtime.kafka import kafka_connection
 from runtime.settings import Settings
 

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from adapters.simulated_gateway import Book, SimulatedGateway
 from adapters.sql.stores.payments import SqlPaymentStore
-from adapters.sql.unit_of_work import SqlUnits
 from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
-from domain.errors import GatewayFault
 from domain.events import PaymentCompleted, PaymentFailed, PaymentRefunded
 from domain.money import Money
 from domain.order import Order, Reason
+from messaging.sql.unit_of_work import SqlUnits
 from runtime.wiring import Databases
-from services.payments.gateway import AwaitingCustomer, Charged, Declined
+from services.payments.gateway import AwaitingCustomer, Charged, Declined, GatewayFault
 from services.payments.service import PaymentService
 from services.payments.store import PaymentStatus
+from services.vocabulary import ORDER_EVENTS
 from tests.support.examples import SettableClock, an_order
 from tests.unit.interleaving import Interleaving, Killed
 
@@ -107,7 +107,7 @@ def test_our_books_and_the_gateways_agree(
     turns, dies = iter(choices), iter(deaths)
     interleaving = Interleaving(lambda waiting: next(turns, 0) % waiting, lambda: next(dies, False))
     clock, gateway = SettableClock(), SimulatedGateway(databases.gateway)
-    units = SqlUnits(databases.payments, SqlPaymentStore, clock, publish=True)
+    units = SqlUnits(databases.payments, ORDER_EVENTS, SqlPaymentStore, clock, publish=True)
     payments = PaymentService(units, PausingGateway(gateway, interleaving), clock)
     order = an_order(pix=True) if token == "pix" else an_order(token=token)
 

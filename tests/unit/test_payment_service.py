@@ -5,17 +5,17 @@ import pytest
 from sqlalchemy import text
 
 from adapters.sql.stores.payments import SqlPaymentStore
-from adapters.sql.unit_of_work import SqlUnits
 from domain.commands import AbortPayment, ChargePayment, RefundPayment, SettlePayment
-from domain.errors import GatewayFault
 from domain.events import PaymentCompleted, PaymentFailed, PaymentPending, PaymentRefunded
 from domain.order import Order, Reason, Step
+from messaging.sql.unit_of_work import SqlUnits
+from messaging.unit_of_work import StepStatus
 from runtime.wiring import Services, audit_of
-from services.payments.gateway import PaymentGateway
+from services.payments.gateway import GatewayFault, PaymentGateway
 from services.payments.service import PIX_EXPIRY, SETTLEMENT_WAITS, PaymentService
 from services.payments.store import PaymentStatus
 from services.payments.transitions import charge_key
-from services.unit_of_work import StepStatus
+from services.vocabulary import ORDER_EVENTS
 from tests.support.examples import FREE, SettableClock, an_order
 
 TOTAL = 2_500
@@ -294,7 +294,7 @@ class PartlyPaid:
 def test_money_that_the_gateway_does_not_hold_in_full_is_not_booked(
     services: Services, clock: SettableClock, held: int, settled_first: bool
 ) -> None:
-    units = SqlUnits(services.databases.payments, SqlPaymentStore, clock, publish=True)
+    units = SqlUnits(services.databases.payments, ORDER_EVENTS, SqlPaymentStore, clock, publish=True)
     gateway = PartlyPaid(services.gateway)
     payments, order = PaymentService(units, gateway, clock), an_order(pix=True)
     gateway.held = held

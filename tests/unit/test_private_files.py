@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from adapters.sql.database import Database
 from adapters.sql.migrations import migrate
 from embedded.stack import locked_for_one_stack
+from messaging.sql.database import Database
 from runtime.readiness import announce_ready
 from runtime.run_folder import write_whole
 from runtime.settings import Settings

@@ -8,15 +8,15 @@ from typing import Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from adapters.codec import encode_event
-from adapters.kafka.cloudevents import from_message
-from adapters.kafka.decoding import read_settlement
-from adapters.kafka.message import IncomingMessage
-from adapters.kafka.topics import SETTLEMENTS, topic_of
-from choreography.routing import tag_of
-from domain.events import Event, RecordedEvent
+from adapters.settlements import read_settlement
+from domain.events import Event
 from event_catalog.generate import published_schemas
 from event_catalog.headers import CLOUD_EVENT
+from messaging.events import RecordedEvent
+from messaging.kafka.cloudevents import from_message
+from messaging.kafka.message import IncomingMessage
+from messaging.vocabulary import tag_of
+from services.vocabulary import ORDER_EVENTS, SETTLEMENTS
 from tests.events.record import V1, a_message_of
 
 Json = Mapping[str, Any]
@@ -29,7 +29,7 @@ def recorded_message(tag: str) -> dict[str, Any]:
     return message
 
 
-def read(message: Json) -> RecordedEvent:
+def read(message: Json) -> RecordedEvent[Event]:
     """Read it the way the services do."""
     incoming = IncomingMessage(
         topic=message["topic"],
@@ -42,7 +42,7 @@ def read(message: Json) -> RecordedEvent:
     )
     if incoming.topic == SETTLEMENTS:
         return read_settlement(incoming).recorded
-    return from_message(incoming.key, incoming.value, incoming.headers).recorded
+    return from_message(ORDER_EVENTS, incoming.key, incoming.value, incoming.headers).recorded
 
 
 def with_more_fields(value: Any) -> Any:  # noqa: ANN401 - JSON is any of a few types
@@ -74,7 +74,7 @@ def test_a_recorded_message_is_read_without_loss(tag: str) -> None:
     recorded = read(message)
 
     assert recorded.event.type == tag
-    assert holds(json.loads(encode_event(recorded.event)), message["value"])
+    assert holds(json.loads(ORDER_EVENTS.encode(recorded.event)), message["value"])
     assert recorded.event_id == message["headers"]["ce_id"]
     assert recorded.caused_by == message["headers"]["ce_causationid"]
     assert recorded.at == datetime(2026, 3, 1, 12, 0, 0, 123_456, tzinfo=UTC)
@@ -114,4 +114,4 @@ def test_the_published_schemas_refuse_a_missing_field_and_another_event(tag: str
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_recorded_message_is_of_its_topic(tag: str) -> None:
-    assert recorded_message(tag)["topic"] == topic_of(tag)
+    assert recorded_message(tag)["topic"] == ORDER_EVENTS.topic_of(tag)

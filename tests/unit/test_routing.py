@@ -7,8 +7,9 @@ from typing import get_args, get_type_hints
 import pytest
 
 import choreography
-from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, WITHOUT_POLICY, Policy, tag_of
+from choreography.routing import OUT_OF_ATTEMPTS, ROUTING, WITHOUT_POLICY, Policy
 from domain.events import Event
+from messaging.vocabulary import tag_of
 from services.inventory.service import InventoryService
 from services.names import INVENTORY_SERVICE, ORDER_SERVICE, PAYMENT_SERVICE, SHIPPING_SERVICE
 from services.orders.service import OrderService

@@ -3,10 +3,10 @@ import pytest
 from domain.commands import CancelShipping, ScheduleShipping, WithdrawShipping
 from domain.events import ShippingCancelled, ShippingFailed, ShippingScheduled
 from domain.order import Order, Reason
+from messaging.unit_of_work import StepStatus
 from runtime.wiring import Services
 from services.shipping.service import ShippingService
 from services.shipping.store import ShipmentStatus
-from services.unit_of_work import StepStatus
 from tests.support.examples import an_order
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 from kafka.errors import KafkaConnectionError
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.lag import STALLED_S, Position, Stalls
+from messaging.kafka.connection import KafkaConnection
+from messaging.kafka.lag import STALLED_S, Position, Stalls
 from processes.api.consumers import ConsumerWatch, PartitionStalled
 from tests.support.ports import free_port
 

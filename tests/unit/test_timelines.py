@@ -6,13 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.timelines import in_causal_order
-from domain.events import OrderConfirmed, RecordedEvent
-from domain.ids import EventId, OrderId
+from domain.events import Event, OrderConfirmed
+from domain.ids import OrderId
+from messaging.events import RecordedEvent
+from messaging.ids import EventId
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def recorded(name: str, second: int, caused_by: str | None = None) -> RecordedEvent:
+def recorded(name: str, second: int, caused_by: str | None = None) -> RecordedEvent[Event]:
     return RecordedEvent(
         event_id=EventId(name),
         event=OrderConfirmed(order_id=OrderId("an order")),
@@ -22,7 +24,7 @@ def recorded(name: str, second: int, caused_by: str | None = None) -> RecordedEv
     )
 
 
-def names(events: list[RecordedEvent]) -> list[str]:
+def names(events: list[RecordedEvent[Event]]) -> list[str]:
     return [event.event_id for event in events]
 
 
@@ -41,7 +43,7 @@ def test_an_event_whose_cause_is_in_no_log_is_kept() -> None:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[RecordedEvent]:
+def histories(draw: st.DrawFn) -> list[RecordedEvent[Event]]:
     count = draw(st.integers(0, 12))
     events = [
         recorded(
@@ -55,7 +57,7 @@ def histories(draw: st.DrawFn) -> list[RecordedEvent]:
 
 
 @given(histories())
-def test_every_event_appears_once_and_after_its_cause(events: list[RecordedEvent]) -> None:
+def test_every_event_appears_once_and_after_its_cause(events: list[RecordedEvent[Event]]) -> None:
     ordered = in_causal_order(events)
 
     place = {event.event_id: number for number, event in enumerate(ordered)}

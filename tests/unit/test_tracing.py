@@ -22,10 +22,10 @@ from tests.support.ports import free_port
 
 PROGRAM = """
 import sys
-from adapters import tracing
+from messaging import tracing
 from runtime.tracing import traces
 with traces("payment-service"):
-    with tracing.span("outer", attributes={tracing.ORDER_ID: "o-1", tracing.ATTEMPT: 2}):
+    with tracing.span("outer", attributes={"order.id": "o-1", tracing.ATTEMPT: 2}):
         print(tracing.traceparent())
         with tracing.span("inner"):
             tracing.note({tracing.STEP: "charge_payment"})

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
-from adapters.sql.database import Database, make_private
+from messaging.sql.database import Database, make_private
 
 _FOLDER: Final = Path(__file__).parent
 _ADVISORY_LOCK: Final = 0x6D696772617465

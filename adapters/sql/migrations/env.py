@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import MetaData
 
-from adapters.sql.dialects import NAMES
+from messaging.sql.dialects import NAMES
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=MetaData(naming_convention=NAMES))

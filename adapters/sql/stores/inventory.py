@@ -3,12 +3,12 @@ from collections.abc import Sequence
 from sqlalchemy import BindParameter, Column, Connection, Executable, RowMapping, bindparam, select, update
 
 from adapters.codec import from_json, to_json
-from adapters.sql.dialects import inserting
 from adapters.sql.stores.order_rows import OrderRows
 from adapters.sql.tables import reservations, reserved_not_sold, stock
 from domain.errors import ImpossibleState
 from domain.ids import OrderId, Sku
 from domain.order import Order, Reason
+from messaging.sql.dialects import inserting
 from services.inventory.store import Reservation, ReservationStatus, Stock
 
 _pieces: BindParameter[int] = bindparam("pieces")

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, RowMapping, Table, bindparam, delete, insert, select, update
 
-from adapters.sql.database import writes
 from domain.ids import OrderId
+from messaging.sql.database import writes
 
 
 class OrderRows:

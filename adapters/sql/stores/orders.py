@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Executable, RowMapping, bindparam, case, func, select, tuple_
 
 from adapters.codec import from_json, to_json
-from adapters.sql.dialects import inserting
 from adapters.sql.stores.order_rows import OrderRows
 from adapters.sql.tables import orders, prices, unfinished
 from domain.ids import OrderId, Sku
 from domain.money import Money
 from domain.order import Order, OrderRequest, OrderStatus, Reason, SagaStyle, Step
+from messaging.sql.dialects import inserting
 from services.orders.store import Attention, OrderFilter, OrderRecord, Stage, UnfinishedCount, UnfinishedOrders
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import httpx2 as httpx
 import pytest
 
-from processes.api.dead_letters import DeadLetterBox
+from messaging.kafka.dead_letter_box import DeadLetterBox
+from runtime.kafka import CONSUMED_TOPICS
 from tests.support.api_bodies import Json
 from tests.support.api_rig import Rig
 from tests.support.broker import Broker
@@ -22,7 +23,9 @@ FIELDS = {
 
 @pytest.fixture
 def rig_on_broker(rig: Rig, broker: Broker) -> Rig:
-    rig.dependencies = replace(rig.dependencies, dead_letters=DeadLetterBox(broker.connection, read_at_most=20))
+    rig.dependencies = replace(
+        rig.dependencies, dead_letters=DeadLetterBox(broker.connection, CONSUMED_TOPICS, read_at_most=20)
+    )
     return rig
 
 

@@ -10,10 +10,10 @@ from domain.commands import (
     RefundPayment,
     ScheduleShipping,
 )
-from domain.errors import GatewayFault
 from domain.events import OrderCreated
 from domain.ids import OrderId
 from domain.order import Order, Reason
+from services.payments.gateway import GatewayFault
 from tests.support.api_bodies import ORDER, PRODUCT, Json, changed
 from tests.support.api_rig import Rig
 

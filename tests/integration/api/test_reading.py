@@ -9,9 +9,7 @@ import httpx2 as httpx
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from adapters import tracing
 from adapters.open_telemetry import OtelTracer
-from adapters.sql.order_traces import trace_id_of
 from api.dependencies import Traces
 from domain.commands import (
     ChargePayment,
@@ -25,6 +23,8 @@ from domain.commands import (
 from domain.events import OrderCreated
 from domain.ids import OrderId
 from domain.order import Order, Reason
+from messaging import tracing
+from messaging.sql.traces import trace_id_of
 from tests.support.api_bodies import ORDER, PRODUCT, Json, changed
 from tests.support.api_rig import Rig
 

@@ -21,7 +21,8 @@ from adapters.in_flight_keys import RedisInFlightKeys
 from api.app import create_app
 from api.event_streams import Durations
 from api.webhook_signatures import HEADER
-from processes.api.dead_letters import DeadLetterBox
+from messaging.kafka.dead_letter_box import DeadLetterBox
+from runtime.kafka import CONSUMED_TOPICS
 from tests.support.api_rig import WEBHOOK_SECRET, Rig
 from tests.support.broker import Broker
 from tests.support.callers import signature_now
@@ -91,7 +92,7 @@ class KeysOfEachCall(RedisInFlightKeys):
 @pytest.fixture
 def rig(tmp_path: Path, redis_url: str, broker: Broker) -> Iterator[Rig]:
     rig = Rig.on(tmp_path / "data", KeysOfEachCall(redis_url), redis_url.rpartition("/")[0])
-    letters = DeadLetterBox(broker.connection)
+    letters = DeadLetterBox(broker.connection, CONSUMED_TOPICS)
     rig.dependencies = replace(rig.dependencies, dead_letters=letters)
     yield rig
     rig.close()

@@ -8,11 +8,11 @@ import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 
-from adapters.sql.faults import DatabaseFault
 from api.live_orders import LiveOrders
 from domain.commands import CancelOrder
 from domain.ids import OrderId, order_id_from_key
 from domain.order import Reason
+from messaging.sql.faults import DatabaseFault
 from tests.support.api_bodies import ORDER, PAIR, PRODUCT
 from tests.support.api_rig import Rig, begun, finished
 from tests.support.waiting import until

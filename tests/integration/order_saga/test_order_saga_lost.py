@@ -13,11 +13,11 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from adapters.sql.outbox import Outbox
 from domain.commands import ChargePayment, CreateOrder, PlaceOrder, ReserveInventory, ScheduleShipping
 from domain.events import OrderCreated
 from domain.ids import CustomerId, OrderId
 from domain.order import OrderRequest, OrderStatus, Pix, Reason, SagaStyle, Step
+from messaging.sql.outbox import Outbox
 from runtime.settings import Settings
 from runtime.temporal import repair_saga, saga_status
 from runtime.wiring import audit_of, services_over
@@ -207,7 +207,7 @@ async def test_while_temporal_is_away_the_events_of_a_silent_order_are_published
 
     async def published_again() -> bool:
         waiting = await asyncio.to_thread(outbox.unpublished, 10)
-        return silent in {row.recorded.event.order_id for row in waiting}
+        return silent in {row.event.key for row in waiting}
 
     async with swept(client, closed_shop.services):
         await eventually(published_again, "the event waits in the outbox again")

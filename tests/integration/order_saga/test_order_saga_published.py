@@ -12,11 +12,11 @@ import pytest_asyncio
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
-from adapters.kafka.topics import TopicShape, ensure_topics
-from domain.ids import event_id_of
 from domain.order import OrderStatus, Pix, Step
+from messaging.kafka.topics import TopicShape, ensure_topics
 from services.names import SAGA_OUTCOMES
 from services.orders.store import Stage
+from services.vocabulary import event_id_of
 from tests.histories.orders import KEPT, ended
 from tests.support.at_steps import AtSteps
 from tests.support.broker import Broker

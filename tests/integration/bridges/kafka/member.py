@@ -12,7 +12,7 @@ from pathlib import Path
 from kafka import KafkaConsumer
 from temporalio.client import Client
 
-from adapters.kafka.connection import KafkaConnection
+from messaging.kafka.connection import KafkaConnection
 from tests.integration.bridges.kafka.routes import ROUTES, TOPIC
 from tests.support.real_servers import SHORTEST_SESSION_MS, given_servers
 from twinsaga_bridges.kafka_into_workflow import (

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from temporalio.client import Client
 
-from adapters.kafka.topics import TopicShape, ensure_topics
+from messaging.kafka.topics import TopicShape, ensure_topics
 from runtime.kafka import ALL_TOPICS
 from tests.integration.bridges.kafka.estate import Estate
 from tests.support.waiting import soon

@@ -15,7 +15,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError
 from temporalio.worker import Worker
 
-from adapters.kafka.topics import TopicShape, ensure_topics
+from messaging.kafka.topics import TopicShape, ensure_topics
 from runtime.kafka import ALL_TOPICS
 from tests.integration.bridges.kafka.estate import Estate
 from tests.integration.bridges.kafka.invoice import TASK_QUEUE, Invoice, LastReminder, LocalReminder, Reminder

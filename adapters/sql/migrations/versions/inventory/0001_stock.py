@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from adapters.sql.migrations.first_journal import create_journal
+from messaging.sql.migrations.first_journal import create_journal
 
 revision = "0001"
 down_revision = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from adapters.sql.dialects import Instant
+from messaging.sql.dialects import Instant
 
 revision = "0002"
 down_revision = "0001"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from adapters.sql.dialects import Instant, Sequence
+from messaging.sql.dialects import Instant, Sequence
 
 revision = "0005"
 down_revision = "0004"

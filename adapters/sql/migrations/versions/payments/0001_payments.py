@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from adapters.sql.dialects import Instant
-from adapters.sql.migrations.first_journal import create_journal
+from messaging.sql.dialects import Instant
+from messaging.sql.migrations.first_journal import create_journal
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,2 @@
+class Fault(Exception):
+    """A dependency did not answer. A retry may help."""

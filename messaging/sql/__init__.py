@@ -1,0 +1,1 @@
+"""Transactions, event log, inbox and outbox over SQLAlchemy, on SQLite or PostgreSQL."""
