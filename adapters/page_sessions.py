@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from domain.errors import Fault
+from messaging.errors import Fault
 
 DEADLINE_S = 1.0
 """For one Redis command."""

@@ -12,9 +12,10 @@ from datetime import timedelta
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
-from choreography.routing import GIVEN_UP_NEEDS_ATTENTION, OUT_OF_ATTEMPTS, ROUTING, tag_of
+from choreography.routing import GIVEN_UP_NEEDS_ATTENTION, OUT_OF_ATTEMPTS, ROUTING
 from domain.events import Event, InventoryFailed, OrderCancelled, PaymentFailed, ShippingFailed
 from domain.order import PIVOT, STEPS, Step
+from messaging.vocabulary import tag_of
 from runtime.settings import Settings
 from services.names import SERVICES
 from services.payments.service import PIX_EXPIRY

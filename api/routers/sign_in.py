@@ -12,7 +12,7 @@ from api.callers import Callers
 from api.guarded_routes import PUBLIC, guarded_router
 from api.problems import TooManyRequests, Unauthorized
 from api.routers.page import show_sign_in
-from domain.errors import Fault
+from messaging.errors import Fault
 
 router = guarded_router(include_in_schema=False)
 log = structlog.get_logger()
