@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from celery import Celery, Task, signals, states
-from celery.exceptions import Ignore, NotRegistered, Reject
+from celery.exceptions import Ignore, NotRegistered
 from kombu.utils.imports import symbol_by_name
 from redis import RedisError
 
@@ -162,9 +162,9 @@ class AwaitedTasks:
         if key_and_run(str(request.id)):
             self._claims.requeue(str(request.id), _sequence(request), TaskState.SENT)
 
-    def returned(self, task_id: str, state: str | None = None, retval: object = None, **_: object) -> None:
+    def returned(self, task_id: str, state: str | None = None, retval: Any = None, **_: object) -> None:  # noqa: ANN401
         self.dropped.discard(task_id)
-        if state == states.REJECTED and isinstance(retval, Reject) and not retval.requeue:
+        if state == states.REJECTED and not retval.requeue:  # `retval` is the Reject
             self._end(task_id, Failed(retval))  # below 5.7 Celery sends no `task_failure` for it
         run = self._runs.pop(task_id, None)
         if run is None:

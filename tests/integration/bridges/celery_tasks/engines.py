@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -60,7 +61,8 @@ class Addresses:
 
     def enqueued(self, queue: str) -> int:
         with Connection(self.broker) as connection:
-            return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+            channel: Any = connection.default_channel  # its type has no methods
+            return int(channel.queue_declare(queue, passive=True).message_count)
 
     def broker_client(self) -> Redis:
         if not self.on_redis:
