@@ -19,6 +19,8 @@ Imports nothing, so any workflow may import it.
 
 from collections.abc import Iterable
 
+__all__ = ["HandledEvents"]
+
 MAX_IDS = 1_000
 
 

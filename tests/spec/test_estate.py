@@ -258,6 +258,17 @@ def test_flower_shows_the_worker(estate: Estate) -> None:
     eventually(look, "Flower shows the worker", 30.0, every_s=0.2)
 
 
+def test_flower_shows_a_task_that_a_workflow_answers(estate: Estate, shop: Shop) -> None:
+    task = estate.call("twinsaga.place_order", order_of(shop, "somebody"))
+
+    def look() -> bool:
+        page = httpx.get(f"{estate.stack.ready['flower']}/task/{task.id}", timeout=10.0)
+        return page.is_success and "twinsaga.place_order" in page.text
+
+    eventually(look, "Flower shows the task", every_s=0.2)
+    assert task.get(timeout=60)["status"] == "confirmed"
+
+
 def ffmpegs(video_id: str) -> list[int]:
     """Return the ffmpeg processes that compress the video."""
     return [pid for pid, command in commands() if "ffmpeg" in command and video_id in command and "libx264" in command]

@@ -17,6 +17,9 @@ PUBLIC_MODULES = (
     "kafka_into_workflow",
     "workflow_into_kafka",
     "kafka.outgoing",
+    "handled_events",
+    "testing.celery",
+    "testing.kafka",
 )
 """bridges/README.md promises them."""
 

@@ -162,8 +162,10 @@ class AwaitedTasks:
         if key_and_run(str(request.id)):
             self._claims.requeue(str(request.id), _sequence(request), TaskState.SENT)
 
-    def returned(self, task_id: str, state: str | None = None, **_: object) -> None:
+    def returned(self, task_id: str, state: str | None = None, retval: Any = None, **_: object) -> None:  # noqa: ANN401
         self.dropped.discard(task_id)
+        if state == states.REJECTED and not retval.requeue:  # `retval` is the Reject
+            self._end(task_id, Failed(retval))  # below 5.7 Celery sends no `task_failure` for it
         run = self._runs.pop(task_id, None)
         if run is None:
             return

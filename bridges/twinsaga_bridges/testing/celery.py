@@ -18,6 +18,8 @@ from twinsaga_bridges.celery.caller import StartWorkflow
 from twinsaga_bridges.celery.task_call import ACTIVITY, CeleryTaskCall
 from twinsaga_bridges.celery.task_outcome import Failed, Outcome, Succeeded, as_failure, rejected_result, result_lost
 
+__all__ = ["CeleryTasksInProcess", "workflow_of"]
+
 HEARTBEAT_S = 0.5
 
 

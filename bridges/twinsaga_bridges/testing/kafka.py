@@ -8,6 +8,8 @@ from kafka.errors import KafkaConnectionError
 from twinsaga_bridges.kafka.outgoing import OutgoingEvent
 from twinsaga_bridges.kafka.producer import EventProducer
 
+__all__ = ["RecordedEvents"]
+
 
 class RecordedEvents(EventProducer):
     """Takes the place of an EventProducer: encodes each event as that does, and keeps it in `events`.

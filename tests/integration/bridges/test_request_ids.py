@@ -23,9 +23,10 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
+from tests.integration.bridges.celery_tasks.engines import temporal
 from tests.integration.bridges.payments import Counted, CountsPayments
+from tests.support.ports import free_port
 from tests.support.real_servers import given_servers
-from tests.support.temporal_servers import real_server
 from tests.support.waiting import soon
 
 EVENT = "/payments event-1"
@@ -33,13 +34,13 @@ QUEUE = "payments"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[Client]:
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
     if (servers := given_servers()) is not None:
         namespace = await asyncio.to_thread(servers.make_namespace, f"test-{uuid4().hex[:8]}")
         yield await Client.connect(servers.temporal, namespace=namespace)
         return
-    async with await real_server() as environment:
-        yield environment.client
+    with temporal(tmp_path_factory.mktemp("temporal"), free_port()) as target:
+        yield await Client.connect(target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.embedded("starts engines of its own, as the README of t
 
 COUNT = 24
 AMOUNT = 1250
-KILLED_AFTER = {"bridge": 2, "celery": 5, "worker": 8}
+KILLED_AFTER = {"bridge": 2, "celery": 5, "worker": 8, "bank": 11}
 """Invoices that are paid when the process is killed."""
 
 WITHIN_S = 240.0

@@ -20,7 +20,7 @@ class Wanted:
     terminate: bool = False
     attempts: int = 0  # maximum attempts of a failing task; 0: its failure is final
     silence_s: float = 2.0
-    within_s: float = 60.0
+    within_s: float = 240.0
 
 
 @workflow.defn

@@ -1,5 +1,10 @@
-"""One Temporal, one Valkey and one Celery worker for the folder. Tests that kill a worker start their own."""
+"""One Temporal, one Valkey and one Celery worker for the folder. Tests that kill a worker start their own.
 
+TWINSAGA_TEST_AMQP_URL: a RabbitMQ that is the broker instead of Valkey.
+TWINSAGA_TEST_CELERY_POOL: the pool of the Celery workers, `threads` or `solo` instead of `prefork`.
+"""
+
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +33,7 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
         return
     folder = tmp_path_factory.mktemp("engines")
     with valkey(folder, free_port()) as redis, temporal(folder, free_port()) as target:
-        yield Addresses(temporal=target, redis=redis, broker=f"{redis}/0")
+        yield Addresses(temporal=target, redis=redis, broker=os.environ.get("TWINSAGA_TEST_AMQP_URL", f"{redis}/0"))
 
 
 @pytest.fixture(scope="package")

@@ -11,9 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import pytest
 from celery import Celery
+from kombu import Connection
 from redis import Redis
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -27,12 +30,17 @@ from tests.support.waiting import eventually
 
 ESTATE = "tests.integration.bridges.celery_tasks.estate"
 DIE_IN_SUCCESS = "die inside the success signal"
+POOL = os.environ.get("TWINSAGA_TEST_CELERY_POOL", "prefork")
 READY = b" ready."  # what a Celery worker logs when it consumes
+
+
+needs_children = pytest.mark.skipif(POOL != "prefork", reason="only the pool prefork has children, and ends a task")
+"""For tests that kill a child of the worker, or have it end a running task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """`broker` differs from `redis` only where a test stops the broker."""
+    """`broker` differs from `redis` where a test stops the broker, or where RabbitMQ is the broker."""
 
     temporal: str
     redis: str
@@ -48,7 +56,18 @@ class Addresses:
             "ESTATE_NOTES": f"{self.redis}/3",
         }
 
+    @property
+    def on_redis(self) -> bool:
+        return self.broker.startswith("redis")
+
+    def enqueued(self, queue: str) -> int:
+        with Connection(self.broker) as connection:
+            channel: Any = connection.default_channel  # its type has no methods
+            return int(channel.queue_declare(queue, passive=True).message_count)
+
     def broker_client(self) -> Redis:
+        if not self.on_redis:
+            pytest.skip("looks into the broker, and can do so with Redis only")
         return Redis.from_url(self.broker)
 
     def notes(self) -> Redis:
@@ -128,7 +147,7 @@ def celery_worker(
     addresses: Addresses, folder: Path, *options: str, queue: str = "celery", concurrency: int = 2
 ) -> Iterator[Engine]:
     name = uuid4().hex[:8]
-    command = [sys.executable, "-m", "celery", "-A", ESTATE, "worker", "--pool", "prefork", "--loglevel", "INFO"]
+    command = [sys.executable, "-m", "celery", "-A", ESTATE, "worker", "--pool", POOL, "--loglevel", "INFO"]
     command += ["--concurrency", str(concurrency), "--queues", queue, "--hostname", f"{name}@%h"]
     command += ["--without-gossip", "--without-mingle", *options]
     with running(command, folder / f"celery-{name}.log", addresses.environment) as worker:

@@ -17,6 +17,9 @@ from tests.support.waiting import eventually
 from twinsaga_bridges.celery_into_workflow import CeleryCallersPlugin
 from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 
+RESULT_WITHIN_S = 120.0
+"""Far longer than any test needs on an idle machine."""
+
 
 class Shop:
     """A caller that uses tasks by name, and the worker of the workflows."""
@@ -34,7 +37,7 @@ class Shop:
         return self.app.signature("estate.double", args=value, kwargs={"queue": self.queue, "how": how})
 
     async def got(self, result: "AsyncResult[Any]") -> object:
-        return await asyncio.to_thread(result.get, timeout=30)
+        return await asyncio.to_thread(result.get, timeout=RESULT_WITHIN_S)
 
     async def until(self, result: "AsyncResult[Any]", state: str) -> None:
         reached = lambda: result.state == state  # noqa: E731 - a name for what is awaited

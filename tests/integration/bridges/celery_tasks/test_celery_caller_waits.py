@@ -65,10 +65,15 @@ async def test_a_result_backend_that_is_away_gets_the_result_later(addresses: Ad
             assert shop.app.AsyncResult(result.id).get(timeout=10) == 8
 
 
-async def test_killing_every_celery_worker_does_not_affect_a_waiting_task(addresses: Addresses, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "pool", ["prefork", *(pytest.param(each, marks=pytest.mark.long) for each in ("threads", "solo"))]
+)
+async def test_killing_every_celery_worker_does_not_affect_a_waiting_task(
+    addresses: Addresses, folder: Path, pool: str
+) -> None:
     queue = f"queue-{uuid4().hex[:8]}"
     async with open_shop(addresses) as shop:
-        with celery_worker(addresses, folder, queue=queue, concurrency=1) as worker:
+        with celery_worker(addresses, folder, "--pool", pool, queue=queue, concurrency=1) as worker:
             wanted = {"queue": shop.queue, "how": "wait"}
             result = shop.app.send_task("estate.double", (4,), wanted, queue=queue)
             await shop.until(result, "PROGRESS")

@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 
 from estate.schedules import make_schedule
 from tests.integration.bridges.celery_tasks.callers import AwaitsOneTask, Wanted
-from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker
+from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker, needs_children
 from tests.integration.bridges.celery_tasks.sagas import Notes, Saga, kept_alive
 from twinsaga_bridges.workflow_into_celery import CeleryTasksPlugin, TaskClaims
 
@@ -83,6 +83,7 @@ async def test_a_rejected_task_is_a_failure(saga: Saga) -> None:
     assert (await failure(saga, Wanted(name="estate.reject"))).type == "Reject"
 
 
+@needs_children
 async def test_a_task_over_its_hard_time_limit_is_a_failure(saga: Saga, token: str) -> None:
     assert (await failure(saga, Wanted(name="estate.too_slow", args=[token]))).type == "TimeLimitExceeded"
 

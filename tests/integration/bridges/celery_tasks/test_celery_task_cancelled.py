@@ -10,7 +10,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from tests.integration.bridges.celery_tasks.callers import Wanted
-from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker
+from tests.integration.bridges.celery_tasks.engines import Addresses, celery_client, celery_worker, needs_children
 from tests.integration.bridges.celery_tasks.sagas import Notes, Saga, attempt_begun, claim_becomes
 from tests.support.waiting import eventually
 from twinsaga_bridges.celery.task_claims import StartDecision, TaskClaims, TaskState
@@ -47,6 +47,7 @@ async def test_a_task_is_not_run_for_a_workflow_that_was_terminated(
     assert notes.runs == []
 
 
+@needs_children
 @pytest.mark.usefixtures("estate")
 async def test_a_running_task_is_killed_with_terminate(saga: Saga, token: str, notes: Notes) -> None:
     handle = await saga.start(Wanted(name="estate.hold", args=[token], terminate=True))
@@ -67,6 +68,7 @@ async def test_a_running_task_may_finish_without_terminate(saga: Saga, token: st
     assert await handle.result() == "held"
 
 
+@needs_children
 @pytest.mark.usefixtures("estate")
 async def test_a_task_that_celery_revokes_is_a_failure(
     addresses: Addresses, saga: Saga, token: str, notes: Notes

@@ -16,9 +16,11 @@ import pytest
 from tests.integration.bridges.celery_tasks.callers import Wanted
 from tests.integration.bridges.celery_tasks.engines import (
     DIE_IN_SUCCESS,
+    POOL,
     Addresses,
     Engine,
     celery_worker,
+    needs_children,
     running,
     valkey,
 )
@@ -50,19 +52,22 @@ class Place:
     addresses: Addresses
     folder: Path
     queue: str
+    pool: str
 
     @property
     def enqueued(self) -> int:
-        return int(self.addresses.broker_client().llen(self.queue))
+        return self.addresses.enqueued(self.queue)
 
     async def until_it_will_be_redelivered(self) -> None:
         """Wait for VISIBILITY_S: a worker redelivers unacknowledged messages when it starts, and then seldom."""
+        if not self.addresses.on_redis:
+            return  # RabbitMQ notices the end of a worker's connection
         broker = self.addresses.broker_client()
         due = lambda: broker.zcount("unacked_index", time.time() - VISIBILITY_S, "+inf") == 0  # noqa: E731 - as a name
         await asyncio.to_thread(eventually, due, "the message may be delivered again")
 
     def celery_worker(self) -> AbstractContextManager[Engine]:
-        return celery_worker(self.addresses, self.folder, queue=self.queue, concurrency=1)
+        return celery_worker(self.addresses, self.folder, "--pool", self.pool, queue=self.queue, concurrency=1)
 
     def activity_worker(self, *how: str) -> AbstractContextManager[Engine]:
         command = [sys.executable, "-m", "tests.integration.bridges.celery_tasks.activity_worker", self.queue, *how]
@@ -70,8 +75,12 @@ class Place:
 
 
 @pytest.fixture
-def place(addresses: Addresses, folder: Path) -> Place:
-    return Place(addresses, folder, f"queue-{uuid4().hex[:8]}")
+def place(request: pytest.FixtureRequest, addresses: Addresses, folder: Path) -> Place:
+    """Its pool is the parameter of the test, if it has one."""
+    return Place(addresses, folder, f"queue-{uuid4().hex[:8]}", getattr(request, "param", POOL))
+
+
+in_every_pool = pytest.mark.parametrize("place", ["prefork", "threads", "solo"], indirect=True)
 
 
 @pytest.fixture
@@ -90,6 +99,7 @@ async def kill_child(notes: Notes) -> None:
     os.kill(run["pid"], signal.SIGKILL)
 
 
+@needs_children
 @pytest.mark.usefixtures("worker")
 async def test_a_killed_child_is_a_failure_when_its_message_was_acknowledged_early(
     saga: Saga, token: str, notes: Notes, place: Place
@@ -100,6 +110,7 @@ async def test_a_killed_child_is_a_failure_when_its_message_was_acknowledged_ear
     assert len(notes.runs) == 1
 
 
+@needs_children
 @pytest.mark.usefixtures("worker")
 async def test_a_killed_child_is_replaced_when_its_message_is_acknowledged_late(
     saga: Saga, token: str, notes: Notes, place: Place
@@ -112,6 +123,7 @@ async def test_a_killed_child_is_replaced_when_its_message_is_acknowledged_late(
     assert len(notes.runs) == 2
 
 
+@needs_children
 @pytest.mark.usefixtures("worker")
 async def test_a_child_killed_inside_its_success_signal_has_its_result_recovered(
     saga: Saga, token: str, notes: Notes, place: Place
@@ -123,6 +135,7 @@ async def test_a_child_killed_inside_its_success_signal_has_its_result_recovered
     assert len(notes.runs) == 1
 
 
+@in_every_pool
 async def test_a_killed_celery_worker_is_detected_by_its_missing_signs_of_life(
     saga: Saga, token: str, notes: Notes, place: Place, worker: Engine
 ) -> None:
@@ -132,6 +145,7 @@ async def test_a_killed_celery_worker_is_detected_by_its_missing_signs_of_life(
     assert (await saga.failure(handle)).type == "WorkerLostError"
 
 
+@in_every_pool
 @pytest.mark.usefixtures("soon_redelivered")
 async def test_the_task_of_a_killed_celery_worker_is_delivered_to_the_next(
     saga: Saga, token: str, notes: Notes, place: Place
@@ -148,10 +162,12 @@ async def test_the_task_of_a_killed_celery_worker_is_delivered_to_the_next(
     assert len(notes.runs) == 2
 
 
+@in_every_pool
 @pytest.mark.usefixtures("soon_redelivered")
 async def test_a_message_that_is_delivered_again_while_its_task_runs_is_dropped(
     saga: Saga, token: str, notes: Notes, place: Place
 ) -> None:
+    place.addresses.broker_client()  # RabbitMQ delivers again only what a dead connection held
     with place.celery_worker():
         handle = await saga.start(Wanted(name="estate.hold_late", args=[token], queue=place.queue))
         await notes.runs_begun(1)
