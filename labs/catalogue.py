@@ -23,12 +23,13 @@ class Play(_Strict):
     """What is played on the engines, first in `style`, then, if `both`, in the other one.
 
     `scenario`: of the comparison. `stock`: pieces on hand of each product, None for the scenario's. `script`: what
-    happens while the orders run; see `labs.script`. `finds`: the invariant that the audit must find broken.
+    happens while the orders run; see `labs.script`. `finds`: invariants of which the
+    audit must find one broken; several where two messages race.
     """
 
     style: SagaStyle
     scenario: str
-    finds: str
+    finds: Annotated[tuple[str, ...], Field(min_length=1)]
     both: bool = True
     orders: Annotated[int, Field(ge=1, le=10)] = 1
     stock: int | None = None

@@ -1,5 +1,6 @@
 """Plays a lab on the engines: patches a private copy, runs its stack, follows the script, and audits the books."""
 
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -8,9 +9,12 @@ from pathlib import Path
 from time import monotonic
 from uuid import uuid4
 
+import httpx2 as httpx
+
 from comparison.child_processes import child_stack, settings_in
 from comparison.scenarios import SCENARIOS, WAITING_SCENARIOS, Scenario
 from comparison.stack import SAGA_PROCESSES
+from domain.errors import Fault
 from domain.order import SagaStyle
 from labs.catalogue import Lab, Play
 from labs.patch import apply
@@ -52,15 +56,17 @@ def play_on_engines(lab: Lab, play: Play, *, mended: bool) -> Played:
         apply(lab.fault, copy.root)
         if not mended:
             apply(lab.mutant, copy.root)
-        with _running(copy) as stage:
-            orders = _play(play, stage)
-            verdict = _audited(play, stage, mended=mended)
-            played = [stage.played(order_id, style) for style, order_id in orders]
-    found = any(violation.invariant == play.finds for violation in verdict.broken)
+        try:
+            with _running(copy) as stage:
+                orders = _play(play, stage)
+                verdict = _audited(play, stage, mended=mended)
+                played = [stage.played(order_id, style) for style, order_id in orders]
+        except (httpx.HTTPError, Fault) as failure:
+            raise CannotRun(f"the stack of the private copy failed: {failure!r}") from failure
     return Played(
         orders=played,
         verdict=verdict,
-        as_expected=verdict.ok if mended else found,
+        as_expected=_is_as_expected(verdict, play, mended=mended),
         seconds=monotonic() - began,
     )
 
@@ -71,7 +77,10 @@ def play_test(lab: Lab, *, mended: bool) -> PlayedTest:
     with private_copy() as copy:
         if not mended:
             apply(lab.mutant, copy.root)
-        run = copy.pytest(lab.tests, deadline_s=TEST_DEADLINE_S)
+        try:
+            run = copy.pytest(lab.tests, deadline_s=TEST_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            raise CannotRun(f"the tests of lab {lab.number} took over {TEST_DEADLINE_S:.0f} s") from None
     if run.returncode not in {0, 1}:
         raise CannotRun(f"the tests of lab {lab.number} did not run:\n{run.stdout[-3000:]}")
     lines = [line for line in run.stdout.splitlines() if line.startswith(("E  ", ">", "FAILED", "1 ", "2 "))]
@@ -141,13 +150,17 @@ def _audited(play: Play, stage: Stage, *, mended: bool) -> Verdict:
     def as_expected() -> bool:
         nonlocal verdict
         verdict = stage.audit()
-        return verdict.ok if mended else any(violation.invariant == play.finds for violation in verdict.broken)
+        return _is_as_expected(verdict, play, mended=mended)
 
     try:
         wait_until(as_expected, "the books are as expected", AUDIT_DEADLINE_S)
     except CannotRun:
         return verdict
     return verdict
+
+
+def _is_as_expected(verdict: Verdict, play: Play, *, mended: bool) -> bool:
+    return verdict.ok if mended else any(violation.invariant in play.finds for violation in verdict.broken)
 
 
 def _scenario(play: Play) -> Scenario:

@@ -28,7 +28,11 @@ def syllabus(labs: Sequence[Lab]) -> str:
 def _table(labs: Sequence[Lab]) -> str:
     rows = ["| lab | question | what is broken | shown by |", "|--:|---|---|---|"]
     for lab in labs:
-        shown = f"the audit: {lab.play.finds}" if lab.play else f"a test: `{lab.tests[0].rpartition('::')[2]}`"
+        shown = (
+            f"the audit: {', or '.join(lab.play.finds)}"
+            if lab.play
+            else f"a test: `{lab.tests[0].rpartition('::')[2]}`"
+        )
         rows.append(f"| {lab.number} | {lab.question} | {lab.title} | {shown} |")
     return "\n".join(rows)
 
