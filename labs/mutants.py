@@ -92,8 +92,8 @@ def show(verdicts: Sequence[Verdict], clean_s: float, console: Console) -> bool:
         console.print(f"\nlab {verdict.lab.number}, {verdict.result}:\n{verdict.output}", markup=False)
     total = clean_s + sum(verdict.seconds for verdict in verdicts)
     console.print(
-        f"\n{len(verdicts) - len(missed)} of {len(verdicts)} mutants caught; {total:.0f} s,"
-        f" of which {clean_s:.0f} s for the tests without a patch"
+        f"\n{len(verdicts) - len(missed)} of {len(verdicts)} mutants caught in {total:.0f}s,"
+        f" {clean_s:.0f}s of it for the tests without a patch"
     )
     return not missed
 

@@ -50,18 +50,7 @@ class PrivateCopy:
 
     def pytest(self, tests: Sequence[str], *, deadline_s: float) -> "subprocess.CompletedProcess[str]":
         """Run these tests; see `python`."""
-        options = (
-            "-m",
-            "pytest",
-            "-q",
-            "-rf",
-            "--tb=short",
-            "--durations=0",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-        )
+        options = "-m pytest -q -rf --tb=short -p no:cacheprovider -p no:xdist".split()
         return self.python(*options, *tests, deadline_s=deadline_s)
 
 
