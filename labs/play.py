@@ -26,6 +26,7 @@ from runtime.wiring import Databases
 from services.audit.invariants import Verdict
 
 TEST_DEADLINE_S = 300.0
+START_DEADLINE_S = 180.0
 UNTRACED = {"OTEL_SDK_DISABLED": "true"}
 AUDIT_DEADLINE_S = 30.0
 
@@ -95,7 +96,7 @@ def play_test(lab: Lab, *, mended: bool) -> PlayedTest:
 def _running(copy: PrivateCopy) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="twinsaga-lab-data-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        settings = settings_in(folder, witness_enabled=False)
+        settings = settings_in(folder, witness_enabled=False, start_deadline_seconds=START_DEADLINE_S)
         with (
             child_stack(settings, folder, SAGA_PROCESSES, UNTRACED | copy.variables) as ready,
             closing(Databases.open(settings)) as databases,
