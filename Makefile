@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lock docs lint test test-quick test-engines test-long test-workflows test-lowest test-real demo up clean
+.PHONY: help setup lock docs lint test test-quick test-engines test-long test-workflows test-lowest test-real mutants demo up clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -37,10 +37,11 @@ lock: $(STAMP) ## resolve pyproject.toml into requirements.lock again
 	    --custom-compile-command 'make lock' --constraint requirements.lock --all-extras \
 	    --output-file examples/invoices/requirements.lock bridges/pyproject.toml
 
-docs: $(STAMP) ## generate docs/events, the pictures and tables of the sagas, and the bridges' snippets and public surface
+docs: $(STAMP) ## generate docs/events, docs/labs.md, the pictures and tables of the sagas, and the bridges' snippets and public surface
 	$(BIN)/python -m event_catalog.generate
 	$(BIN)/python -m tests.support.snippets
 	$(BIN)/python -m tests.support.public_surface
+	$(BIN)/python -m labs.syllabus
 
 lint: $(STAMP) ## ruff, mypy and the import contract
 	$(BIN)/ruff check .
@@ -75,6 +76,9 @@ test-lowest: $(STAMP) ## the tests of the bridges, on the lowest versions that b
 	$(LOWEST_INSTALL) --no-deps --no-build-isolation -e ./bridges -e .
 	cat $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pytest -n $(AT_ONCE) -W 'ignore:[TMPRL1103]' $(BRIDGE_TESTS)
+
+mutants: $(STAMP) ## break each promise of the sagas in a copy: its tests must catch it (LAB=5: one; MUTANTS_THIRD=0, 1 or 2)
+	$(BIN)/python -P -m labs.mutants $(addprefix --lab ,$(LAB)) $(addprefix --third ,$(MUTANTS_THIRD))
 
 demo: $(STAMP) ## run the same orders in both styles, compare them, write var/report.html
 	$(BIN)/twinsaga demo

@@ -14,6 +14,7 @@ from cli import (
     health,
     kafka_acls,
     keys,
+    lab,
     migrate,
     order,
     outbox,
@@ -58,6 +59,7 @@ commands.command("up")(up.up)
 commands.command("demo")(compare.demo)
 commands.command("compare")(compare.compare)
 commands.command("bench")(bench.bench)
+commands.command("lab")(lab.lab)
 commands.command("audit")(audit.audit)
 commands.command("write-off")(write_off.write_off)
 commands.add_typer(order.orders, name="order")

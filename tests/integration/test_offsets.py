@@ -1,12 +1,18 @@
 """When offsets are committed: for many messages at once, and before another member gets the partitions."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from domain.order import OrderStatus
+from messaging.kafka.group_consumer import GroupMember
 from messaging.kafka.lag import GroupLag
+from messaging.kafka.message import IncomingMessage
+from messaging.kafka.relay import Relay
+from messaging.sql.outbox import Outbox
+from services.vocabulary import ORDER_EVENTS
 from tests.support.broker import Broker
 from tests.support.choreography_in_threads import Choreography
 from tests.support.waiting import eventually
@@ -46,3 +52,42 @@ def test_handled_messages_are_committed_before_a_rebalance(
     change(choreography, GROUP)
 
     eventually(lambda: not_committed(broker) == 0, "what it handled is committed")
+
+
+class DiesHandling:
+    """A handler whose process ends while it handles the first message."""
+
+    seconds_until_retry = 60.0
+
+    def handle(self, messages: Sequence[IncomingMessage]) -> Iterator[IncomingMessage]:
+        if messages:
+            raise SystemExit
+        yield from messages
+
+    def retry_due(self, partitions: Collection[tuple[str, int]]) -> None: ...
+
+    def check(self) -> None: ...
+
+
+@pytest.fixture
+def published(choreography: Choreography, broker: Broker) -> None:
+    """The first event of an order is on its topic, and no service runs."""
+    choreography.place()
+    outbox, stop = Outbox(choreography.databases.orders), threading.Event()
+    relay = threading.Thread(target=Relay(outbox, broker.connection, ORDER_EVENTS).run, args=(stop,))
+    relay.start()
+    try:
+        eventually(lambda: not outbox.waiting(), "the order is published")
+    finally:
+        stop.set()
+        relay.join(10)
+        outbox.close()
+
+
+@pytest.mark.usefixtures("published")
+def test_a_message_whose_handling_never_ended_is_not_committed(broker: Broker) -> None:
+    dying = GroupMember(broker.connection, "order-service", ["orders"], DiesHandling())
+    with pytest.raises(SystemExit):
+        dying.run(threading.Event(), threading.Event())
+
+    assert sum(GroupLag(broker.connection, "order-service", ["orders"]).measure().values()) == 1

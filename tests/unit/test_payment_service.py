@@ -79,6 +79,13 @@ def test_a_card_that_is_declined_is_a_refusal(payments: PaymentService, token: s
     assert money(payments, order) == (PaymentStatus.FAILED, 0, 0)
 
 
+def test_the_gateway_sees_a_key_of_order_and_step(services: Services) -> None:
+    order = an_order()
+    charge(services.payments, order)
+
+    assert [book.key for book in services.gateway.books()] == [f"{order.order_id}/charge_payment"]
+
+
 def test_a_faulting_charge_is_counted_and_then_succeeds(payments: PaymentService) -> None:
     order = an_order(token="tok_gatewayFlaky")
     for _ in range(2):
