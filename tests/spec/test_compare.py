@@ -104,6 +104,12 @@ def test_terminal_and_report_show_the_same_results(
     assert report.count('<svg class="sequence"') == 2 * len(figures["scenarios"])
 
 
+@pytest.mark.usefixtures("played")
+def test_report_and_figures_hold_no_card_token_and_no_address(files: tuple[Path, Path]) -> None:
+    for file in files:
+        assert [secret for secret in ("tok_", "Souza", "Paulista", "01310") if secret in file.read_text()] == []
+
+
 def test_the_report_has_a_waterfall_of_the_spans_of_each_style(figures: Json, files: tuple[Path, Path]) -> None:
     traced, report = figures["traced"], files[1].read_text()
 
