@@ -125,10 +125,10 @@ import messaging.kafka.cloudevents as events
 
 read = events.from_message
 
-def from_message(key, value, headers):
+def from_message(vocabulary, key, value, headers):
     if key == b"killer":
         os.kill(os.getpid(), signal.SIGKILL)
-    return read(key, value, headers)
+    return read(vocabulary, key, value, headers)
 
 events.from_message = from_message
 """
