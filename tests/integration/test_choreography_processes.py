@@ -45,10 +45,10 @@ import messaging.kafka.cloudevents as cloudevents
 read = cloudevents.from_message
 
 
-def dies(key, value, headers):
+def dies(vocabulary, key, value, headers):
     if key == b"deadly":
         os._exit(9)
-    return read(key, value, headers)
+    return read(vocabulary, key, value, headers)
 
 
 cloudevents.from_message = dies
