@@ -27,7 +27,10 @@ class ProcessLog:
 
     def keep_bounded(self) -> None:
         if self.path.exists() and self.path.stat().st_size > self.max_bytes:
-            shutil.copyfile(self.path, self._previous)
+            try:
+                shutil.copyfile(self.path, self._previous)
+            except OSError:  # a full disk; then the log itself gives way
+                self._previous.unlink(missing_ok=True)
             os.truncate(self.path, 0)
 
     def last_lines(self, count: int) -> list[str]:

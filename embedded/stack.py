@@ -39,6 +39,7 @@ NEED_TEMPORAL = {"saga-worker", "kafka-bridge"}
 
 CONSUME_KAFKA = {*SERVICES, "order-mails", "kafka-bridge"}
 
+FULL_DISK_PAUSE_S = 1.0
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """glibc keeps a pool of free memory for each thread, which is a waste where only one thread runs at a time."""
 
@@ -201,9 +202,15 @@ class EmbeddedStack:
 
     def _changed(self, pids: dict[str, int]) -> None:
         self._pids = pids
-        self._run_folder.announce(pids, parent=self._forks.parent)
-        if self._was_ready and not self._stopping:
-            self._announce()
+        self._say_what_runs()
+
+    def _say_what_runs(self) -> None:
+        try:
+            self._run_folder.announce(self._pids, parent=self._forks.parent)
+            if self._was_ready and not self._stopping:
+                self._announce()
+        except OSError:  # a full disk
+            asyncio.get_running_loop().call_later(FULL_DISK_PAUSE_S, self._say_what_runs)
 
     def _announce(self) -> None:
         for ready_file in self._ready_files:

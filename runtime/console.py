@@ -1,6 +1,7 @@
 """Terminal output of the commands: tables, progress, the state of the stack, the audit's verdict."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -38,36 +39,41 @@ def progress_bar(console: Console, title: str = "{task.description}") -> Progres
 
 
 class ConsoleReporter:
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+
+    def _print(self, *shown: Any, style: str | None = None) -> None:  # noqa: ANN401 - whatever rich can show
+        # A terminal that was closed, or a full disk behind the output, must not end the stack.
+        with suppress(OSError):
+            self._console.print(*shown, style=style)
 
     def starting(self, names: list[str]) -> None:
-        self._console.print(f"Starting {', '.join(names)}")
+        self._print(f"Starting {', '.join(names)}")
 
     def ready(self, content: Mapping[str, Any], seconds: float) -> None:
         table = Table(box=None, show_header=False, pad_edge=False)
         for key, title in (TITLES | {"data": "Data and logs"}).items():
             if key in content:
                 table.add_row(title, _without_password(str(content[key])), style="bold" if key == "api" else None)
-        self._console.print(f"[green]Ready[/green] after {seconds:.1f} s. Press Ctrl-C to stop everything.")
-        self._console.print(table)
+        self._print(f"[green]Ready[/green] after {seconds:.1f} s. Press Ctrl-C to stop everything.")
+        self._print(table)
 
     def stopping(self) -> None:
-        self._console.print("Stopping. Press Ctrl-C again to kill.")
+        self._print("Stopping. Press Ctrl-C again to kill.")
 
     def died(self, name: str, how: str, last_lines: list[str], pause_seconds: float) -> None:
-        self._console.print(f"[red]{name} died[/red] ({how}); restart in {pause_seconds:g} s. Its last log lines:")
+        self._print(f"[red]{name} died[/red] ({how}); restart in {pause_seconds:g} s. Its last log lines:")
         for line in last_lines or ["(none)"]:
-            self._console.print(f"    {escape(line)}", style="dim")
+            self._print(f"    {escape(line)}", style="dim")
 
     def held(self, name: str) -> None:
-        self._console.print(f"[yellow]{name} was stopped[/yellow] and waits to be started from the page")
+        self._print(f"[yellow]{name} was stopped[/yellow] and waits to be started from the page")
 
     def restarted(self, name: str, pid: int) -> None:
-        self._console.print(f"[green]{name} answers again[/green] (process {pid})")
+        self._print(f"[green]{name} answers again[/green] (process {pid})")
 
     def had_to_be_killed(self, name: str) -> None:
-        self._console.print(f"[yellow]{name} did not stop in time and was killed[/yellow]")
+        self._print(f"[yellow]{name} did not stop in time and was killed[/yellow]")
 
 
 def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
