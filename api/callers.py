@@ -28,7 +28,7 @@ FRESH_S: Final = 0.5
 """How long a key that was read counts as valid, so that a revoked one stops working within a second everywhere."""
 KEPT: Final = 1_000
 SIGN_INS_PER_MINUTE: Final = 20
-"""Attempts from one address. Nobody can guess a key; this bounds the work that guesses make."""
+"""Attempts from one address. A key cannot be guessed; this bounds the work that guesses make."""
 _SCHEME: Final = "bearer "
 _SESSION: Final = "twinsaga-session"
 
@@ -102,7 +102,7 @@ class Callers:
             response.set_cookie(self._page_cookie.name, self._page_cookie.value, httponly=True, samesite="strict")
 
     async def signed_in(self, request: Request) -> Caller | None:
-        """Return who uses the page, or None if nobody has signed in. Raises a Fault."""
+        """Return the caller who has signed in on the page, or None. Raises a Fault."""
         try:
             return await self._identified(request)
         except Unauthorized:

@@ -1,6 +1,6 @@
 """The languages of the page. Its labels are English in the source, and looked up in a catalogue for any other language.
 
-What the API itself says, such as problem details, is English.
+Problem details and all other texts of the API are English.
 """
 
 import json

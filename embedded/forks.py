@@ -121,7 +121,7 @@ class _Server:
 
     async def close(self) -> None:
         with suppress(ProcessLookupError):
-            self.process.terminate()
+            self.process.kill()  # no fork is left; SIGTERM would not end a server that is stopped
         await self.process.wait()
         await self._reading
 

@@ -49,10 +49,10 @@ class Program:
     """A supervised program.
 
     `launch` starts its command with the output going to a file descriptor, in a session of its own, and so that it dies
-    with this process. `answers` checks whether the program is ready; it never raises and returns
-    within about a second. `before_start` runs before each start, `before_restart` and `after_restart` only around later
-    starts. `after_restart` runs once the program answers; a CannotRun that it raises counts as the program's failure.
-    While `is_held` is true, the program is not started and its exit does not count as a death.
+    with this process. `answers` checks whether the program is ready; it never raises and returns within about a second.
+    `before_start` runs before each start, `before_restart` and `after_restart` only around later starts.
+    `after_restart` runs once the program answers; a CannotRun that it raises counts as the program's failure. While
+    `is_held` is true, the program is not started and its exit does not count as a death.
     """
 
     name: str

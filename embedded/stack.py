@@ -165,7 +165,6 @@ class EmbeddedStack:
         engines = [engine(self._settings) for name, engine in ENGINES.items() if name in self._names]
         if processes:  # engines alone serve a project that is not ours
             engines = [self._refilled(engine, fill) if engine.name == "kafka" else engine for engine in engines]
-        if processes:
             await self._forks.prepare()
         migrated = asyncio.to_thread(migrate_databases, self._settings) if processes else asyncio.sleep(0)
         await asyncio.gather(self._supervisor.start(engines), migrated, self._prepare_given_temporal())

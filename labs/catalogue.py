@@ -20,7 +20,7 @@ class _Strict(BaseModel):
 
 
 class Play(_Strict):
-    """What is played on the engines, first in `style`, then, if `both`, in the other one.
+    """The play of a lab on the engines, first in `style`, then, if `both`, in the other one.
 
     `scenario`: of the comparison. `stock`: pieces on hand of each product, None for the scenario's. `script`: what
     happens while the orders run; see `labs.script`. `finds`: invariants of which the

@@ -1,4 +1,4 @@
-"""What happens once to the processes of a private copy, at the place that a lab's `fault.patch` names.
+"""Faults that happen once to the processes of a private copy, at the place that a lab's `fault.patch` names.
 
 Files in the data folder of the stack tell the processes and the lab what happened. Standard library only: patched code
 imports it anywhere.
@@ -34,7 +34,7 @@ def may_go_on() -> bool:
 
 
 def meet(parties: int, within_s: float) -> None:
-    """Wait until so many threads or processes have come here, at most this long."""
+    """Wait until `parties` threads or processes have come here, at most `within_s` seconds."""
     with _file(_MET).open("a") as met:
         met.write(".")
     _wait_for(lambda: _file(_MET).stat().st_size >= parties, within_s)

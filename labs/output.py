@@ -1,4 +1,4 @@
-"""What a lab prints: its text, the code that it breaks, the two lanes of its orders, and the verdict of the audit."""
+"""Prints a lab: its text, the code that it breaks, the two lanes of its orders, and the verdict of the audit."""
 
 import ast
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What an event is: a frozen dataclass with a tag and, somewhere in it, the key of what it is about."""
+"""An event is a frozen dataclass with a tag and, somewhere in it, the key of its subject."""
 
 from dataclasses import dataclass
 from datetime import datetime
